@@ -1,0 +1,62 @@
+import type { Account } from './ledger/account.ts';
+import type { Entry } from './ledger/entry.ts';
+import type { PlainJson, Reservation } from './ledger/reservation.ts';
+import type { RecordKind, RecordTypes } from './records.ts';
+import type { UsageEvent } from './usage/usage-event.ts';
+
+/** Which answer is remembered: one operation of one tenant on one thing (`target` may be empty) under the caller's key. */
+export interface IdempotencyRef {
+  readonly tenantId: string;
+  readonly operation: string;
+  readonly target: string;
+  readonly key: string;
+}
+
+/** A remembered answer: the hash of the canonical body that it answered, and the value of the outcome. */
+export interface IdempotencyRecord {
+  readonly hash: string;
+  readonly answer: PlainJson;
+  readonly expiresAtMs: number;
+}
+
+/** Something that happened, written with its cause and delivered afterwards. `data` is what a subscriber sees. */
+export interface DomainEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly tenantId: string;
+  readonly atMs: number;
+  readonly data: PlainJson;
+}
+
+/** Who did a management operation and how it ended. `code` is null where it succeeded. */
+export interface AuditEntry {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly atMs: number;
+  readonly operation: string;
+  readonly actorKind: string;
+  readonly actorId: string;
+  readonly resourceKind: string;
+  readonly resourceId: string;
+  readonly requestId: string;
+  readonly code: string | null;
+  readonly metadata: PlainJson;
+}
+
+/** A record as it is from now on, with its kind. */
+export type RecordPut = { [K in RecordKind]: { readonly type: 'record'; readonly kind: K; readonly id: string; readonly record: RecordTypes[K] } }[RecordKind];
+
+/**
+ * What a decision does to the world. `entry` adds its differences to the account as well; `account` creates an account or changes what
+ * is no amount (status, limits, policy, the switch between limited and unlimited). `record-removed` forgets a record for good.
+ */
+export type Effect =
+  | { readonly type: 'account'; readonly account: Account }
+  | { readonly type: 'entry'; readonly entry: Entry }
+  | { readonly type: 'reservation'; readonly reservation: Reservation }
+  | RecordPut
+  | { readonly type: 'record-removed'; readonly kind: RecordKind; readonly id: string }
+  | { readonly type: 'idempotency'; readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }
+  | { readonly type: 'usage'; readonly event: UsageEvent }
+  | { readonly type: 'event'; readonly event: DomainEvent }
+  | { readonly type: 'audit'; readonly entry: AuditEntry };

@@ -1,0 +1,129 @@
+/**
+ * JSON in and out without losing a digit of an integer, and without a number that JSON cannot say.
+ *
+ * `JSON.parse` turns integers past 2^53 into doubles, and `1e400` into Infinity, which `JSON.stringify` writes as `null`. Bodies that we
+ * read and send on (and ledger amounts) must keep both meanings, so such literals become `bigint`, or are refused.
+ */
+
+/** What `JSON.parse` hands to its reviver for a primitive; the TypeScript library does not declare it yet. */
+interface ReviverContext {
+  readonly source?: string;
+}
+
+/** The two parts of the standard `JSON` object that the TypeScript library lacks. */
+interface JsonWithSourceText {
+  parse(text: string, reviver: (this: unknown, key: string, value: unknown, context: ReviverContext) => unknown): unknown;
+  rawJSON(text: string): object;
+}
+
+const json = JSON as unknown as JsonWithSourceText;
+
+/** Integer literals longer than this are refused: nothing means them, and converting them costs more than linear time. */
+const MAX_INTEGER_DIGITS = 1000;
+
+/** Nesting beyond this is refused by `inspectJson`: recursive code after it (JSON.stringify first of all) must not run out of stack. */
+export const MAX_JSON_DEPTH = 256;
+
+// A plain parse is exact unless a number has sixteen digits in a row or an exponent of three; the reviver costs six times as much.
+const NEEDS_SOURCE_TEXT = /\d{16}|\d[eE]\+?0*[1-9]\d\d/;
+const INTEGER_LITERAL = /^-?\d+$/;
+
+/**
+ * Parses JSON text; an integer that a double cannot hold becomes a `bigint`, everything else is as `JSON.parse` gives it.
+ *
+ * Throws `SyntaxError` where `JSON.parse` does, for a number beyond the range of doubles (`1e400`), for an integer literal of more than
+ * 1000 digits, and for nesting that exhausts the stack. The message may quote the text: never show it to a caller as it is.
+ */
+export function parseJson(text: string): unknown {
+  try {
+    if (!NEEDS_SOURCE_TEXT.test(text)) return JSON.parse(text);
+    return json.parse(text, reviveExactNumber);
+  } catch (error) {
+    if (error instanceof RangeError) throw new SyntaxError('JSON is nested too deeply');
+    throw error;
+  }
+}
+
+function reviveExactNumber(this: unknown, _key: string, value: unknown, context: ReviverContext): unknown {
+  if (typeof value !== 'number') return value;
+  if (Number.isSafeInteger(value)) {
+    // 9007199254740991.0000001 reads as a safe integer too, and is one as far as a double can tell.
+    return value;
+  }
+  const source = context.source;
+  if (source !== undefined && INTEGER_LITERAL.test(source)) {
+    if (source.length > MAX_INTEGER_DIGITS) throw new SyntaxError('JSON holds an integer that is too long');
+    return BigInt(source);
+  }
+  if (!Number.isFinite(value)) throw new SyntaxError('JSON holds a number out of range');
+  return value;
+}
+
+/**
+ * Writes JSON; a `bigint` becomes an integer literal with all its digits.
+ *
+ * Otherwise as `JSON.stringify` without indentation. `undefined` at the top is not JSON and throws `TypeError`; so do cycles.
+ */
+export function stringifyJson(value: unknown): string {
+  const text = holdsBigint(value) ? JSON.stringify(value, replaceBigint) : JSON.stringify(value);
+  if (text === undefined) throw new TypeError('the value has no JSON form');
+  return text;
+}
+
+function replaceBigint(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? json.rawJSON(value.toString()) : value;
+}
+
+/** A replacer function makes JSON.stringify several times slower, so it is used only where a look finds a bigint. */
+function holdsBigint(root: unknown): boolean {
+  const open: unknown[] = [root];
+  const seen = new Set<object>();
+  while (open.length > 0) {
+    const value = open.pop();
+    if (typeof value === 'bigint') return true;
+    if (typeof value !== 'object' || value === null) continue;
+    // A cycle must end in JSON.stringify's TypeError, not in an endless walk here.
+    if (seen.has(value)) continue;
+    seen.add(value);
+    for (const child of Array.isArray(value) ? value : Object.values(value)) {
+      if (typeof child === 'bigint') return true;
+      if (typeof child === 'object' && child !== null) open.push(child);
+    }
+  }
+  return false;
+}
+
+/** What `inspectJson` found wrong with a parsed value. */
+export type JsonDefect = { readonly kind: 'forbidden_key'; readonly key: string } | { readonly kind: 'too_deep' };
+
+/**
+ * Looks through a parsed JSON value for what no surface accepts: the keys `__proto__` and `constructor` at any depth, and nesting beyond
+ * `MAX_JSON_DEPTH`. Returns the first defect met, or null. Walks without recursion, so that any input is safe.
+ */
+export function inspectJson(root: unknown): JsonDefect | null {
+  if (typeof root !== 'object' || root === null) return null;
+  let level: object[] = [root];
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > MAX_JSON_DEPTH) return { kind: 'too_deep' };
+    const next: object[] = [];
+    for (const value of level) {
+      if (Array.isArray(value)) {
+        for (const child of value as unknown[]) if (typeof child === 'object' && child !== null) next.push(child);
+        continue;
+      }
+      for (const key of Object.keys(value)) {
+        if (key === '__proto__' || key === 'constructor') return { kind: 'forbidden_key', key };
+        const child = (value as Record<string, unknown>)[key];
+        if (typeof child === 'object' && child !== null) next.push(child);
+      }
+    }
+    level = next;
+  }
+  return null;
+}
+
+/** The first key `__proto__` or `constructor` anywhere in a parsed value, or null. `inspectJson` checks the depth as well. */
+export function findForbiddenKey(root: unknown): string | null {
+  const defect = inspectJson(root);
+  return defect !== null && defect.kind === 'forbidden_key' ? defect.key : null;
+}

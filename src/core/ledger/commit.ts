@@ -1,0 +1,114 @@
+import type { Effect } from '../effects.ts';
+import { INT64_MAX } from '../int64.ts';
+import { accepted, rejected, type Rejection } from '../rejection.ts';
+import { refuse, type Decision, type State, type Verb } from '../verb.ts';
+import { snapshotOf } from './account.ts';
+import type { CommitCommand } from './commands.ts';
+import { decideOnce, idempotencyNeeds } from './idempotency.ts';
+import { entryEffect } from './journal.ts';
+import { bookOverage } from './overage.ts';
+import { refuseClosedTenant, shortOf } from './refusals.ts';
+import type { Reservation } from './reservation.ts';
+import { heldLegs, type HeldLeg } from './settle-hold.ts';
+
+/** What a commit charged and what it returned, decimal int64 in the reservation's unit. */
+export interface CommitAnswer {
+  readonly reservationId: string;
+  readonly charged: string;
+  readonly released: string;
+  readonly [name: string]: string;
+}
+
+/** Refuses a reservation that can no longer be settled: closed tenant, expired, or finalized. */
+export function refuseUnsettleable(state: State, reservation: Reservation, nowMs: number): Rejection | null {
+  const closed = refuseClosedTenant(state, reservation.tenantId);
+  if (closed !== null) return closed;
+  const late = nowMs > reservation.expiresAtMs + reservation.graceMs;
+  if (reservation.state === 'EXPIRED' || (reservation.state === 'ACTIVE' && late)) {
+    return { code: 'reservation_expired', message: `the reservation ${reservation.id} expired at ${reservation.expiresAtMs}` };
+  }
+  if (reservation.state === 'ACTIVE') return null;
+  return { code: 'reservation_finalized', message: `the reservation ${reservation.id} is ${reservation.state}` };
+}
+
+/** The rejection for a reservation that is unknown, or another tenant's. */
+export const noReservation = (id: string): Rejection => ({ code: 'reservation_not_found', message: `there is no reservation ${id}` });
+
+function decideCommit(state: State, command: CommitCommand, nowMs: number): Decision<CommitAnswer> {
+  const reservation = state.reservation(command.reservationId);
+  if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+  const unsettleable = refuseUnsettleable(state, reservation, nowMs);
+  if (unsettleable !== null) return refuse(rejected(unsettleable));
+
+  const legs = heldLegs(state, reservation);
+  const { actual } = command;
+  const units = new Set(legs.map(({ account }) => account.unit));
+  if (legs.length > 0 && !units.has(command.unit)) {
+    const message = `the reservation holds ${[...units].join(', ')}, not ${command.unit}`;
+    return refuse(rejected({ code: 'unit_mismatch', message, field: 'actual.unit' }));
+  }
+  if (actual < 0n || actual > INT64_MAX || legs.some(({ account }) => account.spent + actual > INT64_MAX)) {
+    return refuse(rejected({ code: 'amount_out_of_range', message: 'the actual amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }));
+  }
+  const estimate = legs[0]?.leg.amount ?? actual;
+  const booked = actual <= estimate ? bookWithin(legs, reservation, { actual, nowMs }) : bookAbove(legs, reservation, { actual, nowMs });
+  if ('code' in booked) return refuse(rejected(booked));
+
+  const settled: Reservation = {
+    ...reservation,
+    state: 'COMMITTED',
+    charged: legs.map(() => booked.charged),
+    finalizedAtMs: nowMs,
+    settledAtMs: nowMs,
+  };
+  const released = actual < estimate ? estimate - actual : 0n;
+  return {
+    outcome: accepted({ reservationId: reservation.id, charged: booked.charged.toString(), released: released.toString() }),
+    effects: [...booked.effects, { type: 'reservation', reservation: settled }],
+  };
+}
+
+interface Booking {
+  readonly charged: bigint;
+  readonly effects: Effect[];
+}
+
+/** Charges an actual that the hold covers, and returns the rest, under every policy alike. */
+const bookWithin = (legs: readonly HeldLeg[], reservation: Reservation, at: { actual: bigint; nowMs: number }): Booking => ({
+  charged: at.actual,
+  effects: legs.map(({ leg }) =>
+    entryEffect(leg.accountId, { command: reservation.id, verb: 'commit', atMs: at.nowMs, dReserved: -leg.amount, dSpent: at.actual }),
+  ),
+});
+
+/** Charges an actual above the hold as the reservation's overage policy says, or refuses and leaves the hold. */
+function bookAbove(legs: readonly HeldLeg[], reservation: Reservation, at: { actual: bigint; nowMs: number }): Booking | Rejection {
+  const estimate = legs[0]?.leg.amount ?? 0n;
+  const overage = at.actual - estimate;
+  const [first] = legs;
+  if (reservation.overagePolicy === 'REJECT' && first !== undefined) {
+    return { ...shortOf(first.account, overage), code: 'budget_exceeded', account: snapshotOf(first.account) };
+  }
+  const accounts = legs.map(({ account }) => account);
+  const booked = bookOverage(accounts, overage, reservation.overagePolicy);
+  if ('code' in booked) return booked;
+  const effects = legs.flatMap(({ leg }, index) => {
+    const part = booked.parts[index] ?? { dSpent: 0n, dDebt: 0n };
+    const line = { command: reservation.id, verb: 'commit', atMs: at.nowMs, dReserved: -leg.amount } as const;
+    return [entryEffect(leg.accountId, { ...line, dSpent: estimate + part.dSpent, dDebt: part.dDebt })];
+  });
+  return { charged: estimate + booked.charged, effects: [...booked.flags, ...effects] };
+}
+
+/**
+ * Settles a reservation with what was really used, under the overage policy fixed when it was made.
+ *
+ * Rejects, in this order: `reservation_not_found` (also another tenant's), `idempotency_mismatch`, `tenant_closed`,
+ * `reservation_expired` (past expiry and grace), `reservation_finalized`, `unit_mismatch`, `amount_out_of_range`; then above the hold:
+ * `budget_exceeded` (REJECT), `over_limit` (the overdraft would pass its limit). A refused commit leaves the hold as it was. A frozen
+ * budget does not refuse: the spend has happened. Source: Cycles runtime spec, commit and overage. Invariants: L1, L4, L6.
+ */
+export const commitVerb: Verb<CommitCommand, CommitAnswer> = {
+  needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
+  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideCommit(state, command, nowMs)),
+};

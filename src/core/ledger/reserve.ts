@@ -1,0 +1,154 @@
+import type { Effect } from '../effects.ts';
+import { ceilDiv, INT64_MAX } from '../int64.ts';
+import { accepted, rejected, type Rejection } from '../rejection.ts';
+import { refuse, type Decision, type State, type Verb } from '../verb.ts';
+import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
+import type { LegRequest, ReserveCommand } from './commands.ts';
+import { decideOnce, idempotencyNeeds } from './idempotency.ts';
+import { entryEffect } from './journal.ts';
+import { refuseStatus, refuseTenant, shortOf } from './refusals.ts';
+import type { Leg, Reservation } from './reservation.ts';
+
+/** A hold that was made. `output` is how many units of output it pays for; amounts are decimal int64. Moments in milliseconds. */
+export interface ReserveAnswer {
+  readonly reservationId: string;
+  readonly output: string;
+  readonly legs: readonly { readonly accountId: string; readonly amount: string }[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly [name: string]: string | number | readonly { readonly accountId: string; readonly amount: string }[];
+}
+
+interface CoveredLeg {
+  readonly request: LegRequest;
+  readonly account: Account;
+}
+
+/** The amount that a leg holds for `output` units of output, in its account's unit, rounded up. */
+export const legAmount = (leg: LegRequest, output: bigint): bigint => ceilDiv(leg.base + leg.perUnit * output, leg.divisor);
+
+/** The most units of output, within the range, that every leg can pay for; the minimum where even that is too much. */
+function fittingOutput(legs: readonly CoveredLeg[], range: ReserveCommand['output']): bigint {
+  let output = range.max;
+  for (const { request, account } of legs) {
+    const remaining = remainingOf(account);
+    if (remaining === null || request.perUnit === 0n) continue;
+    const payable = (remaining * request.divisor - request.base) / request.perUnit;
+    if (payable < output) output = payable;
+  }
+  return output < range.min ? range.min : output;
+}
+
+/** Refuses one account in the documented order, or null. `held`: only holds in flight are in the way. */
+function refuseLeg(account: Account, amount: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
+  const inactive = refuseStatus(account);
+  if (inactive !== null) return inactive;
+  if (account.isOverLimit) return { code: 'over_limit', message: `the budget ${account.scope} is over its overdraft limit`, account: snapshotOf(account) };
+  if (account.debt > 0n && account.overdraftLimit === 0n) {
+    return { code: 'debt_outstanding', message: `the budget ${account.scope} has debt of ${account.debt} ${account.unit}`, account: snapshotOf(account) };
+  }
+  if (amount > INT64_MAX || account.reserved + amount > INT64_MAX) {
+    return { code: 'amount_out_of_range', message: `holding ${amount} ${account.unit} more would go past 2^63 - 1` };
+  }
+  const remaining = remainingOf(account);
+  if (remaining === null || remaining >= amount) return null;
+  // A Cycles client learns that a budget is exceeded, whoever holds it; a caller of a model may wait for the calls in flight.
+  if (purpose === 'call' && remaining + account.reserved >= amount) {
+    const message = `calls in flight hold ${account.reserved} ${account.unit} of ${account.scope}; try again when they have ended`;
+    return { code: 'held', message, account: snapshotOf(account) };
+  }
+  return shortOf(account, amount);
+}
+
+/** The first account that refuses for good, else the first that only waits for others: waiting is no use where another says no. */
+function refuseLegs(legs: readonly CoveredLeg[], output: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
+  let held: Rejection | null = null;
+  for (const { request, account } of legs) {
+    const refusal = refuseLeg(account, legAmount(request, output), purpose);
+    if (refusal === null) continue;
+    if (refusal.code !== 'held') return refusal;
+    held ??= refusal;
+  }
+  return held;
+}
+
+/** Refuses a subject that nothing covers: `unit_mismatch` where it has budgets in other units, else `budget_not_found`. */
+function refuseUncovered(state: State, command: ReserveCommand): Rejection {
+  const others = command.otherUnitAccounts.map((id) => state.account(id)).filter((account) => account !== undefined);
+  const scopes = command.legs.map((leg) => leg.accountId);
+  if (others.length === 0) return { code: 'budget_not_found', message: 'no budget covers the subject', details: { accounts: scopes } };
+  const expectedUnits = [...new Set(others.map((account) => account.unit))];
+  return { code: 'unit_mismatch', message: `the subject's budgets are in ${expectedUnits.join(', ')}`, details: { scope: others[0]?.scope, expectedUnits } };
+}
+
+function decideReserve(state: State, command: ReserveCommand, nowMs: number): Decision<ReserveAnswer> {
+  const tenantRefusal = refuseTenant(state, command.tenantId);
+  if (tenantRefusal !== null) return refuse(rejected(tenantRefusal));
+
+  const legs: CoveredLeg[] = [];
+  for (const request of command.legs) {
+    const account = state.account(request.accountId);
+    if (account !== undefined) legs.push({ request, account });
+    else if (request.required) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${request.accountId}` }));
+  }
+  if (command.mustCover && legs.length === 0) return refuse(rejected(refuseUncovered(state, command)));
+  if (command.mustCoverMoney && !legs.some(({ account }) => account.unit !== TOKENS && account.allocated !== null)) {
+    return refuse(rejected({ code: 'budget_required', message: 'this tenant demands a money budget for every call, and none covers this one' }));
+  }
+  const output = fittingOutput(legs, command.output);
+  const refusal = refuseLegs(legs, output, command.purpose);
+  if (refusal !== null) return refuse(rejected(refusal));
+
+  const held: Leg[] = legs.map(({ request, account }) => ({ accountId: account.id, amount: legAmount(request, output) }));
+  const reservation = newReservation(command, held, nowMs);
+  const effects: Effect[] = held.map(({ accountId, amount }) =>
+    entryEffect(accountId, { command: command.reservationId, verb: 'reserve', atMs: nowMs, dReserved: amount }),
+  );
+  const answer: ReserveAnswer = {
+    reservationId: reservation.id,
+    output: output.toString(),
+    legs: held.map(({ accountId, amount }) => ({ accountId, amount: amount.toString() })),
+    createdAtMs: nowMs,
+    expiresAtMs: reservation.expiresAtMs,
+  };
+  return { outcome: accepted(answer), effects: [...effects, { type: 'reservation', reservation }] };
+}
+
+const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: number): Reservation => ({
+  id: command.reservationId,
+  tenantId: command.tenantId,
+  purpose: command.purpose,
+  state: 'ACTIVE',
+  legs,
+  charged: null,
+  overagePolicy: command.overagePolicy,
+  createdAtMs: nowMs,
+  expiresAtMs: nowMs + command.ttlMs,
+  graceMs: command.graceMs,
+  extensions: 0,
+  maxExtensions: command.maxExtensions,
+  finalizedAtMs: null,
+  settledAtMs: null,
+  ownerId: command.ownerId,
+  context: command.context,
+  checkpoint: null,
+});
+
+/**
+ * Holds on every account that covers the subject, or holds nothing. The hold ends at `nowMs + ttlMs`.
+ *
+ * Where the caller left the output open, the hold pays for as much of it as every account allows, never less than the minimum.
+ * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `budget_not_found` or `unit_mismatch` (nothing
+ * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
+ * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; last `held`,
+ * if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
+ */
+export const reserveVerb: Verb<ReserveCommand, ReserveAnswer> = {
+  needs: (command) => ({
+    tenantLock: 'shared',
+    accounts: [...command.legs.map((leg) => leg.accountId), ...command.otherUnitAccounts],
+    reservations: [command.reservationId],
+    ...idempotencyNeeds(command.idempotency),
+  }),
+  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideReserve(state, command, nowMs)),
+};

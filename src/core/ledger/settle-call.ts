@@ -1,0 +1,59 @@
+import type { Effect } from '../effects.ts';
+import { INT64_MAX } from '../int64.ts';
+import { invariant } from '../invariant.ts';
+import { accepted, rejected } from '../rejection.ts';
+import { refuse, type Decision, type Verb } from '../verb.ts';
+import type { SettleCallCommand } from './commands.ts';
+import { noReservation } from './commit.ts';
+import { entryEffect } from './journal.ts';
+import type { Reservation } from './reservation.ts';
+import { actualIn } from './settle-amounts.ts';
+import { heldLegs, returnHold, type HeldLeg } from './settle-hold.ts';
+
+/** Books what a call used on every leg: as a commit while it still holds, as a debit once its hold has expired. */
+function chargeCall(legs: readonly HeldLeg[], reservation: Reservation, amounts: readonly bigint[], nowMs: number): Effect[] {
+  const holds = reservation.state === 'ACTIVE';
+  const entries = legs.map(({ leg, account }, index) => {
+    const dSpent = amounts[index] ?? 0n;
+    invariant(dSpent >= 0n && account.spent + dSpent <= INT64_MAX, `call ${reservation.id} would charge ${dSpent} to ${account.id}`);
+    const dReserved = holds ? -leg.amount : 0n;
+    return entryEffect(leg.accountId, { command: reservation.id, verb: holds ? 'commit' : 'debit', atMs: nowMs, dReserved, dSpent });
+  });
+  const settled: Reservation = {
+    ...reservation,
+    state: holds ? 'COMMITTED' : 'EXPIRED',
+    charged: [...amounts],
+    finalizedAtMs: reservation.finalizedAtMs ?? nowMs,
+    settledAtMs: nowMs,
+  };
+  return [...entries, { type: 'reservation', reservation: settled }];
+}
+
+/** Returns the hold of a call that never ran; one that expired meanwhile only loses its claim to be charged. */
+function cancelCall(reservation: Reservation, nowMs: number): Effect[] {
+  if (reservation.state === 'ACTIVE') return returnHold(reservation, 'release', nowMs);
+  return [{ type: 'reservation', reservation: { ...reservation, charged: reservation.legs.map(() => 0n), settledAtMs: nowMs } }];
+}
+
+/**
+ * Settles a call by force: the spend has happened, so the whole actual is booked on every leg, whatever the state of budgets, tenant
+ * or hold, and `remaining` may go below zero. Books the usage in the same batch. With `actuals` null the call never ran.
+ *
+ * Happens once for each reservation: the value tells whether this command did it; a second one changes nothing. Rejects only
+ * `reservation_not_found`. Invariants: L1, L4, L6.
+ */
+export const settleCallVerb: Verb<SettleCallCommand, { readonly booked: boolean }> = {
+  needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId] }),
+  decide: (state, command, nowMs): Decision<{ readonly booked: boolean }> => {
+    const reservation = state.reservation(command.reservationId);
+    if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+    if (reservation.settledAtMs !== null) return { outcome: accepted({ booked: false }), effects: [] };
+    const { actuals, usage } = command;
+    if (actuals === null) return { outcome: accepted({ booked: true }), effects: cancelCall(reservation, nowMs) };
+    const legs = heldLegs(state, reservation);
+    const amounts = legs.map(({ account }) => actualIn(account.unit, actuals));
+    const effects = chargeCall(legs, reservation, amounts, nowMs);
+    if (usage !== null) effects.push({ type: 'usage', event: { ...usage, atMs: nowMs, heldAtMs: reservation.createdAtMs } });
+    return { outcome: accepted({ booked: true }), effects };
+  },
+};

@@ -1,0 +1,174 @@
+/**
+ * What a model costs, and what a call cost.
+ *
+ * Units: prices are declared in USD per million tokens; rates are nano-USD (10^-9 USD) per token; charges are microcents (10^-8 USD).
+ * Source: Tinfoil reference section 5, "Price": token nanos = round(pricePer1M x 1000), request nanos = round(requestPrice x 10^9).
+ *
+ * Nothing here leaves int64. A rate is at most `MAX_RATE_NANO_USD` (checked where a price is declared), a count at most
+ * `MAX_CALL_TOKENS` (clamped where usage is read), and the cost of one call stops at `MAX_CALL_COST_NANO_USD`. That stop keeps the order of
+ * any two costs, so an actual that was below its hold stays below it, and it leaves room in int64 for thousands of absurd calls.
+ */
+import type { Price } from '../records.ts';
+import { ceilDiv } from '../int64.ts';
+import { renderDecimal, scaleDecimal } from './decimal.ts';
+
+/** Nano-USD per token of each kind, and per request. `cachedInputNanos` is null where cached tokens cost what input costs. */
+export interface Rates {
+  readonly inputNanos: bigint;
+  readonly outputNanos: bigint;
+  readonly cachedInputNanos: bigint | null;
+  readonly requestNanos: bigint;
+}
+
+/** A price as an operator declares it, in USD per million tokens and USD per request; numbers or decimal strings. */
+export interface DeclaredPrice {
+  readonly inputPer1m: number | string;
+  readonly outputPer1m: number | string;
+  readonly cachedInputPer1m?: number | string | null;
+  readonly perRequest?: number | string | null;
+}
+
+/** The counts that a cost is made of. Cached tokens are part of the prompt, not extra; null means that no details were reported. */
+export interface PricedTokens {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedPromptTokens: number | null;
+}
+
+export type RatesResult =
+  | { readonly ok: true; readonly rates: Rates }
+  | { readonly ok: false; readonly field: keyof DeclaredPrice; readonly message: string };
+
+/** One USD per token: a million USD per million tokens. Dearer declarations are taken for mistakes. The same bounds the request fee. */
+export const MAX_RATE_NANO_USD = 1_000_000_000n;
+
+/** The largest cost of one call, one million USD. Costs above it are recorded as this. */
+export const MAX_CALL_COST_NANO_USD = 1_000_000_000_000_000n;
+
+/** How many nano-USD one USD_MICROCENTS is; the `divisor` of a money leg. */
+export const NANOS_PER_MICROCENT = 10n;
+const USD_DECIMALS = 9;
+
+/**
+ * Rates from a declared price, each rounded half up to a whole nano-USD.
+ *
+ * Fails, naming the first wrong field, for a value that is negative, no decimal number, or above one USD per token (per request: one USD
+ * times 1000). A price below half a nano-USD per token becomes 0.
+ */
+export function ratesFromPrice(price: DeclaredPrice): RatesResult {
+  const perToken: Record<'inputPer1m' | 'outputPer1m' | 'cachedInputPer1m', bigint | null> = {
+    inputPer1m: null,
+    outputPer1m: null,
+    cachedInputPer1m: null,
+  };
+  for (const field of ['inputPer1m', 'outputPer1m', 'cachedInputPer1m'] as const) {
+    const declared = price[field];
+    if (declared === null || declared === undefined) continue;
+    const nanos = scaleDecimal(declared, 3);
+    if (nanos === null) return { ok: false, field, message: 'must be a decimal number that is at least 0' };
+    if (nanos > MAX_RATE_NANO_USD) return { ok: false, field, message: 'must be at most 1000000' };
+    perToken[field] = nanos;
+  }
+  const { inputPer1m, outputPer1m, cachedInputPer1m } = perToken;
+  if (inputPer1m === null) return { ok: false, field: 'inputPer1m', message: 'is required' };
+  if (outputPer1m === null) return { ok: false, field: 'outputPer1m', message: 'is required' };
+  const requestNanos = scaleDecimal(price.perRequest ?? 0, USD_DECIMALS);
+  if (requestNanos === null) return { ok: false, field: 'perRequest', message: 'must be a decimal number that is at least 0' };
+  if (requestNanos > MAX_RATE_NANO_USD * 1000n) return { ok: false, field: 'perRequest', message: 'must be at most 1000' };
+  return { ok: true, rates: { inputNanos: inputPer1m, outputNanos: outputPer1m, cachedInputNanos: cachedInputPer1m, requestNanos } };
+}
+
+/**
+ * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + output.
+ *
+ * Negative counts and rates count as 0, cached tokens as at most the prompt. Never above `MAX_CALL_COST_NANO_USD`.
+ * Source: Tinfoil reference section 5, "Price".
+ */
+export function costNanoUsd(rates: Rates, usage: PricedTokens): bigint {
+  const prompt = count(usage.promptTokens);
+  const cached = smaller(count(usage.cachedPromptTokens ?? 0), prompt);
+  const input = atLeastZero(rates.inputNanos);
+  const cost =
+    atLeastZero(rates.requestNanos) +
+    (prompt - cached) * input +
+    cached * (rates.cachedInputNanos === null ? input : atLeastZero(rates.cachedInputNanos)) +
+    count(usage.completionTokens) * atLeastZero(rates.outputNanos);
+  return smaller(cost, MAX_CALL_COST_NANO_USD);
+}
+
+/** The rates of a stored price. Stored prices were checked when they were declared. */
+export function ratesOfPrice(price: Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>): Rates {
+  return {
+    inputNanos: BigInt(price.inputNanos),
+    outputNanos: BigInt(price.outputNanos),
+    cachedInputNanos: price.cachedInputNanos === null ? null : BigInt(price.cachedInputNanos),
+    requestNanos: BigInt(price.requestNanos),
+  };
+}
+
+/**
+ * What a call may cost at most, in nano-USD, as a linear rule: `base + perUnit * u` for `u` output tokens per choice.
+ *
+ * Every input token counts at the dearer of the two input rates, since nobody knows yet what is cached. For any usage of at most
+ * `inputTokens` and `choices * u` tokens, `costNanoUsd` is at most this. With divisor `NANOS_PER_MICROCENT` it is the money leg of a hold.
+ */
+export function holdNanoUsd(
+  rates: Rates,
+  bound: { readonly inputTokens: number; readonly choices: number },
+): { readonly base: bigint; readonly perUnit: bigint } {
+  const dearInput = larger(rates.inputNanos, rates.cachedInputNanos ?? 0n);
+  return {
+    base: atLeastZero(rates.requestNanos) + count(bound.inputTokens) * atLeastZero(dearInput),
+    perUnit: count(bound.choices) * atLeastZero(rates.outputNanos),
+  };
+}
+
+/** What a cost charges to an account in USD_MICROCENTS (1 USD = 10^8): rounded up, so that no call that costs anything is free. */
+export function chargeMicrocents(costNanos: bigint): bigint {
+  return ceilDiv(atLeastZero(costNanos), NANOS_PER_MICROCENT);
+}
+
+/**
+ * Rates that are nowhere below any of the given ones; what a hold is priced by while several upstreams may answer.
+ * Null for an empty list: a call that nothing can answer has no price.
+ */
+export function dearest(rates: readonly Rates[]): Rates | null {
+  const [first, ...others] = rates;
+  if (first === undefined) return null;
+  return others.reduce((dear, next) => {
+    const bothCached = dear.cachedInputNanos === null && next.cachedInputNanos === null;
+    return {
+      inputNanos: larger(dear.inputNanos, next.inputNanos),
+      outputNanos: larger(dear.outputNanos, next.outputNanos),
+      // Where one has no cached price, cached tokens cost it its input price.
+      cachedInputNanos: bothCached ? null : larger(dear.cachedInputNanos ?? dear.inputNanos, next.cachedInputNanos ?? next.inputNanos),
+      requestNanos: larger(dear.requestNanos, next.requestNanos),
+    };
+  }, first);
+}
+
+/** Nano-USD as a decimal USD string without exponent or trailing zeros, such as `0.004125`; `0` for nothing. */
+export function renderUsd(nanos: bigint): string {
+  return renderDecimal(nanos, USD_DECIMALS);
+}
+
+/** Nano-USD as the JSON number nearest to it, in USD; exact to the nano up to 9 million USD. */
+export function usdNumber(nanos: bigint): number {
+  return Number(renderUsd(nanos));
+}
+
+function count(tokens: number): bigint {
+  return tokens > 0 && Number.isFinite(tokens) ? BigInt(Math.trunc(tokens)) : 0n;
+}
+
+function atLeastZero(value: bigint): bigint {
+  return value < 0n ? 0n : value;
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

@@ -1,0 +1,29 @@
+/**
+ * One metered request. Counts are safe integers, money exact.
+ *
+ * `cachedPromptTokens` is a part of `promptTokens`, `reasoningTokens` a part of `completionTokens`. `costNanoUsd` is the exact cost,
+ * `chargeMicrocents` what the budgets were charged (the cost rounded up once). `atMs` is when it was booked and decides the bucket;
+ * `heldAtMs` is when the hold was made and decides the budget period. `estimated`: the upstream reported no usage, or the call was
+ * `interrupted` by the end of our process. Its `id` is the reservation's, so that a call is counted once.
+ */
+export interface UsageEvent {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly model: string;
+  readonly upstreamId: string;
+  readonly priceId: string;
+  readonly route: string;
+  readonly atMs: number;
+  readonly heldAtMs: number;
+  readonly requests: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedPromptTokens: number;
+  readonly reasoningTokens: number;
+  readonly costNanoUsd: bigint;
+  readonly chargeMicrocents: bigint;
+  readonly streaming: boolean;
+  readonly estimated: boolean;
+  readonly interrupted: boolean;
+}

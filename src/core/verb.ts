@@ -1,0 +1,69 @@
+import type { Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
+import type { Account, AccountId } from './ledger/account.ts';
+import type { PlainJson, Reservation } from './ledger/reservation.ts';
+import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
+import type { Outcome } from './rejection.ts';
+
+/** Who sent a management command; such a command leaves an audit row, whether it succeeds or is refused. */
+export interface CommandAudit {
+  readonly id: string;
+  readonly operation: string;
+  readonly actorKind: 'operator' | 'admin_key' | 'management_key' | 'tenant_key' | 'system';
+  readonly actorId: string;
+  readonly resourceKind: string;
+  readonly resourceId: string;
+  readonly requestId: string;
+  readonly metadata?: PlainJson;
+}
+
+/**
+ * A request to change something, as plain data that survives a structured clone. `id` is unique and names the events that come of it.
+ * `tenantId` is whose rows it touches ({@link SYSTEM_TENANT} for server-wide records).
+ */
+export interface CommandBase {
+  readonly verb: string;
+  readonly id: string;
+  readonly tenantId: string;
+  readonly audit?: CommandAudit;
+}
+
+/**
+ * The rows that a decision looks at. A store loads and locks them before it decides: the tenant (shared, or exclusively where records
+ * change), then accounts, reservations with the accounts of their legs, idempotency records and other records.
+ */
+export interface Needs {
+  readonly tenantLock: 'shared' | 'exclusive';
+  readonly accounts?: readonly AccountId[];
+  readonly reservations?: readonly string[];
+  readonly idempotency?: readonly IdempotencyRef[];
+  readonly records?: readonly RecordRef[];
+}
+
+/**
+ * The loaded rows, as they are after the commands before this one. The tenant record of the command's tenant is always loaded.
+ * Asking for a row that was neither named in {@link Needs} nor created in this batch is an invariant violation, not `undefined`.
+ */
+export interface State {
+  account(id: AccountId): Account | undefined;
+  reservation(id: string): Reservation | undefined;
+  idempotency(ref: IdempotencyRef): IdempotencyRecord | undefined;
+  record<K extends RecordKind>(kind: K, id: string): RecordTypes[K] | undefined;
+}
+
+/** What a decision comes to. A refusal has, as a rule, no effects. */
+export interface Decision<T> {
+  readonly outcome: Outcome<T>;
+  readonly effects: readonly Effect[];
+}
+
+/**
+ * One verb of the program: which rows it needs and what it decides on them. Both functions are pure and synchronous; `nowMs` is the
+ * batch's time, which never goes back. The order of the checks in `decide` is the documented precedence.
+ */
+export interface Verb<C extends CommandBase, T> {
+  readonly needs: (command: C) => Needs;
+  readonly decide: (state: State, command: C, nowMs: number) => Decision<T>;
+}
+
+/** A refusal without effects. */
+export const refuse = (outcome: { readonly ok: false; readonly rejection: import('./rejection.ts').Rejection }): Decision<never> => ({ outcome, effects: [] });

@@ -1,0 +1,24 @@
+import type { AccessCommand } from './access/commands.ts';
+import { ACCESS_VERBS } from './access/verbs.ts';
+import type { LedgerCommand } from './ledger/commands.ts';
+import { LEDGER_VERBS } from './ledger/verbs.ts';
+import type { Decision, Needs, State } from './verb.ts';
+
+/** Every command that a store executes. */
+export type Command = LedgerCommand | AccessCommand;
+
+const VERBS = { ...LEDGER_VERBS, ...ACCESS_VERBS };
+
+/** A verb with its command type forgotten; looked up by the command's own `verb`, so the two always belong together. */
+interface AnyVerb {
+  readonly needs: (command: Command) => Needs;
+  readonly decide: (state: State, command: Command, nowMs: number) => Decision<unknown>;
+}
+
+const verbOf = (command: Command): AnyVerb => VERBS[command.verb] as AnyVerb;
+
+/** The rows that `command` looks at. */
+export const needsOf = (command: Command): Needs => verbOf(command).needs(command);
+
+/** The decision function of `command`'s verb. */
+export const decisionOf = (command: Command): AnyVerb['decide'] => verbOf(command).decide;

@@ -1,0 +1,181 @@
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
+import { INT64_MAX, INT64_MIN } from './int64.ts';
+import { invariant } from './invariant.ts';
+import type { Account, AccountId } from './ledger/account.ts';
+import type { Entry } from './ledger/entry.ts';
+import type { Reservation } from './ledger/reservation.ts';
+import type { RecordKind, RecordTypes } from './records.ts';
+import type { UsageEvent } from './usage/usage-event.ts';
+import type { State } from './verb.ts';
+
+/** A row of a record kind, or null where a batch removed it. `kind` tells the type of `record`. */
+export type RecordChange = { [K in RecordKind]: { readonly kind: K; readonly id: string; readonly record: RecordTypes[K] | null } }[RecordKind];
+
+/** What a batch did, for a store to write: rows as they end up, and lines to append in order. `isNew` rows were not in the store. */
+export interface Changes {
+  readonly accounts: readonly { readonly account: Account; readonly isNew: boolean }[];
+  readonly reservations: readonly { readonly reservation: Reservation; readonly isNew: boolean }[];
+  readonly records: readonly RecordChange[];
+  readonly idempotency: readonly { readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }[];
+  readonly entries: readonly Entry[];
+  readonly usage: readonly UsageEvent[];
+  readonly events: readonly DomainEvent[];
+  readonly audit: readonly AuditEntry[];
+}
+
+/** Joins the parts of an idempotency reference into one key of a map. */
+export const idempotencyMapKey = (ref: IdempotencyRef): string => JSON.stringify([ref.tenantId, ref.operation, ref.target, ref.key]);
+
+const recordMapKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
+
+/**
+ * The rows of one batch while its commands are decided one after another. A store puts what it loaded (`undefined` for a row that
+ * does not exist), {@link applyEffect} folds each decision in, and {@link changes} says what to write.
+ *
+ * Asserts L1 to L3 on every amount that it changes: int64, and spent, reserved and debt never negative.
+ */
+export class WorkingSet implements State {
+  readonly #accounts = new Map<AccountId, Account | undefined>();
+  readonly #reservations = new Map<string, Reservation | undefined>();
+  readonly #records = new Map<string, RecordTypes[RecordKind] | undefined>();
+  readonly #idempotency = new Map<string, IdempotencyRecord | undefined>();
+  readonly #changedAccounts = new Map<AccountId, boolean>();
+  readonly #changedReservations = new Map<string, boolean>();
+  readonly #changedRecords = new Map<string, RecordChange>();
+  readonly #idempotencyPuts: { ref: IdempotencyRef; record: IdempotencyRecord }[] = [];
+  readonly #entries: Entry[] = [];
+  readonly #usage: UsageEvent[] = [];
+  readonly #events: DomainEvent[] = [];
+  readonly #audit: AuditEntry[] = [];
+
+  putAccount(id: AccountId, account: Account | undefined): void {
+    this.#accounts.set(id, account);
+  }
+
+  putReservation(id: string, reservation: Reservation | undefined): void {
+    this.#reservations.set(id, reservation);
+  }
+
+  putRecord<K extends RecordKind>(kind: K, id: string, record: RecordTypes[K] | undefined): void {
+    this.#records.set(recordMapKey(kind, id), record);
+  }
+
+  putIdempotency(ref: IdempotencyRef, record: IdempotencyRecord | undefined): void {
+    this.#idempotency.set(idempotencyMapKey(ref), record);
+  }
+
+  account(id: AccountId): Account | undefined {
+    invariant(this.#accounts.has(id), `account ${id} was not loaded`);
+    return this.#accounts.get(id);
+  }
+
+  reservation(id: string): Reservation | undefined {
+    invariant(this.#reservations.has(id), `reservation ${id} was not loaded`);
+    return this.#reservations.get(id);
+  }
+
+  idempotency(ref: IdempotencyRef): IdempotencyRecord | undefined {
+    const key = idempotencyMapKey(ref);
+    invariant(this.#idempotency.has(key), `idempotency ${key} was not loaded`);
+    return this.#idempotency.get(key);
+  }
+
+  record<K extends RecordKind>(kind: K, id: string): RecordTypes[K] | undefined {
+    const key = recordMapKey(kind, id);
+    invariant(this.#records.has(key), `record ${key} was not loaded`);
+    // The map key holds the kind, so the value is of that kind's type.
+    return this.#records.get(key) as RecordTypes[K] | undefined;
+  }
+
+  /** Folds one effect into the rows, so that the next command of the batch sees it. */
+  applyEffect(effect: Effect): void {
+    switch (effect.type) {
+      case 'account':
+        return this.#setAccount(effect.account);
+      case 'entry':
+        return this.#addEntry(effect.entry);
+      case 'reservation': {
+        const { reservation } = effect;
+        const isNew = this.#changedReservations.get(reservation.id) ?? this.#reservations.get(reservation.id) === undefined;
+        this.#changedReservations.set(reservation.id, isNew);
+        this.#reservations.set(reservation.id, reservation);
+        return;
+      }
+      case 'record': {
+        const key = recordMapKey(effect.kind, effect.id);
+        this.#records.set(key, effect.record);
+        this.#changedRecords.set(key, { kind: effect.kind, id: effect.id, record: effect.record } as RecordChange);
+        return;
+      }
+      case 'record-removed': {
+        const key = recordMapKey(effect.kind, effect.id);
+        this.#records.set(key, undefined);
+        this.#changedRecords.set(key, { kind: effect.kind, id: effect.id, record: null });
+        return;
+      }
+      case 'idempotency':
+        this.#idempotency.set(idempotencyMapKey(effect.ref), effect.record);
+        this.#idempotencyPuts.push({ ref: effect.ref, record: effect.record });
+        return;
+      case 'usage':
+        this.#usage.push(effect.event);
+        return;
+      case 'event':
+        this.#events.push(effect.event);
+        return;
+      case 'audit':
+        this.#audit.push(effect.entry);
+        return;
+    }
+  }
+
+  /** What the batch did so far. */
+  changes(): Changes {
+    return {
+      accounts: [...this.#changedAccounts].map(([id, isNew]) => ({ account: this.account(id) as Account, isNew })),
+      reservations: [...this.#changedReservations].map(([id, isNew]) => ({ reservation: this.reservation(id) as Reservation, isNew })),
+      records: [...this.#changedRecords.values()],
+      idempotency: this.#idempotencyPuts,
+      entries: this.#entries,
+      usage: this.#usage,
+      events: this.#events,
+      audit: this.#audit,
+    };
+  }
+
+  #setAccount(account: Account): void {
+    const before = this.#accounts.get(account.id);
+    if (before !== undefined) {
+      // Amounts change by entries only; else the journal would not explain the balance.
+      const limitKept = before.allocated === account.allocated || (before.allocated ?? 0n) === (account.allocated ?? 0n);
+      const amountsKept = before.spent === account.spent && before.reserved === account.reserved && before.debt === account.debt;
+      invariant(limitKept && amountsKept, `account ${account.id} changed an amount without an entry`);
+    } else {
+      const isEmpty = (account.allocated ?? 0n) === 0n && account.spent === 0n && account.reserved === 0n && account.debt === 0n;
+      invariant(isEmpty, `account ${account.id} was created with an amount and no entry`);
+    }
+    this.#changedAccounts.set(account.id, this.#changedAccounts.get(account.id) ?? before === undefined);
+    this.#accounts.set(account.id, account);
+  }
+
+  #addEntry(entry: Entry): void {
+    const before = this.account(entry.accountId);
+    invariant(before !== undefined, `entry for account ${entry.accountId}, which does not exist`);
+    const after: Account = {
+      ...before,
+      allocated: before.allocated === null ? null : before.allocated + entry.dAllocated,
+      spent: before.spent + entry.dSpent,
+      reserved: before.reserved + entry.dReserved,
+      debt: before.debt + entry.dDebt,
+    };
+    invariant(before.allocated !== null || entry.dAllocated === 0n, `entry allocates to ${entry.accountId}, which is unlimited`);
+    for (const amount of [after.spent, after.reserved, after.debt]) {
+      invariant(amount >= 0n && amount <= INT64_MAX, `account ${entry.accountId} would hold ${amount}`);
+    }
+    const allocated = after.allocated ?? 0n;
+    invariant(allocated >= INT64_MIN && allocated <= INT64_MAX, `account ${entry.accountId} would be allocated ${allocated}`);
+    this.#changedAccounts.set(entry.accountId, this.#changedAccounts.get(entry.accountId) ?? false);
+    this.#accounts.set(entry.accountId, after);
+    this.#entries.push(entry);
+  }
+}

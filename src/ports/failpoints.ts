@@ -1,0 +1,21 @@
+/** The named points between two steps at which a test may end the process. */
+export type Failpoint =
+  | 'call.authenticated'
+  | 'call.held'
+  | 'call.sent'
+  | 'call.first-byte'
+  | 'call.answered'
+  | 'call.settled'
+  | 'call.ended'
+  | 'batch.loaded'
+  | 'batch.decided'
+  | 'batch.written'
+  | 'batch.committed'
+  | 'batch.answered'
+  | 'fold.written'
+  | 'migrate.step';
+
+/** Called at every named point. Production passes one that does nothing; only the tests' composition root fills it. */
+export interface Failpoints {
+  hit(point: Failpoint): void;
+}

@@ -1,0 +1,49 @@
+import type { Outcome } from '../core/rejection.ts';
+import type { RecordRef } from '../core/records.ts';
+import type { Command } from '../core/verbs.ts';
+
+/** What one batch came to: an outcome for each command in order, the batch's time, and the records that it changed. */
+export interface BatchResult {
+  readonly outcomes: readonly Outcome<unknown>[];
+  readonly nowMs: number;
+  readonly changedRecords: readonly RecordRef[];
+}
+
+/** One way in which stored rows contradict each other: which check found it, on what, and the two figures. */
+export interface Discrepancy {
+  readonly check: string;
+  readonly subject: string;
+  readonly found: string;
+  readonly expected: string;
+}
+
+/** What a verification read and found. The ledger holds where `discrepancies` is empty. */
+export interface Verification {
+  readonly accounts: number;
+  readonly entries: number;
+  readonly reservations: number;
+  readonly discrepancies: readonly Discrepancy[];
+}
+
+/** The mutating side of a store. Every change of the program goes through {@link LedgerStore.execute}. */
+export interface LedgerStore {
+  /** How many batches may be under way at once; commands of one tenant always take the same lane. */
+  readonly lanes: number;
+  /**
+   * Loads and locks what `commands` name, decides them in order, writes every effect and makes all of it durable in one transaction.
+   * Resolves only then. A batch without effects is not written.
+   *
+   * `batchId` is new for each attempt series: a lost answer to COMMIT is resolved by it (found: it happened).
+   * Throws a `Fault` (`store_unavailable`; nothing happened, or the store could not learn whether) or whatever a decision throws
+   * (nothing happened). `batch.*` failpoints lie between its steps.
+   */
+  execute(batchId: string, commands: readonly Command[], lane: number): Promise<BatchResult>;
+  /** Folds the usage events that are not yet in the rollups, at most `limit` of them; returns how many it folded. */
+  foldUsage(limit: number): Promise<number>;
+  /** Forgets rollups, usage events and idempotency records whose time to be kept is over. Returns how many rows went. */
+  prune(nowMs: number): Promise<number>;
+  /** Recomputes every account and every reservation's state from the journal, in SQL that shares no code with the writer. */
+  verify(): Promise<Verification>;
+  /** Finishes what is under way and closes every connection. */
+  close(): Promise<void>;
+}
