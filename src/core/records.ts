@@ -155,5 +155,8 @@ export interface RecordRef {
 /** The record id of a member. */
 export const memberRecordId = (tenantId: string, memberId: string): string => `${tenantId}/${memberId}`;
 
+/** The identity under which a secret of a record is sealed: `key:<id>`, `upstream:<id>`. A sealed value opens for no other record. */
+export const sealIdentity = (kind: RecordKind, id: string): string => `${kind}:${id}`;
+
 /** The tenant id under which records of the whole server (upstreams, models, prices, settings) are changed and audited. */
 export const SYSTEM_TENANT = '_system';

@@ -2,12 +2,15 @@ import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
 import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
-import type { Decision, Needs, State } from './verb.ts';
+import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
 export type Command = LedgerCommand | AccessCommand;
 
 const VERBS = { ...LEDGER_VERBS, ...ACCESS_VERBS };
+
+/** What `C` comes to where it succeeds: the value type of its verb. */
+export type CommandValue<C extends Command> = (typeof VERBS)[C['verb']] extends Verb<never, infer T> ? T : never;
 
 /** A verb with its command type forgotten; looked up by the command's own `verb`, so the two always belong together. */
 interface AnyVerb {

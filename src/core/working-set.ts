@@ -42,7 +42,7 @@ export class WorkingSet implements State {
   readonly #changedAccounts = new Map<AccountId, boolean>();
   readonly #changedReservations = new Map<string, boolean>();
   readonly #changedRecords = new Map<string, RecordChange>();
-  readonly #idempotencyPuts: { ref: IdempotencyRef; record: IdempotencyRecord }[] = [];
+  readonly #changedIdempotency = new Map<string, { ref: IdempotencyRef; record: IdempotencyRecord }>();
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
   readonly #events: DomainEvent[] = [];
@@ -113,10 +113,12 @@ export class WorkingSet implements State {
         this.#changedRecords.set(key, { kind: effect.kind, id: effect.id, record: null });
         return;
       }
-      case 'idempotency':
-        this.#idempotency.set(idempotencyMapKey(effect.ref), effect.record);
-        this.#idempotencyPuts.push({ ref: effect.ref, record: effect.record });
+      case 'idempotency': {
+        const key = idempotencyMapKey(effect.ref);
+        this.#idempotency.set(key, effect.record);
+        this.#changedIdempotency.set(key, { ref: effect.ref, record: effect.record });
         return;
+      }
       case 'usage':
         this.#usage.push(effect.event);
         return;
@@ -135,7 +137,7 @@ export class WorkingSet implements State {
       accounts: [...this.#changedAccounts].map(([id, isNew]) => ({ account: this.account(id) as Account, isNew })),
       reservations: [...this.#changedReservations].map(([id, isNew]) => ({ reservation: this.reservation(id) as Reservation, isNew })),
       records: [...this.#changedRecords.values()],
-      idempotency: this.#idempotencyPuts,
+      idempotency: [...this.#changedIdempotency.values()],
       entries: this.#entries,
       usage: this.#usage,
       events: this.#events,

@@ -27,6 +27,8 @@ export interface UpstreamResponse {
   readonly status: number;
   /** Names in lower case, those that may go on to the caller; several values of one name are joined with `, `. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What the upstream calls this request, for logs; null if it does not say. */
+  readonly requestId: string | null;
   readonly body: UpstreamBodyStream;
 }
 
@@ -68,7 +70,7 @@ export type UpstreamFaultKind = 'connect' | 'reset' | 'headers_timeout' | 'idle_
 /** An upstream failed. `message` names it, for logs; `publicMessage` does not. */
 export class UpstreamFault extends Fault {
   readonly kind: UpstreamFaultKind;
-  /** No byte of an answer had come, so that another upstream may be tried. After it, the call is settled with what was seen. */
+  /** No byte of a body had come, so that another upstream may be tried. After it, the call is settled with what was seen. */
   readonly beforeFirstByte: boolean;
 
   constructor(options: { kind: UpstreamFaultKind; beforeFirstByte: boolean; message: string; cause?: unknown }) {

@@ -1,7 +1,7 @@
 import type { CommandBase } from '../verb.ts';
 import type { ApiKey, Entitlements, Member, Model, Price, Setting, Tenant, TenantStatus, Upstream } from '../records.ts';
 
-/** Makes a tenant. Rejects: `conflict` where the id is taken. */
+/** Makes a tenant; the command's `tenantId` is the new tenant's. */
 export interface CreateTenantCommand extends CommandBase {
   readonly verb: 'create-tenant';
   readonly tenant: Omit<Tenant, 'createdAtMs' | 'keyCount' | 'status'>;
@@ -18,9 +18,10 @@ export interface UpdateTenantCommand extends CommandBase {
   readonly entitlements?: Partial<Entitlements>;
 }
 
-/** Adds a member to a tenant; a removed member of the same id comes back. */
+/** Adds a member to a tenant; a removed member of the same id comes back. With `replace`, one who is there is changed. */
 export interface AddMemberCommand extends CommandBase {
   readonly verb: 'add-member';
+  readonly replace?: boolean;
   readonly member: Omit<Member, 'createdAtMs' | 'removedAtMs' | 'tenantId'>;
 }
 
@@ -70,6 +71,20 @@ export interface PutModelCommand extends CommandBase {
   readonly replace: boolean;
 }
 
+/** Changes what is given of an upstream. */
+export interface UpdateUpstreamCommand extends CommandBase {
+  readonly verb: 'update-upstream';
+  readonly upstreamId: string;
+  readonly changes: Partial<Omit<Upstream, 'id' | 'createdAtMs'>>;
+}
+
+/** Changes what is given of a model. */
+export interface UpdateModelCommand extends CommandBase {
+  readonly verb: 'update-model';
+  readonly modelId: string;
+  readonly changes: Partial<Omit<Model, 'id' | 'createdAtMs'>>;
+}
+
 /** Forgets an upstream, a model, or a price that does not apply yet. */
 export interface RemoveRecordCommand extends CommandBase {
   readonly verb: 'remove-record';
@@ -99,7 +114,9 @@ export type AccessCommand =
   | UpdateKeyCommand
   | DeleteKeyCommand
   | PutUpstreamCommand
+  | UpdateUpstreamCommand
   | PutModelCommand
+  | UpdateModelCommand
   | RemoveRecordCommand
   | AddPriceCommand
   | InitSettingCommand;

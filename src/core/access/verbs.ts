@@ -1,5 +1,29 @@
 import type { AccessCommand } from './commands.ts';
 import type { Verb } from '../verb.ts';
+import { createKeyVerb } from './decide-create-key.ts';
+import { addMemberVerb, removeMemberVerb } from './decide-member.ts';
+import { putModelVerb, updateModelVerb } from './decide-model.ts';
+import { addPriceVerb } from './decide-price.ts';
+import { removeRecordVerb } from './decide-remove-record.ts';
+import { initSettingVerb } from './decide-setting.ts';
+import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
+import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
+import { putUpstreamVerb, updateUpstreamVerb } from './decide-upstream.ts';
 
 /** The decisions that change records, by verb. */
-export const ACCESS_VERBS: { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> } = {} as never;
+export const ACCESS_VERBS = {
+  'create-tenant': createTenantVerb,
+  'update-tenant': updateTenantVerb,
+  'add-member': addMemberVerb,
+  'remove-member': removeMemberVerb,
+  'create-key': createKeyVerb,
+  'update-key': updateKeyVerb,
+  'delete-key': deleteKeyVerb,
+  'put-upstream': putUpstreamVerb,
+  'update-upstream': updateUpstreamVerb,
+  'put-model': putModelVerb,
+  'update-model': updateModelVerb,
+  'remove-record': removeRecordVerb,
+  'add-price': addPriceVerb,
+  'init-setting': initSettingVerb,
+} as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

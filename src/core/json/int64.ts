@@ -70,6 +70,12 @@ export function stringifyJson(value: unknown): string {
   return text;
 }
 
+/**
+ * A number that `stringifyJson` writes with exactly these digits, such as `0.00000001`. `literal` must be a JSON number; anything else
+ * throws `SyntaxError`.
+ */
+export const exactNumber = (literal: string): object => json.rawJSON(literal);
+
 function replaceBigint(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? json.rawJSON(value.toString()) : value;
 }

@@ -4,11 +4,12 @@ import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { newAccount, type Account, type AccountId } from './account.ts';
 import type { AllocateCommand } from './commands.ts';
-import { refuseStatus } from './refusals.ts';
+import { refuseClosedTenant, refuseStatus } from './refusals.ts';
 
 /**
  * The effects that give the account `id` the limit `allocated` (null: none), making it where `account` is undefined. Only the
- * allocation changes; what is spent and held stays. `command` is the journal's name for who did it.
+ * allocation changes, and a flag of being over the limit that debt does not bear out is cleared, as every funding does; what is spent
+ * and held stays. `command` is the journal's name for who did it.
  *
  * An unlimited account's allocations sum to zero in the journal, so a cleared limit is first taken away by an entry.
  */
@@ -26,19 +27,22 @@ export function allocateEffects(
   };
   const entries = difference === 0n ? [] : [entry];
   if (account === undefined) return [{ type: 'account', account: before }, ...entries];
-  if (account.allocated === null && allocated !== null) return [{ type: 'account', account: { ...account, allocated: 0n } }, ...entries];
-  if (account.allocated !== null && allocated === null) return [...entries, { type: 'account', account: { ...account, allocated: null } }];
-  return entries;
+  const terms: Account = { ...account, isOverLimit: account.debt > account.overdraftLimit };
+  if (account.allocated === null && allocated !== null) return [{ type: 'account', account: { ...terms, allocated: 0n } }, ...entries];
+  if (account.allocated !== null && allocated === null) return [...entries, { type: 'account', account: { ...terms, allocated: null } }];
+  return terms.isOverLimit === account.isOverLimit ? entries : [{ type: 'account', account: terms }, ...entries];
 }
 
 /**
  * Sets the limit of an account, making the account where there is none. The value is the limit that stands now.
  *
- * Rejects, in this order: `amount_out_of_range` (negative, or past int64), `budget_closed`, `budget_frozen`.
+ * Rejects, in this order: `tenant_closed`, `amount_out_of_range` (negative, or past int64), `budget_frozen`, `budget_closed`.
  */
 export const allocateVerb: Verb<AllocateCommand, { readonly allocated: string | null }> = {
   needs: (command) => ({ tenantLock: 'shared', accounts: [command.accountId] }),
   decide: (state, command, nowMs): Decision<{ readonly allocated: string | null }> => {
+    const closed = refuseClosedTenant(state, command.tenantId);
+    if (closed !== null) return refuse(rejected(closed));
     const { allocated } = command;
     if (allocated !== null && (allocated < 0n || !isInt64(allocated))) {
       return refuse(rejected({ code: 'amount_out_of_range', message: 'the amount must lie between 0 and 2^63 - 1', field: 'allocated' }));

@@ -34,8 +34,8 @@ export interface CommandIdempotency {
 /**
  * Holds on every leg or on none. Legs are in order of precedence: the first account that refuses is named.
  *
- * `otherUnitAccounts` tell a unit mismatch from a missing budget where `mustCover`; with `mustCoverMoney` at least one leg in a
- * money unit must exist.
+ * `otherUnitAccounts` tell a unit mismatch from a missing budget where `mustCover`; with `mustCoverMoney` at least one
+ * account in a money unit must exist and have a limit.
  */
 export interface ReserveCommand extends CommandBase {
   readonly verb: 'reserve';

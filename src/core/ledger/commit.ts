@@ -5,7 +5,7 @@ import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { snapshotOf } from './account.ts';
 import type { CommitCommand } from './commands.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
-import { entryEffect } from './journal.ts';
+import { entryEffect, refuseOverflow } from './journal.ts';
 import { bookOverage } from './overage.ts';
 import { refuseClosedTenant, shortOf } from './refusals.ts';
 import type { Reservation } from './reservation.ts';
@@ -34,9 +34,18 @@ export function refuseUnsettleable(state: State, reservation: Reservation, nowMs
 /** The rejection for a reservation that is unknown, or another tenant's. */
 export const noReservation = (id: string): Rejection => ({ code: 'reservation_not_found', message: `there is no reservation ${id}` });
 
-function decideCommit(state: State, command: CommitCommand, nowMs: number): Decision<CommitAnswer> {
+/**
+ * The reservation that a client of the tenant may settle, release or extend; undefined where there is none. A gateway call's is not
+ * theirs: who could release it would make the call free.
+ */
+export function clientReservation(state: State, command: { readonly reservationId: string; readonly tenantId: string }): Reservation | undefined {
   const reservation = state.reservation(command.reservationId);
-  if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+  return reservation?.tenantId === command.tenantId && reservation.purpose === 'budget' ? reservation : undefined;
+}
+
+function decideCommit(state: State, command: CommitCommand, nowMs: number): Decision<CommitAnswer> {
+  const reservation = clientReservation(state, command);
+  if (reservation === undefined) return refuse(rejected(noReservation(command.reservationId)));
   const unsettleable = refuseUnsettleable(state, reservation, nowMs);
   if (unsettleable !== null) return refuse(rejected(unsettleable));
 
@@ -47,12 +56,14 @@ function decideCommit(state: State, command: CommitCommand, nowMs: number): Deci
     const message = `the reservation holds ${[...units].join(', ')}, not ${command.unit}`;
     return refuse(rejected({ code: 'unit_mismatch', message, field: 'actual.unit' }));
   }
-  if (actual < 0n || actual > INT64_MAX || legs.some(({ account }) => account.spent + actual > INT64_MAX)) {
+  if (actual < 0n || actual > INT64_MAX) {
     return refuse(rejected({ code: 'amount_out_of_range', message: 'the actual amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }));
   }
   const estimate = legs[0]?.leg.amount ?? actual;
   const booked = actual <= estimate ? bookWithin(legs, reservation, { actual, nowMs }) : bookAbove(legs, reservation, { actual, nowMs });
   if ('code' in booked) return refuse(rejected(booked));
+  const overflow = refuseOverflow(state, booked.effects);
+  if (overflow !== null) return refuse(rejected(overflow));
 
   const settled: Reservation = {
     ...reservation,
@@ -103,10 +114,11 @@ function bookAbove(legs: readonly HeldLeg[], reservation: Reservation, at: { act
 /**
  * Settles a reservation with what was really used, under the overage policy fixed when it was made.
  *
- * Rejects, in this order: `reservation_not_found` (also another tenant's), `idempotency_mismatch`, `tenant_closed`,
- * `reservation_expired` (past expiry and grace), `reservation_finalized`, `unit_mismatch`, `amount_out_of_range`; then above the hold:
- * `budget_exceeded` (REJECT), `over_limit` (the overdraft would pass its limit). A refused commit leaves the hold as it was. A frozen
- * budget does not refuse: the spend has happened. Source: Cycles runtime spec, commit and overage. Invariants: L1, L4, L6.
+ * Rejects, in this order: `idempotency_mismatch`, `reservation_not_found` (also another tenant's, or a gateway call's),
+ * `tenant_closed`, `reservation_expired` (past expiry and grace), `reservation_finalized`, `unit_mismatch`, `amount_out_of_range`; then
+ * above the hold: `budget_exceeded` (REJECT), `over_limit` (the overdraft would pass its limit); last `amount_out_of_range` (what an
+ * account has spent would pass int64). A refused commit leaves the hold as it was. A frozen budget does not refuse: the spend has
+ * happened. Source: Cycles runtime spec, commit and overage. Invariants: L1, L4, L6.
  */
 export const commitVerb: Verb<CommitCommand, CommitAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),

@@ -1,10 +1,11 @@
 import { INT64_MAX } from '../int64.ts';
+import { invariant } from '../invariant.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { remainingOf, type Account } from './account.ts';
 import type { DebitCommand } from './commands.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
-import { entryEffect } from './journal.ts';
+import { entryEffect, refuseOverflow } from './journal.ts';
 import { bookOverage } from './overage.ts';
 import { refuseStatus, refuseTenant, shortOf } from './refusals.ts';
 
@@ -20,9 +21,6 @@ function refuseDebit(accounts: readonly Account[], command: DebitCommand): Rejec
   for (const account of accounts) {
     const inactive = refuseStatus(account);
     if (inactive !== null) return inactive;
-    if (account.spent + command.amount > INT64_MAX) {
-      return { code: 'amount_out_of_range', message: `${account.scope} would have spent more than 2^63 - 1`, field: 'actual.amount' };
-    }
     const remaining = remainingOf(account);
     if (command.overagePolicy === 'REJECT' && remaining !== null && remaining < command.amount) return shortOf(account, command.amount);
   }
@@ -35,6 +33,7 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
   if (command.amount < 0n || command.amount > INT64_MAX) {
     return refuse(rejected({ code: 'amount_out_of_range', message: 'the amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }));
   }
+  invariant(new Set(command.accounts).size === command.accounts.length, `the debit ${command.debitId} names an account twice`);
   const accounts = command.accounts.map((id) => state.account(id)).filter((account) => account !== undefined);
   if (accounts.length === 0) {
     const others = command.otherUnitAccounts.map((id) => state.account(id)).filter((account) => account !== undefined);
@@ -49,6 +48,8 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
   const entries = accounts.map((account, index) =>
     entryEffect(account.id, { command: command.debitId, verb: 'debit', atMs: nowMs, ...(booked.parts[index] ?? {}) }),
   );
+  const overflow = refuseOverflow(state, entries);
+  if (overflow !== null) return refuse(rejected(overflow));
   return {
     outcome: accepted({ debitId: command.debitId, charged: booked.charged.toString(), capped: booked.charged < command.amount }),
     effects: [...booked.flags, ...entries],
@@ -59,8 +60,9 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
  * Charges every account that covers the subject at once, without a hold, under an overage policy.
  *
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `amount_out_of_range`, `budget_not_found` or
- * `unit_mismatch`; for each account `budget_frozen`, `budget_closed`, `amount_out_of_range`, `budget_exceeded` (REJECT); then
- * `over_limit`. Being over the limit or in debt does not refuse. Source: Cycles runtime spec, events. Invariants: L1.
+ * `unit_mismatch`; for each account `budget_frozen`, `budget_closed`, `budget_exceeded` (REJECT); then `over_limit` (the overdraft
+ * would pass its limit); last `amount_out_of_range` (what an account has spent would pass int64). Being over the limit or in debt does
+ * not refuse. Source: Cycles runtime spec, events. Invariants: L1.
  */
 export const debitVerb: Verb<DebitCommand, DebitAnswer> = {
   needs: (command) => ({

@@ -1,7 +1,7 @@
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Verb } from '../verb.ts';
 import type { ExtendCommand } from './commands.ts';
-import { noReservation } from './commit.ts';
+import { clientReservation, noReservation } from './commit.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { refuseClosedTenant } from './refusals.ts';
 
@@ -15,15 +15,15 @@ export interface ExtendAnswer {
 /**
  * Adds to the present expiry of a reservation, not to now.
  *
- * Rejects, in this order: `reservation_not_found`, `idempotency_mismatch`, `tenant_closed`, `reservation_expired` (no grace here),
- * `reservation_finalized`, `max_extensions_exceeded`. Source: Cycles runtime spec, extend.
+ * Rejects, in this order: `idempotency_mismatch`, `reservation_not_found` (also another tenant's, or a gateway call's),
+ * `tenant_closed`, `reservation_expired` (no grace here), `reservation_finalized`, `max_extensions_exceeded`. Source: Cycles runtime spec, extend.
  */
 export const extendVerb: Verb<ExtendCommand, ExtendAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
   decide: (state, command, nowMs) =>
     decideOnce(state, command.idempotency, nowMs, () => {
-      const reservation = state.reservation(command.reservationId);
-      if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+      const reservation = clientReservation(state, command);
+      if (reservation === undefined) return refuse(rejected(noReservation(command.reservationId)));
       const closed = refuseClosedTenant(state, reservation.tenantId);
       if (closed !== null) return refuse(rejected(closed));
       const { id } = reservation;

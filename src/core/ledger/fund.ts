@@ -60,7 +60,8 @@ function refuseFund(state: State, command: FundCommand): Rejection | Account {
   const inactive = refuseStatus(account);
   if (inactive !== null) return inactive;
   if (account.allocated === null) return { code: 'conflict', message: `the account ${account.scope} has no limit to fund` };
-  const amounts = [command.amount, command.spent ?? 0n];
+  // Other operations ignore `spent`, whatever it is.
+  const amounts = command.operation === 'RESET_SPENT' ? [command.amount, command.spent ?? 0n] : [command.amount];
   if (amounts.some((amount) => amount < 0n || amount > INT64_MAX)) {
     return { code: 'amount_out_of_range', message: 'amounts must lie between 0 and 2^63 - 1', field: 'amount' };
   }

@@ -1,7 +1,7 @@
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Verb } from '../verb.ts';
 import type { ReleaseCommand } from './commands.ts';
-import { noReservation, refuseUnsettleable } from './commit.ts';
+import { clientReservation, noReservation, refuseUnsettleable } from './commit.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { returnHold } from './settle-hold.ts';
 
@@ -15,15 +15,15 @@ export interface ReleaseAnswer {
 /**
  * Returns what a reservation holds and charges nothing.
  *
- * Rejects, in this order: `reservation_not_found`, `idempotency_mismatch`, `tenant_closed`, `reservation_expired`,
- * `reservation_finalized`. Source: Cycles runtime spec, release. Invariants: L2, L4.
+ * Rejects, in this order: `idempotency_mismatch`, `reservation_not_found` (also another tenant's, or a gateway call's),
+ * `tenant_closed`, `reservation_expired` (past expiry and grace), `reservation_finalized`. Source: Cycles runtime spec, release. Invariants: L2, L4.
  */
 export const releaseVerb: Verb<ReleaseCommand, ReleaseAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
   decide: (state, command, nowMs) =>
     decideOnce(state, command.idempotency, nowMs, () => {
-      const reservation = state.reservation(command.reservationId);
-      if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+      const reservation = clientReservation(state, command);
+      if (reservation === undefined) return refuse(rejected(noReservation(command.reservationId)));
       const unsettleable = refuseUnsettleable(state, reservation, nowMs);
       if (unsettleable !== null) return refuse(rejected(unsettleable));
       const released = reservation.legs[0]?.amount ?? 0n;

@@ -1,5 +1,6 @@
 import type { Effect } from '../effects.ts';
 import { ceilDiv, INT64_MAX } from '../int64.ts';
+import { invariant } from '../invariant.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
@@ -47,8 +48,8 @@ function refuseLeg(account: Account, amount: bigint, purpose: ReserveCommand['pu
   if (account.debt > 0n && account.overdraftLimit === 0n) {
     return { code: 'debt_outstanding', message: `the budget ${account.scope} has debt of ${account.debt} ${account.unit}`, account: snapshotOf(account) };
   }
-  if (amount > INT64_MAX || account.reserved + amount > INT64_MAX) {
-    return { code: 'amount_out_of_range', message: `holding ${amount} ${account.unit} more would go past 2^63 - 1` };
+  if (amount < 0n || account.reserved + amount > INT64_MAX) {
+    return { code: 'amount_out_of_range', message: `what ${account.scope} holds must stay between 0 and 2^63 - 1`, field: 'estimate.amount' };
   }
   const remaining = remainingOf(account);
   if (remaining === null || remaining >= amount) return null;
@@ -85,8 +86,12 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
   const tenantRefusal = refuseTenant(state, command.tenantId);
   if (tenantRefusal !== null) return refuse(rejected(tenantRefusal));
 
+  const { reservationId } = command;
+  // A second hold under the same id would orphan the first one's; two holds on one account would be admitted against one remainder.
+  invariant(state.reservation(reservationId) === undefined, `the reservation ${reservationId} exists already`);
   const legs: CoveredLeg[] = [];
   for (const request of command.legs) {
+    invariant(!legs.some(({ account }) => account.id === request.accountId), `two legs of ${reservationId} hold on ${request.accountId}`);
     const account = state.account(request.accountId);
     if (account !== undefined) legs.push({ request, account });
     else if (request.required) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${request.accountId}` }));

@@ -16,6 +16,14 @@ const MAX_VALUE_BYTES = 65_536;
 /** Longer keys cannot be ours, even fully escaped. */
 const MAX_KEY_BYTES = 64;
 
+/** How far a string is looked through byte by byte. */
+const NEAR_BYTES = 24;
+
+/** Bytes that mean something between strings: anywhere, and at the top level only. */
+const NESTED = 1;
+const TOP = 2;
+const STRUCTURAL = structuralTable();
+
 const decoder = new TextDecoder();
 
 /** Where the scanner is in the top-level object. */
@@ -84,7 +92,7 @@ export class JsonUsageScanner {
     this.#keep(chunk);
     if (this.#place === 'done' || this.#place === 'foreign') return;
     let captureFrom = this.#capture === null ? -1 : 0;
-    let index = 0;
+    let index = this.#place === 'before' ? this.#findStart(chunk) : 0;
     while (index < chunk.length) {
       if (this.#inString) {
         index = this.#skipString(chunk, index);
@@ -95,6 +103,8 @@ export class JsonUsageScanner {
         }
         continue;
       }
+      index = nextStructural(chunk, index, this.#depth > 1);
+      if (index === chunk.length) break;
       const byte = chunk[index] as number;
       if (byte === QUOTE) {
         this.#inString = true;
@@ -104,35 +114,49 @@ export class JsonUsageScanner {
           captureFrom = index;
         }
       } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-        this.#open(byte);
-      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+        this.#depth += 1;
+      } else if (byte === COLON) {
+        if (this.#place === 'after_key') captureFrom = this.#beginValue(index + 1);
+      } else if (byte === COMMA) {
+        if (this.#capture === 'value') this.#takeValue(chunk, captureFrom, index);
+        captureFrom = -1;
+        this.#place = 'key';
+      } else {
         this.#depth -= 1;
         if (this.#depth === 0) {
           if (this.#capture === 'value') this.#takeValue(chunk, captureFrom, index);
           this.#place = 'done';
+          return;
         }
-      } else if (this.#depth === 1 && byte === COLON && this.#place === 'after_key') {
-        this.#place = 'value';
-        if (this.#key === 'usage' || this.#key === 'model') {
-          this.#capture = 'value';
-          captureFrom = index + 1;
-        }
-      } else if (this.#depth === 1 && byte === COMMA) {
-        if (this.#capture === 'value') this.#takeValue(chunk, captureFrom, index);
-        captureFrom = -1;
-        this.#place = 'key';
-      } else if (this.#place === 'before' && byte > 0x20 && byte < 0x80) {
-        this.#place = 'foreign';
       }
       index += 1;
-      if (this.#place === 'done' || this.#place === 'foreign') return;
     }
     if (this.#capture !== null) this.#hold(chunk, captureFrom, chunk.length);
   }
 
-  #open(byte: number): void {
-    this.#depth += 1;
-    if (this.#place === 'before') this.#place = byte === OPEN_BRACE ? 'key' : 'foreign';
+  /** Skips to behind the brace that opens the object; anything else that comes first makes the body foreign. */
+  #findStart(chunk: Uint8Array): number {
+    for (let index = 0; index < chunk.length; index++) {
+      const byte = chunk[index] as number;
+      // White space, and the bytes of a byte order mark.
+      if (byte <= 0x20 || byte >= 0x80) continue;
+      if (byte !== OPEN_BRACE) {
+        this.#place = 'foreign';
+        return chunk.length;
+      }
+      this.#place = 'key';
+      this.#depth = 1;
+      return index + 1;
+    }
+    return chunk.length;
+  }
+
+  /** A value of the top-level object begins; returns from where it is captured, or -1. */
+  #beginValue(from: number): number {
+    this.#place = 'value';
+    if (this.#key !== 'usage' && this.#key !== 'model') return -1;
+    this.#capture = 'value';
+    return from;
   }
 
   /** The index behind the string's closing quote, or the chunk's length if it does not close here. */
@@ -141,6 +165,14 @@ export class JsonUsageScanner {
     if (this.#escaped) {
       this.#escaped = false;
       index += 1;
+    }
+    // Most strings are short, and looking at their bytes is cheaper than two searches.
+    for (const near = Math.min(index + NEAR_BYTES, chunk.length); index < near; index++) {
+      const byte = chunk[index];
+      if (byte === BACKSLASH) break;
+      if (byte !== QUOTE) continue;
+      this.#inString = false;
+      return index + 1;
     }
     let backslash = -2;
     for (;;) {
@@ -200,6 +232,21 @@ export class JsonUsageScanner {
       this.#keptAll = false;
     } else this.#kept.push(chunk);
   }
+}
+
+function structuralTable(): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const byte of [QUOTE, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET]) table[byte] = NESTED | TOP;
+  for (const byte of [COLON, COMMA]) table[byte] = TOP;
+  return table;
+}
+
+/** The next byte that means something, or the chunk's length. */
+function nextStructural(chunk: Uint8Array, from: number, nested: boolean): number {
+  const mask = nested ? NESTED : TOP;
+  let index = from;
+  while (index < chunk.length && ((STRUCTURAL[chunk[index] as number] as number) & mask) === 0) index += 1;
+  return index;
 }
 
 function tryParse(text: string): unknown {

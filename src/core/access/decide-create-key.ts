@@ -1,0 +1,89 @@
+import type { Effect } from '../effects.ts';
+import { keyCapId, TOKENS, USD_MICROCENTS } from '../ledger/account.ts';
+import { allocateEffects } from '../ledger/allocate.ts';
+import { memberRecordId, type ApiKey, type Tenant } from '../records.ts';
+import { accepted, rejected } from '../rejection.ts';
+import { refuse, type State, type Verb } from '../verb.ts';
+import { eventEffects } from './access-events.ts';
+import type { CreateKeyCommand } from './commands.ts';
+import { openTenant } from './decide-tenant.ts';
+import { checkAmount, checkExpiry, checkKeyName, checkMetadata, firstOf, invalid, type Refusal } from './rules.ts';
+
+/** Whether keys of that kind count against the tenant's `max_keys`. */
+export const isCounted = (kind: ApiKey['kind']): boolean => kind === 'inference' || kind === 'management';
+
+/** Refuses a key that acts as a member who is not there, or not an admin where the kind demands one. */
+function refuseMember(state: State, { key, tenantId }: CreateKeyCommand): Refusal | null {
+  if (key.kind !== 'admin' && key.kind !== 'management') return null;
+  const member = state.record('member', memberRecordId(tenantId, key.createdBy));
+  if (member === undefined || member.removedAtMs !== null) return invalid('member_id', 'name a member of the tenant');
+  if (key.kind === 'admin' && member.role !== 'admin') return invalid('member_id', 'name a member whose role is admin');
+  return null;
+}
+
+function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Tenant; nowMs: number }): Refusal | null {
+  const { key, maxTokens, moneyBudgetMicrocents } = command;
+  const { tenant, nowMs } = at;
+  if (tenant.status === 'SUSPENDED') return rejected({ code: 'tenant_suspended', message: `the tenant ${tenant.id} is suspended` });
+  const bad = firstOf(
+    checkKeyName(key.name),
+    checkExpiry(key.expiresAtMs, nowMs),
+    checkAmount('max_tokens', maxTokens),
+    checkMetadata(key.metadata),
+    checkAmount('money_budget_usd', moneyBudgetMicrocents),
+    refuseMember(state, command),
+  );
+  if (bad !== null) return bad;
+  if (key.kind === 'inference' && !tenant.entitlements.tokenBilling) {
+    return rejected({ code: 'payment_required', message: 'an active token billing subscription is required' });
+  }
+  if (isCounted(key.kind) && tenant.keyCount >= tenant.entitlements.maxKeys) {
+    return rejected({ code: 'key_limit_reached', message: `the organization has reached its limit of ${tenant.entitlements.maxKeys} API keys` });
+  }
+  if (state.record('key', key.id) !== undefined) return rejected({ code: 'conflict', message: `the key ${key.id} exists already`, field: 'id' });
+  return null;
+}
+
+/** A key's accounts: its token cap always, from its first moment on; its money budget only where one is given. */
+function accountEffects(command: CreateKeyCommand, nowMs: number): Effect[] {
+  const { tenantId, key, moneyBudgetMicrocents } = command;
+  const at = { command: command.id, nowMs };
+  const tokens = allocateEffects(undefined, keyCapId(tenantId, key.id, TOKENS), command.maxTokens, at);
+  if (moneyBudgetMicrocents === null) return tokens;
+  return [...tokens, ...allocateEffects(undefined, keyCapId(tenantId, key.id, USD_MICROCENTS), moneyBudgetMicrocents, at)];
+}
+
+/**
+ * Makes a key with its token account and, where it has a money budget, its money account. The value is the key.
+ *
+ * Rejects, in this order: `not_found` (the tenant), `tenant_closed`, `tenant_suspended`, `invalid_request` (name, expires_at,
+ * max_tokens, metadata, money_budget_usd, member_id), `payment_required` (inference keys without token billing),
+ * `key_limit_reached`, `conflict`. Source: Tinfoil Admin API, create key; architecture section 5.
+ */
+export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {
+  needs: ({ tenantId, key }) => ({
+    tenantLock: 'exclusive',
+    accounts: [keyCapId(tenantId, key.id, TOKENS), keyCapId(tenantId, key.id, USD_MICROCENTS)],
+    records: [
+      { kind: 'key', id: key.id },
+      ...(key.kind === 'admin' || key.kind === 'management' ? [{ kind: 'member', id: memberRecordId(tenantId, key.createdBy) } as const] : []),
+    ],
+  }),
+  decide: (state, command, nowMs) => {
+    const open = openTenant(state, command.tenantId);
+    if ('rejection' in open) return refuse(rejected(open.rejection));
+    const { tenant } = open;
+    const refusal = refuseCreate(state, command, { tenant, nowMs });
+    if (refusal !== null) return refuse(refusal);
+    const key: ApiKey = { ...command.key, tenantId: command.tenantId, createdAtMs: nowMs, deletedAtMs: null };
+    const counted: Effect[] = isCounted(key.kind)
+      ? [{ type: 'record', kind: 'tenant', id: tenant.id, record: { ...tenant, keyCount: tenant.keyCount + 1 } }]
+      : [];
+    const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    const events = eventEffects(command, nowMs, [{ type: 'api_key.created', data }]);
+    return {
+      outcome: accepted(key),
+      effects: [{ type: 'record', kind: 'key', id: key.id, record: key }, ...counted, ...accountEffects(command, nowMs), ...events],
+    };
+  },
+};

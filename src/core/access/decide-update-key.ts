@@ -1,0 +1,109 @@
+import type { Effect } from '../effects.ts';
+import { keyCapId, TOKENS, USD_MICROCENTS, type Unit } from '../ledger/account.ts';
+import { allocateEffects } from '../ledger/allocate.ts';
+import type { ApiKey } from '../records.ts';
+import { accepted, rejected } from '../rejection.ts';
+import { refuse, type State, type Verb } from '../verb.ts';
+import { eventEffects } from './access-events.ts';
+import type { DeleteKeyCommand, UpdateKeyCommand } from './commands.ts';
+import { isCounted } from './decide-create-key.ts';
+import { openTenant } from './decide-tenant.ts';
+import { checkAmount, checkExpiry, checkKeyName, firstOf, notFound, type Refusal } from './rules.ts';
+
+/** The key of a command if it may be changed: one of the command's tenant that is not deleted. */
+function openKey(state: State, command: { readonly tenantId: string; readonly keyId: string }): { readonly key: ApiKey } | Refusal {
+  const key = state.record('key', command.keyId);
+  if (key === undefined || key.deletedAtMs !== null || key.tenantId !== command.tenantId) return notFound('API key');
+  const open = openTenant(state, command.tenantId);
+  return 'rejection' in open ? rejected(open.rejection) : { key };
+}
+
+/** Sets one limit of a key; a money account that would be unlimited is not made, for a budget nobody set covers nothing. */
+function limitEffects(state: State, command: UpdateKeyCommand, limit: { unit: Unit; allocated: bigint | null | undefined; nowMs: number }): Effect[] {
+  const { unit, allocated, nowMs } = limit;
+  if (allocated === undefined) return [];
+  const id = keyCapId(command.tenantId, command.keyId, unit);
+  const account = state.account(id);
+  if (account === undefined && allocated === null && unit !== TOKENS) return [];
+  return allocateEffects(account, id, allocated, { command: command.id, nowMs });
+}
+
+const FIELDS = {
+  name: 'name',
+  disabled: 'disabled',
+  expiresAtMs: 'expires_at',
+  outputBound: 'output_bound',
+  maxTokens: 'max_tokens',
+  moneyBudgetMicrocents: 'money_budget_usd',
+} as const;
+
+const fieldsOf = (command: UpdateKeyCommand): string[] =>
+  (Object.keys(FIELDS) as (keyof typeof FIELDS)[]).filter((field) => command[field] !== undefined).map((field) => FIELDS[field]);
+
+/**
+ * Changes what is given of a key. What it has used and holds stays, also where a limit falls below it. The value is the key.
+ *
+ * Rejects, in this order: `not_found` (absent, deleted, another tenant's), `tenant_closed`, `invalid_request` (name, expires_at,
+ * max_tokens, money_budget_usd).
+ */
+export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
+  needs: ({ tenantId, keyId }) => ({
+    tenantLock: 'exclusive',
+    accounts: [keyCapId(tenantId, keyId, TOKENS), keyCapId(tenantId, keyId, USD_MICROCENTS)],
+    records: [{ kind: 'key', id: keyId }],
+  }),
+  decide: (state, command, nowMs) => {
+    const open = openKey(state, command);
+    if (!('key' in open)) return refuse(open);
+    const before = open.key;
+    const bad = firstOf(
+      checkKeyName(command.name ?? before.name),
+      command.expiresAtMs === undefined ? null : checkExpiry(command.expiresAtMs, nowMs),
+      checkAmount('max_tokens', command.maxTokens ?? null),
+      checkAmount('money_budget_usd', command.moneyBudgetMicrocents ?? null),
+    );
+    if (bad !== null) return refuse(bad);
+    const key: ApiKey = {
+      ...before,
+      name: command.name ?? before.name,
+      disabled: command.disabled ?? before.disabled,
+      expiresAtMs: command.expiresAtMs === undefined ? before.expiresAtMs : command.expiresAtMs,
+      outputBound: command.outputBound ?? before.outputBound,
+    };
+    const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name, fields: fieldsOf(command) };
+    return {
+      outcome: accepted(key),
+      effects: [
+        { type: 'record', kind: 'key', id: key.id, record: key },
+        ...limitEffects(state, command, { unit: TOKENS, allocated: command.maxTokens, nowMs }),
+        ...limitEffects(state, command, { unit: USD_MICROCENTS, allocated: command.moneyBudgetMicrocents, nowMs }),
+        ...eventEffects(command, nowMs, [{ type: 'api_key.updated', data }]),
+      ],
+    };
+  },
+};
+
+/**
+ * Deletes a key for good; its usage, its accounts and its last name stay. The value is the key.
+ *
+ * Rejects, in this order: `not_found` (absent, deleted before, another tenant's), `tenant_closed`.
+ */
+export const deleteKeyVerb: Verb<DeleteKeyCommand, ApiKey> = {
+  needs: ({ keyId }) => ({ tenantLock: 'exclusive', records: [{ kind: 'key', id: keyId }] }),
+  decide: (state, command, nowMs) => {
+    const open = openKey(state, command);
+    if (!('key' in open)) return refuse(open);
+    // What opens a deleted key's sealed value is of no use to anybody any more.
+    const key: ApiKey = { ...open.key, sealed: null, deletedAtMs: nowMs };
+    const tenant = state.record('tenant', command.tenantId);
+    const counted: Effect[] =
+      tenant !== undefined && isCounted(key.kind)
+        ? [{ type: 'record', kind: 'tenant', id: tenant.id, record: { ...tenant, keyCount: tenant.keyCount - 1 } }]
+        : [];
+    const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    return {
+      outcome: accepted(key),
+      effects: [{ type: 'record', kind: 'key', id: key.id, record: key }, ...counted, ...eventEffects(command, nowMs, [{ type: 'api_key.deleted', data }])],
+    };
+  },
+};

@@ -1,0 +1,62 @@
+import type { Upstream } from '../records.ts';
+import { accepted, rejected } from '../rejection.ts';
+import { refuse, type Decision, type Verb } from '../verb.ts';
+import { eventEffects } from './access-events.ts';
+import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
+import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, type Refusal } from './rules.ts';
+
+/** `scheme://host[:port][/path]`, without a user, a query or a fragment: people put passwords into the first, and they would be shown. */
+const BASE_URL = /^https?:\/\/(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252})(?::\d{1,5})?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1000})?$/;
+
+function checkUpstream(upstream: Upstream): Refusal | null {
+  const { retentionDays, timeoutMs, region, kind, baseUrl } = upstream;
+  return firstOf(
+    kind === 'demo' || BASE_URL.test(baseUrl) ? null : invalid('base_url', 'be an http:// or https:// address without user, password, query and fragment'),
+    checkText('provider', upstream.provider, 64),
+    region === null ? null : checkText('region', region, 64),
+    checkWhole('retention_days', retentionDays ?? 0, { min: 0, max: 36_500 }),
+    checkWhole('timeout_ms', timeoutMs ?? 100, { min: 100, max: 86_400_000 }),
+  );
+}
+
+function putUpstream(command: PutUpstreamCommand | UpdateUpstreamCommand, nowMs: number, next: { upstream: Upstream; isNew: boolean }): Decision<Upstream> {
+  const upstream: Upstream = { ...next.upstream, baseUrl: next.upstream.baseUrl.replace(/\/+$/, '') };
+  const bad = checkUpstream(upstream);
+  if (bad !== null) return refuse(bad);
+  const type = next.isNew ? 'upstream.created' : 'upstream.updated';
+  const events = eventEffects(command, nowMs, [{ type, data: { upstream_id: upstream.id } }]);
+  return { outcome: accepted(upstream), effects: [{ type: 'record', kind: 'upstream', id: upstream.id, record: upstream }, ...events] };
+}
+
+/**
+ * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
+ *
+ * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms).
+ */
+export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
+  needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),
+  decide: (state, command, nowMs) => {
+    const { id } = command.upstream;
+    const bad = checkUpstreamId(id);
+    if (bad !== null) return refuse(bad);
+    const before = state.record('upstream', id);
+    if (before !== undefined && !command.replace) {
+      return refuse(rejected({ code: 'conflict', message: `the upstream ${id} exists already`, field: 'id' }));
+    }
+    return putUpstream(command, nowMs, { upstream: { ...command.upstream, createdAtMs: before?.createdAtMs ?? nowMs }, isNew: before === undefined });
+  },
+};
+
+/**
+ * Changes what is given of an upstream. The value is the upstream as it is now.
+ *
+ * Rejects, in this order: `not_found`, `invalid_request` (as making one does).
+ */
+export const updateUpstreamVerb: Verb<UpdateUpstreamCommand, Upstream> = {
+  needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstreamId }] }),
+  decide: (state, command, nowMs) => {
+    const before = state.record('upstream', command.upstreamId);
+    if (before === undefined) return refuse(notFound(`upstream ${command.upstreamId}`));
+    return putUpstream(command, nowMs, { upstream: { ...before, ...command.changes }, isNew: false });
+  },
+};

@@ -1,0 +1,149 @@
+/**
+ * How many tokens a request can use at most: what a hold is made for. Source: architecture section 8, step 4.
+ *
+ * The property that matters: actual ≤ bound, for every request and every upstream that keeps to its model's declaration.
+ */
+import type { OutputLimitField } from '../metering/upstream-body.ts';
+import { utf8Length } from '../metering/utf8-length.ts';
+import type { Model } from '../records.ts';
+import type { InferenceRequest, RequestDefect } from './inference-request.ts';
+import { promptParts, type MediaKind, type PromptParts } from './prompt-parts.ts';
+
+/** What of a model bounds its calls. */
+export type ModelLimits = Pick<
+  Model,
+  | 'contextTokens'
+  | 'maxOutputTokens'
+  | 'defaultOutputTokens'
+  | 'outputLimitField'
+  | 'promptOverheadTokens'
+  | 'marginPercent'
+  | 'maxImageTokens'
+  | 'maxAudioTokens'
+  | 'maxFileTokens'
+>;
+
+/** The most that a call can use. All counts are tokens. */
+export interface RequestBound {
+  readonly inputTokens: number;
+  /** Answers that may each be as long as the output limit. 0 where there is no output at all. */
+  readonly choices: number;
+  /** The limit of each answer. */
+  readonly outputPerChoice: number;
+  /** The least that `outputPerChoice` may be lowered to where the accounts leave less; equal to it where the caller set the limit. */
+  readonly minOutputPerChoice: number;
+  /** The field by which the limit must be sent upstream, because it is the model's default and not the caller's; else null. */
+  readonly sendLimitAs: OutputLimitField | null;
+}
+
+export type RequestBoundResult =
+  | { readonly ok: true; readonly bound: RequestBound }
+  | { readonly ok: false; readonly defect: RequestDefect };
+
+/** A default output limit is never lowered below this: shorter answers help nobody. */
+export const MIN_OUTPUT_TOKENS = 16;
+
+/** Above this much text a tokenizer would stop the event loop for too long; bytes bound it instead. */
+export const MAX_TOKENIZED_BYTES = 65_536;
+
+/** Tokens that a chat template puts around one message, generously. Source: architecture section 8 ("bytes plus 16 a message"). */
+const MESSAGE_BYTES = 16;
+const MESSAGE_TOKENS = 8;
+
+/**
+ * Bounds a request for a model.
+ *
+ * Input, with `countTokens` (the model's declared tokenizer): its count of all text, 8 a message, half as much again for JSON that a chat
+ * template prints with more white space than we see, then `marginPercent`, then `promptOverheadTokens`. Without one, or for more than
+ * 64 KiB of text: a token a byte (no byte-level tokenizer makes more) plus 16 a message plus the overhead, and not more than the context,
+ * which no upstream reads past. Each image, audio or file adds its declared maximum; what has none counts as the
+ * model's context, once.
+ *
+ * Output: the caller's limit for each answer, else the model's default, which may be lowered to `minOutputPerChoice`. A limit above what
+ * the model can produce is refused rather than lowered (`max_tokens` or `max_completion_tokens` as the `param`).
+ */
+export function boundRequest(
+  request: InferenceRequest,
+  model: ModelLimits,
+  countTokens: ((text: string) => number) | null,
+): RequestBoundResult {
+  const { outputLimit } = request;
+  if (outputLimit !== null && outputLimit > model.maxOutputTokens) {
+    const param = request.body['max_completion_tokens'] === outputLimit ? 'max_completion_tokens' : 'max_tokens';
+    const message = `${param} is too large: ${outputLimit}. This model produces at most ${model.maxOutputTokens} tokens.`;
+    return { ok: false, defect: { param, code: 'invalid_value', message } };
+  }
+  const inputTokens = boundInput(request, model, countTokens);
+  if (request.kind === 'embeddings') {
+    return { ok: true, bound: { inputTokens, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null } };
+  }
+  const { choices } = request;
+  if (outputLimit !== null) {
+    return {
+      ok: true,
+      bound: { inputTokens, choices, outputPerChoice: outputLimit, minOutputPerChoice: outputLimit, sendLimitAs: null },
+    };
+  }
+  const outputPerChoice = Math.min(Math.max(model.defaultOutputTokens, MIN_OUTPUT_TOKENS), model.maxOutputTokens);
+  const minOutputPerChoice = Math.min(MIN_OUTPUT_TOKENS, outputPerChoice);
+  // Completions and older servers know one name only; the model's declaration is about chat.
+  const sendLimitAs = request.kind === 'completions' ? 'max_tokens' : model.outputLimitField;
+  return { ok: true, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
+}
+
+/**
+ * The prompt's tokens as nearly as we can tell, without margin: for calls whose upstream reported nothing. With a tokenizer its count and
+ * 4 a message; without one, a token for four bytes. Media counts as its declared maximum.
+ */
+export function estimatePromptTokens(
+  request: InferenceRequest,
+  model: ModelLimits,
+  countTokens: ((text: string) => number) | null,
+): number {
+  const parts = promptParts(request);
+  const bytes = textBytes(parts);
+  const text =
+    countTokens === null || bytes > MAX_TOKENIZED_BYTES ? Math.ceil(bytes / 4) : countTokens([...parts.texts, ...parts.schemas].join('\n'));
+  return text + parts.messages * 4 + parts.tokenCount + boundMedia(parts.media, model);
+}
+
+function boundInput(request: InferenceRequest, model: ModelLimits, countTokens: ((text: string) => number) | null): number {
+  const parts = promptParts(request);
+  const exact = parts.tokenCount + model.promptOverheadTokens + boundMedia(parts.media, model);
+  const bytes = textBytes(parts);
+  if (countTokens === null || bytes > MAX_TOKENIZED_BYTES) {
+    // A chat is one prompt and ends at the context; inputs of an embedding are a prompt each.
+    const prompts = request.kind === 'chat' ? 1 : parts.messages;
+    return Math.min(bytes + parts.messages * MESSAGE_BYTES, model.contextTokens * prompts) + exact;
+  }
+  // One run over the joined text, not one a part: the tokenizer bounds its own time per run.
+  const text = parts.texts.length === 0 ? 0 : countTokens(parts.texts.join('\n'));
+  const schemas = parts.schemas.length === 0 ? 0 : countTokens(parts.schemas.join('\n'));
+  const counted = text + Math.ceil(schemas * 1.5) + parts.messages * MESSAGE_TOKENS;
+  return Math.ceil((counted * (100 + model.marginPercent)) / 100) + exact;
+}
+
+function boundMedia(media: readonly MediaKind[], model: ModelLimits): number {
+  const maxima: Readonly<Record<MediaKind, number | null>> = {
+    image: model.maxImageTokens,
+    audio: model.maxAudioTokens,
+    file: model.maxFileTokens,
+    unknown: null,
+  };
+  let tokens = 0;
+  let unbounded = false;
+  for (const kind of media) {
+    const most = maxima[kind];
+    if (most === null) unbounded = true;
+    else tokens += most;
+  }
+  // The whole prompt ends at the context, so however many parts cannot be bounded, they count once.
+  return unbounded ? tokens + model.contextTokens : tokens;
+}
+
+function textBytes(parts: PromptParts): number {
+  let bytes = 0;
+  for (const text of parts.texts) bytes += utf8Length(text);
+  for (const text of parts.schemas) bytes += utf8Length(text);
+  return bytes;
+}

@@ -1,0 +1,85 @@
+import type { PlainJson } from '../ledger/reservation.ts';
+import type { Rates } from '../pricing/rates.ts';
+
+/** An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. */
+export interface CallCandidate {
+  readonly upstreamId: string;
+  readonly price: { readonly id: string; readonly rates: Rates } | null;
+}
+
+/**
+ * What a call's reservation remembers of it, so that anybody can settle it: whose it is, what was asked, and what it costs wherever it
+ * went. `promptTokens` is the count without margin, for an estimate. `route` is the path below the gateway's root.
+ */
+export interface CallContext {
+  readonly keyId: string;
+  readonly model: string;
+  readonly route: string;
+  readonly streaming: boolean;
+  readonly promptTokens: number;
+  readonly candidates: readonly CallCandidate[];
+}
+
+/** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
+export interface CallCheckpoint {
+  readonly candidate: number;
+  readonly outputTokens: number;
+}
+
+/** The context as a reservation keeps it. Rates are safe integers (at most 10^12), so plain numbers hold them. */
+export const writeCallContext = (context: CallContext): PlainJson => ({
+  key: context.keyId,
+  model: context.model,
+  route: context.route,
+  stream: context.streaming,
+  prompt: context.promptTokens,
+  upstreams: context.candidates.map(({ upstreamId, price }) => (price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)])),
+});
+
+const writeRates = (rates: Rates): PlainJson[] => [
+  Number(rates.inputNanos),
+  Number(rates.outputNanos),
+  rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
+  Number(rates.requestNanos),
+];
+
+/** Reads what {@link writeCallContext} wrote; null where the value is nothing of the kind. */
+export function readCallContext(value: PlainJson): CallContext | null {
+  const fields = asObject(value);
+  if (fields === null) return null;
+  const { key, model, route, stream, prompt, upstreams } = fields;
+  if (typeof key !== 'string' || typeof model !== 'string' || typeof route !== 'string' || !Array.isArray(upstreams)) return null;
+  const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
+  if (candidates.length === 0) return null;
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates };
+}
+
+function readCandidate(value: PlainJson): CallCandidate[] {
+  if (!Array.isArray(value)) return [];
+  const [upstreamId, priceId, input, output, cached, request] = value as readonly PlainJson[];
+  if (typeof upstreamId !== 'string') return [];
+  if (typeof priceId !== 'string') return [{ upstreamId, price: null }];
+  const rates = {
+    inputNanos: nanos(input),
+    outputNanos: nanos(output),
+    cachedInputNanos: typeof cached === 'number' ? nanos(cached) : null,
+    requestNanos: nanos(request),
+  };
+  return [{ upstreamId, price: { id: priceId, rates } }];
+}
+
+/** The checkpoint as a reservation keeps it. */
+export const writeCheckpoint = (checkpoint: CallCheckpoint): PlainJson => ({ upstream: checkpoint.candidate, output: checkpoint.outputTokens });
+
+/** Reads what {@link writeCheckpoint} wrote. A call without a checkpoint has shown nothing yet, and is taken to have gone to its first upstream. */
+export function readCheckpoint(value: PlainJson): CallCheckpoint {
+  const fields = asObject(value);
+  return { candidate: count(fields?.['upstream']), outputTokens: count(fields?.['output']) };
+}
+
+const asObject = (value: PlainJson): { readonly [name: string]: PlainJson } | null =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as { readonly [name: string]: PlainJson }) : null;
+
+const count = (value: PlainJson | undefined): number => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0);
+
+const nanos = (value: PlainJson | undefined): bigint => BigInt(count(value));

@@ -1,0 +1,62 @@
+import { ratesOfPrice, type Rates } from '../pricing/rates.ts';
+import type { Model, Price, Upstream } from '../records.ts';
+
+/** An upstream that may answer a call, what it calls the model, and what it costs there. `price` null is a call without a price. */
+export interface RouteCandidate {
+  readonly upstream: Upstream;
+  readonly upstreamModel: string;
+  readonly price: { readonly id: string; readonly rates: Rates } | null;
+}
+
+/** Where a call may go, in the order of trial, or why it may go nowhere. */
+export type Route =
+  | { readonly kind: 'candidates'; readonly candidates: readonly RouteCandidate[] }
+  | { readonly kind: 'unpriced' }
+  | { readonly kind: 'no_upstream' };
+
+/**
+ * The price of a model at an upstream at `nowMs`: the upstream's own where it has one that applies, else the model's, the newest first.
+ * Null where none applies yet. Prices of other models and upstreams in the list are passed over.
+ */
+export function priceAt(prices: readonly Price[], at: { readonly modelId: string; readonly upstreamId: string; readonly nowMs: number }): Price | null {
+  let own: Price | null = null;
+  let shared: Price | null = null;
+  for (const price of prices) {
+    if (price.modelId !== at.modelId || price.appliesFromMs > at.nowMs) continue;
+    if (price.upstreamId === at.upstreamId) own = newer(own, price);
+    else if (price.upstreamId === null) shared = newer(shared, price);
+  }
+  return own ?? shared;
+}
+
+/** Of two prices for the same thing the one that applies later; of two that apply from the same moment the one declared later. */
+function newer(a: Price | null, b: Price): Price {
+  if (a === null) return b;
+  if (a.appliesFromMs !== b.appliesFromMs) return a.appliesFromMs > b.appliesFromMs ? a : b;
+  if (a.createdAtMs !== b.createdAtMs) return a.createdAtMs > b.createdAtMs ? a : b;
+  return a.id > b.id ? a : b;
+}
+
+/**
+ * The upstreams of `model` in the order in which it declares them. Those that no longer exist are left out, and so are those without a
+ * price unless `allowUnpriced`: a call is never priced 0 in silence. Source: architecture section 8, step 3.
+ */
+export function routeOf(options: {
+  readonly model: Model;
+  readonly upstreamOf: (id: string) => Upstream | undefined;
+  readonly prices: readonly Price[];
+  readonly allowUnpriced: boolean;
+  readonly nowMs: number;
+}): Route {
+  const { model, prices, nowMs } = options;
+  const all: RouteCandidate[] = [];
+  for (const declared of model.upstreams) {
+    const upstream = options.upstreamOf(declared.id);
+    if (upstream === undefined) continue;
+    const price = priceAt(prices, { modelId: model.id, upstreamId: upstream.id, nowMs });
+    all.push({ upstream, upstreamModel: declared.model, price: price === null ? null : { id: price.id, rates: ratesOfPrice(price) } });
+  }
+  if (all.length === 0) return { kind: 'no_upstream' };
+  const candidates = options.allowUnpriced ? all : all.filter(({ price }) => price !== null);
+  return candidates.length === 0 ? { kind: 'unpriced' } : { kind: 'candidates', candidates };
+}

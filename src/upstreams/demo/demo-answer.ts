@@ -1,0 +1,201 @@
+import { readInferenceRequest, type InferenceKind, type InferenceRequest, type JsonObject } from '../../core/bounds/inference-request.ts';
+import { parseJson } from '../../core/json/int64.ts';
+import { embeddingsAnswer } from './demo-embeddings.ts';
+import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS } from './demo-model.ts';
+import { demoPromptTokens } from './demo-prompt-tokens.ts';
+import { replyToChat, replyWithText, stableId, type CountTokens, type DemoReply } from './demo-reply.ts';
+
+/** A whole answer of the demo upstream. */
+export interface DemoAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  /** The body: one piece, or an event each for a stream. */
+  readonly pieces: readonly string[];
+  /** What it used, as the answer reports it; null for errors and for lists. */
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number } | null;
+}
+
+/** What the answer depends on beside the request. */
+export interface DemoSettings {
+  readonly countTokens: CountTokens;
+  /** Seconds since the epoch; OpenAI's answers carry it. */
+  readonly createdAt: number;
+  /** Models that are answered for; others are 404. Null for any. */
+  readonly models: readonly string[] | null;
+  /** False leaves every usage out, as some upstreams do. */
+  readonly reportUsage: boolean;
+  /** Says this instead of repeating the last message. */
+  readonly text: string | null;
+}
+
+const KINDS: ReadonlyMap<string, InferenceKind> = new Map([
+  ['/chat/completions', 'chat'],
+  ['/completions', 'completions'],
+  ['/embeddings', 'embeddings'],
+]);
+
+/** Answers one request to a path below `/v1`; never throws. */
+export function demoAnswer(path: string, bodyText: string, settings: DemoSettings): DemoAnswer {
+  if (path === '/models') return json(200, { object: 'list', data: (settings.models ?? [DEMO_MODEL_ID]).map(modelEntry) }, null);
+  const kind = KINDS.get(path);
+  if (kind === undefined) return errorAnswer(404, `No such path: ${path}`, null, 'unknown_url');
+  let body: unknown;
+  try {
+    body = parseJson(bodyText);
+  } catch {
+    return errorAnswer(400, 'The body is no JSON.', null, 'invalid_json');
+  }
+  const read = readInferenceRequest(kind, body);
+  if (!read.ok) return errorAnswer(400, read.defect.message, read.defect.param, read.defect.code);
+  const { request } = read;
+  if (settings.models !== null && !settings.models.includes(request.model)) {
+    return errorAnswer(404, `The model ${request.model} does not exist.`, 'model', 'model_not_found');
+  }
+  const promptTokens = demoPromptTokens(request, settings.countTokens);
+  if (promptTokens > DEMO_MODEL_LIMITS.contextTokens) {
+    return errorAnswer(400, 'The prompt is longer than the context of the model.', 'messages', 'context_length_exceeded');
+  }
+  if (kind === 'embeddings') return embeddings(request, promptTokens, settings);
+  return generate(request, promptTokens, settings);
+}
+
+function embeddings(request: InferenceRequest, promptTokens: number, settings: DemoSettings): DemoAnswer {
+  const answer = embeddingsAnswer(request);
+  if ('defect' in answer) return errorAnswer(400, answer.defect.message, answer.defect.param, answer.defect.code);
+  const usage = { prompt_tokens: promptTokens, total_tokens: promptTokens };
+  const body = { object: 'list', data: answer.data, model: request.model, ...(settings.reportUsage ? { usage } : {}) };
+  return json(200, body, { promptTokens, completionTokens: 0 });
+}
+
+function generate(request: InferenceRequest, promptTokens: number, settings: DemoSettings): DemoAnswer {
+  const { body, kind } = request;
+  const limit = request.outputLimit ?? DEMO_MODEL_LIMITS.defaultOutputTokens;
+  const count = settings.countTokens;
+  let reply: DemoReply;
+  if (settings.text !== null) reply = replyWithText(settings.text, limit, count);
+  else if (kind === 'chat') reply = replyToChat(body, limit, count);
+  else reply = replyWithText(` ${typeof body['prompt'] === 'string' ? body['prompt'] : JSON.stringify(body['prompt'])}`, limit, count);
+  const usage = { promptTokens, completionTokens: reply.tokens * request.choices };
+  const frame: Frame = {
+    id: `${kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${stableId(JSON.stringify(body['messages'] ?? body['prompt']))}`,
+    kind,
+    created: settings.createdAt,
+    model: request.model,
+  };
+  if (request.stream) {
+    return { status: 200, contentType: 'text/event-stream', pieces: streamEvents({ request, frame, reply, usage }, settings), usage };
+  }
+  const choices = Array.from({ length: request.choices }, (_, index) => wholeChoice(kind, index, reply));
+  const answer = { ...head(frame, ''), choices, ...(settings.reportUsage ? { usage: usageObject(usage) } : {}) };
+  return json(200, answer, usage);
+}
+
+interface Frame {
+  readonly id: string;
+  readonly kind: InferenceKind;
+  readonly created: number;
+  readonly model: string;
+}
+
+type Usage = { readonly promptTokens: number; readonly completionTokens: number };
+
+interface GeneratedCall {
+  readonly request: InferenceRequest;
+  readonly frame: Frame;
+  readonly reply: DemoReply;
+  readonly usage: Usage;
+}
+
+function streamEvents(call: GeneratedCall, settings: DemoSettings): string[] {
+  const { request, frame, reply, usage } = call;
+  const options = (request.body['stream_options'] ?? {}) as JsonObject;
+  const include = settings.reportUsage && options['include_usage'] === true;
+  const continuous = include && options['continuous_usage_stats'] === true;
+  const events: string[] = [];
+  let completionTokens = 0;
+  const emit = (choices: readonly unknown[], tokens: number): void => {
+    completionTokens += tokens;
+    const seen = continuous ? { usage: usageObject({ promptTokens: usage.promptTokens, completionTokens }) } : { usage: null };
+    events.push(`data: ${JSON.stringify({ ...head(frame, '.chunk'), choices, ...(include ? seen : {}) })}\n\n`);
+  };
+  for (let index = 0; index < request.choices; index++) {
+    for (const delta of deltas(frame.kind, reply))
+      emit([{ index, ...delta.fields, finish_reason: null }], delta.tokens(settings.countTokens));
+    const nothing = frame.kind === 'chat' ? { delta: {} } : { text: '' };
+    emit([{ index, ...nothing, finish_reason: reply.finishReason }], 0);
+  }
+  if (include) events.push(`data: ${JSON.stringify({ ...head(frame, '.chunk'), choices: [], usage: usageObject(usage) })}\n\n`);
+  events.push('data: [DONE]\n\n');
+  return events;
+}
+
+interface Delta {
+  readonly fields: JsonObject;
+  readonly tokens: (count: CountTokens) => number;
+}
+
+function deltas(kind: InferenceKind, reply: DemoReply): Delta[] {
+  const none = (): number => 0;
+  const { toolCall } = reply;
+  if (kind !== 'chat') return reply.pieces.map((text) => ({ fields: { text }, tokens: (count) => count(text) }));
+  if (toolCall === null) {
+    return [
+      { fields: { delta: { role: 'assistant', content: '' } }, tokens: none },
+      ...reply.pieces.map((content) => ({ fields: { delta: { content } }, tokens: (count: CountTokens) => count(content) })),
+    ];
+  }
+  const call = (fields: JsonObject): JsonObject => ({ delta: { tool_calls: [{ index: 0, ...fields }] } });
+  const half = Math.ceil(toolCall.arguments.length / 2);
+  const opening = { id: toolCall.id, type: 'function', function: { name: toolCall.name, arguments: '' } };
+  return [
+    { fields: { delta: { role: 'assistant', content: null } }, tokens: none },
+    { fields: call(opening), tokens: () => reply.tokens },
+    { fields: call({ function: { arguments: toolCall.arguments.slice(0, half) } }), tokens: none },
+    { fields: call({ function: { arguments: toolCall.arguments.slice(half) } }), tokens: none },
+  ];
+}
+
+function wholeChoice(kind: InferenceKind, index: number, reply: DemoReply): JsonObject {
+  const text = reply.pieces.join('');
+  if (kind !== 'chat') return { index, text, logprobs: null, finish_reason: reply.finishReason };
+  const { toolCall } = reply;
+  const message =
+    toolCall === null
+      ? { role: 'assistant', content: text, refusal: null }
+      : {
+          role: 'assistant',
+          content: null,
+          refusal: null,
+          tool_calls: [{ id: toolCall.id, type: 'function', function: { name: toolCall.name, arguments: toolCall.arguments } }],
+        };
+  return { index, message, logprobs: null, finish_reason: reply.finishReason };
+}
+
+function head(frame: Frame, suffix: string): JsonObject {
+  const object = frame.kind === 'chat' ? `chat.completion${suffix}` : 'text_completion';
+  return { id: frame.id, object, created: frame.created, model: frame.model };
+}
+
+function usageObject(usage: Usage): JsonObject {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
+    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0 },
+  };
+}
+
+function modelEntry(id: string): JsonObject {
+  return { id, object: 'model', created: 0, owned_by: 'castellan' };
+}
+
+/** An error in OpenAI's form. */
+export function errorAnswer(status: number, message: string, param: string | null, code: string): DemoAnswer {
+  const type = status >= 500 ? 'server_error' : 'invalid_request_error';
+  return json(status, { error: { message, type, param, code } }, null);
+}
+
+function json(status: number, body: unknown, usage: Usage | null): DemoAnswer {
+  return { status, contentType: 'application/json', pieces: [JSON.stringify(body)], usage };
+}
