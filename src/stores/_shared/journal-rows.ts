@@ -1,0 +1,67 @@
+import type { AuditEntry, DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
+import type { Entry } from '../../core/ledger/entry.ts';
+
+/** Columns of `ledger_entries` but `seq`, in the order of {@link entryValues}. */
+export const ENTRY_COLUMNS = ['account_no', 'command', 'verb', 'd_allocated', 'd_spent', 'd_reserved', 'd_debt', 'at_ms'] as const;
+
+/** The row of a journal line; `accountNo` is its account's number. */
+export const entryValues = (entry: Entry, accountNo: bigint | number): (string | number | bigint)[] => [
+  accountNo,
+  entry.command,
+  entry.verb,
+  entry.dAllocated,
+  entry.dSpent,
+  entry.dReserved,
+  entry.dDebt,
+  entry.atMs,
+];
+
+/** Columns of `events` but `seq` and `delivered_at_ms`, in the order of {@link eventValues}. */
+export const EVENT_COLUMNS = ['id', 'type', 'tenant_id', 'at_ms', 'data'] as const;
+
+/** The row of an outbox event. */
+export const eventValues = (event: DomainEvent): (string | number)[] => [event.id, event.type, event.tenantId, event.atMs, JSON.stringify(event.data)];
+
+/** Columns of `audit` but `seq`, in the order of {@link auditValues}. */
+export const AUDIT_COLUMNS = [
+  'id',
+  'tenant_id',
+  'at_ms',
+  'operation',
+  'actor_kind',
+  'actor_id',
+  'resource_kind',
+  'resource_id',
+  'request_id',
+  'code',
+  'metadata',
+] as const;
+
+/** The row of an audit entry. */
+export const auditValues = (entry: AuditEntry): (string | number | null)[] => [
+  entry.id,
+  entry.tenantId,
+  entry.atMs,
+  entry.operation,
+  entry.actorKind,
+  entry.actorId,
+  entry.resourceKind,
+  entry.resourceId,
+  entry.requestId,
+  entry.code,
+  JSON.stringify(entry.metadata),
+];
+
+/** Columns of `idempotency`, in the order of {@link idempotencyValues}; the first four are its primary key. */
+export const IDEMPOTENCY_COLUMNS = ['tenant_id', 'operation', 'target', 'key', 'hash', 'answer', 'expires_at_ms'] as const;
+
+/** The row of a remembered answer. */
+export const idempotencyValues = (ref: IdempotencyRef, record: IdempotencyRecord): (string | number)[] => [
+  ref.tenantId,
+  ref.operation,
+  ref.target,
+  ref.key,
+  record.hash,
+  JSON.stringify(record.answer),
+  record.expiresAtMs,
+];

@@ -1,0 +1,43 @@
+import type { ApiKey, RecordKind, RecordTypes } from '../../core/records.ts';
+
+/** A value of an extra column of a record table. */
+export type ColumnValue = string | number | null;
+
+/** Where records of one kind are kept: always `id` and `body` (the record as JSON text), and the columns that queries need. */
+export interface RecordTable<K extends RecordKind> {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** The values of `columns`, in order. */
+  readonly values: (record: RecordTypes[K]) => readonly ColumnValue[];
+}
+
+const none = (): readonly ColumnValue[] => [];
+
+/** The table of every kind of record, the same in both dialects. */
+export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
+  tenant: { table: 'tenants', columns: [], values: none },
+  member: { table: 'members', columns: ['tenant_id'], values: (member) => [member.tenantId] },
+  key: {
+    table: 'api_keys',
+    columns: ['tenant_id', 'kind', 'hash', 'name', 'created_at_ms', 'deleted_at_ms'],
+    values: (key: ApiKey) => [key.tenantId, key.kind, key.hash, key.name, key.createdAtMs, key.deletedAtMs],
+  },
+  upstream: { table: 'upstreams', columns: [], values: none },
+  model: { table: 'models', columns: [], values: none },
+  price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
+  setting: { table: 'settings', columns: [], values: none },
+};
+
+/** Kinds that a query may narrow to one tenant. */
+export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key']);
+
+/** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */
+export const recordColumns = (kind: RecordKind): readonly string[] => ['id', ...RECORD_TABLES[kind].columns, 'body'];
+
+/** The row of a record. */
+export function recordValues<K extends RecordKind>(kind: K, id: string, record: RecordTypes[K]): readonly ColumnValue[] {
+  return [id, ...RECORD_TABLES[kind].values(record), JSON.stringify(record)];
+}
+
+/** The record of a row's `body`, as text. Records hold neither bigints nor numbers that a double cannot hold. */
+export const recordFromBody = <K extends RecordKind>(body: string): RecordTypes[K] => JSON.parse(body) as RecordTypes[K];

@@ -1,0 +1,172 @@
+import type { IdempotencyRecord } from '../../core/effects.ts';
+import type { AccountId } from '../../core/ledger/account.ts';
+import type { PlainJson } from '../../core/ledger/reservation.ts';
+import type { RecordKind } from '../../core/records.ts';
+import { idempotencyMapKey, WorkingSet } from '../../core/working-set.ts';
+import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
+import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
+import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import type { BatchNeeds } from './batch-needs.ts';
+import { arrayText, columnArrays } from './columns.ts';
+import type { Answer, Request } from './exchange.ts';
+import type { Session } from './session.ts';
+import type { Statement } from './statement.ts';
+
+/** The first number of the advisory locks of tenants; the second is a hash of the tenant's id. */
+const TENANT_LOCKS = 0x7e4a;
+
+/**
+ * What a batch found: its rows, the numbers of the loaded accounts, which idempotency keys have an answer (as `idempotencyMapKey` names
+ * them), and the server's time after all locks were given.
+ */
+export interface LoadedBatch {
+  readonly rows: WorkingSet;
+  readonly accountNos: Map<AccountId, bigint>;
+  readonly answeredKeys: ReadonlySet<string>;
+  readonly serverNowMs: number;
+}
+
+/** A row came into being between two statements of the load, so that the batch does not hold all the locks it needs. */
+export class StaleLoad extends Error {
+  override readonly name = 'StaleLoad';
+}
+
+const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
+
+// Advisory locks, not row locks: they also cover tenants that are being created and the system's, and a shared lock on a tenant's row
+// would write to the row in every batch. Function scans hand out their rows in order, so the locks are taken in the order given.
+const LOCK_TENANTS: Statement = {
+  name: 'lock_tenants',
+  text: `
+    SELECT CASE WHEN t.is_exclusive THEN pg_advisory_xact_lock(${TENANT_LOCKS}, t.key)
+                ELSE pg_advisory_xact_lock_shared(${TENANT_LOCKS}, t.key) END IS NULL AS taken
+    FROM unnest($1::int[], $2::boolean[]) AS t(key, is_exclusive)`,
+};
+
+// The accounts of a batch, locked in the order of their numbers. Index: accounts_id.
+const LOCK_ACCOUNTS: Statement = {
+  name: 'lock_accounts',
+  text: `
+    SELECT no, ${ACCOUNT_COLUMNS.join(', ')} FROM accounts
+    WHERE id = ANY ($1::text[])
+    ORDER BY no FOR UPDATE`,
+};
+
+// The same with the accounts of reservations, whose legs never change once written and so can be read before they are locked.
+// Indexes: accounts_id, accounts_pkey, reservations_pkey.
+const LOCK_ACCOUNTS_AND_LEGS: Statement = {
+  name: 'lock_accounts_and_legs',
+  text: `
+    SELECT no, ${ACCOUNT_COLUMNS.join(', ')} FROM accounts
+    WHERE id = ANY ($1::text[])
+       OR no = ANY (ARRAY(
+            SELECT (leg ->> 0)::bigint FROM reservations r CROSS JOIN LATERAL json_array_elements(r.legs) AS leg WHERE r.id = ANY ($2::text[])))
+    ORDER BY no FOR UPDATE`,
+};
+
+// Index: reservations_pkey.
+const LOCK_RESERVATIONS: Statement = {
+  name: 'lock_reservations',
+  text: `SELECT ${RESERVATION_COLUMNS.join(', ')} FROM reservations WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`,
+};
+
+// Remembered answers by their place in the list of keys. Not locked: they never change, and of two batches that remember an answer to
+// the same key the second meets the first's row and runs again. Index: idempotency_pkey.
+const READ_IDEMPOTENCY: Statement = {
+  name: 'read_idempotency',
+  text: `
+    SELECT wanted.place, i.hash, i.answer, i.expires_at_ms
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS wanted(tenant_id, operation, target, key, place)
+    JOIN idempotency i USING (tenant_id, operation, target, key)`,
+};
+
+// Records need no lock of their own: who changes one holds its tenant's lock exclusively. Index: the primary key.
+const READ_RECORDS = Object.fromEntries(
+  Object.entries(RECORD_TABLES).map(([kind, { table }]) => [
+    kind,
+    { name: `read_${table}`, text: `SELECT id, body FROM ${table} WHERE id = ANY ($1::text[])` },
+  ]),
+) as { readonly [K in RecordKind]: Statement };
+
+// The time after the locks, and the tenants; one row without a tenant where there is none of them. Index: tenants_pkey.
+const READ_MOMENT: Statement = {
+  name: 'read_moment',
+  text: `
+    SELECT moment.now_ms, t.id, t.body
+    FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) AS moment
+    LEFT JOIN tenants t ON t.id = ANY ($1::text[])`,
+};
+
+/** The requests of a load by what they load, in the order of the locks. */
+function loadRequests(needs: BatchNeeds): Map<string, Request> {
+  const requests = new Map<string, Request>();
+  requests.set('begin', { statement: BEGIN });
+  const locks = [arrayText(needs.tenantLocks.map(({ key }) => key)), arrayText(needs.tenantLocks.map(({ isExclusive }) => Number(isExclusive)))];
+  requests.set('tenants', { statement: LOCK_TENANTS, values: locks });
+  if (needs.reservations.length > 0) {
+    const reservations = arrayText(needs.reservations);
+    requests.set('accounts', { statement: LOCK_ACCOUNTS_AND_LEGS, values: [arrayText(needs.accounts), reservations] });
+    requests.set('reservations', { statement: LOCK_RESERVATIONS, values: [reservations] });
+  } else if (needs.accounts.length > 0) {
+    requests.set('accounts', { statement: LOCK_ACCOUNTS, values: [arrayText(needs.accounts)] });
+  }
+  if (needs.idempotency.length > 0) {
+    const keys = needs.idempotency.map((ref) => [ref.tenantId, ref.operation, ref.target, ref.key]);
+    requests.set('idempotency', { statement: READ_IDEMPOTENCY, values: columnArrays(keys, 4) });
+  }
+  for (const [kind, ids] of needs.records) requests.set(`record ${kind}`, { statement: READ_RECORDS[kind], values: [arrayText(ids)] });
+  requests.set('moment', { statement: READ_MOMENT, values: [arrayText(needs.tenants)] });
+  return requests;
+}
+
+/**
+ * Begins a transaction, takes every lock that the batch needs (tenants, accounts, reservations; each class in the order of its keys)
+ * and reads the rows. All in one round trip.
+ *
+ * Throws {@link StaleLoad} where the batch must be run again, and what {@link Session.send} throws.
+ */
+export async function loadBatch(session: Session, needs: BatchNeeds): Promise<LoadedBatch> {
+  const requests = loadRequests(needs);
+  const answers = await session.send([...requests.values()]);
+  const answerOf = new Map<string, Answer>([...requests.keys()].map((name, index) => [name, answers[index] as Answer]));
+  const rowsOf = <R>(name: string): readonly R[] => (answerOf.get(name)?.rows ?? []) as unknown as readonly R[];
+
+  const rows = new WorkingSet();
+  const accountNos = new Map<AccountId, bigint>();
+  const idsByNo = new Map<number, AccountId>();
+  for (const id of needs.accounts) rows.putAccount(id, undefined);
+  for (const row of rowsOf<AccountRow>('accounts')) {
+    const account = accountFromRow(row);
+    rows.putAccount(account.id, account);
+    accountNos.set(account.id, row.no);
+    idsByNo.set(Number(row.no), account.id);
+  }
+
+  const idOf = (accountNo: number): AccountId => {
+    const id = idsByNo.get(accountNo);
+    // The reservation was committed after the statement that locked the accounts had taken its snapshot.
+    if (id === undefined) throw new StaleLoad(`account ${accountNo} of a reservation was not locked`);
+    return id;
+  };
+  for (const id of needs.reservations) rows.putReservation(id, undefined);
+  for (const row of rowsOf<ReservationRow>('reservations')) rows.putReservation(row.id, reservationFromRow(row, idOf));
+
+  const answeredKeys = new Set<string>();
+  for (const ref of needs.idempotency) rows.putIdempotency(ref, undefined);
+  for (const row of rowsOf<{ place: bigint; hash: string; answer: string; expires_at_ms: bigint }>('idempotency')) {
+    const ref = needs.idempotency[Number(row.place) - 1];
+    const record: IdempotencyRecord = { hash: row.hash, answer: JSON.parse(row.answer) as PlainJson, expiresAtMs: Number(row.expires_at_ms) };
+    if (ref === undefined) continue;
+    rows.putIdempotency(ref, record);
+    answeredKeys.add(idempotencyMapKey(ref));
+  }
+
+  for (const [kind, ids] of needs.records) {
+    for (const id of ids) rows.putRecord(kind, id, undefined);
+    for (const { id, body } of rowsOf<{ id: string; body: string }>(`record ${kind}`)) rows.putRecord(kind, id, recordFromBody(body));
+  }
+  const moment = rowsOf<{ now_ms: bigint; id: string | null; body: string }>('moment');
+  for (const id of needs.tenants) rows.putRecord('tenant', id, undefined);
+  for (const { id, body } of moment) if (id !== null) rows.putRecord('tenant', id, recordFromBody<'tenant'>(body));
+  return { rows, accountNos, answeredKeys, serverNowMs: Number(moment[0]?.now_ms) };
+}

@@ -1,0 +1,137 @@
+import pg from 'pg';
+import type { Clock } from '../../ports/clock.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
+import type { LedgerStore } from '../../ports/ledger-store.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import { StoreRefusal } from '../_shared/migrations.ts';
+import { openSession, type Timeouts } from './session.ts';
+import { makeLane, type BatchClock } from './lane.ts';
+import { migrate } from './migrate.ts';
+import { prune } from './prune.ts';
+import { makeReader } from './reader.ts';
+import { makeRecordReads } from './records.ts';
+import { toThrowable } from './sql-errors.ts';
+import { TYPES } from './statement.ts';
+import { foldUsage, makeUsageReads } from './usage.ts';
+import { verify } from './verify.ts';
+
+/** The oldest server that is taken. */
+const LEAST_SERVER_VERSION = 15;
+
+const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, lockMs: 2_000, statementMs: 10_000, answerMs: 15_000 };
+
+/** How to open a PostgreSQL store. Lengths are milliseconds. */
+export interface PostgresStoreOptions {
+  /** `postgresql://user:password@host:port/database`, with the driver's parameters. */
+  readonly url: string;
+  /** Names this node's connections in the server's list of them. */
+  readonly nodeId?: string;
+  /** Writers, each with a connection of its own. */
+  readonly lanes?: number;
+  /** Connections for reading. */
+  readonly readers?: number;
+  readonly timeouts?: Partial<Timeouts>;
+  /** How long a batch waits for a connection before it fails. */
+  readonly reconnectMs?: number;
+  /** How long a batch is tried again, and how long it takes to learn what became of a lost COMMIT. */
+  readonly giveUpMs?: number;
+  /** Replaces the server's time (tests). */
+  readonly clock?: Clock;
+  readonly failpoints?: Failpoints;
+  /** Where warnings go: lost connections, batches run again. */
+  readonly log?: { warn(message: string): void };
+}
+
+/** The time of batches: the server's, or the test clock's, and never below one given before. */
+function makeBatchClock(clock: Clock | undefined): BatchClock {
+  let lastMs = 0;
+  return {
+    next(serverNowMs) {
+      lastMs = Math.max(lastMs, clock?.nowMs() ?? serverNowMs);
+      return lastMs;
+    },
+  };
+}
+
+/** Refuses a server on which commits would not be durable, or whose behaviour is not known. Each refusal is one sentence. */
+async function checkServer(client: pg.Client, warn: (message: string) => void): Promise<void> {
+  const show = async (name: string): Promise<string> => {
+    const { rows } = await client.query<{ value: string }>('SELECT current_setting($1) AS value', [name]);
+    return rows[0]?.value ?? '';
+  };
+  const version = Number(await show('server_version_num'));
+  if (version < LEAST_SERVER_VERSION * 10_000) {
+    throw new StoreRefusal(`DATABASE_URL leads to PostgreSQL ${await show('server_version')}, but Castellan needs version ${LEAST_SERVER_VERSION} or newer.`);
+  }
+  if ((await show('synchronous_commit')) === 'off') {
+    throw new StoreRefusal(
+      'DATABASE_URL leads to a PostgreSQL server with synchronous_commit=off, which may forget what it has confirmed: set synchronous_commit to on for this role or database.',
+    );
+  }
+  const encoding = await show('server_encoding');
+  if (encoding !== 'UTF8') {
+    throw new StoreRefusal(`DATABASE_URL leads to a database in the encoding ${encoding}, but Castellan needs UTF8: create it with ENCODING 'UTF8'.`);
+  }
+  if ((await show('fsync')) === 'off') warn('PostgreSQL runs with fsync=off: a crash of its machine may lose or break everything');
+}
+
+async function prepareDatabase(options: PostgresStoreOptions & { connectMs: number }, hit: Failpoints, warn: (message: string) => void): Promise<void> {
+  const client = new pg.Client({ connectionString: options.url, connectionTimeoutMillis: options.connectMs, types: TYPES, keepAlive: true });
+  client.on('error', (error) => warn(`a connection to PostgreSQL was lost: ${error.message}`));
+  try {
+    await client.connect();
+    await checkServer(client, warn);
+    await migrate(client, hit);
+  } catch (error) {
+    throw error instanceof StoreRefusal ? error : toThrowable(error);
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Opens the store on a PostgreSQL server, after bringing its schema up to date. Any number of nodes may have one database open.
+ *
+ * Throws `StoreRefusal` where the server is too old, commits without flushing (`synchronous_commit=off`), is not in UTF-8 or has a
+ * newer schema than this program knows, and a `Fault` (`store_unavailable`) where it cannot be reached.
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<LedgerStore & RecordStore> {
+  const { url, clock } = options;
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+  const failpoints = options.failpoints ?? { hit: () => undefined };
+  const warn = (message: string): void => options.log?.warn(message);
+  await prepareDatabase({ ...options, connectMs: timeouts.connectMs }, failpoints, warn);
+
+  const applicationName = options.nodeId === undefined ? 'castellan' : `castellan ${options.nodeId}`;
+  const batchClock = makeBatchClock(clock);
+  const lanes = Array.from({ length: options.lanes ?? 4 }, () =>
+    makeLane({
+      open: () => openSession({ url, applicationName, timeouts }),
+      clock: batchClock,
+      failpoints,
+      warn,
+      reconnectMs: options.reconnectMs ?? 2_000,
+      giveUpMs: options.giveUpMs ?? 10_000,
+    }),
+  );
+  const { connectMs, statementMs } = timeouts;
+  const reader = makeReader({ url, applicationName, connections: options.readers ?? 6, connectMs, statementMs, warn });
+
+  return {
+    lanes: lanes.length,
+    execute(batchId, commands, lane) {
+      const writer = lanes[lane];
+      if (writer === undefined) throw new RangeError(`there is no lane ${lane}`);
+      return writer.execute(batchId, commands);
+    },
+    foldUsage: (limit) => foldUsage(reader, limit, () => failpoints.hit('fold.written')),
+    prune: (nowMs) => prune(reader, nowMs),
+    verify: () => verify(reader),
+    async close() {
+      await Promise.all(lanes.map((lane) => lane.close()));
+      await reader.close();
+    },
+    ...makeRecordReads(reader, clock),
+    ...makeUsageReads(reader),
+  };
+}

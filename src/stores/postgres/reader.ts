@@ -1,0 +1,79 @@
+import pg from 'pg';
+import { TYPES, type Row, type Statement } from './statement.ts';
+import { sqlStateOf, toThrowable } from './sql-errors.ts';
+
+/** Runs statements outside of the batches, on connections of a pool. Throws a `Fault` where the server cannot be reached. */
+export interface Reader {
+  /** Rows by column name. A broken connection is tried once more on a new one: only for statements that may run twice. */
+  rows<R extends object>(statement: Statement, values?: readonly unknown[]): Promise<R[]>;
+  /** Runs `work` on one connection, in a transaction that begins with `begin`. Not tried again. */
+  transaction<T>(begin: string, work: (query: (text: string, values?: readonly unknown[]) => Promise<Row[]>) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+// Prepared statements look rows up by key; see the writers' sessions. What reads whole tables says so itself.
+const LOOKUPS_BY_KEY = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
+
+/** For a transaction that reads whole tables: the planner chooses freely, and takes the time that it needs. */
+export const WHOLE_TABLES = 'SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = 0';
+
+/** Makes a reader with at most `connections` connections. Timeouts are milliseconds. */
+export function makeReader(options: {
+  url: string;
+  applicationName: string;
+  connections: number;
+  connectMs: number;
+  statementMs: number;
+  warn: (message: string) => void;
+}): Reader {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: options.applicationName,
+    max: options.connections,
+    connectionTimeoutMillis: options.connectMs,
+    statement_timeout: options.statementMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    options: LOOKUPS_BY_KEY,
+    types: TYPES,
+  });
+  // An idle connection that the server ended; the pool makes a new one when it needs it.
+  pool.on('error', (error) => options.warn(`a connection to PostgreSQL was lost: ${error.message}`));
+
+  const read = async <R extends object>(statement: Statement, values: readonly unknown[]): Promise<R[]> => {
+    const { rows } = await pool.query<R>({ ...statement, values: values as unknown[], query_timeout: options.statementMs + 1000 } as pg.QueryConfig);
+    return rows;
+  };
+  return {
+    async rows<R extends object>(statement: Statement, values: readonly unknown[] = []) {
+      try {
+        return await read<R>(statement, values);
+      } catch (error) {
+        const state = sqlStateOf(error);
+        if (state !== undefined && !state.startsWith('57P')) throw toThrowable(error);
+      }
+      return read<R>(statement, values).catch((error: unknown) => {
+        throw toThrowable(error);
+      });
+    },
+    async transaction(begin, work) {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw toThrowable(error);
+      });
+      let isBroken = true;
+      try {
+        await client.query(begin);
+        const result = await work(async (text, values = []) => (await client.query<Row>(text, values as unknown[])).rows);
+        await client.query('COMMIT');
+        isBroken = false;
+        return result;
+      } catch (error) {
+        throw toThrowable(error);
+      } finally {
+        // A connection in an unknown state is thrown away, which also undoes its transaction.
+        client.release(isBroken);
+      }
+    },
+    close: () => pool.end(),
+  };
+}

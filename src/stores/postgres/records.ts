@@ -1,0 +1,148 @@
+import type { Account, AccountId } from '../../core/ledger/account.ts';
+import type { ApiKey, RecordKind, RecordTypes } from '../../core/records.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
+import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
+import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { arrayText } from './columns.ts';
+import type { Statement } from './statement.ts';
+import type { Reader } from './reader.ts';
+
+interface BodyRow {
+  readonly body: string;
+}
+
+// Index: accounts_id.
+const ACCOUNTS: Statement = {
+  name: 'accounts',
+  text: `SELECT no, ${ACCOUNT_COLUMNS.join(', ')} FROM accounts WHERE id = ANY ($1::text[])`,
+};
+
+// Reservations with the ids of their legs' accounts: `numbers` gives [[number, id], ...]. Indexes: reservations_pkey, accounts_pkey.
+const withLegAccounts = (reservations: string): string => `
+  SELECT r.*, (
+    SELECT json_agg(json_build_array(a.no, a.id)) FROM accounts a
+    WHERE a.no IN (SELECT (leg ->> 0)::bigint FROM json_array_elements(r.legs) AS leg)
+  ) AS numbers
+  FROM (SELECT ${RESERVATION_COLUMNS.join(', ')} FROM reservations ${reservations}) AS r`;
+
+const RESERVATION: Statement = { name: 'reservation', text: withLegAccounts('WHERE id = $1') };
+
+// What holds is found among the active, what has expired among the uncharged. Indexes: reservations_expiry, reservations_uncharged.
+const UNSETTLED_CALLS: Statement = {
+  name: 'unsettled_calls',
+  text: `${withLegAccounts(`
+    WHERE (state = 'ACTIVE' OR state = 'EXPIRED' AND settled_at_ms IS NULL) AND purpose = 'call' AND owner_id <> ALL ($1::text[])
+    ORDER BY id LIMIT $2`)} ORDER BY r.id`,
+};
+
+// Index: reservations_expiry.
+const EXPIRED_RESERVATIONS: Statement = {
+  name: 'expired_reservations',
+  text: `
+    SELECT id, tenant_id FROM reservations
+    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < $1
+    ORDER BY expires_at_ms + grace_ms, id LIMIT $2`,
+};
+
+// Index: api_keys_hash.
+const KEY_BY_HASH: Statement = { name: 'key_by_hash', text: 'SELECT body FROM api_keys WHERE hash = $1 AND deleted_at_ms IS NULL' };
+
+// Index: api_keys_of_tenant.
+const KEYS: Statement = {
+  name: 'keys',
+  text: `
+    SELECT body FROM api_keys WHERE tenant_id = $1 AND deleted_at_ms IS NULL AND kind = ANY ($2::text[]) AND id > $3
+    ORDER BY id LIMIT $4`,
+};
+
+// Index: api_keys_pkey.
+const KEY_NAMES: Statement = { name: 'key_names', text: 'SELECT id, name FROM api_keys WHERE id = ANY ($2::text[]) AND tenant_id = $1' };
+
+const GENERATION: Statement = { name: 'generation', text: 'SELECT value FROM generation' };
+
+// Index: heartbeats_pkey. One row for each run of a process; old ones are pruned.
+const HEARTBEAT: Statement = {
+  name: 'heartbeat',
+  text: `
+    WITH moment AS (SELECT coalesce($3::bigint, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now_ms),
+    mine AS (
+      INSERT INTO heartbeats (owner_id, seen_at_ms) SELECT $1, now_ms FROM moment
+      ON CONFLICT (owner_id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms RETURNING owner_id
+    )
+    SELECT owner_id FROM mine
+    UNION
+    SELECT owner_id FROM heartbeats CROSS JOIN moment WHERE seen_at_ms >= now_ms - $2::bigint
+    ORDER BY owner_id`,
+};
+
+const reservationOf = (row: ReservationRow & { numbers: string | null }): ReturnType<typeof reservationFromRow> => {
+  const ids = new Map(JSON.parse(row.numbers ?? '[]') as [number, AccountId][]);
+  return reservationFromRow(row, (no) => ids.get(no) ?? (`unknown account ${no}` as AccountId));
+};
+
+/** The reads of records, accounts and reservations. */
+export type RecordReads = Omit<RecordStore, 'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents'>;
+
+/** Makes the reads of records, accounts and reservations. `clock` replaces the server's time for heartbeats. */
+export function makeRecordReads(reader: Reader, clock: Clock | undefined): RecordReads {
+  const bodies = async <K extends RecordKind>(name: string, text: string, values: readonly unknown[]): Promise<RecordTypes[K][]> =>
+    (await reader.rows<BodyRow>({ name, text }, values)).map(({ body }) => recordFromBody<K>(body));
+
+  return {
+    async record(kind, id) {
+      // No stored text holds U+0000, and the server would refuse to look for it.
+      if (id.includes('\0')) return undefined;
+      const { table } = RECORD_TABLES[kind];
+      const [found] = await bodies<typeof kind>(`record_${table}`, `SELECT body FROM ${table} WHERE id = $1`, [id]);
+      return found;
+    },
+    records(kind, tenantId) {
+      const { table } = RECORD_TABLES[kind];
+      const conditions = kind === 'key' ? ['deleted_at_ms IS NULL'] : [];
+      const isNarrowed = tenantId !== undefined && TENANT_KINDS.has(kind);
+      if (isNarrowed) conditions.push('tenant_id = $1');
+      const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+      const name = `records_${table}${isNarrowed ? '_of_tenant' : ''}`;
+      return bodies(name, `SELECT body FROM ${table} ${where} ORDER BY id`, isNarrowed ? [tenantId] : []);
+    },
+    async keyByHash(hash) {
+      const [row] = await reader.rows<BodyRow>(KEY_BY_HASH, [hash]);
+      return row === undefined ? undefined : recordFromBody<'key'>(row.body);
+    },
+    async keys({ tenantId, kinds, afterId, limit }): Promise<ApiKey[]> {
+      const rows = await reader.rows<BodyRow>(KEYS, [tenantId, arrayText(kinds), afterId ?? '', limit ?? null]);
+      return rows.map(({ body }) => recordFromBody<'key'>(body));
+    },
+    async keyNames(tenantId, keyIds) {
+      const rows = await reader.rows<{ id: string; name: string }>(KEY_NAMES, [tenantId, arrayText(keyIds)]);
+      return new Map(rows.map(({ id, name }) => [id, name]));
+    },
+    async accounts(ids): Promise<Map<AccountId, Account>> {
+      const rows = await reader.rows<AccountRow>(ACCOUNTS, [arrayText(ids)]);
+      return new Map(rows.map(accountFromRow).map((account) => [account.id, account]));
+    },
+    async reservation(id) {
+      if (id.includes('\0')) return undefined;
+      const [row] = await reader.rows<ReservationRow & { numbers: string | null }>(RESERVATION, [id]);
+      return row === undefined ? undefined : reservationOf(row);
+    },
+    async expiredReservations({ nowMs, limit }) {
+      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [nowMs, limit]);
+      return rows.map((row) => ({ id: row.id, tenantId: row.tenant_id }));
+    },
+    async unsettledCalls({ liveOwnerIds, limit }) {
+      const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
+      return rows.map(reservationOf);
+    },
+    async generation() {
+      const [row] = await reader.rows<{ value: bigint }>(GENERATION);
+      return Number(row?.value ?? 0n);
+    },
+    async heartbeat({ ownerId, withinMs }) {
+      const rows = await reader.rows<{ owner_id: string }>(HEARTBEAT, [ownerId, withinMs, clock?.nowMs() ?? null]);
+      return rows.map((row) => row.owner_id);
+    },
+  };
+}

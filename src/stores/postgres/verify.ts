@@ -1,0 +1,125 @@
+import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import { WHOLE_TABLES, type Reader } from './reader.ts';
+
+/** At most so many contradictions of each check are reported: one is enough to know, and a broken table has millions. */
+const MAX_REPORTED = 100;
+
+/** Every leg with its reservation: its account, its place, what it holds, and what it was charged. */
+const LEGS = `
+  SELECT r.id, r.state, r.purpose, r.created_at_ms, r.finalized_at_ms, r.settled_at_ms, (leg.pair ->> 0)::bigint AS account_no,
+         (leg.pair ->> 1)::numeric AS amount, (r.charged ->> (leg.place - 1)::int)::numeric AS charged
+  FROM reservations r CROSS JOIN LATERAL json_array_elements(r.legs) WITH ORDINALITY AS leg(pair, place)`;
+
+/** What one reservation's entries of one verb add up to on one account: count, held, charged, and moment. */
+const sumsOf = (verb: string): string => `
+  SELECT command, account_no, count(*) AS n, sum(d_reserved) AS held, sum(d_spent) + sum(d_debt) AS charge, sum(d_allocated) AS allocated,
+         min(at_ms) AS first_ms, max(at_ms) AS last_ms
+  FROM ledger_entries WHERE verb = '${verb}' GROUP BY command, account_no`;
+
+/** Entries that a settlement leaves on a leg: one with this hold, charge and moment. */
+const one = (held: string, charge: string, atMs: string): string => `concat_ws('/', 1, ${held}, ${charge}, ${atMs}, ${atMs})`;
+const summed = (alias: string): string =>
+  `CASE WHEN ${alias}.n IS NULL THEN '-' ELSE concat_ws('/', ${alias}.n, ${alias}.held, ${alias}.charge, ${alias}.first_ms, ${alias}.last_ms) END`;
+
+/** Sums of a level's counters by `columns`, as one text. */
+const COUNTERS = `concat_ws('/', sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cached_prompt_tokens), sum(cost_nano_usd),
+  sum(charge_microcents), max(last_at_ms))`;
+
+/** The checks: each yields a row (subject, found, expected) for whatever contradicts itself. No code of the writer takes part. */
+const CHECKS: Readonly<Record<string, string>> = {
+  'account.balance': `
+    SELECT a.id AS subject, concat_ws('/', coalesce(a.allocated, 0), a.spent, a.reserved, a.debt) AS found,
+           concat_ws('/', coalesce(j.allocated, 0), coalesce(j.spent, 0), coalesce(j.reserved, 0), coalesce(j.debt, 0)) AS expected
+    FROM accounts a LEFT JOIN (
+      SELECT account_no, sum(d_allocated) AS allocated, sum(d_spent) AS spent, sum(d_reserved) AS reserved, sum(d_debt) AS debt
+      FROM ledger_entries GROUP BY account_no
+    ) AS j ON j.account_no = a.no`,
+  'account.reserved': `
+    SELECT a.id AS subject, a.reserved::text AS found, coalesce(held.amount, 0)::text AS expected
+    FROM accounts a LEFT JOIN (
+      SELECT account_no, sum(amount) AS amount FROM (${LEGS}) AS legs WHERE state = 'ACTIVE' GROUP BY account_no
+    ) AS held ON held.account_no = a.no`,
+  'entry.account': `
+    SELECT e.seq::text AS subject, 'account ' || e.account_no AS found, 'a known account' AS expected
+    FROM ledger_entries e WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.no = e.account_no)`,
+  'entry.reservation': `
+    SELECT e.seq::text AS subject, 'reservation ' || e.command AS found, 'a known reservation' AS expected
+    FROM ledger_entries e
+    WHERE e.verb IN ('reserve', 'commit', 'release', 'expire') AND NOT EXISTS (SELECT FROM reservations r WHERE r.id = e.command)`,
+  // What a settlement wrote where there is no leg shows here too, because a leg is looked for on either side.
+  'reservation.hold': `
+    SELECT coalesce(legs.id, e.command) AS subject, ${summed('e')} AS found,
+           CASE WHEN legs.id IS NULL THEN '-' ELSE ${one('legs.amount', '0', 'legs.created_at_ms')} END AS expected
+    FROM (${LEGS}) AS legs FULL JOIN (${sumsOf('reserve')}) AS e ON e.command = legs.id AND e.account_no = legs.account_no`,
+  'reservation.settlement': `
+    SELECT legs.id AS subject,
+           concat_ws(' ', 'commit', ${summed('commits')}, 'release', ${summed('releases')}, 'expire', ${summed('expiries')}, 'debit', ${summed('debits')},
+             'charged', coalesce(legs.charged::text, '-')) AS found,
+           CASE legs.state
+             WHEN 'COMMITTED' THEN concat_ws(' ', 'commit', ${one('-legs.amount', 'legs.charged', 'legs.finalized_at_ms')}, 'release - expire - debit - charged',
+               coalesce(commits.charge::text, 'something'))
+             WHEN 'RELEASED' THEN concat_ws(' ', 'commit - release', ${one('-legs.amount', '0', 'legs.finalized_at_ms')}, 'expire - debit - charged 0')
+             WHEN 'EXPIRED' THEN concat_ws(' ', 'commit - release - expire', ${one('-legs.amount', '0', 'legs.finalized_at_ms')}, 'debit',
+               CASE WHEN debits.n IS NULL THEN '-' ELSE ${one('0', 'legs.charged', 'legs.settled_at_ms')} END, 'charged',
+               CASE WHEN legs.settled_at_ms IS NULL THEN '-' ELSE coalesce(debits.charge, 0)::text END)
+             ELSE 'commit - release - expire - debit - charged -'
+           END AS expected
+    FROM (${LEGS}) AS legs
+    LEFT JOIN (${sumsOf('commit')}) AS commits ON commits.command = legs.id AND commits.account_no = legs.account_no
+    LEFT JOIN (${sumsOf('release')}) AS releases ON releases.command = legs.id AND releases.account_no = legs.account_no
+    LEFT JOIN (${sumsOf('expire')}) AS expiries ON expiries.command = legs.id AND expiries.account_no = legs.account_no
+    LEFT JOIN (${sumsOf('debit')}) AS debits ON debits.command = legs.id AND debits.account_no = legs.account_no`,
+  'reservation.foreign-entry': `
+    SELECT e.seq::text AS subject, 'account ' || e.account_no AS found, 'an account of reservation ' || e.command AS expected
+    FROM ledger_entries e JOIN reservations r ON r.id = e.command LEFT JOIN (${LEGS}) AS legs ON legs.id = e.command AND legs.account_no = e.account_no
+    WHERE legs.id IS NULL OR e.d_allocated <> 0`,
+  'reservation.state': `
+    SELECT id AS subject,
+           concat_ws(' ', state, coalesce(finalized_at_ms::text, '-'), coalesce(settled_at_ms::text, '-'), coalesce(json_array_length(charged)::text, '-')) AS found,
+           CASE
+             WHEN state = 'ACTIVE' THEN 'ACTIVE - - -'
+             WHEN state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL THEN concat_ws(' ', state, coalesce(finalized_at_ms::text, 'some time'), '- -')
+             WHEN state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms >= finalized_at_ms
+               THEN concat_ws(' ', state, finalized_at_ms, settled_at_ms, json_array_length(legs))
+             WHEN state IN ('COMMITTED', 'RELEASED', 'EXPIRED')
+               THEN concat_ws(' ', state, coalesce(finalized_at_ms::text, 'some time'), coalesce(finalized_at_ms::text, 'some time'), json_array_length(legs))
+             ELSE 'a known state'
+           END AS expected
+    FROM reservations`,
+  'usage.charge': `
+    SELECT u.id AS subject, u.charge_microcents::text AS found, legs.charged::text AS expected
+    FROM (SELECT id, charge_microcents FROM usage_events UNION ALL SELECT id, charge_microcents FROM usage_tail) AS u
+    JOIN (${LEGS}) AS legs ON legs.id = u.id AND legs.purpose = 'call' AND legs.settled_at_ms IS NOT NULL
+    JOIN accounts a ON a.no = legs.account_no AND a.unit <> 'TOKENS'`,
+  'usage.keys': `
+    SELECT concat_ws(' ', tenant_id, level_ms, bucket_ms, model) AS subject, coalesce(whole.counters, '-') AS found, coalesce(parts.counters, '-') AS expected
+    FROM (SELECT tenant_id, level_ms, bucket_ms, model, ${COUNTERS} AS counters FROM usage_rollups WHERE key_id = '' GROUP BY 1, 2, 3, 4) AS whole
+    FULL JOIN (SELECT tenant_id, level_ms, bucket_ms, model, ${COUNTERS} AS counters FROM usage_rollups WHERE key_id <> '' GROUP BY 1, 2, 3, 4) AS parts
+      USING (tenant_id, level_ms, bucket_ms, model)`,
+  // Days and all time are both kept for ever.
+  'usage.days': `
+    SELECT concat_ws(' ', tenant_id, key_id, model) AS subject, coalesce(whole.counters, '-') AS found, coalesce(days.counters, '-') AS expected
+    FROM (SELECT tenant_id, key_id, model, ${COUNTERS} AS counters FROM usage_rollups WHERE level_ms = 0 GROUP BY 1, 2, 3) AS whole
+    FULL JOIN (SELECT tenant_id, key_id, model, ${COUNTERS} AS counters FROM usage_rollups WHERE level_ms = 86400000 GROUP BY 1, 2, 3) AS days
+      USING (tenant_id, key_id, model)`,
+};
+
+const COUNTS = `
+  SELECT (SELECT count(*) FROM accounts) AS accounts, (SELECT count(*) FROM ledger_entries) AS entries,
+         (SELECT count(*) FROM reservations) AS reservations`;
+
+/** Runs every check in one snapshot. Reads whole tables; writers are not held up. */
+export function verify(reader: Reader): Promise<Verification> {
+  return reader.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', async (query) => {
+    await query(WHOLE_TABLES);
+    const [counts] = (await query(COUNTS)) as unknown as { accounts: bigint; entries: bigint; reservations: bigint }[];
+    const discrepancies: Discrepancy[] = [];
+    for (const [check, rows] of Object.entries(CHECKS)) {
+      const found = (await query(
+        `SELECT subject, found, expected FROM (${rows}) AS checked WHERE found IS DISTINCT FROM expected ORDER BY subject LIMIT ${MAX_REPORTED}`,
+      )) as unknown as Omit<Discrepancy, 'check'>[];
+      discrepancies.push(...found.map((one) => ({ check, ...one })));
+    }
+    return { accounts: Number(counts?.accounts), entries: Number(counts?.entries), reservations: Number(counts?.reservations), discrepancies };
+  });
+}

@@ -1,0 +1,163 @@
+import type { AccountId } from '../../core/ledger/account.ts';
+import { invariant } from '../../core/invariant.ts';
+import type { RecordKind } from '../../core/records.ts';
+import { idempotencyMapKey, type Changes, type RecordChange } from '../../core/working-set.ts';
+import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
+import {
+  AUDIT_COLUMNS,
+  auditValues,
+  ENTRY_COLUMNS,
+  entryValues,
+  EVENT_COLUMNS,
+  eventValues,
+  IDEMPOTENCY_COLUMNS,
+  idempotencyValues,
+} from '../_shared/journal-rows.ts';
+import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
+import {
+  RESERVATION_COLUMNS,
+  RESERVATION_STATE_COLUMNS,
+  reservationFixedValues,
+  reservationStateValues,
+} from '../_shared/reservation-row.ts';
+import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
+import { arrayText, columnArrays, compareBytes, unnest, type ColumnValue } from './columns.ts';
+import type { Request } from './exchange.ts';
+import type { Session } from './session.ts';
+import type { Statement } from './statement.ts';
+
+/** Inserts rows given as one array for each column. */
+const insertMany = (table: string, columns: readonly string[], tail = ''): Statement => ({
+  name: `insert_${table}`,
+  text: `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${columns.join(', ')} FROM ${unnest(columns, 'x')} ${tail}`,
+});
+
+/** Sets `columns` of the rows whose `key` is given with them. Index: the primary key. */
+const updateMany = (table: string, key: string, columns: readonly string[]): Statement => ({
+  name: `update_${table}`,
+  text: `
+    UPDATE ${table} AS t SET ${columns.map((column) => `${column} = x.${column}`).join(', ')}
+    FROM ${unnest([key, ...columns], 'x')} WHERE t.${key} = x.${key}`,
+});
+
+const INSERT_ACCOUNTS = insertMany('accounts', ACCOUNT_COLUMNS, 'RETURNING no, id');
+const UPDATE_ACCOUNTS = updateMany('accounts', 'no', ACCOUNT_STATE_COLUMNS);
+const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
+const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
+const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
+const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
+const INSERT_EVENTS = insertMany('events', EVENT_COLUMNS);
+const INSERT_AUDIT = insertMany('audit', AUDIT_COLUMNS);
+
+// An answer whose time is over makes room for a new one to the same key. Index: idempotency_pkey.
+const DELETE_EXPIRED_IDEMPOTENCY: Statement = {
+  name: 'delete_expired_idempotency',
+  text: `
+    DELETE FROM idempotency i USING unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS x(tenant_id, operation, target, key)
+    WHERE (i.tenant_id, i.operation, i.target, i.key) = (x.tenant_id, x.operation, x.target, x.key) AND i.expires_at_ms <= $5::bigint`,
+};
+
+// A call is counted once: what is in the tail or was folded already is not taken again. One that appears in the tail at the same time
+// is a unique violation, after which the batch runs again. Indexes: usage_tail_pkey, usage_events_pkey.
+const INSERT_USAGE: Statement = {
+  name: 'insert_usage_tail',
+  text: `
+    INSERT INTO usage_tail (${USAGE_COLUMNS.join(', ')}) SELECT ${USAGE_COLUMNS.join(', ')} FROM ${unnest(USAGE_COLUMNS, 'x')}
+    WHERE NOT EXISTS (SELECT FROM usage_events e WHERE e.id = x.id) AND NOT EXISTS (SELECT FROM usage_tail t WHERE t.id = x.id)`,
+};
+
+const putRecords = (kind: RecordKind): Statement => {
+  const columns = recordColumns(kind);
+  const set = columns.slice(1).map((column) => `${column} = excluded.${column}`);
+  const { table } = RECORD_TABLES[kind];
+  return insertMany(table, columns, `ON CONFLICT (id) DO UPDATE SET ${set.join(', ')}`);
+};
+
+// Taken after everything else: batches that change records pass here one after another, and hold it for no longer than their COMMIT.
+const BUMP_GENERATION: Statement = { name: 'bump_generation', text: 'UPDATE generation SET value = value + 1' };
+
+const INSERT_BATCH: Statement = { name: 'insert_batch', text: 'INSERT INTO batches (id, at_ms) VALUES ($1, $2)' };
+
+/** Rows sorted by the text of their first `keyWidth` values: every batch makes new keys in the same order, so none waits in a ring. */
+const sortedByKey = (rows: readonly ColumnValue[][], keyWidth: number): ColumnValue[][] =>
+  rows.length < 2 ? [...rows] : rows.toSorted((a, b) => compareBytes(a.slice(0, keyWidth).join('|'), b.slice(0, keyWidth).join('|')));
+
+const writeRows = (statement: Statement, rows: readonly (readonly ColumnValue[])[]): Request => ({
+  statement,
+  values: columnArrays(rows, rows[0]?.length ?? 0),
+});
+
+function recordRequests(changes: readonly RecordChange[]): Request[] {
+  const requests: Request[] = [];
+  for (const kind of Object.keys(RECORD_TABLES) as RecordKind[]) {
+    const ofKind = changes.filter((change) => change.kind === kind);
+    const puts = ofKind.flatMap((change) => (change.record === null ? [] : [recordValues(change.kind, change.id, change.record)]));
+    const removed = ofKind.filter((change) => change.record === null).map((change) => change.id);
+    if (removed.length > 0) {
+      const { table } = RECORD_TABLES[kind];
+      requests.push({ statement: { name: `delete_${table}`, text: `DELETE FROM ${table} WHERE id = ANY ($1::text[])` }, values: [arrayText(removed)] });
+    }
+    if (puts.length > 0) requests.push(writeRows(putRecords(kind), sortedByKey(puts.map((row) => [...row]), 1)));
+  }
+  if (changes.length > 0) requests.push({ statement: BUMP_GENERATION });
+  return requests;
+}
+
+function reservationRequests(changes: Changes['reservations'], numberOf: (id: AccountId) => bigint): Request[] {
+  const requests: Request[] = [];
+  const created = changes.filter(({ isNew }) => isNew).map(({ reservation }) => [...reservationFixedValues(reservation, numberOf), ...reservationStateValues(reservation)]);
+  const changed = changes.filter(({ isNew }) => !isNew).map(({ reservation }) => [reservation.id, ...reservationStateValues(reservation)]);
+  if (created.length > 0) requests.push(writeRows(INSERT_RESERVATIONS, sortedByKey(created, 1)));
+  if (changed.length > 0) requests.push(writeRows(UPDATE_RESERVATIONS, changed));
+  return requests;
+}
+
+function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: ReadonlySet<string>, nowMs: number): Request[] {
+  if (changes.length === 0) return [];
+  // The last of several answers to the same key counts.
+  const rowsByKey = new Map(changes.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
+  const rows = sortedByKey([...rowsByKey.values()], 4);
+  const replaced = sortedByKey([...rowsByKey].filter(([key]) => answeredKeys.has(key)).map(([, row]) => row), 4);
+  const insert = writeRows(INSERT_IDEMPOTENCY, rows);
+  return replaced.length === 0 ? [insert] : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
+}
+
+/** Inserts the accounts that the batch made and adds their numbers to `accountNos`; the other rows need them. */
+export async function writeNewAccounts(session: Session, changes: Changes, accountNos: Map<AccountId, bigint>): Promise<void> {
+  const created = changes.accounts.filter(({ isNew }) => isNew).map(({ account }) => account);
+  if (created.length === 0) return;
+  const rows = created.toSorted((a, b) => compareBytes(a.id, b.id)).map(accountValues);
+  const [answer] = await session.send([writeRows(INSERT_ACCOUNTS, rows)]);
+  for (const { no, id } of (answer?.rows ?? []) as unknown as { no: bigint; id: AccountId }[]) accountNos.set(id, no);
+}
+
+/** The statements that write what a batch changed, but for accounts that it made. Journal and balances go in the same transaction. */
+export function writeRequests(options: {
+  batchId: string;
+  changes: Changes;
+  accountNos: ReadonlyMap<AccountId, bigint>;
+  answeredKeys: ReadonlySet<string>;
+  nowMs: number;
+}): Request[] {
+  const { changes, nowMs } = options;
+  const numberOf = (id: AccountId): bigint => {
+    const no = options.accountNos.get(id);
+    invariant(no !== undefined, `account ${id} has no number`);
+    return no;
+  };
+  const requests: Request[] = [];
+  const accounts = changes.accounts.filter(({ isNew }) => !isNew);
+  if (accounts.length > 0) {
+    requests.push(writeRows(UPDATE_ACCOUNTS, accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account)])));
+  }
+  if (changes.entries.length > 0) requests.push(writeRows(INSERT_ENTRIES, changes.entries.map((entry) => entryValues(entry, numberOf(entry.accountId)))));
+  requests.push(...reservationRequests(changes.reservations, numberOf), ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs));
+  if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
+  if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
+  if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
+  requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));
+  return requests;
+}
+
+/** Whether a batch changed anything at all. */
+export const hasChanges = (changes: Changes): boolean => Object.values(changes).some((list) => (list as readonly unknown[]).length > 0);

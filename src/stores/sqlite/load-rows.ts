@@ -1,0 +1,141 @@
+import type { Database } from 'better-sqlite3';
+import type { IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
+import { invariant } from '../../core/invariant.ts';
+import { parseAccountId, type Account, type AccountId } from '../../core/ledger/account.ts';
+import type { PlainJson, Reservation } from '../../core/ledger/reservation.ts';
+import type { RecordKind, RecordRef, RecordTypes, Tenant } from '../../core/records.ts';
+import { needsOf, type Command } from '../../core/verbs.ts';
+import type { WorkingSet } from '../../core/working-set.ts';
+import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../_shared/account-row.ts';
+import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
+import { reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { RowCache } from './row-cache.ts';
+
+/** An account with the number of its row. */
+export interface NumberedAccount {
+  readonly no: number;
+  readonly account: Account;
+}
+
+/** What the writer remembers of the tables that every call touches. */
+export interface WriterCaches {
+  readonly accounts: RowCache<AccountId, NumberedAccount>;
+  readonly reservations: RowCache<string, Reservation>;
+  readonly tenants: RowCache<string, Tenant>;
+  /** The greatest id of a reservation so far. Ids sort by time, so a new one is beyond it and need not be looked for. */
+  newestReservationId: string;
+}
+
+const ACCOUNTS_KEPT = 20_000;
+const RESERVATIONS_KEPT = 5_000;
+const TENANTS_KEPT = 2_000;
+
+/** Caches that know no row yet. */
+export const emptyCaches = (db: Database): WriterCaches => ({
+  accounts: new RowCache(ACCOUNTS_KEPT),
+  reservations: new RowCache(RESERVATIONS_KEPT),
+  tenants: new RowCache(TENANTS_KEPT),
+  newestReservationId: db.prepare<[], string | null>('SELECT max(id) FROM reservations').pluck().get() ?? '',
+});
+
+/** The database compares bytes, this language UTF-16 units: of an ASCII text they agree whether it is the greater one. */
+const ASCII = /^[ -~]*$/;
+
+/** Puts every row that commands name into a working set, from the caches or from the tables. */
+export type RowLoader = (rows: WorkingSet, commands: readonly Command[]) => void;
+
+/** Reads through `caches`, which the writer keeps up to date. */
+export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
+  const find = prepareLookups(db);
+
+  const loadAccount = (rows: WorkingSet, id: AccountId): void => {
+    let known = caches.accounts.get(id);
+    if (known === undefined) {
+      known = find.account(id);
+      caches.accounts.set(id, known);
+    }
+    rows.putAccount(id, known?.account);
+  };
+
+  const loadReservation = (rows: WorkingSet, id: string): void => {
+    let reservation = caches.reservations.get(id);
+    if (reservation === undefined && !(id > caches.newestReservationId && ASCII.test(id))) {
+      reservation = find.reservation(id);
+      // That a reservation does not exist is asked once, by the command that makes it.
+      if (reservation !== null) caches.reservations.set(id, reservation);
+    }
+    rows.putReservation(id, reservation ?? undefined);
+    for (const leg of reservation?.legs ?? []) loadAccount(rows, leg.accountId);
+  };
+
+  const loadRecord = ({ kind, id }: RecordRef, rows: WorkingSet): void => {
+    if (kind !== 'tenant') {
+      rows.putRecord(kind, id, find.record(kind, id) ?? undefined);
+      return;
+    }
+    let tenant = caches.tenants.get(id);
+    if (tenant === undefined) {
+      tenant = find.record('tenant', id);
+      caches.tenants.set(id, tenant);
+    }
+    rows.putRecord('tenant', id, tenant ?? undefined);
+  };
+
+  return (rows, commands) => {
+    for (const command of commands) {
+      const needs = needsOf(command);
+      loadRecord({ kind: 'tenant', id: command.tenantId }, rows);
+      for (const id of needs.accounts ?? []) loadAccount(rows, id);
+      for (const id of needs.reservations ?? []) loadReservation(rows, id);
+      for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, find.idempotency(ref) ?? undefined);
+      for (const ref of needs.records ?? []) loadRecord(ref, rows);
+    }
+  };
+}
+
+interface Lookups {
+  readonly account: (id: AccountId) => NumberedAccount | null;
+  readonly reservation: (id: string) => Reservation | null;
+  readonly record: <K extends RecordKind>(kind: K, id: string) => RecordTypes[K] | null;
+  readonly idempotency: (ref: IdempotencyRef) => IdempotencyRecord | null;
+}
+
+function prepareLookups(db: Database): Lookups {
+  // By the unique index accounts_identity.
+  const account = db
+    .prepare<AccountValue[], AccountRow>('SELECT * FROM accounts WHERE tenant_id = ? AND kind = ? AND scope = ? AND unit = ? AND period = ?')
+    .safeIntegers();
+  const accountByNo = db.prepare<[number], AccountRow>('SELECT * FROM accounts WHERE no = ?').safeIntegers();
+  // By primary key, as are the other two.
+  const reservation = db.prepare<[string], ReservationRow>('SELECT * FROM reservations WHERE id = ?').safeIntegers();
+  const idempotency = db.prepare<string[], { hash: string; answer: string; expires_at_ms: number }>(
+    'SELECT hash, answer, expires_at_ms FROM idempotency WHERE tenant_id = ? AND operation = ? AND target = ? AND key = ?',
+  );
+  const records = new Map(
+    Object.entries(RECORD_TABLES).map(([kind, { table }]) => [kind, db.prepare<[string], string>(`SELECT body FROM ${table} WHERE id = ?`).pluck()]),
+  );
+  const idOf = (no: number): AccountId => {
+    const row = accountByNo.get(no);
+    invariant(row !== undefined, `a leg names the account number ${no}, which does not exist`);
+    return accountFromRow(row).id;
+  };
+
+  return {
+    account: (id) => {
+      const row = account.get(...accountKeyValues(parseAccountId(id)));
+      return row === undefined ? null : { no: Number(row.no), account: accountFromRow(row) };
+    },
+    reservation: (id) => {
+      const row = reservation.get(id);
+      return row === undefined ? null : reservationFromRow(row, idOf);
+    },
+    record: <K extends RecordKind>(kind: K, id: string) => {
+      const body = records.get(kind)?.get(id);
+      return body === undefined ? null : recordFromBody<K>(body);
+    },
+    idempotency: (ref) => {
+      const row = idempotency.get(ref.tenantId, ref.operation, ref.target, ref.key);
+      return row === undefined ? null : { hash: row.hash, answer: JSON.parse(row.answer) as PlainJson, expiresAtMs: row.expires_at_ms };
+    },
+  };
+}

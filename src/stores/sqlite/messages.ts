@@ -1,0 +1,43 @@
+import type { Command } from '../../core/verbs.ts';
+import type { LedgerStore } from '../../ports/ledger-store.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { EncodedError } from './worker-errors.ts';
+
+/** What the writer does. `clockMs` is the caller's clock; the writer never takes an earlier time than its last. */
+export type WriterRequest =
+  | { readonly type: 'execute'; readonly commands: readonly Command[]; readonly clockMs: number }
+  | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
+  | { readonly type: 'prune'; readonly nowMs: number; readonly limit: number }
+  | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number };
+
+/** The methods that a reader answers. */
+export type QueryName = Exclude<keyof RecordStore, 'heartbeat'>;
+
+/** Every query with its arguments, answered at once instead of by a promise. */
+export type Queries = { readonly [M in QueryName]: (...args: Parameters<RecordStore[M]>) => Awaited<ReturnType<RecordStore[M]>> } & {
+  readonly verify: () => Awaited<ReturnType<LedgerStore['verify']>>;
+};
+
+/** A query by its name. */
+export type ReaderRequest = { readonly [M in keyof Queries]: { readonly query: M; readonly args: Parameters<Queries[M]> } }[keyof Queries];
+
+/** A message to a worker. `close` is answered when everything before it is. */
+export type ToWorker<R> = { readonly id: number; readonly request: R } | { readonly close: true };
+
+/** A message from a worker; the one without an id says that it is ready. */
+export type FromWorker =
+  | { readonly ready: true }
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number | null; readonly error: EncodedError };
+
+/** What a worker is started with. */
+export interface WriterData {
+  readonly file: string;
+  readonly lockFile: string;
+  readonly failpointsModule: string | null;
+}
+
+/** What a reader is started with. */
+export interface ReaderData {
+  readonly file: string;
+}

@@ -1,0 +1,118 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Clock } from '../../ports/clock.ts';
+import type { BatchResult, LedgerStore, Verification } from '../../ports/ledger-store.ts';
+import type { Log } from '../../ports/log.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import { DATABASE_FILE, LOCK_FILE } from './connection.ts';
+import type { QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
+import type { PruneStep } from './prune.ts';
+import { startWorker, type WorkerClient } from './worker-client.ts';
+
+/**
+ * Where the database is and what the store takes from outside. `dataDir` is made where it is missing; `file` names a database file
+ * itself (its lock lies beside it). `failpointsModule` is the URL of a module that exports `failpoints`; only tests give one.
+ */
+export type SqliteStoreOptions = ({ readonly dataDir: string } | { readonly file: string }) & {
+  readonly clock: Clock;
+  readonly failpointsModule?: string;
+  readonly log?: Log;
+};
+
+/** Rows that one step of pruning removes at most, of each kind and level: some ten milliseconds of the writer's time. */
+const PRUNE_STEP_ROWS = 2000;
+
+/**
+ * Opens the embedded store: one thread that writes, one that reads. Applies the migrations that the database lacks.
+ *
+ * Rejects with a `StoreRefusal` where another process has the folder open or a newer program has migrated it, and with a `Fault`
+ * `store_unavailable` where the disk fails.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<LedgerStore & RecordStore> {
+  const { clock, log } = options;
+  const files = locate(options);
+  const writer = await startWorker<WriterRequest>({
+    url: workerUrl('writer-worker'),
+    name: 'sqlite writer',
+    data: { ...files, failpointsModule: options.failpointsModule ?? null } satisfies WriterData,
+  });
+  const openReader = (name: string): Promise<WorkerClient<ReaderRequest>> =>
+    startWorker({ url: workerUrl('reader-worker'), name, data: { file: files.file } satisfies ReaderData });
+  let reader: WorkerClient<ReaderRequest>;
+  try {
+    reader = await openReader('sqlite reader');
+  } catch (error) {
+    await writer.close();
+    throw error;
+  }
+  log?.info({ file: files.file }, 'the store is open');
+
+  return {
+    ...recordQueries(reader),
+    heartbeat: ({ ownerId, withinMs }) =>
+      writer.request({ type: 'heartbeat', ownerId, withinMs, clockMs: clock.nowMs() }) as Promise<string[]>,
+    lanes: 1,
+    // A lost COMMIT cannot be: the writer is in this process, and its answer is the commit's. So the batch's id is not stored.
+    execute: (_batchId, commands) => writer.request({ type: 'execute', commands, clockMs: clock.nowMs() }) as Promise<BatchResult>,
+    foldUsage: (limit) => writer.request({ type: 'fold-usage', limit, clockMs: clock.nowMs() }) as Promise<number>,
+    prune: (nowMs) => pruneAll(writer, nowMs),
+    verify: async () => {
+      // On a thread of its own: it reads the whole journal, and queries must not wait for that.
+      const verifier = await openReader('sqlite verifier');
+      try {
+        return (await verifier.request({ query: 'verify', args: [] })) as Verification;
+      } finally {
+        await verifier.close();
+      }
+    },
+    close: async () => {
+      // The last connection to close writes the log back into the database, and only the writer may.
+      await reader.close();
+      await writer.close();
+      log?.info({ file: files.file }, 'the store is closed');
+    },
+  };
+}
+
+function locate(options: SqliteStoreOptions): { file: string; lockFile: string } {
+  if ('file' in options) return { file: resolve(options.file), lockFile: `${resolve(options.file)}.lock` };
+  const folder = resolve(options.dataDir);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return { file: join(folder, DATABASE_FILE), lockFile: join(folder, LOCK_FILE) };
+}
+
+/** The file of a worker: TypeScript beside TypeScript, JavaScript where the program was built. */
+const workerUrl = (name: string): URL => new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+
+/** Step by step, so that batches go between the steps. */
+async function pruneAll(writer: WorkerClient<WriterRequest>, nowMs: number): Promise<number> {
+  for (let removed = 0; ; ) {
+    const step = (await writer.request({ type: 'prune', nowMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
+    removed += step.removed;
+    if (step.isDone) return removed;
+  }
+}
+
+function recordQueries(reader: WorkerClient<ReaderRequest>): Omit<RecordStore, 'heartbeat'> {
+  const ask =
+    <M extends QueryName>(query: M) =>
+    (...args: Parameters<RecordStore[M]>): ReturnType<RecordStore[M]> =>
+      // The reader answers a query with the query's own result.
+      reader.request({ query, args } as ReaderRequest) as ReturnType<RecordStore[M]>;
+  return {
+    record: ask('record') as RecordStore['record'],
+    records: ask('records') as RecordStore['records'],
+    keyByHash: ask('keyByHash'),
+    keys: ask('keys'),
+    keyNames: ask('keyNames'),
+    accounts: ask('accounts'),
+    reservation: ask('reservation'),
+    expiredReservations: ask('expiredReservations'),
+    unsettledCalls: ask('unsettledCalls'),
+    usageTotals: ask('usageTotals'),
+    usageSeries: ask('usageSeries'),
+    keyUsage: ask('keyUsage'),
+    usageEvents: ask('usageEvents'),
+    generation: ask('generation'),
+  };
+}

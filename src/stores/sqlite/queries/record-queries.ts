@@ -1,0 +1,65 @@
+import type { Database } from 'better-sqlite3';
+import type { ApiKey, RecordKind, RecordTypes } from '../../../core/records.ts';
+import { RECORD_TABLES, recordFromBody } from '../../_shared/record-tables.ts';
+import type { Queries } from '../messages.ts';
+
+/** The statements of the record queries, with the index that each relies on. Records of a kind by id come from its primary key. */
+export const RECORD_SQL = {
+  /** By api_keys_hash. */
+  keyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NULL',
+  /** By api_keys_of_tenant, which gives the order as well. */
+  keys: `SELECT body FROM api_keys
+    WHERE tenant_id = ? AND deleted_at_ms IS NULL AND id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?`,
+  /** By primary key for each id; deleted keys count too. */
+  keyNames: 'SELECT id, name FROM api_keys WHERE id IN (SELECT value FROM json_each(?)) AND tenant_id = ?',
+  /** By api_keys_of_tenant. */
+  keysOfTenant: 'SELECT body FROM api_keys WHERE tenant_id = ? AND deleted_at_ms IS NULL ORDER BY id',
+  /** By members_of_tenant. */
+  membersOfTenant: 'SELECT body FROM members WHERE tenant_id = ? ORDER BY id',
+  generation: 'SELECT generation FROM store_state',
+} as const;
+
+type RecordQueries = Pick<Queries, 'record' | 'records' | 'keyByHash' | 'keys' | 'keyNames' | 'generation'>;
+
+/** Queries of records, prepared on a reading connection. */
+export function makeRecordQueries(db: Database): RecordQueries {
+  const kinds = Object.keys(RECORD_TABLES) as RecordKind[];
+  const byId = new Map(kinds.map((kind) => [kind, db.prepare<[string], string>(`SELECT body FROM ${RECORD_TABLES[kind].table} WHERE id = ?`).pluck()]));
+  const all = new Map(kinds.map((kind) => [kind, db.prepare<[], string>(sqlForAll(kind)).pluck()]));
+  const ofTenant = {
+    key: db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck(),
+    member: db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck(),
+  };
+  const keyByHash = db.prepare<[string], string>(RECORD_SQL.keyByHash).pluck();
+  const keys = db.prepare<[string, string, string, number], string>(RECORD_SQL.keys).pluck();
+  const keyNames = db.prepare<[string, string], { id: string; name: string }>(RECORD_SQL.keyNames);
+  const generation = db.prepare<[], number>(RECORD_SQL.generation).pluck();
+
+  return {
+    record: <K extends RecordKind>(kind: K, id: string) => {
+      const body = byId.get(kind)?.get(id);
+      return body === undefined ? undefined : recordFromBody<K>(body);
+    },
+    records: <K extends RecordKind>(kind: K, tenantId?: string) => {
+      const bodies = tenantId === undefined ? (all.get(kind)?.all() ?? []) : bodiesOfTenant(ofTenant, kind, tenantId);
+      return bodies.map((body): RecordTypes[K] => recordFromBody<K>(body));
+    },
+    keyByHash: (hash) => {
+      const body = keyByHash.get(hash);
+      return body === undefined ? undefined : recordFromBody<'key'>(body);
+    },
+    keys: ({ tenantId, kinds: wanted, afterId, limit }): ApiKey[] =>
+      // A negative limit is none.
+      keys.all(tenantId, afterId ?? '', JSON.stringify(wanted), limit ?? -1).map((body) => recordFromBody<'key'>(body)),
+    keyNames: (tenantId, keyIds) => new Map(keyNames.all(JSON.stringify(keyIds), tenantId).map(({ id, name }) => [id, name])),
+    generation: () => generation.get() ?? 0,
+  };
+}
+
+const sqlForAll = (kind: RecordKind): string =>
+  `SELECT body FROM ${RECORD_TABLES[kind].table} ${kind === 'key' ? 'WHERE deleted_at_ms IS NULL' : ''} ORDER BY id`;
+
+function bodiesOfTenant(ofTenant: Record<'key' | 'member', { all: (tenantId: string) => string[] }>, kind: RecordKind, tenantId: string): string[] {
+  if (kind !== 'key' && kind !== 'member') throw new TypeError(`records of the kind ${kind} belong to no tenant`);
+  return ofTenant[kind].all(tenantId);
+}

@@ -1,0 +1,71 @@
+import { Worker } from 'node:worker_threads';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { decodeError, storeUnavailable } from './worker-errors.ts';
+
+/** A worker thread that answers requests in the order in which they come. */
+export interface WorkerClient<R> {
+  /** Rejects with what the worker threw, or with a `Fault` `store_unavailable` where it is gone. */
+  request(request: R): Promise<unknown>;
+  /** Lets the worker answer what it was asked, close its connections and end. */
+  close(): Promise<void>;
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Starts a worker and waits until it is ready. Rejects with what kept it from that.
+ *
+ * A worker that ends without being told to takes everything pending with it: nobody knows whether the last batch was committed.
+ */
+export function startWorker<R>(options: { readonly url: URL; readonly name: string; readonly data: unknown }): Promise<WorkerClient<R>> {
+  const { url, name, data } = options;
+  const worker = new Worker(url, { name, workerData: data });
+  const pending = new Map<number, Pending>();
+  let nextId = 1;
+  let goneBecause: Error | null = null;
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve());
+  });
+
+  const fail = (error: Error): void => {
+    goneBecause ??= error;
+    for (const { reject } of pending.values()) reject(goneBecause);
+    pending.clear();
+  };
+
+  const client: WorkerClient<R> = {
+    request: (request) =>
+      new Promise((resolve, reject) => {
+        if (goneBecause !== null) return reject(goneBecause);
+        const id = nextId++;
+        pending.set(id, { resolve, reject });
+        worker.postMessage({ id, request } satisfies ToWorker<R>);
+      }),
+    close: async () => {
+      if (goneBecause === null) {
+        worker.postMessage({ close: true } satisfies ToWorker<R>);
+      }
+      await exited;
+    },
+  };
+
+  return new Promise((resolve, reject) => {
+    worker.on('message', (message: FromWorker) => {
+      if ('ready' in message) return resolve(client);
+      if (message.id === null) return 'error' in message ? reject(decodeError(message.error)) : undefined;
+      const waiting = pending.get(message.id);
+      pending.delete(message.id);
+      if ('error' in message) waiting?.reject(decodeError(message.error));
+      else waiting?.resolve(message.value);
+    });
+    worker.once('error', (error) => fail(storeUnavailable(`the ${name} thread failed: ${String(error)}`, error)));
+    worker.once('exit', (code) => {
+      fail(storeUnavailable(`the ${name} thread has ended (exit code ${code})`));
+      // After `ready` this does nothing.
+      reject(goneBecause ?? storeUnavailable(`the ${name} thread did not start`));
+    });
+  });
+}

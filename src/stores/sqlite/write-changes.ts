@@ -1,0 +1,140 @@
+import type { Database } from 'better-sqlite3';
+import { invariant } from '../../core/invariant.ts';
+import type { AccountId } from '../../core/ledger/account.ts';
+import type { Reservation } from '../../core/ledger/reservation.ts';
+import type { RecordKind } from '../../core/records.ts';
+import type { Changes, RecordChange } from '../../core/working-set.ts';
+import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
+import {
+  AUDIT_COLUMNS,
+  auditValues,
+  ENTRY_COLUMNS,
+  entryValues,
+  EVENT_COLUMNS,
+  eventValues,
+  IDEMPOTENCY_COLUMNS,
+  idempotencyValues,
+} from '../_shared/journal-rows.ts';
+import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
+import {
+  RESERVATION_COLUMNS,
+  RESERVATION_FIXED_COLUMNS,
+  RESERVATION_STATE_COLUMNS,
+  reservationFixedValues,
+  reservationStateValues,
+} from '../_shared/reservation-row.ts';
+import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
+import { makeRowInserter, type BindValue } from './insert-rows.ts';
+import type { WriterCaches } from './load-rows.ts';
+
+/** Writes what a batch did, inside its transaction, and keeps the caches in step. */
+export type ChangeWriter = (changes: Changes, nowMs: number) => void;
+
+const assignments = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ');
+const placeholders = (columns: readonly string[]): string => columns.map(() => '?').join(', ');
+
+/** `caches` must be dropped where the transaction does not commit. */
+export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWriter {
+  const writeAccounts = makeAccountWriter(db, caches);
+  const writeReservations = makeReservationWriter(db, caches);
+  const writeRecord = makeRecordWriter(db, caches);
+  const insertEntries = makeRowInserter(db, 'ledger_entries', ENTRY_COLUMNS);
+  const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
+  const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
+  const insertAudit = makeRowInserter(db, 'audit', AUDIT_COLUMNS);
+  const putIdempotency = db.prepare<BindValue[]>(
+    `INSERT OR REPLACE INTO idempotency (${IDEMPOTENCY_COLUMNS.join(', ')}) VALUES (${placeholders(IDEMPOTENCY_COLUMNS)})`,
+  );
+  const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
+  const keepTimeAndRecords = db.prepare<[number]>('UPDATE store_state SET last_ms = ?, generation = generation + 1');
+
+  return (changes, nowMs) => {
+    // First, since legs and entries name accounts by number.
+    writeAccounts(changes.accounts);
+    writeReservations(changes.reservations);
+    insertEntries(changes.entries.map((entry) => entryValues(entry, accountNo(caches, entry.accountId))));
+    insertUsage(changes.usage.map(usageValues));
+    for (const change of changes.records) writeRecord(change);
+    for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
+    insertEvents(changes.events.map(eventValues));
+    insertAudit(changes.audit.map(auditValues));
+    (changes.records.length > 0 ? keepTimeAndRecords : keepTime).run(nowMs);
+  };
+}
+
+function accountNo(caches: WriterCaches, id: AccountId): number {
+  const known = caches.accounts.get(id);
+  invariant(known !== undefined && known !== null, `the account ${id} has no number`);
+  return known.no;
+}
+
+function makeAccountWriter(db: Database, caches: WriterCaches): (accounts: Changes['accounts']) => void {
+  const insert = db.prepare<BindValue[]>(`INSERT INTO accounts (${ACCOUNT_COLUMNS.join(', ')}) VALUES (${placeholders(ACCOUNT_COLUMNS)})`);
+  const update = db.prepare<BindValue[]>(`UPDATE accounts SET ${assignments(ACCOUNT_STATE_COLUMNS)} WHERE no = ?`);
+  return (accounts) => {
+    for (const { account, isNew } of accounts) {
+      const no = isNew ? Number(insert.run(...accountValues(account)).lastInsertRowid) : accountNo(caches, account.id);
+      if (!isNew) update.run(...accountStateValues(account), no);
+      caches.accounts.set(account.id, { no, account });
+    }
+  };
+}
+
+/** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
+const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs: null, settledAtMs: null, checkpoint: null } as const;
+
+const isUntouched = (reservation: Reservation): boolean =>
+  Object.entries(NEW_STATE).every(([name, value]) => reservation[name as keyof typeof NEW_STATE] === value);
+
+function makeReservationWriter(db: Database, caches: WriterCaches): (reservations: Changes['reservations']) => void {
+  const insert = db.prepare<BindValue[]>(
+    `INSERT INTO reservations (${RESERVATION_COLUMNS.join(', ')}) VALUES (${placeholders(RESERVATION_COLUMNS)})`,
+  );
+  const insertNew = db.prepare<BindValue[]>(
+    `INSERT INTO reservations (${RESERVATION_FIXED_COLUMNS.join(', ')}, state, extensions, expires_at_ms, owner_id)
+     VALUES (${placeholders(RESERVATION_FIXED_COLUMNS)}, 'ACTIVE', 0, ?, ?)`,
+  );
+  const update = db.prepare<BindValue[]>(`UPDATE reservations SET ${assignments(RESERVATION_STATE_COLUMNS)} WHERE id = ?`);
+  const numberOf = (id: AccountId): number => accountNo(caches, id);
+
+  const writeNew = (reservation: Reservation): void => {
+    const fixed = reservationFixedValues(reservation, numberOf);
+    if (isUntouched(reservation)) insertNew.run(...fixed, reservation.expiresAtMs, reservation.ownerId);
+    else insert.run(...fixed, ...reservationStateValues(reservation));
+    // Kept where the batch fails: an id that is too great costs a look-up, never a wrong answer.
+    if (reservation.id > caches.newestReservationId) caches.newestReservationId = reservation.id;
+  };
+  const writeChanged = (reservation: Reservation): void => {
+    update.run(...reservationStateValues(reservation), reservation.id);
+  };
+  return (reservations) => {
+    for (const { reservation, isNew } of reservations) {
+      if (isNew) writeNew(reservation);
+      else writeChanged(reservation);
+      // A settled one is asked for again by a late repeat at most.
+      if (reservation.state === 'ACTIVE') caches.reservations.set(reservation.id, reservation);
+      else caches.reservations.delete(reservation.id);
+    }
+  };
+}
+
+function makeRecordWriter(db: Database, caches: WriterCaches): (change: RecordChange) => void {
+  const kinds = Object.keys(RECORD_TABLES) as RecordKind[];
+  const statements = new Map(
+    kinds.map((kind) => {
+      const { table } = RECORD_TABLES[kind];
+      const columns = recordColumns(kind);
+      const updates = columns.slice(1).map((column) => `${column} = excluded.${column}`);
+      const put = db.prepare<BindValue[]>(
+        `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${placeholders(columns)}) ON CONFLICT (id) DO UPDATE SET ${updates.join(', ')}`,
+      );
+      return [kind, { put, remove: db.prepare<[string]>(`DELETE FROM ${table} WHERE id = ?`) }] as const;
+    }),
+  );
+  return (change) => {
+    const { kind, id, record } = change;
+    if (record === null) statements.get(kind)?.remove.run(id);
+    else statements.get(kind)?.put.run(...recordValues(kind, id, record));
+    if (kind === 'tenant') caches.tenants.set(id, record);
+  };
+}

@@ -1,0 +1,56 @@
+import { workerData } from 'node:worker_threads';
+import type { Database } from 'better-sqlite3';
+import type { Failpoints } from '../../ports/failpoints.ts';
+import { loadMigrations } from '../_shared/migrations.ts';
+import { openWriterConnection } from './connection.ts';
+import { takeDataLock, type DataLock } from './data-lock.ts';
+import type { WriterData, WriterRequest } from './messages.ts';
+import { migrate } from './migrate.ts';
+import { serve } from './worker-server.ts';
+import { makeWriter } from './writer.ts';
+
+async function loadFailpoints(module: string | null): Promise<Failpoints> {
+  if (module === null) return { hit: () => undefined };
+  const loaded = (await import(module)) as { failpoints: Failpoints };
+  return loaded.failpoints;
+}
+
+interface OpenDatabase {
+  readonly db: Database;
+  readonly lock: DataLock;
+}
+
+/** Locks the data folder, opens the database and brings its schema up to date; keeps nothing open where that fails. */
+function open({ file, lockFile }: WriterData, failpoints: Failpoints): OpenDatabase {
+  const lock = takeDataLock(lockFile);
+  let db: Database | undefined;
+  try {
+    db = openWriterConnection(file);
+    migrate(db, loadMigrations('sqlite'), failpoints);
+    // The lock says that no other run lives; the last one would count as alive until its time is over.
+    db.exec('DELETE FROM heartbeats');
+    return { db, lock };
+  } catch (error) {
+    db?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+// The thread that owns the one connection that writes.
+await serve<WriterRequest>(async () => {
+  const data = workerData as WriterData;
+  const failpoints = await loadFailpoints(data.failpointsModule);
+  const { db, lock } = open(data, failpoints);
+  const writer = makeWriter(db, failpoints);
+  return {
+    answer: writer.answer,
+    answered: (request) => {
+      if (request.type === 'execute') failpoints.hit('batch.answered');
+    },
+    close: () => {
+      db.close();
+      lock.release();
+    },
+  };
+});
