@@ -1,0 +1,69 @@
+import type { RejectionCode } from '../../core/rejection.ts';
+import { TRANSPORT_STATUS, type ErrorForm, type TransportCode } from './problem.ts';
+
+/** A status and a code on the wire. */
+type Wire = readonly [status: number, code: string];
+
+/** What the Cycles form makes of every refusal. Source: Cycles governance, `ErrorCode`; codes that it lacks are named like its own. */
+const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
+  invalid_request: [400, 'INVALID_REQUEST'],
+  unauthorized: [401, 'UNAUTHORIZED'],
+  key_expired: [401, 'KEY_EXPIRED'],
+  key_disabled: [401, 'UNAUTHORIZED'],
+  forbidden: [403, 'FORBIDDEN'],
+  not_found: [404, 'NOT_FOUND'],
+  conflict: [409, 'DUPLICATE_RESOURCE'],
+  managed_by_file: [409, 'MANAGED_BY_FILE'],
+  payment_required: [402, 'PAYMENT_REQUIRED'],
+  key_limit_reached: [409, 'LIMIT_EXCEEDED'],
+  tenant_suspended: [400, 'TENANT_SUSPENDED'],
+  tenant_closed: [400, 'TENANT_CLOSED'],
+  budget_frozen: [409, 'BUDGET_FROZEN'],
+  budget_closed: [409, 'BUDGET_CLOSED'],
+  over_limit: [409, 'OVERDRAFT_LIMIT_EXCEEDED'],
+  debt_outstanding: [409, 'DEBT_OUTSTANDING'],
+  budget_exceeded: [409, 'BUDGET_EXCEEDED'],
+  cap_exceeded: [409, 'BUDGET_EXCEEDED'],
+  balance_empty: [409, 'BUDGET_EXCEEDED'],
+  window_exceeded: [409, 'BUDGET_EXCEEDED'],
+  held: [409, 'BUDGET_EXCEEDED'],
+  budget_required: [409, 'BUDGET_NOT_FOUND'],
+  budget_not_found: [404, 'BUDGET_NOT_FOUND'],
+  unit_mismatch: [400, 'UNIT_MISMATCH'],
+  reservation_not_found: [404, 'NOT_FOUND'],
+  reservation_finalized: [409, 'RESERVATION_FINALIZED'],
+  reservation_expired: [410, 'RESERVATION_EXPIRED'],
+  max_extensions_exceeded: [409, 'LIMIT_EXCEEDED'],
+  idempotency_mismatch: [409, 'IDEMPOTENCY_MISMATCH'],
+  amount_out_of_range: [400, 'INVALID_REQUEST'],
+  model_not_found: [404, 'NOT_FOUND'],
+  model_unpriced: [400, 'INVALID_REQUEST'],
+};
+
+const TRANSPORT: Readonly<Record<TransportCode, string>> = {
+  bad_url: 'INVALID_REQUEST',
+  bad_request: 'INVALID_REQUEST',
+  malformed_body: 'INVALID_REQUEST',
+  doubled_header: 'INVALID_REQUEST',
+  foreign_origin: 'FORBIDDEN',
+  route_not_found: 'NOT_FOUND',
+  method_not_allowed: 'METHOD_NOT_ALLOWED',
+  request_timeout: 'REQUEST_TIMEOUT',
+  body_too_large: 'PAYLOAD_TOO_LARGE',
+  unsupported_media_type: 'UNSUPPORTED_MEDIA_TYPE',
+  misdirected: 'MISDIRECTED_REQUEST',
+  internal: 'INTERNAL_ERROR',
+  upstream_failed: 'UPSTREAM_FAILED',
+  upstream_timeout: 'UPSTREAM_TIMEOUT',
+  overloaded: 'SERVICE_UNAVAILABLE',
+  store_unavailable: 'SERVICE_UNAVAILABLE',
+};
+
+const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANSPORT_STATUS, code);
+
+/** Problems as the Cycles protocol writes them: `{error, message, request_id}`. The operator API answers in the same form. */
+export const cyclesForm: ErrorForm = (problem, requestId) => {
+  const { code, message, field } = problem;
+  const [status, error] = isTransport(code) ? [TRANSPORT_STATUS[code], TRANSPORT[code]] : REJECTIONS[code];
+  return { status, body: { error, message, request_id: requestId, ...(field === undefined ? {} : { details: { field } }) } };
+};

@@ -1,0 +1,83 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Log } from '../../ports/log.ts';
+import { cyclesForm } from './cycles-form.ts';
+import { openAiForm } from './openai-form.ts';
+import { makeErrorHandler, sendProblem, type ErrorForm, type Problem } from './problem.ts';
+
+/** A surface that owns every path under `prefix`, also those that it does not serve. */
+export interface PathOwner {
+  readonly prefix: string;
+  readonly form: ErrorForm;
+}
+
+/** The path of a request as it came: no percent escape is opened, so that `%2F` splits nothing. */
+function rawPath(request: FastifyRequest): string {
+  const url = request.raw.url ?? '/';
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
+}
+
+/** The form of an answer that no surface gives: that of the path's owner, else of the credential. Source: architecture section 6. */
+export function formOf(request: FastifyRequest, owners: readonly PathOwner[]): ErrorForm {
+  const path = rawPath(request);
+  const owner = owners.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+  if (owner !== undefined) return owner.form;
+  const { headers } = request;
+  if (headers['x-cycles-api-key'] !== undefined || headers['x-admin-api-key'] !== undefined) return cyclesForm;
+  return headers.authorization === undefined ? cyclesForm : openAiForm;
+}
+
+/** Which methods each path takes, gathered from the routes themselves: the one table behind every 405. */
+export interface RouteTable {
+  /** The methods of a path as it came, sorted; empty where nothing is served there. */
+  allowedMethods(path: string): readonly string[];
+}
+
+/** Begins to gather the routes of `app` and of every plugin that is registered after this call. */
+export function collectRoutes(app: FastifyInstance): RouteTable {
+  const methodsByPattern = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsByPattern.get(url) ?? new Set<string>();
+    for (const each of Array.isArray(method) ? method : [method]) methods.add(each);
+    methodsByPattern.set(url, methods);
+  });
+  return {
+    allowedMethods: (path) => {
+      const found = [...methodsByPattern].filter(([pattern]) => matches(pattern, path)).flatMap(([, methods]) => [...methods]);
+      return [...new Set(found)].toSorted();
+    },
+  };
+}
+
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  if (wanted.at(-1) === '*') return given.length >= wanted.length && wanted.slice(0, -1).every((segment, at) => fits(segment, given[at]));
+  return wanted.length === given.length && wanted.every((segment, at) => fits(segment, given[at]));
+}
+
+const fits = (segment: string, given: string | undefined): boolean => (segment.startsWith(':') ? given !== undefined && given !== '' : segment === given);
+
+/**
+ * Answers whatever no surface answers: 404 or, where the path takes other methods, 405 with `Allow`, both in the right form; and errors
+ * outside of the surfaces, such as those of the guards. Call it on the root before any route is registered.
+ */
+export function registerFallback(app: FastifyInstance, options: { readonly owners: readonly PathOwner[]; readonly log: Log }): void {
+  const { owners, log } = options;
+  const routes = collectRoutes(app);
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, formOf(request, owners), unknownPath(request, routes)));
+  app.setErrorHandler((error, request, reply) => makeErrorHandler({ form: formOf(request, owners), log })(error, request, reply));
+}
+
+function unknownPath(request: FastifyRequest, routes: RouteTable): Problem {
+  const allow = routes.allowedMethods(rawPath(request));
+  if (allow.length === 0) return { code: 'route_not_found', message: 'there is nothing under this address' };
+  return { code: 'method_not_allowed', message: `${request.method} is not allowed here; use ${allow.join(', ')}`, allow };
+}
+
+/** Fastify's `frameworkErrors`: addresses that its router cannot read. Its own answer would repeat the address, key and all. */
+export const makeFrameworkErrors =
+  (options: { readonly owners: readonly PathOwner[]; readonly log: Log }) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    makeErrorHandler({ form: formOf(request, options.owners), log: options.log })(error, request, reply);
+  };

@@ -1,0 +1,51 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { RefusedRequest } from './problem.ts';
+
+const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'] as const;
+
+/** The host of an authority such as `[::1]:7979`, in lower case, without its port and a final dot; null where it is none. */
+function hostOf(authority: string): string | null {
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(?::\d{1,5})?$/.exec(authority.toLowerCase());
+  return match?.[1] ?? null;
+}
+
+/** The host that the address of an `Origin` header names; null for `null` and what is no address. */
+function originAuthority(origin: string): string | null {
+  const match = /^https?:\/\/([^/?#@]+)$/i.exec(origin);
+  return match?.[1]?.toLowerCase() ?? null;
+}
+
+/**
+ * Guards a listener against browsers, for which loopback is no boundary: a page anywhere can send requests here, under any name that
+ * its owner lets point here.
+ *
+ * A `Host` outside the list is 421 (`misdirected`). An `Origin` that is not this very host and port is 403 (`foreign_origin`).
+ * `allowedHosts` are names or addresses without port; loopback's are always allowed. Source: architecture section 6.
+ */
+export function addBrowserGuards(app: FastifyInstance, options: { readonly allowedHosts: readonly string[] }): void {
+  const allowed = new Set([...LOOPBACK_NAMES, ...options.allowedHosts.map(bracketed)].map((host) => host.toLowerCase()));
+  app.addHook('onRequest', (request, _reply, done) => {
+    try {
+      refuseForeign(request, allowed);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** An IPv6 address as it stands in a `Host` header. */
+const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
+
+function refuseForeign(request: FastifyRequest, allowed: ReadonlySet<string>): void {
+  const authority = request.headers.host ?? '';
+  const host = hostOf(authority);
+  if (host === null || !allowed.has(host)) {
+    throw new RefusedRequest({ code: 'misdirected', message: 'this server does not answer for the host that the Host header names' });
+  }
+  const { origin } = request.headers;
+  if (origin === undefined) return;
+  if (originAuthority(origin) !== authority.toLowerCase()) {
+    throw new RefusedRequest({ code: 'foreign_origin', message: 'requests of pages from elsewhere are not answered' });
+  }
+}

@@ -1,0 +1,40 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { stringifyJson } from '../../../core/json/int64.ts';
+import type { Model, Price } from '../../../core/records.ts';
+import type { Clock } from '../../../ports/clock.ts';
+import { errorOfRejection, sendError } from '../errors.ts';
+import { modelObject } from '../model-object.ts';
+
+/** What the list of models is made of. */
+export interface ModelCatalogue {
+  model(id: string): Model | undefined;
+  /** All models, ordered by id. */
+  models(): readonly Model[];
+  prices(modelId: string): readonly Price[];
+}
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
+const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
+  reply.header('content-type', 'application/json; charset=utf-8').send(stringifyJson(value));
+
+/** `GET /v1/models`: every model, in OpenAI's list form. */
+export const makeListModels =
+  (deps: { readonly catalogue: ModelCatalogue; readonly clock: Clock }): Handler =>
+  (_request, reply) => {
+    const nowMs = deps.clock.nowMs();
+    const data = deps.catalogue.models().map((model) => modelObject(model, { prices: deps.catalogue.prices(model.id), nowMs }));
+    return sendJson(reply, { object: 'list', data });
+  };
+
+/** `GET /v1/models/{id}`: one model. Ids may hold slashes, so everything behind the prefix is the id. */
+export const makeGetModel =
+  (deps: { readonly catalogue: ModelCatalogue; readonly clock: Clock }): Handler =>
+  (request, reply) => {
+    const id = (request.params as { readonly '*': string })['*'];
+    const model = deps.catalogue.model(id);
+    const nowMs = deps.clock.nowMs();
+    if (model !== undefined) return sendJson(reply, modelObject(model, { prices: deps.catalogue.prices(id), nowMs }));
+    const rejection = { code: 'model_not_found', message: `The model ${JSON.stringify(id)} does not exist, or you have no access to it.`, field: 'model' } as const;
+    return sendError(reply, errorOfRejection(rejection, { hideAmounts: true, nowMs }));
+  };

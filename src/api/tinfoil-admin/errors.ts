@@ -1,0 +1,74 @@
+import type { RejectionCode } from '../../core/rejection.ts';
+import { TRANSPORT_STATUS, type ErrorForm, type TransportCode } from '../_shared/problem.ts';
+
+/** A status and a code on the wire. Source: Tinfoil Admin API, error responses; `CONFLICT` and what lies beyond are our own. */
+type Wire = readonly [status: number, code: string];
+
+const BAD_REQUEST: Wire = [400, 'BAD_REQUEST'];
+const UNAUTHORIZED: Wire = [401, 'UNAUTHORIZED'];
+const PAYMENT_REQUIRED: Wire = [402, 'PAYMENT_REQUIRED'];
+const FORBIDDEN: Wire = [403, 'FORBIDDEN'];
+const NOT_FOUND: Wire = [404, 'NOT_FOUND'];
+const CONFLICT: Wire = [409, 'CONFLICT'];
+
+const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
+  invalid_request: BAD_REQUEST,
+  unauthorized: UNAUTHORIZED,
+  key_expired: UNAUTHORIZED,
+  key_disabled: UNAUTHORIZED,
+  forbidden: FORBIDDEN,
+  not_found: NOT_FOUND,
+  conflict: CONFLICT,
+  managed_by_file: CONFLICT,
+  payment_required: PAYMENT_REQUIRED,
+  key_limit_reached: FORBIDDEN,
+  tenant_suspended: FORBIDDEN,
+  tenant_closed: FORBIDDEN,
+  budget_frozen: CONFLICT,
+  budget_closed: CONFLICT,
+  over_limit: CONFLICT,
+  debt_outstanding: CONFLICT,
+  budget_exceeded: PAYMENT_REQUIRED,
+  cap_exceeded: PAYMENT_REQUIRED,
+  balance_empty: PAYMENT_REQUIRED,
+  window_exceeded: PAYMENT_REQUIRED,
+  held: CONFLICT,
+  budget_required: PAYMENT_REQUIRED,
+  budget_not_found: NOT_FOUND,
+  unit_mismatch: BAD_REQUEST,
+  reservation_not_found: NOT_FOUND,
+  reservation_finalized: CONFLICT,
+  reservation_expired: CONFLICT,
+  max_extensions_exceeded: CONFLICT,
+  idempotency_mismatch: CONFLICT,
+  amount_out_of_range: BAD_REQUEST,
+  model_not_found: NOT_FOUND,
+  model_unpriced: BAD_REQUEST,
+};
+
+const TRANSPORT: Readonly<Record<TransportCode, string>> = {
+  bad_url: 'BAD_REQUEST',
+  bad_request: 'BAD_REQUEST',
+  malformed_body: 'BAD_REQUEST',
+  doubled_header: 'BAD_REQUEST',
+  foreign_origin: 'FORBIDDEN',
+  route_not_found: 'NOT_FOUND',
+  method_not_allowed: 'METHOD_NOT_ALLOWED',
+  request_timeout: 'REQUEST_TIMEOUT',
+  body_too_large: 'PAYLOAD_TOO_LARGE',
+  unsupported_media_type: 'UNSUPPORTED_MEDIA_TYPE',
+  misdirected: 'MISDIRECTED_REQUEST',
+  internal: 'INTERNAL_ERROR',
+  upstream_failed: 'INTERNAL_ERROR',
+  upstream_timeout: 'INTERNAL_ERROR',
+  overloaded: 'SERVICE_UNAVAILABLE',
+  store_unavailable: 'SERVICE_UNAVAILABLE',
+};
+
+const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANSPORT_STATUS, code);
+
+/** Problems as this surface writes them: the newest document's `{error, code}` beside the older ones' `{status, message}`. */
+export const tinfoilForm: ErrorForm = ({ code: name, message }) => {
+  const [status, code] = isTransport(name) ? [TRANSPORT_STATUS[name], TRANSPORT[name]] : REJECTIONS[name];
+  return { status, body: { error: message, code, status: 'error', message } };
+};

@@ -1,0 +1,32 @@
+import { Readable } from 'node:stream';
+import { stringifyJson } from '../../../core/json/int64.ts';
+import type { KeyReader, KeyWithUse } from '../../../app/list-keys.ts';
+import type { LedgerWriter } from '../../../app/ledger-writer.ts';
+import type { SecretBox } from '../../../ports/secret-box.ts';
+import type { TypedApp } from '../../_shared/typed-app.ts';
+import { keyObject } from '../key-object.ts';
+
+/** Keys in one read: enough that a read's own cost does not count, few enough that nobody else waits for it. */
+const PAGE_SIZE = 500;
+
+/** `GET /api/keys`: all inference keys of the tenant. Written page by page, so that a hundred thousand of them hold nobody up. */
+export function mountListKeys(app: TypedApp, deps: { keys: KeyReader; writer: Pick<LedgerWriter, 'barrier'>; secretBox: SecretBox }): void {
+  app.get('/api/keys', async (request, reply) => {
+    const { key: adminKey } = request.tinfoilAdmin;
+    await deps.writer.barrier(adminKey.tenantId);
+    const pages = deps.keys.pages({ tenantId: adminKey.tenantId, kinds: ['inference'], limit: PAGE_SIZE });
+    // A store that cannot be read must show before the status is sent.
+    const first = await pages.next();
+    const render = (page: readonly KeyWithUse[]): string =>
+      page.map((each) => stringifyJson(keyObject(each, { viewerId: adminKey.createdBy, secretBox: deps.secretBox }))).join(',');
+    reply.header('content-type', 'application/json; charset=utf-8');
+    if (first.done === true) return reply.send('[]');
+    return reply.send(Readable.from(listText(render(first.value), pages, render)));
+  });
+}
+
+async function* listText(first: string, rest: AsyncGenerator<KeyWithUse[]>, render: (page: readonly KeyWithUse[]) => string): AsyncGenerator<string> {
+  yield `[${first}`;
+  for await (const page of rest) yield `,${render(page)}`;
+  yield ']';
+}

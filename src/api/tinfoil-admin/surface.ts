@@ -1,0 +1,75 @@
+import type { FastifyPluginAsync } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { makeCreateKey } from '../../app/create-key.ts';
+import { makeDeleteKey } from '../../app/delete-key.ts';
+import type { Directory } from '../../app/directory.ts';
+import { makeFindKey } from '../../app/find-key.ts';
+import type { LedgerWriter } from '../../app/ledger-writer.ts';
+import { makeKeyReader } from '../../app/list-keys.ts';
+import { makeUsageReader } from '../../app/read-usage.ts';
+import { makeUpdateKey } from '../../app/update-key.ts';
+import { stringifyJson } from '../../core/json/int64.ts';
+import type { Billing } from '../../ports/billing.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Ids } from '../../ports/ids.ts';
+import type { Log } from '../../ports/log.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
+import { addJsonBodyParser } from '../_shared/json-body.ts';
+import { makeErrorHandler } from '../_shared/problem.ts';
+import { compileValidator } from '../_shared/validation.ts';
+import { tinfoilForm } from './errors.ts';
+import { makeAuthenticateAdmin } from './principal.ts';
+import { mountBillingUsage, mountKeyUsage } from './routes/billing-usage.ts';
+import { mountCreateKey } from './routes/create-key.ts';
+import { mountDeleteKey } from './routes/delete-key.ts';
+import { mountListKeys } from './routes/list-keys.ts';
+import { mountTimeSeries } from './routes/time-series.ts';
+import { mountTransactions } from './routes/transactions.ts';
+import { mountRenameKey, mountUpdateKey } from './routes/update-key.ts';
+
+/** What the surface is made of. */
+export interface TinfoilAdminDeps {
+  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly writer: LedgerWriter;
+  readonly records: RecordStore;
+  readonly billing: Billing;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly hasher: KeyHasher;
+  readonly secretBox: SecretBox;
+  readonly log: Log;
+}
+
+/** Every path below this belongs to the surface, and its errors have the surface's form. */
+export const TINFOIL_PREFIX = '/api';
+
+/** Largest body: metadata may have 5 KB, the rest is small. */
+const BODY_LIMIT_BYTES = 64 * 1024;
+
+/** The Tinfoil Admin API's keys and billing as one Fastify plugin, to be registered without a prefix. */
+export const makeTinfoilAdmin =
+  (deps: TinfoilAdminDeps): FastifyPluginAsync =>
+  async (root) => {
+    const app = root.withTypeProvider<TypeBoxTypeProvider>();
+    addJsonBodyParser(root, { bodyLimit: BODY_LIMIT_BYTES });
+    app.setValidatorCompiler(compileValidator);
+    app.setReplySerializer((payload) => stringifyJson(payload));
+    app.setErrorHandler(makeErrorHandler({ form: tinfoilForm, log: deps.log }));
+    app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+    app.decorateRequest('tinfoilAdmin');
+    app.addHook('onRequest', makeAuthenticateAdmin(deps));
+
+    const keyUse = { ...deps, findKey: makeFindKey(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps), createKey: makeCreateKey(deps) };
+    mountListKeys(app, { ...deps, keys: makeKeyReader(deps) });
+    mountCreateKey(app, keyUse);
+    mountUpdateKey(app, keyUse);
+    mountRenameKey(app, keyUse);
+    mountDeleteKey(app, keyUse);
+
+    const usageUse = { ...keyUse, usage: makeUsageReader(deps) };
+    mountBillingUsage(app, usageUse);
+    mountKeyUsage(app, usageUse);
+    mountTimeSeries(app, usageUse);
+    mountTransactions(app, deps);
+  };

@@ -1,0 +1,40 @@
+/** What happened to calls since the process started. Plain counts, for metrics. */
+export interface CallCounters {
+  /** Calls that passed authentication. */
+  calls: number;
+  /** Calls that a body rule, an account, the tenant or the catalogue refused. */
+  refused: number;
+  /** Calls that no upstream answered. */
+  failed: number;
+  /** Calls whose caller went away before the end. */
+  abandoned: number;
+  /** Attempts beyond the first upstream. */
+  retriedUpstreams: number;
+  /** Calls that used more than was held for them: the bound was wrong. */
+  holdViolations: number;
+  /** Calls settled after their hold had run out. */
+  lateSettles: number;
+  /** Calls whose usage we had to estimate. */
+  estimates: number;
+  /** Settlements that the store did not take at the first attempt. */
+  settleRetries: number;
+  /** Settlements given up; the start after the next settles them as interrupted. */
+  settlesGivenUp: number;
+  /** Answers cut because the call could not be booked, or the upstream broke off. */
+  answersCut: number;
+}
+
+/** Counters at zero. */
+export const newCallCounters = (): CallCounters => ({
+  calls: 0,
+  refused: 0,
+  failed: 0,
+  abandoned: 0,
+  retriedUpstreams: 0,
+  holdViolations: 0,
+  lateSettles: 0,
+  estimates: 0,
+  settleRetries: 0,
+  settlesGivenUp: 0,
+  answersCut: 0,
+});

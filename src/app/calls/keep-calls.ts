@@ -1,0 +1,119 @@
+import type { CallContext } from '../../core/calls/call-context.ts';
+import { writeCheckpoint } from '../../core/calls/call-context.ts';
+import type { LegRequest } from '../../core/ledger/commands.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Log } from '../../ports/log.ts';
+import type { CallLimits, CallSink, CommandWriter } from './call-types.ts';
+
+/** Checkpoints of a stream are at least this far apart. Source: architecture section 8. */
+const CHECKPOINT_MS = 2000;
+const TICK_MS = 250;
+
+/** A call that holds: from its reservation until it is settled. `id` is the reservation's. */
+export interface ActiveCall {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly context: CallContext;
+  readonly legs: readonly LegRequest[];
+  /** Output tokens that the hold pays for, over all choices. */
+  readonly heldOutput: bigint;
+  readonly sink: CallSink;
+  /** Ends the upstream's answer. */
+  readonly abort: AbortController;
+  /** The place of the upstream that is being tried, among the context's candidates. */
+  candidate: number;
+  /** Output tokens so far by our own count; null until the answer streams. */
+  countOutput: (() => number) | null;
+  /** When the hold ends by our clock, without its grace. */
+  expiresAtMs: number;
+  nextCheckpointMs: number;
+  checkpointTokens: number;
+  keepCount: number;
+  keeping: boolean;
+  /** From this moment on the upstream is given up, or the caller who takes nothing. */
+  upstreamDeadlineMs: number;
+  callerDeadlineMs: number;
+}
+
+/** Keeps the holds of calls in flight, checkpoints their output, and enforces their deadlines, all by one timer. */
+export interface CallKeeper {
+  add(call: ActiveCall): void;
+  /** To be called when the call is settled, or its settlement was handed to the background. */
+  delete(call: ActiveCall): void;
+  readonly size: number;
+  /** One round; the timer's work, and a test's handle on time. */
+  tick(): void;
+  /** Resolves as soon as no call is active. */
+  idle(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Makes a {@link CallKeeper}.
+ *
+ * A hold is extended when two thirds of its time to live are left at most, and a stream's new output is checkpointed every two
+ * seconds; one command carries both. A failed command is left to the next round: nothing depends on a single one.
+ */
+export function makeCallKeeper(deps: { readonly writer: CommandWriter; readonly clock: Clock; readonly limits: CallLimits; readonly log: Log }): CallKeeper {
+  const { writer, clock, limits, log } = deps;
+  const calls = new Set<ActiveCall>();
+  let waiting: (() => void)[] = [];
+
+  const keep = async (call: ActiveCall, nowMs: number): Promise<void> => {
+    call.keeping = true;
+    call.keepCount += 1;
+    const checkpoint = writeCheckpoint({ candidate: call.candidate, outputTokens: call.checkpointTokens });
+    const id = `${call.id}.keep${call.keepCount}`;
+    try {
+      await writer.execute({ verb: 'keep-call', id, tenantId: call.tenantId, reservationId: call.id, ttlMs: limits.holdTtlMs, checkpoint });
+      call.expiresAtMs = nowMs + limits.holdTtlMs;
+    } catch (error) {
+      log.warn({ err: error, callId: call.id }, 'a hold could not be extended');
+    } finally {
+      call.keeping = false;
+    }
+  };
+
+  const tick = (): void => {
+    const nowMs = clock.nowMs();
+    for (const call of calls) {
+      if (nowMs >= call.callerDeadlineMs) {
+        call.callerDeadlineMs = Infinity;
+        call.sink.cut();
+      }
+      if (nowMs >= call.upstreamDeadlineMs) {
+        call.upstreamDeadlineMs = Infinity;
+        call.abort.abort();
+      }
+      if (call.keeping) continue;
+      let due = call.expiresAtMs - nowMs <= (limits.holdTtlMs * 2) / 3;
+      if (call.countOutput !== null && nowMs >= call.nextCheckpointMs) {
+        call.nextCheckpointMs = nowMs + CHECKPOINT_MS;
+        const tokens = call.countOutput();
+        due ||= tokens > call.checkpointTokens;
+        call.checkpointTokens = tokens;
+      }
+      if (due) void keep(call, nowMs);
+    }
+  };
+
+  // One timer for all calls: making and clearing one for each would cost more than the calls' own bookkeeping.
+  const timer = setInterval(tick, Math.min(TICK_MS, Math.max(10, limits.holdTtlMs / 6)));
+  timer.unref();
+  return {
+    add: (call) => void calls.add(call),
+    delete: (call) => {
+      calls.delete(call);
+      if (calls.size > 0 || waiting.length === 0) return;
+      const resolvers = waiting;
+      waiting = [];
+      for (const resolve of resolvers) resolve();
+    },
+    get size() {
+      return calls.size;
+    },
+    tick,
+    idle: () => (calls.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    close: () => clearInterval(timer),
+  };
+}

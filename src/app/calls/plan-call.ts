@@ -1,0 +1,95 @@
+import { boundRequest, estimatePromptTokens, type RequestBound } from '../../core/bounds/bound-request.ts';
+import { readInferenceRequest, type InferenceRequest } from '../../core/bounds/inference-request.ts';
+import { inspectJson, parseJson } from '../../core/json/int64.ts';
+import type { Model } from '../../core/records.ts';
+import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
+import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
+
+/** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
+export interface CallPlan {
+  readonly request: InferenceRequest;
+  readonly model: Model;
+  readonly candidates: readonly RouteCandidate[];
+  readonly bound: RequestBound;
+  /** The prompt's tokens without margin, for an estimate. */
+  readonly promptTokens: number;
+  readonly tokenizer: Tokenizer | null;
+}
+
+/** A plan, or why there is none. */
+export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonly ok: false; readonly refusal: CallRefusal };
+
+/**
+ * Reads the body once, resolves the model and bounds the call. Touches no account.
+ *
+ * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
+ * request (`invalid`); `model_not_found`; `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with
+ * `upstream_failed` where none of the model's upstreams exists any more.
+ */
+export function makePlanCall(deps: { readonly catalogue: CallCatalogue; readonly tokenizers: Tokenizers; readonly clock: Clock }): (call: CallRequest) => Planned | Promise<Planned> {
+  const { catalogue, tokenizers, clock } = deps;
+
+  const finish = (call: CallRequest, request: InferenceRequest, model: Model, tokenizer: Tokenizer | null): Planned => {
+    const route = routeOf({
+      model,
+      upstreamOf: catalogue.upstream,
+      prices: catalogue.prices(model.id),
+      allowUnpriced: call.tenant.allowUnpriced,
+      nowMs: clock.nowMs(),
+    });
+    if (route.kind === 'no_upstream') return refused({ kind: 'failed', code: 'upstream_failed', retryAfter: null });
+    if (route.kind === 'unpriced') {
+      const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
+      return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } });
+    }
+    const count = tokenizer === null ? null : tokenizer.count;
+    const bounded = boundRequest(request, model, count);
+    if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
+    const promptTokens = Math.min(estimatePromptTokens(request, model, count), bounded.bound.inputTokens);
+    return { ok: true, plan: { request, model, candidates: route.candidates, bound: bounded.bound, promptTokens, tokenizer } };
+  };
+
+  return (call) => {
+    const tenantRefusal = refuseTenant(call);
+    if (tenantRefusal !== null) return refused(tenantRefusal);
+    const read = readBody(call);
+    if (!read.ok) return read;
+    const model = catalogue.model(read.request.model);
+    if (model === undefined) {
+      const message = `The model ${JSON.stringify(read.request.model)} does not exist, or you have no access to it.`;
+      return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
+    }
+    const { tokenizer: name } = model;
+    const loaded = name === null ? null : tokenizers.loaded(name);
+    if (name === null || loaded !== null) return finish(call, read.request, model, loaded);
+    return tokenizers.load(name).then((tokenizer) => finish(call, read.request, model, tokenizer));
+  };
+}
+
+const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: CallRefusal } => ({ ok: false, refusal });
+
+/** The hold would refuse these too; asking first keeps refused calls cheap. */
+function refuseTenant({ tenant }: CallRequest): CallRefusal | null {
+  if (tenant.status === 'CLOSED') return { kind: 'rejected', rejection: { code: 'tenant_closed', message: `the tenant ${tenant.id} is closed` } };
+  if (tenant.status === 'SUSPENDED') return { kind: 'rejected', rejection: { code: 'tenant_suspended', message: `the tenant ${tenant.id} is suspended` } };
+  return null;
+}
+
+function readBody(call: CallRequest): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
+  let body: unknown;
+  try {
+    body = parseJson(call.body.toString('utf8'));
+  } catch {
+    return invalidBody('The body is not valid JSON.');
+  }
+  const defect = inspectJson(body);
+  if (defect?.kind === 'forbidden_key') return invalidBody(`The key ${defect.key} is not allowed in a body.`);
+  if (defect?.kind === 'too_deep') return invalidBody('The body is nested too deeply.');
+  const read = readInferenceRequest(call.kind, body);
+  return read.ok ? read : refused({ kind: 'invalid', defect: read.defect });
+}
+
+const invalidBody = (message: string): { readonly ok: false; readonly refusal: CallRefusal } =>
+  refused({ kind: 'invalid', defect: { param: null, code: 'invalid_value', message } });

@@ -1,0 +1,170 @@
+import { JsonUsageScanner } from '../../core/metering/json-usage-scanner.ts';
+import { SseUsageScanner } from '../../core/metering/sse-usage-scanner.ts';
+import { estimateUsage } from '../../core/metering/token-usage.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
+import type { Log } from '../../ports/log.ts';
+import { UpstreamFault } from '../../ports/upstream.ts';
+import type { BegunAnswer } from './ask-upstreams.ts';
+import type { CallCounters } from './call-counters.ts';
+import type { AnswerHeaders, CallLimits, CallRequest } from './call-types.ts';
+import { wholeUsage, type CountedUsage } from './count-usage.ts';
+import type { ActiveCall } from './keep-calls.ts';
+import type { CallPlan } from './plan-call.ts';
+
+/** How long a stream's connection may stay open after its terminal event. */
+const LINGER_MS = 2000;
+
+/** Books the call with what it used; resolves to the value of the usage header, or null where the booking is not durable (yet). */
+export type BookCall = (counted: CountedUsage) => Promise<{ readonly usageHeader: string } | null>;
+
+/** What relaying one answer needs. `headers` are those to send, `usageHeader` the name under which the caller wants its usage, or null. */
+export interface RelayOptions {
+  readonly call: ActiveCall;
+  readonly plan: CallPlan;
+  readonly request: CallRequest;
+  readonly answer: BegunAnswer;
+  readonly headers: AnswerHeaders;
+  readonly usageHeader: string | null;
+  readonly book: BookCall;
+}
+
+/** Relays an answer that has begun; resolves when the call is booked (or left to the background) and the sink has had everything. */
+export type RelayAnswer = (options: RelayOptions) => Promise<void>;
+
+type RelayDeps = {
+  readonly clock: Clock;
+  readonly limits: CallLimits;
+  readonly failpoints: Failpoints;
+  readonly counters: CallCounters;
+  readonly log: Log;
+};
+
+/**
+ * Makes a {@link RelayAnswer}.
+ *
+ * Bytes pass untouched. The end of an answer goes out only after the call is booked durably: the whole of a small answer, the last piece
+ * of a large one, the terminal event of a stream. So an answer that has ended is booked, whatever happens to the process next; an answer
+ * that could not be booked is cut. A caller that goes away changes nothing but where the bytes go. Source: architecture section 8.
+ */
+export function makeRelayAnswer(deps: RelayDeps): RelayAnswer {
+  return (options) => {
+    deps.failpoints.hit('call.first-byte');
+    if (options.answer.streams) return relayStream(deps, options);
+    return options.answer.rest === null ? relayWhole(deps, options) : relayLarge(deps, options, options.answer.rest);
+  };
+}
+
+async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void> {
+  const { call, answer } = options;
+  const scanner = new JsonUsageScanner({ keepBytes: Infinity });
+  for (const piece of answer.gathered) scanner.push(piece);
+  deps.failpoints.hit('call.answered');
+  const booked = await options.book(countWhole(options, scanner));
+  if (booked === null) return cut(deps, call);
+  deps.failpoints.hit('call.settled');
+  const headers = options.usageHeader === null ? options.headers : { ...options.headers, [options.usageHeader]: booked.usageHeader };
+  call.sink.send(answer.response.status, headers, answer.gathered);
+}
+
+function countWhole({ plan, answer: _answer, call }: RelayOptions, scanner: JsonUsageScanner): CountedUsage {
+  return wholeUsage({
+    kind: plan.request.kind,
+    reported: scanner.usage,
+    promptTokens: plan.promptTokens,
+    outputText: () => scanner.outputText(),
+    bytesSeen: scanner.bytesSeen,
+    heldOutput: call.heldOutput,
+    tokenizer: plan.tokenizer,
+  });
+}
+
+/** An answer too large to gather: its pieces pass one behind, so that the last one waits for the booking. */
+async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIterator<Uint8Array, unknown>): Promise<void> {
+  const { call, answer } = options;
+  const { sink } = call;
+  const scanner = new JsonUsageScanner({ keepBytes: 0 });
+  let whole = true;
+  let last: Uint8Array | null = null;
+  sink.begin(answer.response.status, options.headers, null);
+  const pass = async (piece: Uint8Array): Promise<void> => {
+    scanner.push(piece);
+    if (last !== null && !sink.write(last)) await waitForCaller(deps, call);
+    last = piece;
+  };
+  try {
+    for (const piece of answer.gathered) await pass(piece);
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) await pass(next.value);
+  } catch (error) {
+    whole = false;
+    expectUpstreamFault(deps, call, error);
+  }
+  deps.failpoints.hit('call.answered');
+  const counted = countWhole(options, scanner);
+  const booked = await options.book(whole ? counted : { ...counted, estimated: true });
+  if (booked === null || !whole) return cut(deps, call);
+  deps.failpoints.hit('call.settled');
+  sink.end(last === null ? [] : [last], null);
+}
+
+async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void> {
+  const { call, plan, answer } = options;
+  const { sink } = call;
+  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: plan.tokenizer === null ? null : plan.tokenizer.count });
+  call.countOutput = () => scanner.estimatedOutputTokens();
+  const { usageHeader } = options;
+  sink.begin(answer.response.status, options.headers, usageHeader);
+
+  let whole = true;
+  let booking: ReturnType<BookCall> | null = null;
+  const pass = async (chunk: Uint8Array): Promise<void> => {
+    for (const piece of scanner.push(chunk)) if (!sink.write(piece)) await waitForCaller(deps, call);
+    if (!scanner.terminal || booking !== null) return;
+    // Nothing after the terminal event counts. Book while the last bytes of the connection come in, and do not wait for them for long.
+    deps.failpoints.hit('call.answered');
+    booking = options.book(countStream(options, scanner, true));
+    // Whoever awaits it below sees the failure; until then it must not count as unhandled.
+    booking.catch(() => undefined);
+    call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, deps.clock.nowMs() + LINGER_MS);
+  };
+  try {
+    for (const chunk of answer.gathered) await pass(chunk);
+    const { rest } = answer;
+    if (rest !== null) for (let next = await rest.next(); next.done !== true; next = await rest.next()) await pass(next.value);
+  } catch (error) {
+    expectUpstreamFault(deps, call, error);
+    // What breaks after the terminal event breaks nothing.
+    whole = scanner.terminal;
+  }
+  const ending = scanner.end();
+  if (booking === null) deps.failpoints.hit('call.answered');
+  const booked = await (booking ?? options.book(countStream(options, scanner, whole)));
+  if (booked === null || !whole) return cut(deps, call);
+  deps.failpoints.hit('call.settled');
+  sink.end(ending, usageHeader === null ? null : { [usageHeader]: booked.usageHeader });
+}
+
+/** A stream that ended counts as reported; one that was cut, or reported nothing, by what was seen of it. */
+function countStream({ plan }: RelayOptions, scanner: SseUsageScanner, whole: boolean): CountedUsage {
+  const { usage } = scanner;
+  if (whole && usage !== null) return { usage, estimated: false };
+  const estimate = { promptTokens: plan.promptTokens, completionTokens: scanner.estimatedOutputTokens() };
+  return { usage: estimateUsage(estimate, usage), estimated: true };
+}
+
+/** Waits until the caller has read what it has; one that reads nothing for as long as an upstream may be silent is cut off. */
+async function waitForCaller(deps: RelayDeps, call: ActiveCall): Promise<void> {
+  call.callerDeadlineMs = deps.clock.nowMs() + deps.limits.upstreamTimeoutMs;
+  await call.sink.drained();
+  call.callerDeadlineMs = Infinity;
+}
+
+function cut(deps: RelayDeps, call: ActiveCall): void {
+  if (!call.sink.gone) deps.counters.answersCut += 1;
+  call.sink.cut();
+}
+
+function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown): void {
+  if (!(error instanceof UpstreamFault)) throw error;
+  deps.log.warn({ err: error, callId: call.id }, 'an upstream broke off its answer');
+}

@@ -1,0 +1,74 @@
+import { sealIdentity, type Upstream } from '../../core/records.ts';
+import type { SecretBox } from '../../ports/secret-box.ts';
+import type { UpstreamClient } from '../../ports/upstream.ts';
+import type { OpenUpstream } from './call-types.ts';
+
+/** The connections to all upstreams. */
+export interface UpstreamPool {
+  /** The connection for this record of an upstream; made at its first use, made anew when the record has changed. */
+  open(upstream: Upstream): OpenUpstream;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** How long requests on a replaced connection may go on before it is closed under them. */
+const REPLACED_LINGER_MS = 15 * 60_000;
+
+/**
+ * Makes an {@link UpstreamPool}. `makeClient` makes the adapter for an upstream's kind with the opened credential.
+ *
+ * A changed record gets a connection of its own at once; the one before it is closed when its last request must have ended.
+ */
+export function makeUpstreamPool(deps: {
+  readonly secretBox: SecretBox;
+  readonly makeClient: (upstream: Upstream, apiKey: string | null) => UpstreamClient;
+}): UpstreamPool {
+  const open = new Map<string, { readonly upstream: Upstream; readonly connection: OpenUpstream }>();
+  const replaced = new Set<{ readonly client: UpstreamClient; readonly timer: NodeJS.Timeout }>();
+
+  const replace = (client: UpstreamClient): void => {
+    const entry = {
+      client,
+      timer: setTimeout(() => {
+        replaced.delete(entry);
+        void client.close();
+      }, REPLACED_LINGER_MS).unref(),
+    };
+    replaced.add(entry);
+  };
+
+  return {
+    open: (upstream) => {
+      const known = open.get(upstream.id);
+      if (known?.upstream === upstream) return known.connection;
+      // A cache that was read again brings equal records as new objects; these keep their connections.
+      if (known !== undefined && isSameServer(known.upstream, upstream)) {
+        open.set(upstream.id, { upstream, connection: known.connection });
+        return known.connection;
+      }
+      const apiKey = upstream.apiKeySealed === null ? null : deps.secretBox.open(upstream.apiKeySealed, sealIdentity('upstream', upstream.id));
+      const connection = { client: deps.makeClient(upstream, apiKey), secrets: secretsOf(upstream, apiKey) };
+      open.set(upstream.id, { upstream, connection });
+      if (known !== undefined) replace(known.connection.client);
+      return connection;
+    },
+    close: async () => {
+      for (const { timer } of replaced) clearTimeout(timer);
+      const clients = [...replaced].map(({ client }) => client).concat([...open.values()].map(({ connection }) => connection.client));
+      replaced.clear();
+      open.clear();
+      await Promise.all(clients.map((client) => client.close()));
+    },
+  };
+}
+
+const isSameServer = (a: Upstream, b: Upstream): boolean =>
+  a.kind === b.kind && a.baseUrl === b.baseUrl && a.apiKeySealed === b.apiKeySealed && a.createdAtMs === b.createdAtMs;
+
+/** What no caller may read in an error that came from this upstream. */
+function secretsOf(upstream: Upstream, apiKey: string | null): string[] {
+  const secrets = apiKey === null ? [] : [apiKey];
+  if (!URL.canParse(upstream.baseUrl)) return secrets;
+  const { host, hostname } = new URL(upstream.baseUrl);
+  return [...secrets, host, hostname];
+}

@@ -1,0 +1,170 @@
+import { memberRecordId, type ApiKey, type Member, type RecordRef, type Tenant } from '../core/records.ts';
+import { accepted, rejected, type Outcome } from '../core/rejection.ts';
+import type { Log } from '../ports/log.ts';
+import type { RecordStore } from '../ports/record-store.ts';
+import type { KeyHasher } from '../ports/secret-box.ts';
+import { makeCatalogue, type Catalogue } from './directory/catalogue.ts';
+import { makeReadCache } from './directory/read-cache.ts';
+
+/** Who a credential stands for. `member` is whom an admin or management key acts as; null for other kinds. */
+export interface Identity {
+  readonly key: ApiKey;
+  readonly tenant: Tenant;
+  readonly member: Member | null;
+}
+
+/** What the program knows of records without asking the store each time. */
+export interface Directory {
+  /**
+   * Whose credential `plaintext` is, at `nowMs`. After a change on this node the very next call sees it; after one on another node,
+   * within a second. Also brings {@link Directory.catalogue} up to date.
+   *
+   * Rejects, in this order: `unauthorized` (nobody has it, or deleted), `key_disabled`, `key_expired`, `tenant_closed`, `forbidden` (an
+   * admin or management key whose member is gone, or an admin key whose member is no admin). Throws a `Fault` where the store cannot be
+   * read. Source: architecture section 5.
+   */
+  authenticate(plaintext: string, nowMs: number): Promise<Outcome<Identity>>;
+  /** Upstreams, models and prices as they were at the last {@link Directory.authenticate} or {@link Directory.refresh}. */
+  readonly catalogue: Catalogue;
+  /** Reads again what may be old. */
+  refresh(): Promise<void>;
+  tenant(id: string): Promise<Tenant | undefined>;
+  /** Forgets changed records; call it before anybody learns that they changed. */
+  recordsChanged(refs: readonly RecordRef[]): void;
+  /** Looks once for changes by other nodes. Failures are logged. */
+  poll(): Promise<void>;
+  /** Begins to poll. */
+  start(): void;
+  /** Ends polling. */
+  close(): void;
+}
+
+/** What the directory needs. Lengths in milliseconds, sizes in entries. */
+export interface DirectoryOptions {
+  readonly records: Pick<RecordStore, 'keyByHash' | 'record' | 'records' | 'generation'>;
+  readonly hasher: KeyHasher;
+  readonly log: Log;
+  /** Whether other processes write to the same store; else nothing is polled, for every change is heard of at once. */
+  readonly isShared: boolean;
+  /** A clock that never goes back, for measuring lengths only. */
+  readonly elapsedMs: () => number;
+  readonly pollMs?: number;
+  readonly trustMs?: number;
+  readonly maxKeys?: number;
+  readonly maxUnknownKeys?: number;
+}
+
+const POLL_MS = 500;
+const TRUST_MS = 2000;
+const MAX_KEYS = 100_000;
+/** Bad credentials are remembered too, so that trying them costs no read each; bounded, so that nobody can buy memory with them. */
+const MAX_UNKNOWN_KEYS = 10_000;
+/** Nothing that we give out is longer; hashing what somebody sends costs time. */
+const MAX_CREDENTIAL_LENGTH = 512;
+
+/** Makes the {@link Directory} over the committed records of a store. */
+export function makeDirectory(options: DirectoryOptions): Directory {
+  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
+  const catalogue = makeCatalogue(records);
+  const keys = makeReadCache<ApiKey>({
+    read: (hash) => records.keyByHash(hash),
+    idOf: ({ id }) => id,
+    maxFound: maxKeys,
+    maxMissing: options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS,
+  });
+  const tenants = makeReadCache<Tenant>({ read: (id) => records.record('tenant', id), idOf: ({ id }) => id, maxFound: maxKeys, maxMissing: 0 });
+  const members = makeReadCache<Member>({
+    read: (id) => records.record('member', id),
+    idOf: ({ tenantId, id }) => memberRecordId(tenantId, id),
+    maxFound: maxKeys,
+    maxMissing: 0,
+  });
+  let generation: number | null = null;
+  let heardAtMs = -Infinity;
+  let checking: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+
+  function forgetAll(): void {
+    for (const cache of [keys, tenants, members]) cache.clear();
+    catalogue.invalidate();
+  }
+
+  /** Asks the store whether anything changed since the last look. Callers at the same moment share one look. */
+  function check(): Promise<void> {
+    checking ??= (async () => {
+      try {
+        const askedAtMs = elapsedMs();
+        const current = await records.generation();
+        if (generation !== null && current !== generation) forgetAll();
+        generation = current;
+        heardAtMs = askedAtMs;
+      } finally {
+        checking = null;
+      }
+    })();
+    return checking;
+  }
+
+  async function refresh(): Promise<void> {
+    if (isShared && elapsedMs() - heardAtMs > trustMs) await check();
+    if (!catalogue.isFresh()) await catalogue.load();
+  }
+
+  async function poll(): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      log.warn({ err: error }, 'could not look for changed records; nothing cached is trusted for longer');
+    }
+  }
+
+  return {
+    catalogue,
+    refresh,
+    poll,
+    tenant: (id) => tenants.get(id),
+    authenticate: async (plaintext, nowMs) => {
+      await refresh();
+      if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
+      const key = await keys.get(hasher.hash(plaintext));
+      if (key === undefined || key.deletedAtMs !== null) return unknownKey();
+      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
+      if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs) return rejected({ code: 'key_expired', message: 'this API key has expired' });
+      const tenant = await tenants.get(key.tenantId);
+      if (tenant === undefined) return unknownKey();
+      if (tenant.status === 'CLOSED') return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
+      if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
+      const member = await members.get(memberRecordId(key.tenantId, key.createdBy));
+      if (member === undefined || !mayActAs(key, member)) {
+        return rejected({ code: 'forbidden', message: 'the member whom this key belongs to has no access to this organization any more' });
+      }
+      return accepted({ key, tenant, member });
+    },
+    recordsChanged: (refs) => {
+      for (const { kind, id } of refs) {
+        if (kind === 'tenant') tenants.forget(id);
+        else if (kind === 'member') members.forget(id);
+        else if (kind === 'key') keys.forget(id);
+        else catalogue.invalidate();
+      }
+    },
+    start: () => {
+      if (!isShared || timer !== null) return;
+      timer = setInterval(() => void poll(), pollMs);
+      timer.unref();
+    },
+    close: () => {
+      if (timer !== null) clearInterval(timer);
+      timer = null;
+    },
+  };
+}
+
+const unknownKey = (): Outcome<never> => rejected({ code: 'unauthorized', message: 'this API key is not known' });
+
+/** Whether a key may still act as its member. One made before the member joined anew died with the first membership. */
+function mayActAs(key: ApiKey, member: Member): boolean {
+  if (member.removedAtMs !== null || key.createdAtMs < member.createdAtMs) return false;
+  return key.kind !== 'admin' || member.role === 'admin';
+}
+

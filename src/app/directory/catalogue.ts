@@ -1,0 +1,76 @@
+import type { Model, Price, Upstream } from '../../core/records.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+
+/** Upstreams, models and prices as they were when they were last read. */
+export interface Catalogue {
+  model(id: string): Model | undefined;
+  /** All models, ordered by id. */
+  models(): readonly Model[];
+  upstream(id: string): Upstream | undefined;
+  /** All prices of a model, those of single upstreams and those that do not apply yet among them. */
+  prices(modelId: string): readonly Price[];
+}
+
+/** A catalogue with what keeps it up to date. */
+export interface LoadedCatalogue extends Catalogue {
+  /** Whether nothing changed since it was read. */
+  isFresh(): boolean;
+  /** Says that something changed. */
+  invalidate(): void;
+  /** Reads it anew; callers at the same moment share one read. Keeps the old one and throws where the store cannot be read. */
+  load(): Promise<void>;
+}
+
+interface Snapshot {
+  readonly models: readonly Model[];
+  readonly modelById: ReadonlyMap<string, Model>;
+  readonly upstreamById: ReadonlyMap<string, Upstream>;
+  readonly pricesByModel: ReadonlyMap<string, readonly Price[]>;
+}
+
+const EMPTY: Snapshot = { models: [], modelById: new Map(), upstreamById: new Map(), pricesByModel: new Map() };
+
+const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<string, T> => new Map(records.map((record) => [record.id, record]));
+
+/** Makes an empty catalogue that is not fresh. It is small and read as a whole, so that a call never waits for a part of it. */
+export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCatalogue {
+  let snapshot = EMPTY;
+  let changes = 1;
+  let loadedAt = 0;
+  let loading: { readonly changes: number; readonly done: Promise<void> } | null = null;
+
+  async function read(): Promise<Snapshot> {
+    const [upstreams, models, prices] = await Promise.all([records.records('upstream'), records.records('model'), records.records('price')]);
+    return { models, modelById: byId(models), upstreamById: byId(upstreams), pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId) };
+  }
+
+  async function load(): Promise<void> {
+    // A read that began before the last change may not show it, so it is not joined.
+    if (loading?.changes === changes) return loading.done;
+    const startedAt = changes;
+    const done = (async () => {
+      try {
+        const next = await read();
+        if (startedAt <= loadedAt) return;
+        snapshot = next;
+        loadedAt = startedAt;
+      } finally {
+        if (loading?.changes === startedAt) loading = null;
+      }
+    })();
+    loading = { changes: startedAt, done };
+    return done;
+  }
+
+  return {
+    model: (id) => snapshot.modelById.get(id),
+    models: () => snapshot.models,
+    upstream: (id) => snapshot.upstreamById.get(id),
+    prices: (modelId) => snapshot.pricesByModel.get(modelId) ?? [],
+    isFresh: () => loadedAt === changes,
+    invalidate: () => {
+      changes += 1;
+    },
+    load,
+  };
+}

@@ -1,0 +1,71 @@
+import type { LedgerWriter } from '../app/ledger-writer.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Ids } from '../ports/ids.ts';
+import type { LedgerStore } from '../ports/ledger-store.ts';
+import type { Log } from '../ports/log.ts';
+import type { RecordStore } from '../ports/record-store.ts';
+import { makeExpireReservations } from './expire-reservations.ts';
+import type { LiveOwners } from './live-owners.ts';
+import { startJob, type Job } from './start-job.ts';
+
+const SECOND_MS = 1000;
+const HOUR_MS = 3_600_000;
+/** Usage shows at once, folded or not; folding often keeps the tail short that every query adds. */
+const FOLD_EVERY_MS = 300;
+const FOLD_LIMIT = 5000;
+/** The first pruning waits: a start has more urgent work for the disk. */
+const FIRST_PRUNE_MS = 60_000;
+
+/** The jobs that run for as long as the process. */
+export interface Jobs {
+  /** Failed runs of each job so far. */
+  failures(): Readonly<Record<string, number>>;
+  /** Ends them all, and resolves when none runs any more. */
+  stop(): Promise<void>;
+}
+
+/** What the jobs need. `settleInterrupted` settles the calls whose owners are not among those it is given. */
+export interface JobDeps {
+  readonly store: LedgerStore & RecordStore;
+  readonly writer: Pick<LedgerWriter, 'execute'>;
+  readonly settleInterrupted: (query: { readonly liveOwnerIds: readonly string[] }) => Promise<unknown>;
+  readonly liveOwners: LiveOwners;
+  /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
+  readonly isShared: boolean;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+}
+
+/** Starts every job. */
+export function startJobs(deps: JobDeps): Jobs {
+  const { store, liveOwners, clock, log } = deps;
+  const expire = makeExpireReservations({ ...deps, records: store });
+  const jobs: Job[] = [
+    startJob({ name: 'expire-reservations', everyMs: SECOND_MS, run: expire, log }),
+    startJob({
+      name: 'settle-interrupted',
+      everyMs: 5 * SECOND_MS,
+      run: async () => void (await deps.settleInterrupted({ liveOwnerIds: liveOwners.current() })),
+      log,
+    }),
+    startJob({
+      name: 'fold-usage',
+      everyMs: FOLD_EVERY_MS,
+      run: async () => ({ more: (await store.foldUsage(FOLD_LIMIT)) >= FOLD_LIMIT }),
+      log,
+    }),
+    startJob({
+      name: 'prune',
+      everyMs: HOUR_MS,
+      firstInMs: FIRST_PRUNE_MS,
+      run: async () => void (await store.prune(clock.nowMs())),
+      log,
+    }),
+  ];
+  if (deps.isShared) jobs.push(startJob({ name: 'heartbeat', everyMs: SECOND_MS, run: () => liveOwners.beat(), log }));
+  return {
+    failures: () => Object.fromEntries(jobs.map((job) => [job.name, job.failures()])),
+    stop: async () => void (await Promise.all(jobs.map((job) => job.stop()))),
+  };
+}

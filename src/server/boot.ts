@@ -1,0 +1,62 @@
+import { makeClosers } from './closers.ts';
+import { compose, type ComposeDeps } from './compose.ts';
+import { type Config, refuseWeakOperatorKey } from './config.ts';
+import { openDataFolder } from './data-folder.ts';
+import { CLIENT_TIMEOUTS } from './listener.ts';
+import { openListeners, type Listeners } from './listeners.ts';
+import { makeProcessLog, type ProcessLog } from './logging.ts';
+import { openSecrets } from './master-key.ts';
+import { openStore } from './open-store.ts';
+import type { Overrides } from './overrides.ts';
+import { prepareStore, type Prepared } from './prepare-store.ts';
+import { beginRun } from './run-identity.ts';
+import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
+import { makeSystemClock } from './secrets/system-clock.ts';
+import { makeSystemIds } from './secrets/system-ids.ts';
+import { makeTokenizers } from '../upstreams/tokenizers/tokenizers.ts';
+
+/** A program that serves. */
+export interface Running {
+  readonly listeners: Listeners;
+  readonly prepared: Prepared;
+  readonly log: ProcessLog;
+  /** Ends gracefully: nothing new is taken, what is in flight is finished and settled, everything is closed. Safe to call again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the program, a step a line. A step that fails closes what the steps before it opened.
+ *
+ * Throws a `ConfigError` or a store's `StoreRefusal`, each one sentence for the operator, or a `Fault` where the store cannot be reached.
+ */
+export async function boot(config: Config, overrides: Overrides = {}): Promise<Running> {
+  const log = overrides.log ?? makeProcessLog({ level: config.logLevel });
+  const closers = makeClosers(log);
+  closers.add('log', () => log.flush());
+  try {
+    const systemClock = makeSystemClock();
+    const clock = overrides.clock ?? systemClock;
+    const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
+    const tokenizers = makeTokenizers();
+    openDataFolder(config.dataDir);
+    const startId = ids.next('start');
+    const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log });
+    closers.add('store', () => store.close());
+    const { secretBox, keyHashSecret } = await openSecrets({ dataDir: config.dataDir, configured: config.masterKey, store, ids });
+    const hasher = makeHmacKeyHasher({ secret: keyHashSecret });
+    const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
+    refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
+    const run = beginRun({ dataDir: config.dataDir, ids });
+    const failpoints = overrides.failpoints ?? { hit: () => undefined };
+    const deps: ComposeDeps = { store, isShared, run, hasher, secretBox, tokenizers, clock, ids, failpoints, gateway: config.gateway, log, closers };
+    const parts = await compose(deps);
+    const listeners = await openListeners({ config, deps, parts, operatorKey: prepared.credentials.operator_key, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
+    log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId }, 'castellan is up');
+    return { listeners, prepared, log, stop: () => closers.closeAll() };
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+const pickStoreOverrides = ({ clock, failpoints, failpointsModule }: Overrides) => ({ clock, failpoints, failpointsModule });

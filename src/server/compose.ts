@@ -1,0 +1,131 @@
+import type { FastifyInstance } from 'fastify';
+import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
+import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
+import { makeDirectory, type Directory } from '../app/directory.ts';
+import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import { makeCalls, type Calls } from '../app/relay-call.ts';
+import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
+import type { Upstream } from '../core/records.ts';
+import { startJobs } from '../jobs/jobs.ts';
+import { makeLiveOwners } from '../jobs/live-owners.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Failpoints } from '../ports/failpoints.ts';
+import type { Ids } from '../ports/ids.ts';
+import type { LedgerStore } from '../ports/ledger-store.ts';
+import type { Log } from '../ports/log.ts';
+import type { RecordStore } from '../ports/record-store.ts';
+import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
+import type { Tokenizers } from '../ports/tokenizer.ts';
+import type { UpstreamClient } from '../ports/upstream.ts';
+import { makeDemoClient } from '../upstreams/demo/demo-client.ts';
+import { makeOpenAiClient } from '../upstreams/openai-compatible/openai-client.ts';
+import type { Closers } from './closers.ts';
+import type { GatewayConfig } from './declared/declared-config.ts';
+import type { RunIdentity } from './run-identity.ts';
+
+/** Commands that may wait in the writer; beyond them callers get 503. A second's worth on a slow disk. */
+const MAX_QUEUED_COMMANDS = 20_000;
+const CONNECT_TIMEOUT_MS = 5000;
+/** What a settlement that waits for the store may take at a stop, beside the time for upstreams to finish. */
+const SETTLE_AT_STOP_MS = 5000;
+
+/** What everything is wired from. */
+export interface ComposeDeps {
+  readonly store: LedgerStore & RecordStore;
+  readonly isShared: boolean;
+  readonly run: RunIdentity;
+  readonly hasher: KeyHasher;
+  readonly secretBox: SecretBox;
+  readonly tokenizers: Tokenizers;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly failpoints: Failpoints;
+  readonly gateway: GatewayConfig;
+  readonly log: Log;
+  readonly closers: Closers;
+}
+
+/** The parts of the program that listeners and jobs use. */
+export interface Parts {
+  readonly writer: LedgerWriter;
+  readonly directory: Directory;
+  readonly calls: Calls;
+}
+
+/**
+ * Wires the program by arguments, each part once, and starts what runs by itself. Each part that has to be closed registers its closer
+ * as it opens; closing goes the other way round, so that calls end while the jobs still keep their holds, and the writer goes last.
+ */
+export async function compose(deps: ComposeDeps): Promise<Parts> {
+  const { store, clock, ids, failpoints, gateway, log, closers } = deps;
+  const elapsedMs = (): number => performance.now();
+
+  const directory = makeDirectory({ records: store, hasher: deps.hasher, log, isShared: deps.isShared, elapsedMs });
+  closers.add('directory', () => directory.close());
+  const writer = makeLedgerWriter({
+    store,
+    ids,
+    onRecordsChanged: (refs) => directory.recordsChanged(refs),
+    maxQueued: MAX_QUEUED_COMMANDS,
+    failpoints,
+    log,
+  });
+  closers.add('writer', () => writer.close());
+  await directory.refresh();
+  directory.start();
+
+  const pool = makeUpstreamPool({ secretBox: deps.secretBox, makeClient: (upstream, apiKey) => makeClient(deps, upstream, apiKey) });
+  closers.add('upstreams', () => pool.close());
+
+  const liveOwners = makeLiveOwners({ ...deps.run, records: store, isShared: deps.isShared, elapsedMs });
+  const settleInterrupted = makeSettleInterrupted({ writer, store, log });
+  await liveOwners.beat();
+  await settleInterrupted({ liveOwnerIds: liveOwners.current() });
+  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, clock, ids, log });
+  closers.add('jobs', () => jobs.stop());
+
+  const calls = makeCalls({
+    writer,
+    catalogue: directory.catalogue,
+    openUpstream: (upstream) => pool.open(upstream),
+    tokenizers: deps.tokenizers,
+    clock,
+    ids,
+    failpoints,
+    log,
+    limits: gateway,
+    ownerId: deps.run.ownerId,
+  });
+  closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
+  return { writer, directory, calls };
+}
+
+function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {
+  if (upstream.kind === 'demo') return makeDemoClient(deps);
+  // Without a limit of connections: the ledger limits what may be under way, and a call must not wait where nobody sees it.
+  return makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, connections: null, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+}
+
+/** Waits for calls whose callers are gone; what is not settled by then, the next start settles. */
+async function endCalls(calls: Calls, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([calls.idle(), limit]);
+  clearTimeout(timer);
+  calls.close();
+}
+
+/** Mounts what the data plane serves; the control plane serves it too. */
+export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
+  const { clock, gateway, log } = deps;
+  await app.register(
+    makeOpenAiGateway({
+      calls: parts.calls,
+      authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
+      catalogue: parts.directory.catalogue,
+      clock,
+      log,
+      maxBodyBytes: gateway.maxBodyBytes,
+    }),
+  );
+}

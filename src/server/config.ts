@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { ConfigError } from './config-error.ts';
+import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
+import { editDistance } from './did-you-mean.ts';
+import { MASTER_KEY_BYTES } from './secrets/aes-secret-box.ts';
+
+/** Where a listener listens. Port 0 takes any free port. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The levels of the log, most important first. */
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Everything that the environment and the configuration file say, checked. */
+export interface Config {
+  readonly dataDir: string;
+  readonly databaseUrl: string | null;
+  readonly operatorKey: string | null;
+  readonly masterKey: Buffer | null;
+  readonly runtime: ListenAddress;
+  readonly admin: ListenAddress;
+  readonly allowedHosts: readonly string[];
+  readonly logLevel: LogLevel;
+  readonly gateway: GatewayConfig;
+  readonly declared: DeclaredConfig | null;
+}
+
+/** Every variable that the program reads, with what it means; the reference in `docs/configuration.md` lists the same. */
+export const VARIABLES = [
+  'CASTELLAN_DATA_DIR',
+  'CASTELLAN_HOST',
+  'CASTELLAN_RUNTIME_HOST',
+  'CASTELLAN_RUNTIME_PORT',
+  'CASTELLAN_ADMIN_HOST',
+  'CASTELLAN_ADMIN_PORT',
+  'CASTELLAN_INGRESS_HOST',
+  'CASTELLAN_INGRESS_PORT',
+  'CASTELLAN_SSH_HOST',
+  'CASTELLAN_SSH_PORT',
+  'CASTELLAN_ALLOWED_HOSTS',
+  'CASTELLAN_LOG_LEVEL',
+  'CASTELLAN_MASTER_KEY',
+  'CASTELLAN_CONFIG',
+  'ADMIN_API_KEY',
+  'DATABASE_URL',
+] as const;
+type Variable = (typeof VARIABLES)[number];
+
+const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+const LEAST_KEY_LENGTH = 32;
+const LEAST_DISTINCT_CHARACTERS = 8;
+/** Keys that stand in documents and examples, which a scanner tries first; any repetition of them is as well known. */
+const WELL_KNOWN_KEYS = ['admin-bootstrap-key', 'changeme', 'change-me', 'password', 'secret', 'admin', 'test', 'example', 'castellan', 'default'];
+
+/**
+ * Reads and checks the environment and the file that it names. This is the only reader of both.
+ *
+ * Throws a `ConfigError` with the first thing that is wrong.
+ */
+export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<Config> {
+  refuseMisspelled(env);
+  const values = new EnvironmentReader(env);
+  const host = values.host('CASTELLAN_HOST', '127.0.0.1');
+  const config: Config = {
+    dataDir: resolve(values.text('CASTELLAN_DATA_DIR') ?? './data'),
+    databaseUrl: values.databaseUrl(),
+    operatorKey: values.credential('ADMIN_API_KEY'),
+    masterKey: values.masterKey(),
+    runtime: { host: values.host('CASTELLAN_RUNTIME_HOST', host), port: values.port('CASTELLAN_RUNTIME_PORT', 7878) },
+    admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
+    allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
+    logLevel: values.logLevel(),
+    gateway: DEFAULT_GATEWAY,
+    declared: null,
+  };
+  // These two listeners come with containers; a wrong value is refused now rather than then.
+  const ingress = { host: values.host('CASTELLAN_INGRESS_HOST', host), port: values.port('CASTELLAN_INGRESS_PORT', 8080) };
+  const ssh = { host: values.host('CASTELLAN_SSH_HOST', host), port: values.port('CASTELLAN_SSH_PORT', 7822) };
+  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: ingress, SSH: ssh });
+  if (config.operatorKey !== null) refuseWeakOperatorKey(config.operatorKey, [config.runtime, config.admin]);
+  const path = values.text('CASTELLAN_CONFIG');
+  if (path === null) return config;
+  const declared = await readDeclared(path, env);
+  return { ...config, gateway: declared.gateway, declared };
+}
+
+/** Refuses an operator key that can be guessed where a listener can be reached from other machines. */
+export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAddress[]): void {
+  const open = listeners.find(({ host }) => !isLoopback(host));
+  if (open === undefined || !isWeakKey(key)) return;
+  throw new ConfigError(
+    `ADMIN_API_KEY is weak and the listener on ${open.host} can be reached from other machines: set a random key of at least ${LEAST_KEY_LENGTH} characters (such as from \`openssl rand -base64 33\`), or set CASTELLAN_HOST to 127.0.0.1.`,
+  );
+}
+
+/** Whether only this machine can reach an address. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+function isWeakKey(key: string): boolean {
+  if (key.length < LEAST_KEY_LENGTH || new Set(key).size < LEAST_DISTINCT_CHARACTERS) return true;
+  const lower = key.toLowerCase();
+  return WELL_KNOWN_KEYS.some((known) => lower.replaceAll(known, '').replace(/[^a-z0-9]/g, '').length < LEAST_DISTINCT_CHARACTERS);
+}
+
+async function readDeclared(path: string, env: NodeJS.ProcessEnv): Promise<DeclaredConfig> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new ConfigError(`CASTELLAN_CONFIG names ${path}, which cannot be read (${code}): correct the path or unset the variable.`);
+  }
+  // The YAML parser is loaded only where there is something to parse: it takes a tenth of the time of a start.
+  const { loadDeclared } = await import('./declared/load-declared.ts');
+  return loadDeclared({ text, path, env });
+}
+
+/** Refuses variables that look like a slip of the pen. Others with our prefix are left alone: cluster software sets some of its own. */
+function refuseMisspelled(env: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('CASTELLAN_') || (VARIABLES as readonly string[]).includes(name)) continue;
+    const meant = VARIABLES.find((known) => editDistance(name, known) <= 2);
+    if (meant !== undefined) throw new ConfigError(`${name} is not a variable of Castellan: rename it to ${meant}, or unset it.`);
+  }
+}
+
+function refuseSharedPorts(listeners: Readonly<Record<string, ListenAddress>>): void {
+  const seen = new Map<number, string>();
+  for (const [name, { port }] of Object.entries(listeners)) {
+    const other = seen.get(port);
+    if (port !== 0 && other !== undefined) {
+      throw new ConfigError(`CASTELLAN_${other}_PORT and CASTELLAN_${name}_PORT are both ${port}: give each listener a port of its own.`);
+    }
+    seen.set(port, name);
+  }
+}
+
+/** Reads variables of one environment; an empty variable counts as unset. */
+class EnvironmentReader {
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env;
+  }
+
+  text(name: Variable): string | null {
+    const value = this.#env[name];
+    return value === undefined || value === '' ? null : value;
+  }
+
+  port(name: Variable, fallback: number): number {
+    const text = this.text(name);
+    if (text === null) return fallback;
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+      throw new ConfigError(`${name} is "${text}", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for ${fallback}.`);
+    }
+    return Number(text);
+  }
+
+  host(name: Variable, fallback: string): string {
+    const text = this.text(name);
+    if (text === null) return fallback;
+    if (isIP(text) === 0 && !HOST_NAME.test(text)) {
+      throw new ConfigError(`${name} is "${text}", which is no address: set an IP address or host name to listen on, such as 127.0.0.1 or 0.0.0.0.`);
+    }
+    return text;
+  }
+
+  hostNames(name: Variable): string[] {
+    const names = (this.text(name) ?? '').split(',').map((part) => part.trim().toLowerCase());
+    const given = names.filter((part) => part !== '');
+    for (const part of given) {
+      if (isIP(part) === 0 && !HOST_NAME.test(part)) {
+        throw new ConfigError(`${name} holds "${part}", which is no host name: list the names that clients use, without port, separated by commas.`);
+      }
+    }
+    return given;
+  }
+
+  logLevel(): LogLevel {
+    const text = this.text('CASTELLAN_LOG_LEVEL') ?? 'info';
+    const level = LOG_LEVELS.find((known) => known === text);
+    if (level === undefined) throw new ConfigError(`CASTELLAN_LOG_LEVEL is "${text}": set it to one of ${LOG_LEVELS.join(', ')}.`);
+    return level;
+  }
+
+  credential(name: Variable): string | null {
+    const text = this.text(name);
+    // Other characters cannot be sent in a header as they are, so such a key would lock everyone out.
+    if (text !== null && !/^[\x21-\x7e]{1,512}$/.test(text)) {
+      throw new ConfigError(`${name} holds spaces, control or non-ASCII characters, or is longer than 512: set a key of 1 to 512 visible ASCII characters.`);
+    }
+    return text;
+  }
+
+  masterKey(): Buffer | null {
+    const text = this.text('CASTELLAN_MASTER_KEY');
+    if (text === null) return null;
+    const key = Buffer.from(text, 'base64');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length !== MASTER_KEY_BYTES) {
+      throw new ConfigError(`CASTELLAN_MASTER_KEY is not ${MASTER_KEY_BYTES} bytes in base64: set it to the output of \`openssl rand -base64 ${MASTER_KEY_BYTES}\`.`);
+    }
+    return key;
+  }
+
+  databaseUrl(): string | null {
+    const text = this.text('DATABASE_URL');
+    if (text === null) return null;
+    const url = URL.parse(text);
+    if (url === null || (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:')) {
+      // The address itself is not shown: it holds a password as a rule.
+      throw new ConfigError(
+        'DATABASE_URL is no PostgreSQL address: set it to one such as postgres://user:password@host:5432/database, or unset it for the embedded database.',
+      );
+    }
+    return text;
+  }
+}

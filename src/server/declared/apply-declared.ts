@@ -1,0 +1,190 @@
+import { DEFAULT_ENTITLEMENTS } from '../../core/access/defaults.ts';
+import { budgetId, USD_MICROCENTS } from '../../core/ledger/account.ts';
+import { memberRecordId, type Model, type Price, sealIdentity, SYSTEM_TENANT, type Tenant, type Upstream } from '../../core/records.ts';
+import type { Command } from '../../core/verbs.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Ids } from '../../ports/ids.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { SecretBox } from '../../ports/secret-box.ts';
+import type { BootCommands } from '../boot-commands.ts';
+import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
+import { leftFile, rememberDeclared } from './left-file.ts';
+
+/** What applying needs. */
+export interface ApplyDeclaredDeps {
+  readonly boot: BootCommands;
+  readonly records: RecordStore;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly secretBox: SecretBox;
+}
+
+/**
+ * Makes the store say what the file says, by commands, and changes nothing else. What already agrees is left alone, so that a start
+ * with an unchanged file writes nothing. Returns sentences for the operator: what the file no longer names and what it names in vain.
+ */
+export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredConfig): Promise<string[]> {
+  const { boot } = deps;
+  const usable = declared.upstreams.filter(({ sealed }) => !sealed);
+  const usableIds = new Set(['demo', ...usable.map(({ id }) => id)]);
+  const models = declared.models.filter(({ upstreams }) => upstreams.some(({ id }) => usableIds.has(id)));
+  const label = `Applying ${declared.path}`;
+  await boot.run(label, await upstreamCommands(deps, usable));
+  await boot.run(label, await modelCommands(deps, models, usableIds));
+  await boot.run(label, await priceCommands(deps, models, usableIds));
+  for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant));
+  const notices = await leftFile(deps.records, declared);
+  await rememberDeclared(deps, declared);
+  return [...notices, ...inVain(declared, models)];
+}
+
+/** What the file says that this version cannot do yet. */
+function inVain(declared: DeclaredConfig, models: readonly DeclaredModel[]): string[] {
+  const sealed = declared.upstreams.filter((upstream) => upstream.sealed).map(({ id }) => id);
+  const skipped = declared.models.filter((model) => !models.includes(model)).map(({ id }) => id);
+  return [
+    ...declared.waiting.map((section) => `${declared.path}: the section ${section} is correct, but this version does not use it yet.`),
+    ...sealed.map((id) => `${declared.path}: the upstream ${id} is sealed, which this version does not serve yet; it is left out.`),
+    ...skipped.map((id) => `${declared.path}: the model ${id} has only upstreams that are left out, so it is left out too.`),
+  ];
+}
+
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+async function upstreamCommands(deps: ApplyDeclaredDeps, upstreams: readonly DeclaredUpstream[]): Promise<Command[]> {
+  const { boot, records, secretBox } = deps;
+  const commands: Command[] = [];
+  for (const { apiKey, sealed: _sealed, ...declared } of upstreams) {
+    const kept = await records.record('upstream', declared.id);
+    const identity = sealIdentity('upstream', declared.id);
+    const keptKey = kept === undefined || kept.apiKeySealed === null ? null : secretBox.open(kept.apiKeySealed, identity);
+    const sameKey = keptKey === apiKey && kept !== undefined;
+    // Sealing gives another text each time; an unchanged key keeps its text, so that nothing seems changed.
+    const apiKeySealed = sameKey ? kept.apiKeySealed : apiKey === null ? null : secretBox.seal(apiKey, identity);
+    const upstream: Omit<Upstream, 'createdAtMs'> = { ...declared, apiKeySealed };
+    if (kept !== undefined && sameJson(inOrderOf(upstream, { ...kept, createdAtMs: undefined }), upstream)) continue;
+    commands.push({
+      verb: 'put-upstream',
+      id: boot.nextId(),
+      tenantId: SYSTEM_TENANT,
+      audit: boot.audit('put-upstream', 'upstream', declared.id),
+      upstream,
+      replace: true,
+    });
+  }
+  return commands;
+}
+
+/** The fields of `record` in the order of `pattern`, so that two records can be compared as text. */
+const inOrderOf = (pattern: object, record: object): Record<string, unknown> =>
+  Object.fromEntries(Object.keys(pattern).map((name) => [name, (record as Record<string, unknown>)[name]]));
+
+async function modelCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
+  const { boot, records } = deps;
+  const commands: Command[] = [];
+  for (const { prices: _prices, ...declared } of models) {
+    const model: Omit<Model, 'createdAtMs'> = { ...declared, upstreams: declared.upstreams.filter(({ id }) => usable.has(id)) };
+    const kept = await records.record('model', declared.id);
+    if (kept !== undefined && sameJson(inOrderOf(model, kept), model)) continue;
+    commands.push({
+      verb: 'put-model',
+      id: boot.nextId(),
+      tenantId: SYSTEM_TENANT,
+      audit: boot.audit('put-model', 'model', declared.id),
+      model,
+      replace: true,
+    });
+  }
+  return commands;
+}
+
+type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>;
+
+const figuresOf = ({ rates }: DeclaredModelPrice): PriceFigures => ({
+  inputNanos: Number(rates.inputNanos),
+  outputNanos: Number(rates.outputNanos),
+  cachedInputNanos: rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
+  requestNanos: Number(rates.requestNanos),
+});
+
+/** A price is added only where the one that applies now is another: prices are append-only, and each addition is a version. */
+async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
+  const { boot, records, ids } = deps;
+  if (models.every(({ prices }) => prices.length === 0)) return [];
+  const all = await records.records('price');
+  const nowMs = deps.clock.nowMs();
+  const commands: Command[] = [];
+  for (const model of models) {
+    for (const declared of model.prices) {
+      if (declared.upstreamId !== null && !usable.has(declared.upstreamId)) continue;
+      const figures = figuresOf(declared);
+      const inForce = all
+        .filter((price) => price.modelId === model.id && price.upstreamId === declared.upstreamId && price.appliesFromMs <= nowMs)
+        .sort((a, b) => a.appliesFromMs - b.appliesFromMs || (a.id < b.id ? -1 : 1))
+        .at(-1);
+      if (inForce !== undefined && sameJson(inOrderOf(figures, inForce), figures)) continue;
+      const id = ids.next('price');
+      commands.push({
+        verb: 'add-price',
+        id: boot.nextId(),
+        tenantId: SYSTEM_TENANT,
+        audit: boot.audit('add-price', 'price', id),
+        price: { id, modelId: model.id, upstreamId: declared.upstreamId, ...figures, appliesFromMs: null },
+      });
+    }
+  }
+  return commands;
+}
+
+async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant): Promise<Command[]> {
+  const { boot, records } = deps;
+  const kept = await records.record('tenant', declared.id);
+  const base = (operation: string, kind: string, id: string) => ({
+    id: boot.nextId(),
+    tenantId: declared.id,
+    audit: boot.audit(operation, kind, id),
+  });
+  const commands: Command[] = [];
+  if (kept === undefined) {
+    const tenant = {
+      id: declared.id,
+      name: declared.name ?? declared.id,
+      entitlements: { ...DEFAULT_ENTITLEMENTS, ...declared.entitlements },
+      requireBudget: declared.requireBudget ?? false,
+      allowUnpriced: declared.allowUnpriced ?? false,
+      hideAmounts: declared.hideAmounts ?? false,
+    };
+    commands.push({ verb: 'create-tenant', ...base('create-tenant', 'tenant', declared.id), tenant });
+  } else {
+    const changes = changedFields(kept, declared);
+    if (changes !== null) commands.push({ verb: 'update-tenant', ...base('update-tenant', 'tenant', declared.id), ...changes });
+  }
+  for (const member of declared.members) {
+    const found = await records.record('member', memberRecordId(declared.id, member.id));
+    const same = found !== undefined && found.removedAtMs === null && found.email === member.email && found.role === member.role;
+    if (!same) commands.push({ verb: 'add-member', ...base('add-member', 'member', member.id), member });
+  }
+  if (declared.moneyBudgetMicrocents !== undefined) {
+    const id = budgetId(declared.id, `tenant:${declared.id}`, USD_MICROCENTS);
+    const account = (await records.accounts([id])).get(id);
+    const isNews = account === undefined ? declared.moneyBudgetMicrocents !== null : account.allocated !== declared.moneyBudgetMicrocents;
+    if (isNews) {
+      const allocated = declared.moneyBudgetMicrocents;
+      commands.push({ verb: 'allocate', ...base('allocate', 'money-budget', declared.id), accountId: id, allocated });
+    }
+  }
+  return commands;
+}
+
+/** What the file names and the tenant has otherwise; null where they agree. */
+function changedFields(kept: Tenant, declared: DeclaredTenant) {
+  const changes: { name?: string; requireBudget?: boolean; allowUnpriced?: boolean; hideAmounts?: boolean; entitlements?: Partial<Tenant['entitlements']> } = {};
+  if (declared.name !== undefined && declared.name !== kept.name) changes.name = declared.name;
+  for (const field of ['requireBudget', 'allowUnpriced', 'hideAmounts'] as const) {
+    const value = declared[field];
+    if (value !== undefined && value !== kept[field]) changes[field] = value;
+  }
+  const entitlements = Object.entries(declared.entitlements).filter(([name, value]) => kept.entitlements[name as keyof Tenant['entitlements']] !== value);
+  if (entitlements.length > 0) changes.entitlements = Object.fromEntries(entitlements);
+  return Object.keys(changes).length === 0 ? null : changes;
+}

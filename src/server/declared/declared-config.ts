@@ -1,0 +1,67 @@
+import type { Rates } from '../../core/pricing/rates.ts';
+import type { Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
+
+/** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
+export interface DeclaredUpstream extends Omit<Upstream, 'createdAtMs' | 'apiKeySealed'> {
+  readonly apiKey: string | null;
+  readonly sealed: boolean;
+}
+
+/** A price as the file declares it, for one upstream or, with null, for all that have none of their own. */
+export interface DeclaredModelPrice {
+  readonly upstreamId: string | null;
+  readonly rates: Rates;
+}
+
+/** A model as the file declares it. */
+export interface DeclaredModel extends Omit<Model, 'createdAtMs' | 'upstreams'> {
+  readonly upstreams: readonly ModelUpstream[];
+  readonly prices: readonly DeclaredModelPrice[];
+}
+
+/**
+ * A tenant as the file declares it: only what it names is set. `moneyBudgetMicrocents` is undefined where the file is silent, and
+ * null where it says that there is no limit.
+ */
+export interface DeclaredTenant {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly requireBudget: boolean | undefined;
+  readonly allowUnpriced: boolean | undefined;
+  readonly hideAmounts: boolean | undefined;
+  readonly entitlements: Partial<Entitlements>;
+  readonly members: readonly Omit<Member, 'createdAtMs' | 'removedAtMs' | 'tenantId'>[];
+  readonly moneyBudgetMicrocents: bigint | null | undefined;
+}
+
+/** Lengths in milliseconds, sizes in bytes. */
+export interface GatewayConfig {
+  readonly holdTtlMs: number;
+  readonly holdGraceMs: number;
+  readonly upstreamTimeoutMs: number;
+  readonly drainMs: number;
+  readonly maxBodyBytes: number;
+}
+
+/** What the gateway does where nothing is said. Source: architecture section 7. */
+export const DEFAULT_GATEWAY: GatewayConfig = {
+  holdTtlMs: 60_000,
+  holdGraceMs: 5000,
+  upstreamTimeoutMs: 600_000,
+  drainMs: 30_000,
+  maxBodyBytes: 33_554_432,
+};
+
+/**
+ * The configuration file, read and checked. `path` is as the operator gave it. `named` are the fields that the file names, as
+ * `kind id field`. `waiting` are sections that this version reads, checks and does not use yet.
+ */
+export interface DeclaredConfig {
+  readonly path: string;
+  readonly gateway: GatewayConfig;
+  readonly upstreams: readonly DeclaredUpstream[];
+  readonly models: readonly DeclaredModel[];
+  readonly tenants: readonly DeclaredTenant[];
+  readonly named: ReadonlySet<string>;
+  readonly waiting: readonly string[];
+}

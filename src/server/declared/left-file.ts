@@ -1,0 +1,53 @@
+import { memberRecordId, type RecordKind, type RecordTypes, type Setting, SYSTEM_TENANT } from '../../core/records.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { BootCommands } from '../boot-commands.ts';
+import type { DeclaredConfig } from './declared-config.ts';
+
+/** Settings of this form remember that a file declared a thing: `declared:<kind>:<record id>`. They are never taken back. */
+const PREFIX = 'declared:';
+
+type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member'>;
+
+function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRecordKind; id: string }> {
+  for (const { id } of declared.upstreams) yield { kind: 'upstream', id };
+  for (const { id } of declared.models) yield { kind: 'model', id };
+  for (const tenant of declared.tenants) {
+    yield { kind: 'tenant', id: tenant.id };
+    for (const member of tenant.members) yield { kind: 'member', id: memberRecordId(tenant.id, member.id) };
+  }
+}
+
+const settingId = (kind: string, id: string): string => `${PREFIX}${kind}:${id}`;
+
+const declaredBefore = async (records: RecordStore): Promise<Setting[]> =>
+  (await records.records('setting')).filter(({ id }) => id.startsWith(PREFIX));
+
+const isStillThere = (record: RecordTypes[DeclaredRecordKind] | undefined): boolean =>
+  record !== undefined && !('removedAtMs' in record && record.removedAtMs !== null);
+
+/** A sentence for each thing that a file declared once, that this one does not name, and that is still there. */
+export async function leftFile(records: RecordStore, declared: DeclaredConfig): Promise<string[]> {
+  const named = new Set([...declaredThings(declared)].map(({ kind, id }) => settingId(kind, id)));
+  const sentences: string[] = [];
+  for (const { id: setting } of await declaredBefore(records)) {
+    if (named.has(setting)) continue;
+    const [kind = '', ...rest] = setting.slice(PREFIX.length).split(':');
+    const id = rest.join(':');
+    if (!isStillThere(await records.record(kind as DeclaredRecordKind, id))) continue;
+    sentences.push(`${declared.path} no longer names the ${kind} ${id}: it stays as it was, and the operator API may now change or remove it.`);
+  }
+  return sentences;
+}
+
+/** Remembers what this file declares. */
+export async function rememberDeclared(deps: { boot: BootCommands; records: RecordStore }, declared: DeclaredConfig): Promise<void> {
+  const known = new Set((await declaredBefore(deps.records)).map(({ id }) => id));
+  const ids = [...declaredThings(declared)].map(({ kind, id }) => settingId(kind, id)).filter((id) => !known.has(id));
+  const commands = ids.map((id) => ({
+    verb: 'init-setting' as const,
+    id: deps.boot.nextId(),
+    tenantId: SYSTEM_TENANT,
+    setting: { id, value: true },
+  }));
+  await deps.boot.run(`Applying ${declared.path}`, commands);
+}

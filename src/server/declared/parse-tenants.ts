@@ -1,0 +1,92 @@
+import { INT64_MAX } from '../../core/int64.ts';
+import { scaleDecimal } from '../../core/pricing/decimal.ts';
+import { type Entitlements, memberRecordId } from '../../core/records.ts';
+import type { DeclaredTenant } from './declared-config.ts';
+import type { Field } from './field.ts';
+import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+
+/** 1 USD is 10^8 micro-cents. */
+const MICROCENT_DECIMALS = 8;
+const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
+const TENANT_ID_RULE = 'an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit';
+const MEMBER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const MEMBER_ID_RULE = 'an id of 1 to 64 letters, digits, ".", "_" and "-" that starts with a letter or digit';
+const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,190}$/;
+
+const SWITCHES = {
+  token_billing: 'tokenBilling',
+  container_subscription: 'containerSubscription',
+  gpu_access: 'gpuAccess',
+  host_choice: 'hostChoice',
+  private_registries: 'privateRegistries',
+} as const;
+const COUNTS = { max_gpus: 'maxGpus', max_containers: 'maxContainers', max_keys: 'maxKeys' } as const;
+
+function parseEntitlements(field: Field): { entitlements: Partial<Entitlements>; named: string[] } {
+  const names = [...Object.keys(SWITCHES), ...Object.keys(COUNTS)] as (keyof typeof SWITCHES | keyof typeof COUNTS)[];
+  const given = field.fields(names);
+  const entitlements: Record<string, boolean | number> = {};
+  for (const name of names) {
+    if (!given[name].isGiven) continue;
+    if (name in SWITCHES) entitlements[SWITCHES[name as keyof typeof SWITCHES]] = given[name].boolean();
+    else entitlements[COUNTS[name as keyof typeof COUNTS]] = given[name].integer({ min: 0, max: 1_000_000 });
+  }
+  return { entitlements: entitlements as Partial<Entitlements>, named: Object.keys(entitlements).length === 0 ? [] : namesGiven(given) };
+}
+
+/** A budget in micro-cents; an amount finer than that is refused rather than rounded, so that the file means what it says. */
+function moneyBudgetOf(field: Field): bigint | null | undefined {
+  if (!field.isNamed) return undefined;
+  if (!field.isGiven) return null;
+  const declared = field.decimal();
+  const microcents = scaleDecimal(declared, MICROCENT_DECIMALS);
+  if (microcents === null || microcents > INT64_MAX) return field.fail('must be an amount in USD that is at least 0, such as 50 or "12.50"');
+  if (microcents * 100n !== scaleDecimal(declared, MICROCENT_DECIMALS + 2)) return field.fail('must have at most 8 decimals');
+  return microcents;
+}
+
+function parseTenant(item: Field, seen: Set<string>, named: NamedFields): DeclaredTenant {
+  const given = item.fields([
+    'id',
+    'name',
+    'require_budget',
+    'allow_unpriced',
+    'hide_amounts',
+    'entitlements',
+    'members',
+    'money_budget_usd',
+  ]);
+  const id = given.id.text({ pattern: TENANT_ID, rule: TENANT_ID_RULE });
+  refuseDouble(seen, id, given.id);
+  const { entitlements, named: namedEntitlements } = parseEntitlements(given.entitlements);
+  const membersSeen = new Set<string>();
+  const members = given.members.items().map((member) => {
+    const fields = member.fields(['id', 'email', 'role']);
+    const memberId = fields.id.text({ pattern: MEMBER_ID, rule: MEMBER_ID_RULE });
+    refuseDouble(membersSeen, memberId, fields.id);
+    named.add('member', memberRecordId(id, memberId), namesGiven(fields));
+    return {
+      id: memberId,
+      email: fields.email.text({ pattern: EMAIL, rule: 'an e-mail address' }),
+      role: fields.role.or('member' as const, (f) => f.oneOf(['admin', 'member'])),
+    };
+  });
+  const own = namesGiven(given).filter((name) => name !== 'members' && name !== 'entitlements');
+  named.add('tenant', id, [...own, ...namedEntitlements.map((name) => `entitlements.${name}`)]);
+  return {
+    id,
+    name: given.name.or(undefined, (f) => f.text({ maxLength: 256 })),
+    requireBudget: given.require_budget.or(undefined, (f) => f.boolean()),
+    allowUnpriced: given.allow_unpriced.or(undefined, (f) => f.boolean()),
+    hideAmounts: given.hide_amounts.or(undefined, (f) => f.boolean()),
+    entitlements,
+    members,
+    moneyBudgetMicrocents: moneyBudgetOf(given.money_budget_usd),
+  };
+}
+
+/** Reads the section `tenants`. */
+export function parseTenants(section: Field, named: NamedFields): DeclaredTenant[] {
+  const seen = new Set<string>();
+  return section.items().map((item) => parseTenant(item, seen, named));
+}

@@ -1,0 +1,71 @@
+import { UPSTREAM_DEFAULTS } from '../../core/access/defaults.ts';
+import type { DeclaredUpstream } from './declared-config.ts';
+import type { Field } from './field.ts';
+import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const ID_RULE = 'an id of 1 to 64 letters, digits, ".", "_" and "-" that starts with a letter or digit';
+
+/** A base address without credentials, query and final slash. What it held is never shown: people put passwords into addresses. */
+function baseUrlOf(field: Field): string {
+  const text = field.text({ secret: true });
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    return field.fail('must be an http:// or https:// address such as "https://api.example.com/v1"');
+  }
+  if (url.username !== '' || url.password !== '') return field.fail('must not hold a user or password; put the credential into api_key');
+  if (url.search !== '' || url.hash !== '') return field.fail('must not hold a query or fragment; leave out everything from "?" or "#" on');
+  return text.replace(/\/+$/, '');
+}
+
+function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): DeclaredUpstream {
+  const given = item.fields([
+    'id',
+    'kind',
+    'base_url',
+    'api_key',
+    'provider',
+    'region',
+    'eu_native',
+    'quantized',
+    'retention_days',
+    'continuous_usage',
+    'timeout_ms',
+    'sealed',
+  ]);
+  const id = given.id.text({ pattern: ID, rule: ID_RULE });
+  refuseDouble(seen, id, given.id);
+  named.add('upstream', id, namesGiven(given));
+  const kind = given.kind.or('openai', (f) => f.oneOf(['openai', 'demo']));
+  const sealed = given.sealed.isGiven;
+  if (sealed) checkSealed(given.sealed);
+  if (kind === 'demo' && given.base_url.isGiven) given.base_url.fail('has no meaning for an upstream of kind demo; remove it');
+  return {
+    id,
+    kind,
+    baseUrl: kind === 'demo' || (sealed && !given.base_url.isGiven) ? '' : baseUrlOf(given.base_url),
+    apiKey: given.api_key.or(null, (f) => f.text({ secret: true, pattern: /^[\x21-\x7e]+$/, rule: 'a credential of visible ASCII characters', maxLength: 4096 })),
+    provider: given.provider.or(id, (f) => f.text({ maxLength: 64 })),
+    region: given.region.or(UPSTREAM_DEFAULTS.region, (f) => f.text({ maxLength: 64 })),
+    euNative: given.eu_native.or(UPSTREAM_DEFAULTS.euNative, (f) => f.boolean()),
+    quantized: given.quantized.or(UPSTREAM_DEFAULTS.quantized, (f) => f.boolean()),
+    retentionDays: given.retention_days.or(UPSTREAM_DEFAULTS.retentionDays, (f) => f.integer({ min: 0, max: 36_500 })),
+    continuousUsage: given.continuous_usage.or(UPSTREAM_DEFAULTS.continuousUsage, (f) => f.boolean()),
+    timeoutMs: given.timeout_ms.or(UPSTREAM_DEFAULTS.timeoutMs, (f) => f.integer({ min: 100, max: 86_400_000 })),
+    sealed,
+  };
+}
+
+function checkSealed(field: Field): void {
+  const given = field.fields(['enclave_urls', 'attestation_url', 'max_output_tokens']);
+  if (given.enclave_urls.items().length === 0) given.enclave_urls.fail('must list at least one address');
+  for (const url of given.enclave_urls.items()) baseUrlOf(url);
+  given.attestation_url.or(null, baseUrlOf);
+  given.max_output_tokens.or(null, (f) => f.integer({ min: 1, max: 1_000_000_000 }));
+}
+
+/** Reads the section `upstreams`. */
+export function parseUpstreams(section: Field, named: NamedFields): DeclaredUpstream[] {
+  const seen = new Set<string>();
+  return section.items().map((item) => parseUpstream(item, seen, named));
+}

@@ -1,0 +1,127 @@
+import { isIP, type AddressInfo, type Socket } from 'node:net';
+import Fastify, { type ConnectionError, type FastifyInstance } from 'fastify';
+import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts';
+import type { ErrorForm, Problem } from '../api/_shared/problem.ts';
+import type { Ids } from '../ports/ids.ts';
+import type { Log } from '../ports/log.ts';
+import { ConfigError } from './config-error.ts';
+import type { ListenAddress } from './config.ts';
+import { codeOf } from './data-folder.ts';
+
+/** How long a client may take, in milliseconds. Answers are not limited here: a model may think for minutes. */
+export interface ClientTimeouts {
+  /** For the whole request, its body included, from its first byte on. */
+  readonly requestMs: number;
+  /** For the request's headers. */
+  readonly headersMs: number;
+  /** How often the two above are looked at. */
+  readonly checkMs: number;
+  /** How long an idle connection stays open. */
+  readonly keepAliveMs: number;
+}
+
+/** Long enough for 32 MiB over a slow line, short enough that slow senders cannot hold connections for nothing. */
+export const CLIENT_TIMEOUTS: ClientTimeouts = { requestMs: 30_000, headersMs: 10_000, checkMs: 1000, keepAliveMs: 72_000 };
+
+/** Sockets that become idle while the server closes are looked for this often. */
+const REAP_MS = 50;
+
+/** A listener that listens. */
+export interface Listener {
+  /** Address for clients on this machine, such as `http://127.0.0.1:7878`. */
+  readonly origin: string;
+  readonly port: number;
+  /** Accepts nothing new, and resolves when every request has been answered; after `limitMs` the rest is cut off. */
+  drain(limitMs: number): Promise<void>;
+}
+
+/** What a server without routes is made of. `form` is for what is so broken that nobody knows which surface it was meant for. */
+export interface ServerOptions {
+  readonly bodyLimit: number;
+  readonly ids: Ids;
+  readonly timeouts: ClientTimeouts;
+  readonly owners: readonly PathOwner[];
+  readonly form: ErrorForm;
+  readonly log: Log;
+}
+
+/** Makes a server without routes. Its requests have ids, its errors are the surfaces' business, and it logs nothing by itself. */
+export function makeServer(options: ServerOptions): FastifyInstance {
+  const { bodyLimit, ids, timeouts } = options;
+  return Fastify({
+    bodyLimit,
+    trustProxy: false,
+    requestIdHeader: false,
+    genReqId: () => ids.next('req'),
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    // No limit on silence: a call that does not stream says nothing until the model has finished.
+    connectionTimeout: 0,
+    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkMs },
+    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: false },
+    // `__proto__` in a body is the surfaces' to refuse, in their own form.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
+    frameworkErrors: makeFrameworkErrors(options),
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, options),
+  });
+}
+
+/** Answers what is no HTTP request, or did not become a whole one in time, and closes its connection. */
+function answerBrokenRequest(error: ConnectionError, socket: Socket, options: { readonly form: ErrorForm; readonly ids: Ids }): void {
+  // After a reset there is nobody to answer; on a connection that has begun an answer, another one would be taken for a part of it.
+  if (String(error.code) === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const isLate = String(error.code) === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem: Problem = isLate
+    ? { code: 'request_timeout', message: 'the request did not arrive in time' }
+    : { code: 'bad_request', message: 'the request cannot be read as HTTP' };
+  const answer = options.form(problem, options.ids.next('req'));
+  const body = JSON.stringify(answer.body);
+  const head = `HTTP/1.1 ${answer.status} ${isLate ? 'Request Timeout' : 'Bad Request'}`;
+  const headers = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`;
+  socket.end(`${head}\r\n${headers}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/** Starts to listen. `variable` is the environment variable of the port, for the sentence that says what to do when it is taken. */
+export async function listen(app: FastifyInstance, address: ListenAddress, variable: string): Promise<Listener> {
+  try {
+    await app.listen({ host: address.host, port: address.port });
+  } catch (error) {
+    throw listenError(error, address, variable);
+  }
+  const bound = app.server.address() as AddressInfo;
+  return { origin: originOf(address.host, bound.port), port: bound.port, drain: (limitMs) => drain(app, limitMs) };
+}
+
+function listenError(error: unknown, { host, port }: ListenAddress, variable: string): unknown {
+  const hostVariable = variable.replace(/PORT$/, 'HOST');
+  switch (codeOf(error)) {
+    case 'EADDRINUSE':
+      return new ConfigError(`Port ${port} on ${host} is in use: stop the program that uses it, or set ${variable} to another port.`);
+    case 'EACCES':
+      return new ConfigError(`Port ${port} on ${host} may not be used by this user: set ${variable} to a port from 1024 on.`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ConfigError(`${host} is no address of this machine: set ${hostVariable} or CASTELLAN_HOST to one that is, such as 127.0.0.1.`);
+    default:
+      return error;
+  }
+}
+
+/** An address that listens on everything is reached through loopback. */
+function originOf(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${isIP(reachable) === 6 ? `[${reachable}]` : reachable}:${port}`;
+}
+
+async function drain(app: FastifyInstance, limitMs: number): Promise<void> {
+  // Node closes connections that are idle now. One that falls idle later would be kept until its client closes it.
+  const reaper = setInterval(() => app.server.closeIdleConnections(), REAP_MS);
+  const cut = setTimeout(() => app.server.closeAllConnections(), limitMs);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(reaper);
+    clearTimeout(cut);
+  }
+}

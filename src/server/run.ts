@@ -1,0 +1,52 @@
+import { Fault } from '../core/fault.ts';
+import { boot, type Running } from './boot.ts';
+import { CONFIG_EXIT_CODE, ConfigError } from './config-error.ts';
+import { readConfig } from './config.ts';
+import type { Overrides } from './overrides.ts';
+import { welcome } from './welcome.ts';
+
+/**
+ * The life of the process: reads the configuration, starts the program, prints how to use it, and ends it when the system asks for
+ * that, with exit code 0. A start that fails is explained on standard error; the code is 78 where the configuration is wrong, else 1.
+ */
+export async function run(overrides: Overrides = {}): Promise<void> {
+  try {
+    await start(overrides);
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    process.exit(error instanceof ConfigError ? CONFIG_EXIT_CODE : 1);
+  }
+}
+
+async function start(overrides: Overrides): Promise<void> {
+  let running: Running | undefined;
+  let isStopping = false;
+  const stop = (): void => {
+    // Signals come twice: npm passes them on to a process that has had them already. The second changes nothing.
+    if (isStopping) return;
+    isStopping = true;
+    if (running !== undefined) void end(running);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  // Whatever this process writes, the database first of all, is its owner's business only.
+  process.umask(0o077);
+  const config = await readConfig();
+  running = await boot(config, overrides);
+  if (isStopping) return end(running);
+  process.stdout.write(welcome(running, config.dataDir));
+}
+
+async function end(running: Running): Promise<void> {
+  running.log.info({}, 'stopping: finishing what is in flight');
+  await running.stop();
+  process.exit(0);
+}
+
+/** One sentence where an operator can mend it; everything there is where it is our fault. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || (error instanceof Error && error.name === 'StoreRefusal')) return error.message;
+  if (error instanceof Fault) return `The store cannot be used (${error.message}): check DATABASE_URL, or the disk of the data folder, and start again.`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
