@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { CAP, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import { startOpenAiServer, type OpenAiServer } from '../../support/openai-server.ts';
+
+const CALL = { model: 'm1', max_tokens: 100, messages: [{ role: 'user', content: 'hello there' }] };
+
+let gateway: Gateway;
+let upstream: OpenAiServer;
+
+async function start(options: GatewayOptions = {}): Promise<void> {
+  upstream = await startOpenAiServer();
+  gateway = await startGateway({ upstreamUrls: [upstream.url], ...options });
+}
+
+afterEach(async () => {
+  gateway.failVerb = null;
+  await gateway.close();
+  await upstream.close();
+});
+
+describe('503', () => {
+  test('where no hold can be made nothing is relayed', async () => {
+    await start();
+    gateway.failVerb = 'reserve';
+    const answer = await gateway.post('/chat/completions', CALL);
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(await answer.json()).toEqual({
+      error: { message: 'The store does not answer.', type: 'api_error', param: null, code: 'store_unavailable' },
+    });
+    expect(upstream.received).toHaveLength(0);
+    await gateway.calls.idle();
+    expect(gateway.ledger.reservations.size).toBe(0);
+  });
+});
+
+describe('an answer that cannot be booked', () => {
+  test.each([false, true])('is cut, and booked as soon as the store is back (stream: %s)', async (stream) => {
+    await start();
+    gateway.failVerb = 'settle-call';
+    await expect(gateway.post('/chat/completions', { ...CALL, stream }).then((answer) => answer.text())).rejects.toThrow();
+    expect(gateway.calls.counters).toMatchObject({ settleRetries: 1, answersCut: 1 });
+    expect(gateway.ledger.usage).toHaveLength(0);
+    gateway.failVerb = null;
+    await gateway.calls.idle();
+    expect(gateway.ledger.usage).toHaveLength(1);
+    expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 14n });
+  });
+
+  test('shows the caller everything of a stream but its end', async () => {
+    await start();
+    upstream.behaviour.chunkDelayMs = 5;
+    gateway.failVerb = 'settle-call';
+    const answer = await gateway.post('/chat/completions', { ...CALL, stream: true });
+    let text = '';
+    await expect(
+      (async () => {
+        for await (const chunk of answer.body ?? []) text += new TextDecoder().decode(chunk as Uint8Array);
+      })(),
+    ).rejects.toThrow();
+    expect(text).toContain('"finish_reason":"stop"');
+    expect(text).not.toContain('[DONE]');
+  });
+});

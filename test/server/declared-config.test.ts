@@ -1,0 +1,147 @@
+import { afterEach, expect, test } from 'vitest';
+import { budgetId, USD_MICROCENTS, type Account } from '../../src/core/ledger/account.ts';
+import { sealIdentity } from '../../src/core/records.ts';
+import { makeTestFolder, type TestFolder } from './in-process.ts';
+
+let folder: TestFolder = makeTestFolder();
+afterEach(async () => {
+  await folder.dispose();
+  folder = makeTestFolder();
+});
+
+const FILE = `
+upstreams:
+  - { id: scw, base_url: "http://127.0.0.1:9/v1", api_key: "\${SCW_KEY}", provider: scaleway, region: fr }
+models:
+  - id: big
+    upstreams: [{ id: scw, model: big-one, price: { input_per_1m: 0.15, output_per_1m: 0.60 } }]
+    price: { input_per_1m: 1, output_per_1m: 2 }
+    max_output_tokens: 100
+tenants:
+  - id: acme
+    name: Acme
+    entitlements: { max_keys: 5 }
+    members: [{ id: ann, email: ann@example.com, role: admin }]
+    money_budget_usd: 50
+`;
+const ENV = { SCW_KEY: 'scw-secret-1' };
+
+/** Starts with a file, stops, and gives the notices of that start. */
+async function startWith(yaml: string, env: NodeJS.ProcessEnv = ENV): Promise<readonly string[]> {
+  const running = await folder.start({ yaml, env });
+  await running.stop();
+  return running.prepared.notices.map((notice) => notice.replaceAll(folder.configPath, 'castellan.yaml'));
+}
+
+const BUDGET = budgetId('acme', 'tenant:acme', USD_MICROCENTS);
+const budgetOf = (): Promise<Account | undefined> => folder.withStore(async (store) => (await store.accounts([BUDGET])).get(BUDGET));
+const auditedChanges = (): Promise<number> => folder.withStore((store) => store.generation());
+
+test('the first start with a file makes what it declares', async () => {
+  expect(await startWith(FILE)).toEqual([]);
+  await folder.withStore(async (store) => {
+    const upstream = await store.record('upstream', 'scw');
+    expect(upstream).toMatchObject({ kind: 'openai', baseUrl: 'http://127.0.0.1:9/v1', provider: 'scaleway', region: 'fr', timeoutMs: null });
+    expect(upstream?.apiKeySealed).toBeTruthy();
+    expect(JSON.stringify(upstream)).not.toContain('scw-secret-1');
+    expect(await store.record('model', 'big')).toMatchObject({ upstreams: [{ id: 'scw', model: 'big-one' }], maxOutputTokens: 100, defaultOutputTokens: 100 });
+    const prices = (await store.records('price')).filter(({ modelId }) => modelId === 'big');
+    expect(prices.map(({ upstreamId, inputNanos }) => [upstreamId, inputNanos]).sort()).toEqual([
+      [null, 1000],
+      ['scw', 150],
+    ]);
+    expect(await store.record('tenant', 'acme')).toMatchObject({ name: 'Acme', entitlements: { maxKeys: 5, tokenBilling: true, gpuAccess: false } });
+    expect(await store.record('member', 'acme/ann')).toMatchObject({ role: 'admin', email: 'ann@example.com' });
+  });
+  expect(await budgetOf()).toMatchObject({ allocated: 5_000_000_000n, spent: 0n });
+});
+
+test('a start with an unchanged file changes nothing', async () => {
+  await startWith(FILE);
+  const before = await auditedChanges();
+  await startWith(FILE);
+  expect(await auditedChanges()).toBe(before);
+});
+
+test('a changed file wins for what it names, and leaves the rest alone', async () => {
+  await startWith(FILE);
+  await startWith(FILE.replace('region: fr', 'region: nl').replace('name: Acme', 'name: Acme Inc').replace('max_keys: 5', 'max_gpus: 2'), { SCW_KEY: 'scw-secret-2' });
+  await folder.withStore(async (store) => {
+    expect(await store.record('upstream', 'scw')).toMatchObject({ region: 'nl' });
+    expect(await store.record('tenant', 'acme')).toMatchObject({ name: 'Acme Inc', entitlements: { maxKeys: 5, maxGpus: 2 } });
+  });
+});
+
+test('a changed credential of an upstream is the one that is sealed', async () => {
+  await startWith(FILE);
+  const sealedOf = (): Promise<string | null | undefined> => folder.withStore(async (store) => (await store.record('upstream', 'scw'))?.apiKeySealed);
+  const first = await sealedOf();
+  await startWith(FILE);
+  expect(await sealedOf()).toBe(first);
+  await startWith(FILE, { SCW_KEY: 'scw-secret-2' });
+  expect(await sealedOf()).not.toBe(first);
+  await startWith(FILE.replace(' api_key: "${SCW_KEY}",', ''));
+  expect(await sealedOf()).toBeNull();
+  expect(sealIdentity('upstream', 'scw')).toBe('upstream:scw');
+});
+
+test('a changed price is added as a new version, and the old one stays', async () => {
+  await startWith(FILE);
+  await startWith(FILE.replace('input_per_1m: 1,', 'input_per_1m: 3,'));
+  await startWith(FILE.replace('input_per_1m: 1,', 'input_per_1m: 3,'));
+  const prices = await folder.withStore((store) => store.records('price'));
+  const own = prices.filter(({ modelId, upstreamId }) => modelId === 'big' && upstreamId === null);
+  expect(own.map(({ inputNanos }) => inputNanos).sort()).toEqual([1000, 3000]);
+});
+
+test('a changed money budget sets what is allocated and never touches what is spent', async () => {
+  await startWith(FILE);
+  await folder.withStore(async (store) => {
+    const debit = { accounts: [BUDGET], otherUnitAccounts: [], amount: 700n, overagePolicy: 'REJECT' } as const;
+    const { outcomes } = await store.execute('bat_test', [{ verb: 'debit', id: 'cmd_test', tenantId: 'acme', debitId: 'deb_test', ...debit }], 0);
+    expect(outcomes[0]?.ok).toBe(true);
+  });
+  await startWith(FILE.replace('money_budget_usd: 50', 'money_budget_usd: 0.000001'));
+  expect(await budgetOf()).toMatchObject({ allocated: 100n, spent: 700n, reserved: 0n });
+  await startWith(FILE.replace('money_budget_usd: 50', 'money_budget_usd: "12.5"'));
+  expect(await budgetOf()).toMatchObject({ allocated: 1_250_000_000n, spent: 700n });
+  expect(await folder.withStore(async (store) => (await store.verify()).discrepancies)).toEqual([]);
+});
+
+test('what leaves the file stays, and the start says so', async () => {
+  await startWith(FILE);
+  const notices = await startWith('upstreams: [{ id: scw, base_url: "http://127.0.0.1:9/v1" }]');
+  expect([...notices].sort()).toEqual([
+    'castellan.yaml no longer names the member acme/ann: it stays as it was, and the operator API may now change or remove it.',
+    'castellan.yaml no longer names the model big: it stays as it was, and the operator API may now change or remove it.',
+    'castellan.yaml no longer names the tenant acme: it stays as it was, and the operator API may now change or remove it.',
+  ]);
+  expect(await budgetOf()).toMatchObject({ allocated: 5_000_000_000n });
+  await folder.withStore(async (store) => expect(await store.record('model', 'big')).toBeDefined());
+  expect(await startWith(FILE)).toEqual([]);
+});
+
+test('what this version cannot do yet is accepted, left out and named', async () => {
+  const notices = await startWith(`
+upstreams: [{ id: enclave, sealed: { enclave_urls: ["http://127.0.0.1:9100"] } }]
+models: [{ id: hidden, upstreams: [{ id: enclave }], price: { input_per_1m: 1, output_per_1m: 1 } }]
+dns: { servers: ["127.0.0.1:53"] }
+`);
+  expect(notices).toEqual([
+    'castellan.yaml: the section dns is correct, but this version does not use it yet.',
+    'castellan.yaml: the upstream enclave is sealed, which this version does not serve yet; it is left out.',
+    'castellan.yaml: the model hidden has only upstreams that are left out, so it is left out too.',
+  ]);
+  await folder.withStore(async (store) => expect(await store.record('model', 'hidden')).toBeUndefined());
+});
+
+test('a declared model may run on the built-in demo upstream', async () => {
+  const running = await folder.start({ yaml: 'models: [{ id: echo, upstreams: [{ id: demo, model: demo-echo }], price: { input_per_1m: 0, output_per_1m: 0 } }]' });
+  const { demo_key: key } = running.prepared.credentials;
+  const answer = await fetch(`${running.listeners.runtime.origin}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'echo', messages: [{ role: 'user', content: 'hi' }] }),
+  });
+  expect(answer.status).toBe(200);
+});

@@ -1,0 +1,250 @@
+import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
+import type { Account, AccountId } from '../../src/core/ledger/account.ts';
+import type { Entry } from '../../src/core/ledger/entry.ts';
+import type { Reservation } from '../../src/core/ledger/reservation.ts';
+import type { ApiKey, RecordKind, RecordTypes } from '../../src/core/records.ts';
+import { runBatch } from '../../src/core/run-batch.ts';
+import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
+import { needsOf, type Command } from '../../src/core/verbs.ts';
+import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
+import type { Clock } from '../../src/ports/clock.ts';
+import type { BatchResult, Discrepancy, LedgerStore } from '../../src/ports/ledger-store.ts';
+import type { KeyUsage, RecordStore, UsagePoint, UsageTotal } from '../../src/ports/record-store.ts';
+
+/** Everything that a {@link MemoryStore} holds, for tests to look into. */
+interface Tables {
+  readonly records: Map<string, RecordTypes[RecordKind]>;
+  readonly accounts: Map<AccountId, Account>;
+  readonly reservations: Map<string, Reservation>;
+  readonly idempotency: Map<string, IdempotencyRecord>;
+  readonly usage: Map<string, UsageEvent>;
+  readonly entries: Entry[];
+  readonly events: DomainEvent[];
+  readonly audit: AuditEntry[];
+}
+
+/** A store in this process's memory, with what tests need beside the two ports. */
+export interface MemoryStore extends LedgerStore, RecordStore {
+  readonly tables: Tables;
+  /** The size of each batch that was executed. */
+  readonly batchSizes: readonly number[];
+  /** Called before each batch; may wait, or throw in the store's stead. */
+  beforeBatch: ((commands: readonly Command[]) => Promise<void> | void) | null;
+  /** Called before each read, with its name; may wait or throw. */
+  beforeRead: ((name: string) => Promise<void> | void) | null;
+  /** How many reads of each name there were. */
+  readonly reads: Map<string, number>;
+  /** Books usage as settled calls do, for tests of what reads it. */
+  addUsage(event: UsageEvent): void;
+}
+
+const recordKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
+
+const fromId = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+/**
+ * A simple store of its own: the same decisions over plain maps. Every command and every value passes through a structured clone, as
+ * it does on its way to a worker.
+ */
+export function makeMemoryStore(options: { clock: Clock; lanes?: number }): MemoryStore {
+  const tables: Tables = {
+    records: new Map(),
+    accounts: new Map(),
+    reservations: new Map(),
+    idempotency: new Map(),
+    usage: new Map(),
+    entries: [],
+    events: [],
+    audit: [],
+  };
+  const batchSizes: number[] = [];
+  const reads = new Map<string, number>();
+  let lastMs = 0;
+  let generation = 1;
+
+  function load(commands: readonly Command[]): WorkingSet {
+    const rows = new WorkingSet();
+    for (const command of commands) {
+      const needs = needsOf(command);
+      rows.putRecord('tenant', command.tenantId, tables.records.get(recordKey('tenant', command.tenantId)) as RecordTypes['tenant'] | undefined);
+      for (const id of needs.accounts ?? []) rows.putAccount(id, tables.accounts.get(id));
+      for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, tables.idempotency.get(idempotencyMapKey(ref)));
+      for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)) as never);
+      for (const id of needs.reservations ?? []) {
+        const reservation = tables.reservations.get(id);
+        rows.putReservation(id, reservation);
+        for (const leg of reservation?.legs ?? []) rows.putAccount(leg.accountId, tables.accounts.get(leg.accountId));
+      }
+    }
+    return rows;
+  }
+
+  function write(changes: Changes): void {
+    for (const { account } of changes.accounts) tables.accounts.set(account.id, account);
+    for (const { reservation } of changes.reservations) tables.reservations.set(reservation.id, reservation);
+    for (const { kind, id, record } of changes.records) {
+      if (record === null) tables.records.delete(recordKey(kind, id));
+      else tables.records.set(recordKey(kind, id), record);
+    }
+    for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
+    for (const event of changes.usage) tables.usage.set(event.id, event);
+    tables.entries.push(...changes.entries);
+    tables.events.push(...changes.events);
+    tables.audit.push(...changes.audit);
+    if (changes.records.length > 0) generation += 1;
+  }
+
+  const reader = makeReader(tables, async (name) => {
+    reads.set(name, (reads.get(name) ?? 0) + 1);
+    await store.beforeRead?.(name);
+  });
+
+  const store: MemoryStore = {
+    ...reader,
+    tables,
+    batchSizes,
+    reads,
+    beforeBatch: null,
+    beforeRead: null,
+    lanes: options.lanes ?? 1,
+    addUsage: (event) => void tables.usage.set(event.id, event),
+    generation: async () => {
+      await store.beforeRead?.('generation');
+      return generation;
+    },
+    execute: async (_batchId, given): Promise<BatchResult> => {
+      const commands = structuredClone(given) as readonly Command[];
+      await store.beforeBatch?.(commands);
+      batchSizes.push(commands.length);
+      lastMs = Math.max(lastMs, options.clock.nowMs());
+      const rows = load(commands);
+      const outcomes = runBatch(rows, commands, lastMs);
+      const changes = structuredClone(rows.changes());
+      write(changes);
+      return { outcomes: structuredClone(outcomes), nowMs: lastMs, changedRecords: changes.records.map(({ kind, id }) => ({ kind, id })) };
+    },
+    foldUsage: () => Promise.resolve(0),
+    prune: () => Promise.resolve(0),
+    verify: () => Promise.resolve(verifyTables(tables)),
+    close: () => Promise.resolve(),
+  };
+  return store;
+}
+
+type Reader = Omit<RecordStore, 'generation'>;
+
+function makeReader(tables: Tables, onRead: (name: string) => Promise<void>): Reader {
+  const all = <K extends RecordKind>(kind: K): RecordTypes[K][] =>
+    [...tables.records].filter(([key]) => key.startsWith(`${kind} `)).map(([, record]) => record as RecordTypes[K]);
+  const liveKeys = (): ApiKey[] => all('key').filter(({ deletedAtMs }) => deletedAtMs === null);
+  const usageOf = (tenantId: string): UsageEvent[] => [...tables.usage.values()].filter((event) => event.tenantId === tenantId);
+  return {
+    record: async (kind, id) => {
+      await onRead(`record ${kind}`);
+      return tables.records.get(recordKey(kind, id)) as never;
+    },
+    records: async (kind, tenantId) => {
+      await onRead(`records ${kind}`);
+      const found = kind === 'key' ? liveKeys() : all(kind);
+      const mine = tenantId === undefined ? found : found.filter((record) => (record as { tenantId?: string }).tenantId === tenantId);
+      return (mine as { id: string }[]).toSorted(fromId) as never;
+    },
+    keyByHash: async (hash) => {
+      await onRead('keyByHash');
+      return liveKeys().find((key) => key.hash === hash);
+    },
+    keys: async ({ tenantId, kinds, afterId, limit }) => {
+      await onRead('keys');
+      return liveKeys()
+        .filter((key) => key.tenantId === tenantId && kinds.includes(key.kind) && (afterId === undefined || key.id > afterId))
+        .toSorted(fromId)
+        .slice(0, limit ?? Infinity);
+    },
+    keyNames: async (tenantId, keyIds) => {
+      await onRead('keyNames');
+      const named = all('key').filter((key) => key.tenantId === tenantId && keyIds.includes(key.id));
+      return new Map(named.map(({ id, name }) => [id, name]));
+    },
+    accounts: async (ids) => {
+      await onRead('accounts');
+      return new Map(ids.flatMap((id) => [tables.accounts.get(id)].filter((account) => account !== undefined).map((account) => [id, account] as const)));
+    },
+    reservation: (id) => Promise.resolve(tables.reservations.get(id)),
+    expiredReservations: ({ nowMs, limit }) =>
+      Promise.resolve(
+        [...tables.reservations.values()]
+          .filter(({ state, expiresAtMs, graceMs }) => state === 'ACTIVE' && expiresAtMs + graceMs < nowMs)
+          .toSorted((a, b) => a.expiresAtMs - b.expiresAtMs)
+          .slice(0, limit)
+          .map(({ id, tenantId }) => ({ id, tenantId })),
+      ),
+    unsettledCalls: ({ liveOwnerIds, limit }) =>
+      Promise.resolve(
+        [...tables.reservations.values()]
+          .filter(({ purpose, state, settledAtMs }) => purpose === 'call' && settledAtMs === null && (state === 'ACTIVE' || state === 'EXPIRED'))
+          .filter(({ ownerId }) => !liveOwnerIds.includes(ownerId))
+          .slice(0, limit),
+      ),
+    usageTotals: async ({ tenantId, keyId, fromMs }) => {
+      await onRead('usageTotals');
+      const mine = usageOf(tenantId).filter((event) => (keyId === undefined || event.keyId === keyId) && event.atMs >= (fromMs ?? -Infinity));
+      return [...Map.groupBy(mine, (event) => JSON.stringify([event.keyId, event.model])).values()].map(totalOf);
+    },
+    usageSeries: async ({ tenantId, fromMs, intervalMs }) => {
+      await onRead('usageSeries');
+      const bucketOf = (event: UsageEvent): number => Math.floor(event.atMs / intervalMs) * intervalMs;
+      const mine = usageOf(tenantId).filter(({ atMs }) => atMs >= fromMs);
+      return [...Map.groupBy(mine, (event) => JSON.stringify([bucketOf(event), event.model])).values()].map((events): UsagePoint => {
+        const { keyId: _keyId, costNanoUsd: _cost, ...sums } = totalOf(events);
+        return { bucketMs: bucketOf(events[0] as UsageEvent), ...sums };
+      });
+    },
+    keyUsage: async ({ tenantId, keyIds }) => {
+      await onRead('keyUsage');
+      const mine = usageOf(tenantId).filter(({ keyId }) => keyIds === undefined || keyIds.includes(keyId));
+      return [...Map.groupBy(mine, ({ keyId }) => keyId).values()].map((events): KeyUsage => {
+        const { model: _model, costNanoUsd: _cost, ...sums } = totalOf(events);
+        return { ...sums, lastUsedAtMs: Math.max(...events.map(({ atMs }) => atMs)) };
+      });
+    },
+    usageEvents: ({ tenantId, limit }) =>
+      Promise.resolve(
+        usageOf(tenantId)
+          .toSorted((a, b) => b.atMs - a.atMs)
+          .slice(0, limit),
+      ),
+    heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
+  };
+}
+
+function totalOf(events: readonly UsageEvent[]): UsageTotal {
+  const sum = (field: 'requests' | 'promptTokens' | 'completionTokens'): number => events.reduce((total, event) => total + event[field], 0);
+  return {
+    keyId: events[0]?.keyId ?? '',
+    model: events[0]?.model ?? '',
+    requests: sum('requests'),
+    promptTokens: sum('promptTokens'),
+    completionTokens: sum('completionTokens'),
+    costNanoUsd: events.reduce((total, event) => total + event.costNanoUsd, 0n),
+  };
+}
+
+/** Recomputes every balance from the journal, and what is held from the reservations. */
+function verifyTables(tables: Tables): { accounts: number; entries: number; reservations: number; discrepancies: Discrepancy[] } {
+  const discrepancies: Discrepancy[] = [];
+  const expectEqual = (check: string, subject: string, [found, expected]: readonly [bigint, bigint]): void => {
+    if (found !== expected) discrepancies.push({ check, subject, found: `${found}`, expected: `${expected}` });
+  };
+  for (const account of tables.accounts.values()) {
+    const entries = tables.entries.filter(({ accountId }) => accountId === account.id);
+    const sum = (field: 'dAllocated' | 'dSpent' | 'dReserved' | 'dDebt'): bigint => entries.reduce((total, entry) => total + entry[field], 0n);
+    expectEqual('allocated', account.id, [account.allocated ?? 0n, sum('dAllocated')]);
+    expectEqual('spent', account.id, [account.spent, sum('dSpent')]);
+    expectEqual('reserved', account.id, [account.reserved, sum('dReserved')]);
+    expectEqual('debt', account.id, [account.debt, sum('dDebt')]);
+    const legs = [...tables.reservations.values()].filter(({ state }) => state === 'ACTIVE').flatMap((reservation) => reservation.legs);
+    const held = legs.filter(({ accountId }) => accountId === account.id).reduce((total, { amount }) => total + amount, 0n);
+    expectEqual('holds', account.id, [account.reserved, held]);
+  }
+  return { accounts: tables.accounts.size, entries: tables.entries.length, reservations: tables.reservations.size, discrepancies };
+}
