@@ -1,0 +1,39 @@
+/**
+ * `npm run bench [-- ROW ...] [-- --quick]`: starts what it needs, prints each row as it is measured, and keeps the table with the
+ * machine's description under bench/results/. Rows: see ROWS.
+ */
+import { gatewayPlain, gatewayRefused, gatewayStream } from './rows/gateway.ts';
+import { ledgerPairs } from './rows/ledger.ts';
+import { memory, startTime } from './rows/process.ts';
+import { usageQueries } from './rows/usage.ts';
+import { keepResult, printRow, type Row } from './support/report.ts';
+
+const args = process.argv.slice(2);
+const quick = args.includes('--quick');
+const wanted = args.filter((arg) => !arg.startsWith('--'));
+const timing = quick ? { rounds: 2, durationMs: 1000 } : { rounds: 5, durationMs: 3000 };
+
+const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
+  ledger: () => ledgerPairs({ quick }),
+  plain: () => gatewayPlain(timing),
+  stream: () => gatewayStream(timing),
+  refused: () => gatewayRefused(timing),
+  usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),
+  start: () => startTime(),
+  memory: () => memory({ durationMs: quick ? 5000 : 60_000 }),
+};
+
+const unknown = wanted.find((name) => ROWS[name] === undefined);
+if (unknown !== undefined) {
+  console.error(`there is no row ${unknown}; rows are ${Object.keys(ROWS).join(', ')}`);
+  process.exit(2);
+}
+const rows: Row[] = [];
+for (const [name, measure] of Object.entries(ROWS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const row of await measure()) {
+    printRow(row);
+    rows.push(row);
+  }
+}
+console.log(`kept in ${keepResult(`${new Date().toISOString().slice(0, 10)}${wanted.length > 0 ? `-${wanted.join('-')}` : ''}${quick ? '-quick' : ''}`, rows)}`);

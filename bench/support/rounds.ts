@@ -1,0 +1,37 @@
+import { runLoad, type LoadPlan, type LoadResult } from './load.ts';
+import { median, quantile } from './stats.ts';
+
+/** The figures of one contender over all rounds: medians of the rounds. Latencies in milliseconds. */
+export interface Contender {
+  readonly rate: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly firstByteP50Ms: number;
+  readonly errors: number;
+  readonly statuses: Readonly<Record<string, number>>;
+}
+
+const summarize = (results: readonly LoadResult[]): Contender => ({
+  rate: median(results.map((result) => result.requests / result.seconds)),
+  p50Ms: median(results.map((result) => quantile(result.latencyMs, 0.5))),
+  p99Ms: median(results.map((result) => quantile(result.latencyMs, 0.99))),
+  firstByteP50Ms: median(results.map((result) => quantile(result.firstByteMs, 0.5))),
+  errors: results.reduce((sum, result) => sum + result.errors, 0),
+  statuses: results.at(-1)?.statuses ?? {},
+});
+
+/**
+ * Runs the contenders in turn, round after round, so that a machine that slows down slows all of them: A B C, A B C, ... The first
+ * round warms up and does not count.
+ */
+export async function interleave<K extends string>(plans: Readonly<Record<K, LoadPlan>>, rounds: number): Promise<Record<K, Contender>> {
+  const names = Object.keys(plans) as K[];
+  const results = new Map<K, LoadResult[]>(names.map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const name of names) {
+      const result = await runLoad(plans[name]);
+      if (round > 0) results.get(name)?.push(result);
+    }
+  }
+  return Object.fromEntries(names.map((name) => [name, summarize(results.get(name) ?? [])])) as Record<K, Contender>;
+}
