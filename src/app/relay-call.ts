@@ -1,7 +1,6 @@
 import { writeCallContext, type CallContext } from '../core/calls/call-context.ts';
 import { callLegs, exceedsHold, limitPerChoice, outputRange } from '../core/calls/call-hold.ts';
 import { settlementOf } from '../core/calls/settlement.ts';
-import type { ReserveAnswer } from '../core/ledger/reserve.ts';
 import type { SettleCallCommand } from '../core/ledger/commands.ts';
 import { estimateUsage } from '../core/metering/token-usage.ts';
 import { USAGE_ANSWER_HEADER, usageHeaderValue } from '../core/metering/usage-header.ts';
@@ -20,7 +19,7 @@ import type { CountedUsage } from './calls/count-usage.ts';
 import { makeCallKeeper, type ActiveCall } from './calls/keep-calls.ts';
 import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
 import { makeRelayAnswer, type BookCall } from './calls/relay-answer.ts';
-import { makeCallSettler } from './calls/settle-calls.ts';
+import { makeCallSettler, type CallSettler } from './calls/settle-calls.ts';
 
 /** What calls need of the rest of the program. */
 export interface RelayCallDeps {
@@ -67,20 +66,33 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const planCall = makePlanCall(deps);
   const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, counters });
   const relayAnswer = makeRelayAnswer({ ...deps, counters });
-  const holdCall = makeHoldCall(deps, settler.settleLater);
+  const holdCall = makeHoldCall(deps, settler);
 
   /** Books what a call used, or returns its hold. Null where that is not durable yet. */
   const book = async (call: ActiveCall, counted: CountedUsage | null): Promise<{ readonly usageHeader: string } | null> => {
     if (counted === null) return (await settler.settle(releaseCommand(call))) ? { usageHeader: '' } : null;
-    const settlement = settlementOf({ reservationId: call.id, tenantId: call.tenantId, context: call.context }, { ...counted, candidate: call.candidate, interrupted: false });
+    const settlement = settlementOf(
+      { reservationId: call.id, tenantId: call.tenantId, context: call.context },
+      { ...counted, candidate: call.candidate, interrupted: false },
+    );
     if (counted.estimated) counters.estimates += 1;
     if (clock.nowMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
     if (exceedsHold(call.legs, call.heldOutput, settlement.actuals)) {
       counters.holdViolations += 1;
-      log.error({ callId: call.id, model: call.context.model, tokens: Number(settlement.actuals.tokens) }, 'a call used more than its hold');
+      log.error(
+        { callId: call.id, model: call.context.model, tokens: Number(settlement.actuals.tokens) },
+        'a call used more than its hold',
+      );
     }
     const { actuals, usage, costNanoUsd } = settlement;
-    const durable = await settler.settle({ verb: 'settle-call', id: `${call.id}.settle`, tenantId: call.tenantId, reservationId: call.id, actuals, usage });
+    const durable = await settler.settle({
+      verb: 'settle-call',
+      id: `${call.id}.settle`,
+      tenantId: call.tenantId,
+      reservationId: call.id,
+      actuals,
+      usage,
+    });
     return durable ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
   };
 
@@ -100,7 +112,15 @@ export function makeCalls(deps: RelayCallDeps): Calls {
     const headers: Record<string, string> = { ...asked.response.headers, 'x-request-id': call.id };
     if (plan.bound.sendLimitAs !== null) headers['x-castellan-output-limit'] = String(limitPerChoice(call.heldOutput, plan.bound.choices));
     const bookCall: BookCall = (counted) => book(call, counted);
-    await relayAnswer({ call, plan, request, answer: asked, headers, usageHeader: wantsUsage(request) ? USAGE_ANSWER_HEADER : null, book: bookCall });
+    await relayAnswer({
+      call,
+      plan,
+      request,
+      answer: asked,
+      headers,
+      usageHeader: wantsUsage(request) ? USAGE_ANSWER_HEADER : null,
+      book: bookCall,
+    });
     return { kind: 'answered' };
   };
 
@@ -143,7 +163,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
         keeper.delete(call);
       }
     },
-    tick: keeper.tick,
+    tick: () => keeper.tick(),
     idle: async () => {
       await keeper.idle();
       await settler.idle();
@@ -167,7 +187,10 @@ const releaseCommand = (call: { readonly id: string; readonly tenantId: string }
 type Held = { readonly kind: 'held'; readonly call: ActiveCall } | (CallOutcome & { readonly kind: 'rejected' });
 
 /** Holds for a planned call on every account that applies, by one command. */
-function makeHoldCall(deps: RelayCallDeps, settleLater: (command: SettleCallCommand) => void): (request: CallRequest, plan: CallPlan) => Promise<Held> {
+function makeHoldCall(
+  deps: RelayCallDeps,
+  settler: Pick<CallSettler, 'settleLater'>,
+): (request: CallRequest, plan: CallPlan) => Promise<Held> {
   const { writer, clock, ids, limits } = deps;
   return async (request, plan) => {
     const { key, tenant } = request;
@@ -202,13 +225,12 @@ function makeHoldCall(deps: RelayCallDeps, settleLater: (command: SettleCallComm
         context: writeCallContext(context),
       });
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
-      const answer = outcome.value as ReserveAnswer;
       const call: ActiveCall = {
         id,
         tenantId: tenant.id,
         context,
         legs,
-        heldOutput: BigInt(answer.output),
+        heldOutput: BigInt(outcome.value.output),
         sink: request.sink,
         abort: new AbortController(),
         candidate: 0,
@@ -224,7 +246,7 @@ function makeHoldCall(deps: RelayCallDeps, settleLater: (command: SettleCallComm
       return { kind: 'held', call };
     } catch (error) {
       // Nobody knows whether the hold was made. If it was, it must neither stay nor be charged.
-      if (error instanceof Fault && error.code === 'store_unavailable') settleLater(releaseCommand({ id, tenantId: tenant.id }));
+      if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
       throw error;
     }
   };

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { accountWith, APP_BUDGET, balances, holdOn, MAX, START_MS, TENANT, TENANT_BUDGET, usageOf } from '../../test/support/ledger-fixtures.ts';
+import {
+  accountWith,
+  APP_BUDGET,
+  balances,
+  holdOn,
+  MAX,
+  START_MS,
+  TENANT,
+  TENANT_BUDGET,
+  usageOf,
+} from '../../test/support/ledger-fixtures.ts';
 import type { Effect } from './effects.ts';
 import { InvariantViolation } from './invariant.ts';
 import type { Account } from './ledger/account.ts';
@@ -16,7 +26,8 @@ function rowsWith(parts: Partial<Account> | undefined): WorkingSet {
   return rows;
 }
 
-const entry = (differences: Differences): Effect => entryEffect(TENANT_BUDGET, { command: 'c', verb: 'reserve', atMs: START_MS, ...differences });
+const entry = (differences: Differences): Effect =>
+  entryEffect(TENANT_BUDGET, { command: 'c', verb: 'reserve', atMs: START_MS, ...differences });
 const account = (parts: Partial<Account>): Effect => ({ type: 'account', account: accountWith(TENANT_BUDGET, parts) });
 
 describe('a row that nobody loaded is a fault of ours, not a missing row', () => {
@@ -36,7 +47,12 @@ describe('a row that nobody loaded is a fault of ours, not a missing row', () =>
     loaded.putReservation('res_1', undefined);
     loaded.putIdempotency(REF, undefined);
     loaded.putRecord('setting', 'greeting', undefined);
-    const found = [loaded.account(TENANT_BUDGET), loaded.reservation('res_1'), loaded.idempotency(REF), loaded.record('setting', 'greeting')];
+    const found = [
+      loaded.account(TENANT_BUDGET),
+      loaded.reservation('res_1'),
+      loaded.idempotency(REF),
+      loaded.record('setting', 'greeting'),
+    ];
     expect(found).toEqual([undefined, undefined, undefined, undefined]);
   });
 
@@ -199,7 +215,8 @@ describe('what a batch changed', () => {
   test('holds one answer for each key, the last: a store writes all of them in one statement', () => {
     const rows = new WorkingSet();
     rows.putIdempotency(REF, undefined);
-    for (const answer of ['first', 'second']) rows.applyEffect({ type: 'idempotency', ref: REF, record: { hash: 'h', answer, expiresAtMs: 9 } });
+    for (const answer of ['first', 'second'])
+      rows.applyEffect({ type: 'idempotency', ref: REF, record: { hash: 'h', answer, expiresAtMs: 9 } });
     expect(rows.changes().idempotency).toEqual([{ ref: REF, record: { hash: 'h', answer: 'second', expiresAtMs: 9 } }]);
   });
 

@@ -9,7 +9,9 @@ import type { UsageEvent } from './usage/usage-event.ts';
 import type { State } from './verb.ts';
 
 /** A row of a record kind, or null where a batch removed it. `kind` tells the type of `record`. */
-export type RecordChange = { [K in RecordKind]: { readonly kind: K; readonly id: string; readonly record: RecordTypes[K] | null } }[RecordKind];
+export type RecordChange = {
+  [K in RecordKind]: { readonly kind: K; readonly id: string; readonly record: RecordTypes[K] | null };
+}[RecordKind];
 
 /** What a batch did, for a store to write: rows as they end up, and lines to append in order. `isNew` rows were not in the store. */
 export interface Changes {

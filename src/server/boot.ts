@@ -2,6 +2,7 @@ import { makeClosers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
 import { openDataFolder } from './data-folder.ts';
+import { makeDeclaredFields } from './declared/named-fields.ts';
 import { CLIENT_TIMEOUTS } from './listener.ts';
 import { openListeners, type Listeners } from './listeners.ts';
 import { makeProcessLog, type ProcessLog } from './logging.ts';
@@ -48,9 +49,11 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
     const run = beginRun({ dataDir: config.dataDir, ids });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
-    const deps: ComposeDeps = { store, isShared, run, hasher, secretBox, tokenizers, clock, ids, failpoints, gateway: config.gateway, log, closers };
+    const { operator_key: operatorKey } = prepared.credentials;
+    const fromConfig = { gateway: config.gateway, declared: makeDeclaredFields(config.declared), operatorKey };
+    const deps: ComposeDeps = { store, isShared, run, hasher, secretBox, tokenizers, clock, ids, failpoints, ...fromConfig, log, closers };
     const parts = await compose(deps);
-    const listeners = await openListeners({ config, deps, parts, operatorKey: prepared.credentials.operator_key, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
+    const listeners = await openListeners({ config, deps, parts, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
     log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId }, 'castellan is up');
     return { listeners, prepared, log, stop: () => closers.closeAll() };
   } catch (error) {

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
+import { makeOperatorApi } from '../api/operator/surface.ts';
+import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -9,6 +11,7 @@ import type { Upstream } from '../core/records.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { DeclaredFields } from '../ports/declared-fields.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
@@ -19,6 +22,7 @@ import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
 import { makeDemoClient } from '../upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../upstreams/openai-compatible/openai-client.ts';
+import { makeNoBilling } from '../billing/built-in/no-billing.ts';
 import type { Closers } from './closers.ts';
 import type { GatewayConfig } from './declared/declared-config.ts';
 import type { RunIdentity } from './run-identity.ts';
@@ -41,6 +45,8 @@ export interface ComposeDeps {
   readonly ids: Ids;
   readonly failpoints: Failpoints;
   readonly gateway: GatewayConfig;
+  readonly declared: DeclaredFields;
+  readonly operatorKey: string;
   readonly log: Log;
   readonly closers: Closers;
 }
@@ -103,7 +109,13 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
 function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {
   if (upstream.kind === 'demo') return makeDemoClient(deps);
   // Without a limit of connections: the ledger limits what may be under way, and a call must not wait where nobody sees it.
-  return makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, connections: null, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+  return makeOpenAiClient({
+    name: upstream.id,
+    baseUrl: upstream.baseUrl,
+    apiKey,
+    connections: null,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  });
 }
 
 /** Waits for calls whose callers are gone; what is not settled by then, the next start settles. */
@@ -128,4 +140,12 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
       maxBodyBytes: gateway.maxBodyBytes,
     }),
   );
+}
+
+/** Mounts what only the control plane serves. */
+export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
+  const { writer, directory } = parts;
+  const shared = { ...deps, writer, directory, records: deps.store };
+  await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
+  await app.register(makeOperatorApi({ ...shared, tokenizerNames: deps.tokenizers.names }));
 }

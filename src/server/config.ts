@@ -55,7 +55,18 @@ const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[
 const LEAST_KEY_LENGTH = 32;
 const LEAST_DISTINCT_CHARACTERS = 8;
 /** Keys that stand in documents and examples, which a scanner tries first; any repetition of them is as well known. */
-const WELL_KNOWN_KEYS = ['admin-bootstrap-key', 'changeme', 'change-me', 'password', 'secret', 'admin', 'test', 'example', 'castellan', 'default'];
+const WELL_KNOWN_KEYS = [
+  'admin-bootstrap-key',
+  'changeme',
+  'change-me',
+  'password',
+  'secret',
+  'admin',
+  'test',
+  'example',
+  'castellan',
+  'default',
+];
 
 /**
  * Reads and checks the environment and the file that it names. This is the only reader of both.
@@ -99,7 +110,11 @@ export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAdd
 }
 
 /** Whether only this machine can reach an address. */
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+/** Whether an address stands for every address of this machine. */
+export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
 function isWeakKey(key: string): boolean {
   if (key.length < LEAST_KEY_LENGTH || new Set(key).size < LEAST_DISTINCT_CHARACTERS) return true;
@@ -157,7 +172,9 @@ class EnvironmentReader {
     const text = this.text(name);
     if (text === null) return fallback;
     if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
-      throw new ConfigError(`${name} is "${text}", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for ${fallback}.`);
+      throw new ConfigError(
+        `${name} is "${text}", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for ${fallback}.`,
+      );
     }
     return Number(text);
   }
@@ -166,7 +183,9 @@ class EnvironmentReader {
     const text = this.text(name);
     if (text === null) return fallback;
     if (isIP(text) === 0 && !HOST_NAME.test(text)) {
-      throw new ConfigError(`${name} is "${text}", which is no address: set an IP address or host name to listen on, such as 127.0.0.1 or 0.0.0.0.`);
+      throw new ConfigError(
+        `${name} is "${text}", which is no address: set an IP address or host name to listen on, such as 127.0.0.1 or 0.0.0.0.`,
+      );
     }
     return text;
   }
@@ -176,7 +195,9 @@ class EnvironmentReader {
     const given = names.filter((part) => part !== '');
     for (const part of given) {
       if (isIP(part) === 0 && !HOST_NAME.test(part)) {
-        throw new ConfigError(`${name} holds "${part}", which is no host name: list the names that clients use, without port, separated by commas.`);
+        throw new ConfigError(
+          `${name} holds "${part}", which is no host name: list the names that clients use, without port, separated by commas.`,
+        );
       }
     }
     return given;
@@ -193,7 +214,9 @@ class EnvironmentReader {
     const text = this.text(name);
     // Other characters cannot be sent in a header as they are, so such a key would lock everyone out.
     if (text !== null && !/^[\x21-\x7e]{1,512}$/.test(text)) {
-      throw new ConfigError(`${name} holds spaces, control or non-ASCII characters, or is longer than 512: set a key of 1 to 512 visible ASCII characters.`);
+      throw new ConfigError(
+        `${name} holds spaces, control or non-ASCII characters, or is longer than 512: set a key of 1 to 512 visible ASCII characters.`,
+      );
     }
     return text;
   }
@@ -203,7 +226,9 @@ class EnvironmentReader {
     if (text === null) return null;
     const key = Buffer.from(text, 'base64');
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length !== MASTER_KEY_BYTES) {
-      throw new ConfigError(`CASTELLAN_MASTER_KEY is not ${MASTER_KEY_BYTES} bytes in base64: set it to the output of \`openssl rand -base64 ${MASTER_KEY_BYTES}\`.`);
+      throw new ConfigError(
+        `CASTELLAN_MASTER_KEY is not ${MASTER_KEY_BYTES} bytes in base64: set it to the output of \`openssl rand -base64 ${MASTER_KEY_BYTES}\`.`,
+      );
     }
     return key;
   }

@@ -24,7 +24,7 @@ const OPERATOR_KEY_CHARACTERS = 43;
 export const credentialsPath = (dataDir: string): string => join(dataDir, 'credentials.json');
 
 /** Reads `credentials.json`; empty where there is none. */
-export function readCredentials(dataDir: string): Partial<Credentials> {
+function readCredentials(dataDir: string): Partial<Credentials> {
   const path = credentialsPath(dataDir);
   const text = readTextFile(path);
   if (text === null) return {};

@@ -61,7 +61,7 @@ export async function demoBudgetMicrocents(tokenizers: Tokenizers): Promise<bigi
   const read = readInferenceRequest('chat', DEMO_BODY);
   invariant(read.ok, 'the demo call is no valid request');
   const tokenizer = DEMO_MODEL.tokenizer === null ? null : await tokenizers.load(DEMO_MODEL.tokenizer);
-  const bounded = boundRequest(read.request, DEMO_MODEL, tokenizer === null ? null : tokenizer.count);
+  const bounded = boundRequest(read.request, DEMO_MODEL, tokenizer === null ? null : (text) => tokenizer.count(text));
   invariant(bounded.ok, 'the demo call cannot be bounded');
   const legs = callLegs({ tenantId: 'demo', keyId: 'demo', inputTokens: bounded.bound.inputTokens, rates: demoRates() });
   const money = legs.find(({ accountId }) => accountId.includes(`|${USD_MICROCENTS}|`));

@@ -21,7 +21,8 @@ const ADMIN_MEMBER = 'admin';
 const EVERY_ENTITLEMENT: Entitlements = { ...DEFAULT_ENTITLEMENTS, gpuAccess: true, hostChoice: true, maxGpus: 8, maxContainers: 100 };
 
 /** Whether this store has not seen a whole first start yet. */
-export const needsFirstStart = async (records: RecordStore): Promise<boolean> => (await records.record('setting', DONE_SETTING)) === undefined;
+export const needsFirstStart = async (records: RecordStore): Promise<boolean> =>
+  (await records.record('setting', DONE_SETTING)) === undefined;
 
 /**
  * Makes the tenant `default`, its admin member, the demo upstream with its priced model, and the keys whose plaintexts `credentials`
@@ -50,7 +51,13 @@ export async function makeFirstStart(options: {
   const keys: FirstKey[] = [
     { id: ids.next('key'), kind: 'admin', name: 'admin', plaintext: credentials.admin_key, moneyBudgetMicrocents: null },
     { id: ids.next('key'), kind: 'management', name: 'management', plaintext: credentials.management_key, moneyBudgetMicrocents: null },
-    { id: ids.next('key'), kind: 'inference', name: 'demo', plaintext: credentials.demo_key, moneyBudgetMicrocents: await demoBudgetMicrocents(options.tokenizers) },
+    {
+      id: ids.next('key'),
+      kind: 'inference',
+      name: 'demo',
+      plaintext: credentials.demo_key,
+      moneyBudgetMicrocents: await demoBudgetMicrocents(options.tokenizers),
+    },
   ];
   const tenant = {
     id: DEFAULT_TENANT,

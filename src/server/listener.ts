@@ -5,7 +5,7 @@ import type { ErrorForm, Problem } from '../api/_shared/problem.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
 import { ConfigError } from './config-error.ts';
-import type { ListenAddress } from './config.ts';
+import { isWildcard, type ListenAddress } from './config.ts';
 import { codeOf } from './data-folder.ts';
 
 /** How long a client may take, in milliseconds. Answers are not limited here: a model may think for minutes. */
@@ -102,7 +102,9 @@ function listenError(error: unknown, { host, port }: ListenAddress, variable: st
       return new ConfigError(`Port ${port} on ${host} may not be used by this user: set ${variable} to a port from 1024 on.`);
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new ConfigError(`${host} is no address of this machine: set ${hostVariable} or CASTELLAN_HOST to one that is, such as 127.0.0.1.`);
+      return new ConfigError(
+        `${host} is no address of this machine: set ${hostVariable} or CASTELLAN_HOST to one that is, such as 127.0.0.1.`,
+      );
     default:
       return error;
   }
@@ -110,7 +112,7 @@ function listenError(error: unknown, { host, port }: ListenAddress, variable: st
 
 /** An address that listens on everything is reached through loopback. */
 function originOf(host: string, port: number): string {
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const reachable = !isWildcard(host) ? host : host === '::' ? '::1' : '127.0.0.1';
   return `http://${isIP(reachable) === 6 ? `[${reachable}]` : reachable}:${port}`;
 }
 

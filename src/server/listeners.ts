@@ -1,7 +1,12 @@
-import { registerFallback } from '../api/_shared/fallback.ts';
+import { cyclesForm } from '../api/_shared/cycles-form.ts';
+import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
+import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
-import { mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
-import type { Config, ListenAddress } from './config.ts';
+import { OPERATOR_PREFIX } from '../api/operator/surface.ts';
+import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
+import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
+import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
+import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { registerHealth } from './health.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
 import { registerRequestLog } from './request-log.ts';
@@ -12,26 +17,36 @@ export interface Listeners {
   readonly admin: Listener;
 }
 
+/** Surfaces that own every path below a prefix, on the control plane. */
+const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
+  { prefix: TINFOIL_PREFIX, form: tinfoilForm },
+  { prefix: OPERATOR_PREFIX, form: cyclesForm },
+];
+
 /** Opens both listeners; their closer finishes what they are answering. */
 export async function openListeners(options: {
   config: Config;
   deps: ComposeDeps;
   parts: Parts;
-  operatorKey: string;
   timeouts: ClientTimeouts;
 }): Promise<Listeners> {
   const { config, deps, parts, timeouts } = options;
+  const { log, ids } = deps;
+  const { drainMs, maxBodyBytes } = config.gateway;
   const open: Listener[] = [];
   // One closer for both: while one finishes its requests, the other must not take new ones.
-  deps.closers.add('listeners', async () => void (await Promise.all(open.map((listener) => listener.drain(config.gateway.drainMs)))));
+  deps.closers.add('listeners', async () => void (await Promise.all(open.map((listener) => listener.drain(drainMs)))));
 
   const start = async (name: 'runtime' | 'admin', address: ListenAddress): Promise<Listener> => {
-    const { log, ids } = deps;
-    const app = makeServer({ bodyLimit: config.gateway.maxBodyBytes, ids, timeouts, owners: [], form: openAiForm, log });
-    registerRequestLog(app, { listener: name, log, callerOf: () => ({}) });
-    registerFallback(app, { owners: [], log });
+    const owners = name === 'admin' ? CONTROL_PLANE_OWNERS : [];
+    const form = name === 'admin' ? tinfoilForm : openAiForm;
+    const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
+    registerRequestLog(app, { listener: name, log });
+    if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
+    registerFallback(app, { owners, log });
     registerHealth(app);
     await mountDataPlane(app, deps, parts);
+    if (name === 'admin') await mountControlPlane(app, deps, parts);
     const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);
     open.push(listener);
     return listener;
@@ -40,3 +55,6 @@ export async function openListeners(options: {
   const admin = await start('admin', config.admin);
   return { runtime: await start('runtime', config.runtime), admin };
 }
+
+/** The names under which an address is reached; one that takes every address has none. */
+const hostsOf = ({ host }: ListenAddress): string[] => (isWildcard(host) ? [] : [host]);

@@ -52,7 +52,9 @@ function readMasterKey(path: string): Buffer | null {
   if (text === null) return null;
   const key = Buffer.from(text.trim(), 'base64');
   if (key.length === MASTER_KEY_BYTES) return key;
-  throw new ConfigError(`${path} is damaged, it must hold ${MASTER_KEY_BYTES} bytes in base64: put it back from a backup, or set CASTELLAN_MASTER_KEY.`);
+  throw new ConfigError(
+    `${path} is damaged, it must hold ${MASTER_KEY_BYTES} bytes in base64: put it back from a backup, or set CASTELLAN_MASTER_KEY.`,
+  );
 }
 
 function makeMasterKey(path: string): Buffer {
@@ -77,7 +79,9 @@ async function initKeySecret(options: { secretBox: SecretBox; store: LedgerStore
 function openKeySecret(options: { setting: Setting; secretBox: SecretBox; from: string }): Buffer {
   const value = options.setting.value as { readonly version?: unknown; readonly sealed?: unknown } | null;
   if (value?.version !== KEY_SECRET_VERSION || typeof value.sealed !== 'string') {
-    throw new ConfigError('This database keeps its key secrets in a form that this version does not know: start it with the version that wrote it, or a newer one.');
+    throw new ConfigError(
+      'This database keeps its key secrets in a form that this version does not know: start it with the version that wrote it, or a newer one.',
+    );
   }
   try {
     return Buffer.from(options.secretBox.open(value.sealed, KEY_SECRET_IDENTITY), 'base64');

@@ -1,5 +1,5 @@
 import { Fault } from '../core/fault.ts';
-import { boot, type Running } from './boot.ts';
+import { boot } from './boot.ts';
 import { CONFIG_EXIT_CODE, ConfigError } from './config-error.ts';
 import { readConfig } from './config.ts';
 import type { Overrides } from './overrides.ts';
@@ -19,26 +19,17 @@ export async function run(overrides: Overrides = {}): Promise<void> {
 }
 
 async function start(overrides: Overrides): Promise<void> {
-  let running: Running | undefined;
-  let isStopping = false;
-  const stop = (): void => {
-    // Signals come twice: npm passes them on to a process that has had them already. The second changes nothing.
-    if (isStopping) return;
-    isStopping = true;
-    if (running !== undefined) void end(running);
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-
+  const stopAsked = new Promise<void>((resolve) => {
+    // Left in place for good: npm passes signals on to a process that has had them already, and the second must change nothing.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+  });
   // Whatever this process writes, the database first of all, is its owner's business only.
   process.umask(0o077);
   const config = await readConfig();
-  running = await boot(config, overrides);
-  if (isStopping) return end(running);
+  const running = await boot(config, overrides);
   process.stdout.write(welcome(running, config.dataDir));
-}
 
-async function end(running: Running): Promise<void> {
+  await stopAsked;
   running.log.info({}, 'stopping: finishing what is in flight');
   await running.stop();
   process.exit(0);
@@ -47,6 +38,7 @@ async function end(running: Running): Promise<void> {
 /** One sentence where an operator can mend it; everything there is where it is our fault. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || (error instanceof Error && error.name === 'StoreRefusal')) return error.message;
-  if (error instanceof Fault) return `The store cannot be used (${error.message}): check DATABASE_URL, or the disk of the data folder, and start again.`;
+  if (error instanceof Fault)
+    return `The store cannot be used (${error.message}): check DATABASE_URL, or the disk of the data folder, and start again.`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

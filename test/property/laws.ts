@@ -37,7 +37,12 @@ export function expectLaws(ledger: MemoryLedger): void {
     law(`L1: ${id} is allocated ${allocated}`, (allocated ?? 0n) >= INT64_MIN && (allocated ?? 0n) <= INT64_MAX, true);
     law(`L2: ${id} reserves what its active reservations hold`, reserved, held.get(id) ?? 0n);
     const own = lines.get(id) ?? [];
-    const journal = [sum(own, (line) => line.dAllocated), sum(own, (line) => line.dSpent), sum(own, (line) => line.dReserved), sum(own, (line) => line.dDebt)];
+    const journal = [
+      sum(own, (line) => line.dAllocated),
+      sum(own, (line) => line.dSpent),
+      sum(own, (line) => line.dReserved),
+      sum(own, (line) => line.dDebt),
+    ];
     law(`L7: the journal explains the balances of ${id}`, journal, [allocated ?? 0n, spent, reserved, debt]);
   }
 

@@ -1,4 +1,15 @@
-import type { AllocateCommand, CommandIdempotency, CommitCommand, DebitCommand, ExtendCommand, FundCommand, KeepCallCommand, ReleaseCommand, ReserveCommand, SettleCallCommand } from '../../src/core/ledger/commands.ts';
+import type {
+  AllocateCommand,
+  CommandIdempotency,
+  CommitCommand,
+  DebitCommand,
+  ExtendCommand,
+  FundCommand,
+  KeepCallCommand,
+  ReleaseCommand,
+  ReserveCommand,
+  SettleCallCommand,
+} from '../../src/core/ledger/commands.ts';
 import type { Command } from '../../src/core/verbs.ts';
 
 /**

@@ -19,7 +19,11 @@ export interface LedgerSubject {
   reservation(id: string): Promise<Reservation | undefined>;
   usage(tenantId: string): Promise<readonly { readonly id: string; readonly atMs: number; readonly heldAtMs: number }[]>;
   /** Called after every batch with what it was and whether the model says that it changed nothing. */
-  readonly afterBatch?: (batch: { readonly commands: readonly Command[]; readonly outcomes: readonly Outcome<unknown>[]; readonly isQuiet: boolean }) => void;
+  readonly afterBatch?: (batch: {
+    readonly commands: readonly Command[];
+    readonly outcomes: readonly Outcome<unknown>[];
+    readonly isQuiet: boolean;
+  }) => void;
 }
 
 /** Compares with a quick look first: the readable comparison costs a hundred times more, and only its failure is ever read. */
@@ -58,7 +62,11 @@ const shownReservation = (reservation: Reservation | undefined): ModelHold | und
         tenant: reservation.tenantId,
         isCall: reservation.purpose === 'call',
         state: reservation.state,
-        parts: reservation.legs.map((leg, index) => ({ account: leg.accountId, amount: leg.amount, charged: reservation.charged?.[index] ?? null })),
+        parts: reservation.legs.map((leg, index) => ({
+          account: leg.accountId,
+          amount: leg.amount,
+          charged: reservation.charged?.[index] ?? null,
+        })),
         policy: reservation.overagePolicy,
         madeAt: reservation.createdAtMs,
         endsAt: reservation.expiresAtMs,
@@ -99,7 +107,8 @@ export async function runScript(subject: LedgerSubject, script: Script, options:
       const should = expected[index];
       if (outcome === undefined || should === undefined) throw new Error(`no outcome for command ${index} of ${commands.length}`);
       same(`outcome of ${describeCommand(command)}`, outcomeOf(outcome, command.verb), expectedOf(should, command.verb));
-      if (!outcome.ok && !should.ok && should.account !== undefined) same('the account that refused', nameOf(outcome.rejection.account), partsOf(should.account));
+      if (!outcome.ok && !should.ok && should.account !== undefined)
+        same('the account that refused', nameOf(outcome.rejection.account), partsOf(should.account));
     }
     await compareAccounts(subject, pool, model);
     await compareReservations(subject, namedReservations(commands), model);
@@ -132,7 +141,11 @@ function* limitsOf(script: Script, maker: CommandMaker): Generator<Command> {
   for (const [place, limit] of script.limits.entries()) if (limit !== undefined) yield maker.allocate(place, limit);
 }
 
-async function applyTerms(subject: LedgerSubject, batch: Batch, { pool, model }: { pool: readonly AccountId[]; model: LedgerModel }): Promise<void> {
+async function applyTerms(
+  subject: LedgerSubject,
+  batch: Batch,
+  { pool, model }: { pool: readonly AccountId[]; model: LedgerModel },
+): Promise<void> {
   if (subject.setTerms === undefined) return;
   for (const { account: place, terms } of batch.terms) {
     const id = pool[place];
@@ -166,4 +179,5 @@ const partsOf = (id: string): unknown => {
 };
 
 /** A command in one line, for the message of a failure. */
-const describeCommand = (command: Command): string => JSON.stringify(command, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+const describeCommand = (command: Command): string =>
+  JSON.stringify(command, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));

@@ -57,30 +57,89 @@ describe('environment', () => {
   });
 
   test('variables of other programs with our prefix are left alone', async () => {
-    await readConfig({ CASTELLAN_SERVICE_HOST: '10.0.0.1', CASTELLAN_PORT_7878_TCP_PROTO: 'tcp' });
+    const foreign = { CASTELLAN_SERVICE_HOST: '10.0.0.1', CASTELLAN_PORT_7878_TCP_PROTO: 'tcp' };
+    expect(await readConfig(foreign)).toEqual(await readConfig({}));
   });
 
   test.each([
-    ['a misspelled name', { CASTELLAN_RUNTIME_PROT: '1' }, 'CASTELLAN_RUNTIME_PROT is not a variable of Castellan: rename it to CASTELLAN_RUNTIME_PORT, or unset it.'],
-    ['a port that is a word', { CASTELLAN_RUNTIME_PORT: 'http' }, 'CASTELLAN_RUNTIME_PORT is "http", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7878.'],
-    ['a port out of range', { CASTELLAN_ADMIN_PORT: '65536' }, 'CASTELLAN_ADMIN_PORT is "65536", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7979.'],
-    ['a port of a later listener', { CASTELLAN_SSH_PORT: '-1' }, 'CASTELLAN_SSH_PORT is "-1", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7822.'],
-    ['one port for two listeners', { CASTELLAN_ADMIN_PORT: '7878' }, 'CASTELLAN_RUNTIME_PORT and CASTELLAN_ADMIN_PORT are both 7878: give each listener a port of its own.'],
-    ['a host that is none', { CASTELLAN_HOST: 'http://x' }, 'CASTELLAN_HOST is "http://x", which is no address: set an IP address or host name to listen on, such as 127.0.0.1 or 0.0.0.0.'],
-    ['a host name with a port', { CASTELLAN_ALLOWED_HOSTS: 'a.example, b.example:80' }, 'CASTELLAN_ALLOWED_HOSTS holds "b.example:80", which is no host name: list the names that clients use, without port, separated by commas.'],
-    ['an unknown log level', { CASTELLAN_LOG_LEVEL: 'loud' }, 'CASTELLAN_LOG_LEVEL is "loud": set it to one of silent, error, warn, info, debug.'],
-    ['an operator key with a space', { ADMIN_API_KEY: 'a b' }, 'ADMIN_API_KEY holds spaces, control or non-ASCII characters, or is longer than 512: set a key of 1 to 512 visible ASCII characters.'],
-    ['a master key that is too short', { CASTELLAN_MASTER_KEY: 'c2hvcnQ=' }, 'CASTELLAN_MASTER_KEY is not 32 bytes in base64: set it to the output of `openssl rand -base64 32`.'],
-    ['a database of another kind', { DATABASE_URL: 'mysql://root:hunter2@db' }, 'DATABASE_URL is no PostgreSQL address: set it to one such as postgres://user:password@host:5432/database, or unset it for the embedded database.'],
-    ['a file that is not there', { CASTELLAN_CONFIG: '/nowhere/castellan.yaml' }, 'CASTELLAN_CONFIG names /nowhere/castellan.yaml, which cannot be read (ENOENT): correct the path or unset the variable.'],
+    [
+      'a misspelled name',
+      { CASTELLAN_RUNTIME_PROT: '1' },
+      'CASTELLAN_RUNTIME_PROT is not a variable of Castellan: rename it to CASTELLAN_RUNTIME_PORT, or unset it.',
+    ],
+    [
+      'a port that is a word',
+      { CASTELLAN_RUNTIME_PORT: 'http' },
+      'CASTELLAN_RUNTIME_PORT is "http", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7878.',
+    ],
+    [
+      'a port out of range',
+      { CASTELLAN_ADMIN_PORT: '65536' },
+      'CASTELLAN_ADMIN_PORT is "65536", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7979.',
+    ],
+    [
+      'a port of a later listener',
+      { CASTELLAN_SSH_PORT: '-1' },
+      'CASTELLAN_SSH_PORT is "-1", which is no port: set a whole number from 0 to 65535 (0 takes any free port), or unset it for 7822.',
+    ],
+    [
+      'one port for two listeners',
+      { CASTELLAN_ADMIN_PORT: '7878' },
+      'CASTELLAN_RUNTIME_PORT and CASTELLAN_ADMIN_PORT are both 7878: give each listener a port of its own.',
+    ],
+    [
+      'a host that is none',
+      { CASTELLAN_HOST: 'http://x' },
+      'CASTELLAN_HOST is "http://x", which is no address: set an IP address or host name to listen on, such as 127.0.0.1 or 0.0.0.0.',
+    ],
+    [
+      'a host name with a port',
+      { CASTELLAN_ALLOWED_HOSTS: 'a.example, b.example:80' },
+      'CASTELLAN_ALLOWED_HOSTS holds "b.example:80", which is no host name: list the names that clients use, without port, separated by commas.',
+    ],
+    [
+      'an unknown log level',
+      { CASTELLAN_LOG_LEVEL: 'loud' },
+      'CASTELLAN_LOG_LEVEL is "loud": set it to one of silent, error, warn, info, debug.',
+    ],
+    [
+      'an operator key with a space',
+      { ADMIN_API_KEY: 'a b' },
+      'ADMIN_API_KEY holds spaces, control or non-ASCII characters, or is longer than 512: set a key of 1 to 512 visible ASCII characters.',
+    ],
+    [
+      'a master key that is too short',
+      { CASTELLAN_MASTER_KEY: 'c2hvcnQ=' },
+      'CASTELLAN_MASTER_KEY is not 32 bytes in base64: set it to the output of `openssl rand -base64 32`.',
+    ],
+    [
+      'a database of another kind',
+      { DATABASE_URL: 'mysql://root:hunter2@db' },
+      'DATABASE_URL is no PostgreSQL address: set it to one such as postgres://user:password@host:5432/database, or unset it for the embedded database.',
+    ],
+    [
+      'a file that is not there',
+      { CASTELLAN_CONFIG: '/nowhere/castellan.yaml' },
+      'CASTELLAN_CONFIG names /nowhere/castellan.yaml, which cannot be read (ENOENT): correct the path or unset the variable.',
+    ],
   ])('%s stops the start with one sentence', async (_case, env, sentence) => {
     expect(await complaint(env)).toBe(sentence);
   });
 
   describe('beyond loopback', () => {
-    test.each(['short', 'admin-bootstrap-key', 'changemechangemechangemechangemechangeme', 'a'.repeat(64), 'admin-admin-admin-admin-admin-admin'])('the weak operator key %j is refused', async (key) => {
-      expect(await complaint({ CASTELLAN_HOST: '0.0.0.0', ADMIN_API_KEY: key })).toMatch(/^ADMIN_API_KEY is weak and the listener on 0\.0\.0\.0 can be reached/);
-      expect(await complaint({ CASTELLAN_ADMIN_HOST: '::', ADMIN_API_KEY: key })).toMatch(/^ADMIN_API_KEY is weak and the listener on :: can be reached/);
+    test.each([
+      'short',
+      'admin-bootstrap-key',
+      'changemechangemechangemechangemechangeme',
+      'a'.repeat(64),
+      'admin-admin-admin-admin-admin-admin',
+    ])('the weak operator key %j is refused', async (key) => {
+      expect(await complaint({ CASTELLAN_HOST: '0.0.0.0', ADMIN_API_KEY: key })).toMatch(
+        /^ADMIN_API_KEY is weak and the listener on 0\.0\.0\.0 can be reached/,
+      );
+      expect(await complaint({ CASTELLAN_ADMIN_HOST: '::', ADMIN_API_KEY: key })).toMatch(
+        /^ADMIN_API_KEY is weak and the listener on :: can be reached/,
+      );
     });
 
     test('a strong operator key is accepted, and on loopback a weak one is as well', async () => {
@@ -123,14 +182,26 @@ dns: { servers: [] }
     const env = { CASTELLAN_CONFIG: path, SCW_KEY: 'scw-1', TF_KEY: 'tf-1', REPORTER_SECRET: 'r', GITHUB_TOKEN: 'g' };
     const { declared, gateway } = await readConfig(env);
     expect(gateway).toEqual({ holdTtlMs: 30_000, holdGraceMs: 1000, upstreamTimeoutMs: 1000, drainMs: 0, maxBodyBytes: 4096 });
-    expect(declared?.upstreams[0]).toMatchObject({ id: 'scw', kind: 'openai', baseUrl: 'http://127.0.0.1:9001/v1', apiKey: 'scw-1', retentionDays: 0, sealed: false });
+    expect(declared?.upstreams[0]).toMatchObject({
+      id: 'scw',
+      kind: 'openai',
+      baseUrl: 'http://127.0.0.1:9001/v1',
+      apiKey: 'scw-1',
+      retentionDays: 0,
+      sealed: false,
+    });
     expect(declared?.upstreams[1]).toMatchObject({ id: 'enclave', sealed: true });
     expect(declared?.models[0]).toMatchObject({ id: 'gpt-oss-120b', tokenizer: 'o200k_base', maxImageTokens: 2048, maxAudioTokens: null });
     expect(declared?.models[0]?.prices).toEqual([
       { upstreamId: null, rates: { inputNanos: 150n, outputNanos: 600n, cachedInputNanos: null, requestNanos: 0n } },
       { upstreamId: 'scw', rates: { inputNanos: 150n, outputNanos: 600n, cachedInputNanos: 75n, requestNanos: 0n } },
     ]);
-    expect(declared?.tenants[0]).toMatchObject({ id: 'acme', entitlements: { tokenBilling: true }, moneyBudgetMicrocents: 5_000_000_000n, requireBudget: undefined });
+    expect(declared?.tenants[0]).toMatchObject({
+      id: 'acme',
+      entitlements: { tokenBilling: true },
+      moneyBudgetMicrocents: 5_000_000_000n,
+      requireBudget: undefined,
+    });
     expect(declared?.waiting).toEqual(['usage_reporters', 'hosts', 'sources', 'registries', 'ingress', 'dns']);
   });
 
@@ -156,7 +227,9 @@ upstreams: [{ id: a, base_url: "http://\${HOST}:9001/v1", eu_native: "\${EU}", p
   });
 
   test('tells which fields it declares, and only those', async () => {
-    const path = fileOf(`${UPSTREAM}models: [{ id: m, upstreams: [{ id: scw, price: { input_per_1m: 1, output_per_1m: 2 } }], tags: [] }]\ntenants: [{ id: acme, entitlements: { max_keys: 5 }, members: [{ id: ann, email: a@b.c }] }]`);
+    const path = fileOf(
+      `${UPSTREAM}models: [{ id: m, upstreams: [{ id: scw, price: { input_per_1m: 1, output_per_1m: 2 } }], tags: [] }]\ntenants: [{ id: acme, entitlements: { max_keys: 5 }, members: [{ id: ann, email: a@b.c }] }]`,
+    );
     const { declared } = await readConfig({ CASTELLAN_CONFIG: path });
     const fields = makeDeclaredFields(declared);
     for (const [kind, id, field] of [
@@ -187,33 +260,137 @@ upstreams: [{ id: a, base_url: "http://\${HOST}:9001/v1", eu_native: "\${EU}", p
     ['broken YAML', 'upstreams: [', /^castellan\.yaml:1: the file is not valid YAML \(.+\); correct the line\.$/],
     ['a name twice', 'dns: {}\ndns: {}', 'castellan.yaml:2: the file is not valid YAML (Map keys must be unique); correct the line.'],
     ['a list for the file', '- a', 'castellan.yaml:1: the file must be a mapping of names to values, but is a list.'],
-    ['an unknown section', '\nupstream: []', 'castellan.yaml:2: upstream is not a known name; write upstreams if you meant that, or remove it.'],
+    [
+      'an unknown section',
+      '\nupstream: []',
+      'castellan.yaml:2: upstream is not a known name; write upstreams if you meant that, or remove it.',
+    ],
     ['a name like nothing', 'zzzzzz: 1', /^castellan\.yaml:1: zzzzzz is not a known name; known here are gateway, upstreams, /],
-    ['an unknown field', 'gateway:\n  hold_ttl: 5', 'castellan.yaml:2: gateway.hold_ttl is not a known name; write hold_ttl_ms if you meant that, or remove it.'],
-    ['a number out of range', 'gateway: { hold_ttl_ms: 5 }', 'castellan.yaml:1: gateway.hold_ttl_ms must be a whole number from 1000 to 86400000, but is 5.'],
-    ['a fraction', 'gateway: { drain_ms: 1.5 }', 'castellan.yaml:1: gateway.drain_ms must be a whole number from 0 to 3600000, but is 1.5.'],
-    ['a mapping for a list', 'upstreams: { id: a }', 'castellan.yaml:1: upstreams must be a list, but is a mapping; start each item with "- ".'],
-    ['an upstream without address', 'upstreams:\n  - id: a', 'castellan.yaml:2: upstreams[0].base_url is missing; it must be a text of 1 to 1000 characters.'],
-    ['an address of another kind', 'upstreams: [{ id: a, base_url: "ftp://u:p@x" }]', 'castellan.yaml:1: upstreams[0].base_url must be an http:// or https:// address such as "https://api.example.com/v1".'],
-    ['a password in an address', 'upstreams: [{ id: a, base_url: "http://u:hunter2@x/v1" }]', 'castellan.yaml:1: upstreams[0].base_url must not hold a user or password; put the credential into api_key.'],
-    ['a credential that is a number', 'upstreams: [{ id: a, base_url: "http://x", api_key: 123456 }]', 'castellan.yaml:1: upstreams[0].api_key must be a credential of visible ASCII characters; put it in quotes.'],
-    ['an upstream twice', 'upstreams:\n  - { id: a, base_url: "http://x" }\n  - { id: a, base_url: "http://y" }', 'castellan.yaml:3: upstreams[1].id is "a" for the second time; give each one an id of its own.'],
-    ['a model of an unknown upstream', `${UPSTREAM}models:\n  - { id: m, upstreams: [{ id: scv }] }`, 'castellan.yaml:3: models[0].upstreams[0].id names the upstream "scv", which is not declared; write "scw" if you meant that, or add it under upstreams.'],
-    ['a model without upstream', 'models: [{ id: m }]', 'castellan.yaml:1: models[0].upstreams must list at least one upstream, such as { id: my-upstream }.'],
-    ['one upstream twice in a model', `${UPSTREAM}models: [{ id: m, upstreams: [{ id: scw }, { id: scw }] }]`, 'castellan.yaml:2: models[0].upstreams[1].id is "scw" for the second time; give each one an id of its own.'],
-    ['a negative price', model('price: { input_per_1m: -1, output_per_1m: 1 }'), 'castellan.yaml:2: models[0].price.input_per_1m must be a decimal number that is at least 0, in USD.'],
-    ['half a price', model('price: { input_per_1m: 1 }'), 'castellan.yaml:2: models[0].price.output_per_1m is missing; it must be a price in USD, such as 0.15.'],
-    ['an unknown tokenizer', model('tokenizer: o300k'), 'castellan.yaml:2: models[0].tokenizer must be one of o200k_base, cl100k_base, but is "o300k".'],
-    ['a default above the maximum', model('max_output_tokens: 10, default_output_tokens: 20'), 'castellan.yaml:2: models[0].default_output_tokens is 20, more than max_output_tokens (10); lower it or raise max_output_tokens.'],
-    ['a tenant in capitals', 'tenants: [{ id: Acme }]', 'castellan.yaml:1: tenants[0].id must be an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit, but is "Acme".'],
-    ['a budget below zero', 'tenants: [{ id: acme, money_budget_usd: -1 }]', 'castellan.yaml:1: tenants[0].money_budget_usd must be an amount in USD that is at least 0, such as 50 or "12.50".'],
-    ['a budget that is too fine', 'tenants: [{ id: acme, money_budget_usd: 0.123456789 }]', 'castellan.yaml:1: tenants[0].money_budget_usd must have at most 8 decimals.'],
-    ['a budget beyond 64 bits', 'tenants: [{ id: acme, money_budget_usd: 1e12 }]', 'castellan.yaml:1: tenants[0].money_budget_usd must be an amount in USD that is at least 0, such as 50 or "12.50".'],
-    ['an entitlement that is a word', 'tenants: [{ id: acme, entitlements: { token_billing: on please } }]', 'castellan.yaml:1: tenants[0].entitlements.token_billing must be true or false, but is "on please".'],
-    ['an unknown role', 'tenants: [{ id: acme, members: [{ id: a, email: a@b.c, role: owner }] }]', 'castellan.yaml:1: tenants[0].members[0].role must be one of admin, member, but is "owner".'],
-    ['a reporter of an unknown tenant', 'usage_reporters: [{ id: r, secret: s, tenants: [nobody] }]', 'castellan.yaml:1: usage_reporters[0].tenants[0] names the tenant "nobody", which is not declared; add it under tenants.'],
-    ['a reference to a variable that is not set', 'upstreams: [{ id: a, base_url: "http://x", api_key: "${NOT_SET}" }]', 'castellan.yaml:1: upstreams[0].api_key refers to the environment variable NOT_SET, which is not set; set it or remove the reference.'],
-    ['a reference without a name', 'dns: { servers: ["${1 2}"] }', 'castellan.yaml:1: dns.servers[0] refers to "${1 2}", which is not the name of a variable; write $$ for a dollar sign.'],
+    [
+      'an unknown field',
+      'gateway:\n  hold_ttl: 5',
+      'castellan.yaml:2: gateway.hold_ttl is not a known name; write hold_ttl_ms if you meant that, or remove it.',
+    ],
+    [
+      'a number out of range',
+      'gateway: { hold_ttl_ms: 5 }',
+      'castellan.yaml:1: gateway.hold_ttl_ms must be a whole number from 1000 to 86400000, but is 5.',
+    ],
+    [
+      'a fraction',
+      'gateway: { drain_ms: 1.5 }',
+      'castellan.yaml:1: gateway.drain_ms must be a whole number from 0 to 3600000, but is 1.5.',
+    ],
+    [
+      'a mapping for a list',
+      'upstreams: { id: a }',
+      'castellan.yaml:1: upstreams must be a list, but is a mapping; start each item with "- ".',
+    ],
+    [
+      'an upstream without address',
+      'upstreams:\n  - id: a',
+      'castellan.yaml:2: upstreams[0].base_url is missing; it must be a text of 1 to 1000 characters.',
+    ],
+    [
+      'an address of another kind',
+      'upstreams: [{ id: a, base_url: "ftp://u:p@x" }]',
+      'castellan.yaml:1: upstreams[0].base_url must be an http:// or https:// address such as "https://api.example.com/v1".',
+    ],
+    [
+      'a password in an address',
+      'upstreams: [{ id: a, base_url: "http://u:hunter2@x/v1" }]',
+      'castellan.yaml:1: upstreams[0].base_url must not hold a user or password; put the credential into api_key.',
+    ],
+    [
+      'a credential that is a number',
+      'upstreams: [{ id: a, base_url: "http://x", api_key: 123456 }]',
+      'castellan.yaml:1: upstreams[0].api_key must be a credential of visible ASCII characters; put it in quotes.',
+    ],
+    [
+      'an upstream twice',
+      'upstreams:\n  - { id: a, base_url: "http://x" }\n  - { id: a, base_url: "http://y" }',
+      'castellan.yaml:3: upstreams[1].id is "a" for the second time; give each one an id of its own.',
+    ],
+    [
+      'a model of an unknown upstream',
+      `${UPSTREAM}models:\n  - { id: m, upstreams: [{ id: scv }] }`,
+      'castellan.yaml:3: models[0].upstreams[0].id names the upstream "scv", which is not declared; write "scw" if you meant that, or add it under upstreams.',
+    ],
+    [
+      'a model without upstream',
+      'models: [{ id: m }]',
+      'castellan.yaml:1: models[0].upstreams must list at least one upstream, such as { id: my-upstream }.',
+    ],
+    [
+      'one upstream twice in a model',
+      `${UPSTREAM}models: [{ id: m, upstreams: [{ id: scw }, { id: scw }] }]`,
+      'castellan.yaml:2: models[0].upstreams[1].id is "scw" for the second time; give each one an id of its own.',
+    ],
+    [
+      'a negative price',
+      model('price: { input_per_1m: -1, output_per_1m: 1 }'),
+      'castellan.yaml:2: models[0].price.input_per_1m must be a decimal number that is at least 0, in USD.',
+    ],
+    [
+      'half a price',
+      model('price: { input_per_1m: 1 }'),
+      'castellan.yaml:2: models[0].price.output_per_1m is missing; it must be a price in USD, such as 0.15.',
+    ],
+    [
+      'an unknown tokenizer',
+      model('tokenizer: o300k'),
+      'castellan.yaml:2: models[0].tokenizer must be one of o200k_base, cl100k_base, but is "o300k".',
+    ],
+    [
+      'a default above the maximum',
+      model('max_output_tokens: 10, default_output_tokens: 20'),
+      'castellan.yaml:2: models[0].default_output_tokens is 20, more than max_output_tokens (10); lower it or raise max_output_tokens.',
+    ],
+    [
+      'a tenant in capitals',
+      'tenants: [{ id: Acme }]',
+      'castellan.yaml:1: tenants[0].id must be an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit, but is "Acme".',
+    ],
+    [
+      'a budget below zero',
+      'tenants: [{ id: acme, money_budget_usd: -1 }]',
+      'castellan.yaml:1: tenants[0].money_budget_usd must be an amount in USD that is at least 0, such as 50 or "12.50".',
+    ],
+    [
+      'a budget that is too fine',
+      'tenants: [{ id: acme, money_budget_usd: 0.123456789 }]',
+      'castellan.yaml:1: tenants[0].money_budget_usd must have at most 8 decimals.',
+    ],
+    [
+      'a budget beyond 64 bits',
+      'tenants: [{ id: acme, money_budget_usd: 1e12 }]',
+      'castellan.yaml:1: tenants[0].money_budget_usd must be an amount in USD that is at least 0, such as 50 or "12.50".',
+    ],
+    [
+      'an entitlement that is a word',
+      'tenants: [{ id: acme, entitlements: { token_billing: on please } }]',
+      'castellan.yaml:1: tenants[0].entitlements.token_billing must be true or false, but is "on please".',
+    ],
+    [
+      'an unknown role',
+      'tenants: [{ id: acme, members: [{ id: a, email: a@b.c, role: owner }] }]',
+      'castellan.yaml:1: tenants[0].members[0].role must be one of admin, member, but is "owner".',
+    ],
+    [
+      'a reporter of an unknown tenant',
+      'usage_reporters: [{ id: r, secret: s, tenants: [nobody] }]',
+      'castellan.yaml:1: usage_reporters[0].tenants[0] names the tenant "nobody", which is not declared; add it under tenants.',
+    ],
+    [
+      'a reference to a variable that is not set',
+      'upstreams: [{ id: a, base_url: "http://x", api_key: "${NOT_SET}" }]',
+      'castellan.yaml:1: upstreams[0].api_key refers to the environment variable NOT_SET, which is not set; set it or remove the reference.',
+    ],
+    [
+      'a reference without a name',
+      'dns: { servers: ["${1 2}"] }',
+      'castellan.yaml:1: dns.servers[0] refers to "${1 2}", which is not the name of a variable; write $$ for a dollar sign.',
+    ],
     ['a prototype key', 'gateway: { __proto__: 1 }', /^castellan\.yaml:1: gateway\.__proto__ is not a known name; known here are /],
   ])('%s stops the start with one sentence', async (_case, yaml, sentence) => {
     const message = await fileComplaint(yaml);

@@ -15,7 +15,8 @@ afterEach(async () => {
 });
 
 const NAMES = ['operator_key', 'tenant', 'admin_key', 'management_key', 'demo_key'];
-const readCredentials = (): Record<string, string> => JSON.parse(readFileSync(join(folder.dataDir, 'credentials.json'), 'utf8')) as Record<string, string>;
+const readCredentials = (): Record<string, string> =>
+  JSON.parse(readFileSync(join(folder.dataDir, 'credentials.json'), 'utf8')) as Record<string, string>;
 const modeOf = (name: string): string => (statSync(join(folder.dataDir, name)).mode & 0o777).toString(8);
 
 const call = (running: Running, key: string): Promise<Response> =>
@@ -65,7 +66,9 @@ describe('a first start', () => {
     expect(first.status).toBe(200);
     const second = await call(running, key);
     expect(second.status).toBe(402);
-    expect(await second.json()).toMatchObject({ error: { type: 'insufficient_quota', account: { unit: 'USD_MICROCENTS', kind: 'key_cap' } } });
+    expect(await second.json()).toMatchObject({
+      error: { type: 'insufficient_quota', account: { unit: 'USD_MICROCENTS', kind: 'key_cap' } },
+    });
   });
 
   test('gives the demo key a budget of exactly what the printed call holds', async () => {
@@ -132,7 +135,9 @@ describe('a second start', () => {
 
   test('on a folder that another process uses is refused', async () => {
     await folder.start();
-    await expect(folder.start()).rejects.toThrow(/^Another Castellan is running on the data folder .+: stop it first, or give this one a folder of its own/);
+    await expect(folder.start()).rejects.toThrow(
+      /^Another Castellan is running on the data folder .+: stop it first, or give this one a folder of its own/,
+    );
   });
 });
 
@@ -152,7 +157,9 @@ describe('the master key', () => {
     expect(await refusal()).toBe(
       'The master key in <data>/master.key is not the one that this database was made with: give this node the same master key as the first one (CASTELLAN_MASTER_KEY, or its master.key).',
     );
-    expect(await refusal({ CASTELLAN_MASTER_KEY: Buffer.alloc(32, 8).toString('base64') })).toMatch(/^The master key in CASTELLAN_MASTER_KEY is not the one/);
+    expect(await refusal({ CASTELLAN_MASTER_KEY: Buffer.alloc(32, 8).toString('base64') })).toMatch(
+      /^The master key in CASTELLAN_MASTER_KEY is not the one/,
+    );
   });
 
   test('that is gone stops the start, and no new one is made in its place', async () => {
@@ -170,7 +177,9 @@ describe('the master key', () => {
   test('that is damaged stops the start', async () => {
     await (await folder.start()).stop();
     writeFileSync(join(folder.dataDir, 'master.key'), 'half of it');
-    expect(await refusal()).toBe('<data>/master.key is damaged, it must hold 32 bytes in base64: put it back from a backup, or set CASTELLAN_MASTER_KEY.');
+    expect(await refusal()).toBe(
+      '<data>/master.key is damaged, it must hold 32 bytes in base64: put it back from a backup, or set CASTELLAN_MASTER_KEY.',
+    );
   });
 });
 
@@ -178,7 +187,9 @@ describe('damaged or weak credentials', () => {
   test('a credentials file that is no JSON stops the start', async () => {
     await (await folder.start()).stop();
     writeFileSync(join(folder.dataDir, 'credentials.json'), '{');
-    await expect(folder.start()).rejects.toThrow(/credentials\.json is damaged: correct it, or remove it to have a new operator key made\.$/);
+    await expect(folder.start()).rejects.toThrow(
+      /credentials\.json is damaged: correct it, or remove it to have a new operator key made\.$/,
+    );
   });
 
   test('a weak operator key in the file is refused beyond loopback', async () => {
@@ -193,7 +204,9 @@ test('no credential is logged at any level, not by a start and not by a call', a
   const credentials = readCredentials();
   await call(running, credentials['demo_key'] ?? '');
   await call(running, credentials['demo_key'] ?? '');
-  await fetch(`${running.listeners.admin.origin}/api/keys/${credentials['demo_key']}`, { headers: { authorization: `Bearer ${credentials['admin_key']}` } });
+  await fetch(`${running.listeners.admin.origin}/api/keys/${credentials['demo_key']}`, {
+    headers: { authorization: `Bearer ${credentials['admin_key']}` },
+  });
   await running.stop();
   expect(log.lines.length).toBeGreaterThan(3);
   const text = JSON.stringify(log.lines);

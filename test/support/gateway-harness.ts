@@ -6,15 +6,7 @@ import type { CallLimits } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
 import { makeCalls, type Calls } from '../../src/app/relay-call.ts';
 import { Fault } from '../../src/core/fault.ts';
-import {
-  budgetId,
-  keyCapId,
-  newAccount,
-  TOKENS,
-  USD_MICROCENTS,
-  type Account,
-  type AccountId,
-} from '../../src/core/ledger/account.ts';
+import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId } from '../../src/core/ledger/account.ts';
 import type { ApiKey, KeyKind, Model, Price, Tenant, Upstream } from '../../src/core/records.ts';
 import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
@@ -156,6 +148,16 @@ const upstreamOf = (id: string, baseUrl: string, apiKey: string | undefined): Up
 /** Waits until what `read` gives is as expected. Machines that build and test at once are slow. */
 export const eventually = <T>(read: () => T): ReturnType<typeof expect.poll<T>> => expect.poll(read, { timeout: 15_000 });
 
+/** Reads a stream until it has shown `text`; fails where it ends before. */
+export async function readUntil(reader: ReadableStreamDefaultReader<Uint8Array> | undefined, text: string): Promise<void> {
+  let seen = '';
+  while (!seen.includes(text)) {
+    const next = await reader?.read();
+    if (next?.value === undefined) throw new Error(`the stream ended before ${text}`);
+    seen += Buffer.from(next.value).toString();
+  }
+}
+
 const LIMITS: CallLimits = { holdTtlMs: 60_000, holdGraceMs: 5000, upstreamTimeoutMs: 10_000, drainMs: 5000 };
 
 /** Starts a gateway with one inference key, one priced model `m1` and the given upstreams (`demo` is the one in our process). */
@@ -195,7 +197,12 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     execute: async (_batchId: string, batch: readonly Command[]) => {
       if (options.flushMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.flushMs));
       if (batch.some(({ verb }) => verb === gateway.failVerb)) {
-        throw new Fault({ code: 'store_unavailable', message: 'told to fail', publicMessage: 'The store does not answer.', retryAfterMs: 1000 });
+        throw new Fault({
+          code: 'store_unavailable',
+          message: 'told to fail',
+          publicMessage: 'The store does not answer.',
+          retryAfterMs: 1000,
+        });
       }
       const nowMs = clock.nowMs();
       commands.push(...batch);
@@ -228,7 +235,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const calls = makeCalls({
     writer,
     catalogue,
-    openUpstream: pool.open,
+    openUpstream: (upstream) => pool.open(upstream),
     tokenizers,
     clock,
     ids,
@@ -244,7 +251,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       calls,
       authenticate: (credential) => {
         const key = keys.get(credential);
-        return key === undefined ? rejected({ code: 'unauthorized', message: 'this API key is not known' }) : accepted({ key, tenant: tenant() });
+        return key === undefined
+          ? rejected({ code: 'unauthorized', message: 'this API key is not known' })
+          : accepted({ key, tenant: tenant() });
       },
       catalogue,
       clock,

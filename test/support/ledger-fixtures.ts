@@ -1,4 +1,13 @@
-import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId, type Unit } from '../../src/core/ledger/account.ts';
+import {
+  budgetId,
+  keyCapId,
+  newAccount,
+  TOKENS,
+  USD_MICROCENTS,
+  type Account,
+  type AccountId,
+  type Unit,
+} from '../../src/core/ledger/account.ts';
 import type {
   AllocateCommand,
   CommandIdempotency,
@@ -45,7 +54,13 @@ export const accountWith = (id: AccountId, parts: Partial<Account>): Account => 
 });
 
 /** A hold of `amount` on one account, fixed. */
-export const fixedLeg = (accountId: AccountId, amount: bigint): LegRequest => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: false });
+export const fixedLeg = (accountId: AccountId, amount: bigint): LegRequest => ({
+  accountId,
+  base: amount,
+  perUnit: 0n,
+  divisor: 1n,
+  required: false,
+});
 
 /** A reservation of a Cycles client that holds `amount` tokens on every account of `accounts`, expiring 60 s after the start. */
 export const holdOn = (accounts: readonly AccountId[], amount: bigint, parts: Partial<Reservation> = {}): Reservation => ({
@@ -75,7 +90,10 @@ export const heldAccount = (id: AccountId, parts: Partial<Account> & { reserved:
 const base = { id: 'cmd_1', tenantId: TENANT } as const;
 
 /** The caller's idempotency key `key` for an operation, with the hash of its body. */
-export const idempotent = (operation: string, options: { key?: string; hash?: string; keepMs?: number; target?: string } = {}): CommandIdempotency => ({
+export const idempotent = (
+  operation: string,
+  options: { key?: string; hash?: string; keepMs?: number; target?: string } = {},
+): CommandIdempotency => ({
   ref: { tenantId: TENANT, operation, target: options.target ?? '', key: options.key ?? 'idem-1' },
   hash: options.hash ?? 'hash-a',
   keepMs: options.keepMs ?? 1000,
@@ -115,7 +133,12 @@ export const commit = (actual: bigint, parts: Partial<CommitCommand> = {}): Comm
 });
 
 /** A release of `res_1`. */
-export const release = (parts: Partial<ReleaseCommand> = {}): ReleaseCommand => ({ ...base, verb: 'release', reservationId: 'res_1', ...parts });
+export const release = (parts: Partial<ReleaseCommand> = {}): ReleaseCommand => ({
+  ...base,
+  verb: 'release',
+  reservationId: 'res_1',
+  ...parts,
+});
 
 /** An extension of `res_1` by `byMs`. */
 export const extend = (byMs: number, parts: Partial<ExtendCommand> = {}): ExtendCommand => ({
@@ -158,7 +181,12 @@ export const allocate = (allocated: bigint | null, parts: Partial<AllocateComman
 });
 
 /** Expires `res_1`. */
-export const expire = (parts: Partial<ExpireCommand> = {}): ExpireCommand => ({ ...base, verb: 'expire', reservationId: 'res_1', ...parts });
+export const expire = (parts: Partial<ExpireCommand> = {}): ExpireCommand => ({
+  ...base,
+  verb: 'expire',
+  reservationId: 'res_1',
+  ...parts,
+});
 
 /** Keeps the call `res_1` for `ttlMs` more. */
 export const keepCall = (ttlMs: number, parts: Partial<KeepCallCommand> = {}): KeepCallCommand => ({
@@ -171,7 +199,10 @@ export const keepCall = (ttlMs: number, parts: Partial<KeepCallCommand> = {}): K
 });
 
 /** Settles the call `res_1` with what it used; null: it never ran. */
-export const settleCall = (actuals: { tokens: bigint; microcents: bigint } | null, parts: Partial<SettleCallCommand> = {}): SettleCallCommand => ({
+export const settleCall = (
+  actuals: { tokens: bigint; microcents: bigint } | null,
+  parts: Partial<SettleCallCommand> = {},
+): SettleCallCommand => ({
   ...base,
   verb: 'settle-call',
   reservationId: 'res_1',

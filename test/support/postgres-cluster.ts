@@ -14,6 +14,8 @@ export interface PostgresCluster {
   url(database?: string): string;
   /** Makes an empty database and returns its address. */
   createDatabase(): Promise<string>;
+  /** Starts the server again: one that ended by itself, or one that is ended at once for it, as by a loss of power. */
+  start(): Promise<void>;
   /** Runs statements as superuser and returns the rows of the last one. */
   sql(text: string, database?: string): Promise<Record<string, unknown>[]>;
   /** What the server wrote to its log so far. */
@@ -28,6 +30,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Size of a segment of the write-ahead log, in MB: a power of two. The server's own default is 16. */
   readonly walSegmentMb?: number;
+  /** A folder to be made for the write-ahead log, such as one on a file system of its own. */
+  readonly walFolder?: string;
   /** An empty folder to hold the cluster instead of a temporary one, such as a small file system. It is left in place. */
   readonly folder?: string;
 }
@@ -37,16 +41,18 @@ const LEAST_MAJOR = 15;
 const SUPERUSER = 'castellan';
 
 /**
- * Runs the server until its standard input ends, then stops it at once and deletes the folder. So the server goes even when the test
- * process is killed: the kernel closes the pipe.
+ * Starts the server for each line of its standard input, after ending the one before; when the input ends, ends the server at once and
+ * deletes the folder. So the server goes even when the test process is killed: the kernel closes the pipe.
  */
 const SUPERVISOR = `
 postgres=$1; data=$2; remove=$3; shift 3
-"$postgres" -D "$data" "$@" </dev/null &
-pid=$!
-read -r _ignored
-kill -QUIT "$pid" 2>/dev/null
-wait "$pid" 2>/dev/null
+stop() { [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; }
+while read -r _start; do
+  stop
+  "$postgres" -D "$data" "$@" </dev/null &
+  pid=$!
+done
+stop
 [ -n "$remove" ] && rm -rf "$remove"
 exit 0
 `;
@@ -101,17 +107,20 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   }
 }
 
-/** Waits until the server answers, or says why it ended. */
-async function untilReady(url: string, child: ChildProcess, log: () => string): Promise<void> {
+const HAS_ENDED = /could not bind|could not create any TCP\/IP sockets|database system is shut down|invalid value for parameter/;
+
+/** Starts the server, and waits until it answers. Throws its log where it does not. */
+async function startServer(url: string, supervisor: ChildProcess, log: () => string): Promise<void> {
+  const before = log().length;
+  supervisor.stdin?.write('start\n');
   const deadlineMs = Date.now() + 30_000;
   for (;;) {
     try {
       await query(url, 'SELECT 1');
       return;
     } catch (error) {
-      const fatal = /FATAL:.*(could not create any TCP\/IP sockets|configuration file)/.test(log());
-      if (fatal || child.exitCode !== null || Date.now() > deadlineMs)
-        throw new Error(`PostgreSQL did not start:\n${log()}`, { cause: error });
+      const said = log().slice(before);
+      if (HAS_ENDED.test(said) || Date.now() > deadlineMs) throw new Error(`PostgreSQL did not start:\n${said}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -138,7 +147,20 @@ export async function startPostgresCluster(options: ClusterOptions = {}, attempt
   }
   const initdb = spawnSync(
     join(bin, 'initdb'),
-    ['-D', dataDir, '-U', SUPERUSER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N', ...(options.walSegmentMb === undefined ? [] : [`--wal-segsize=${options.walSegmentMb}`])],
+    [
+      '-D',
+      dataDir,
+      '-U',
+      SUPERUSER,
+      '-A',
+      'trust',
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '-N',
+      ...(options.walSegmentMb === undefined ? [] : [`--wal-segsize=${options.walSegmentMb}`]),
+      ...(options.walFolder === undefined ? [] : ['-X', options.walFolder]),
+    ],
     { ...user, cwd: folder, encoding: 'utf8' },
   );
   if (initdb.status !== 0) throw new Error(`initdb failed: ${initdb.stderr}`);
@@ -172,7 +194,7 @@ export async function startPostgresCluster(options: ClusterOptions = {}, attempt
   closeSync(logFd);
   const url = (database = 'postgres'): string => `postgresql://${SUPERUSER}@127.0.0.1:${port}/${database}`;
   try {
-    await untilReady(url(), child, log);
+    await startServer(url(), child, log);
   } catch (error) {
     const reason = log();
     await stopChild(child);
@@ -192,6 +214,7 @@ export async function startPostgresCluster(options: ClusterOptions = {}, attempt
       await query(url(), `CREATE DATABASE ${name}`);
       return url(name);
     },
+    start: () => startServer(url(), child, log),
     sql: (text, database) => query(url(database), text),
     log,
     async stop() {

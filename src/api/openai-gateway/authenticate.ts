@@ -19,7 +19,9 @@ export type AuthenticateKey = (credential: string) => Promise<Outcome<GatewayPri
  * A doubled `Authorization` is 400 before any look-up; none, or one that is no bearer credential, or one that nobody has, is 401.
  * Inference and management keys may call; other kinds are 403.
  */
-export function makeAuthenticateHook(authenticate: AuthenticateKey): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
+export function makeAuthenticateHook(
+  authenticate: AuthenticateKey,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined> {
   return async (request, reply) => {
     const refuse = (outcome: Outcome<never>): FastifyReply | undefined =>
       outcome.ok ? undefined : sendError(reply, errorOfRejection(outcome.rejection, { hideAmounts: true, nowMs: 0 }));
@@ -35,7 +37,9 @@ export function makeAuthenticateHook(authenticate: AuthenticateKey): (request: F
     if (!outcome.ok) return refuse(outcome);
     const { kind } = outcome.value.key;
     if (kind !== 'inference' && kind !== 'management') {
-      return refuse(rejected({ code: 'forbidden', message: 'This kind of key may not call models. Use an inference or a management key.' }));
+      return refuse(
+        rejected({ code: 'forbidden', message: 'This kind of key may not call models. Use an inference or a management key.' }),
+      );
     }
     request.gatewayPrincipal = outcome.value;
     return undefined;

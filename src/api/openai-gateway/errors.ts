@@ -70,7 +70,12 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
 };
 
 const FAILURES: Readonly<Record<CallFailureCode, OpenAiError>> = {
-  upstream_failed: { status: 502, type: 'api_error', code: 'upstream_failed', message: 'The model could not be reached, or broke off its answer.' },
+  upstream_failed: {
+    status: 502,
+    type: 'api_error',
+    code: 'upstream_failed',
+    message: 'The model could not be reached, or broke off its answer.',
+  },
   upstream_timeout: { status: 504, type: 'api_error', code: 'upstream_timeout', message: 'The model did not answer in time.' },
   upstream_rate_limited: {
     status: 429,
@@ -143,7 +148,9 @@ export function sendError(reply: FastifyReply, error: OpenAiError): FastifyReply
   if (error.retry !== undefined) reply.header('x-should-retry', String(error.retry));
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.allow !== undefined) reply.header('allow', error.allow);
-  return reply.send(stringifyJson({ error: account === undefined ? { message, type, param, code } : { message, type, param, code, account } }));
+  return reply.send(
+    stringifyJson({ error: account === undefined ? { message, type, param, code } : { message, type, param, code, account } }),
+  );
 }
 
 /** Answers 404 in OpenAI's form: for paths that this surface owns, and for unknown paths that come with a bearer credential. */
@@ -152,4 +159,10 @@ export const sendNotFound = (request: FastifyRequest, reply: FastifyReply): Fast
 
 /** Answers 405 in OpenAI's form; `allow` lists what the path takes. */
 export const sendMethodNotAllowed = (request: FastifyRequest, reply: FastifyReply, allow: string): FastifyReply =>
-  sendError(reply, { ...INVALID, status: 405, code: 'method_not_allowed', message: `${request.method} is not allowed here; use ${allow}.`, allow });
+  sendError(reply, {
+    ...INVALID,
+    status: 405,
+    code: 'method_not_allowed',
+    message: `${request.method} is not allowed here; use ${allow}.`,
+    allow,
+  });

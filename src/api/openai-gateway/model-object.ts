@@ -9,7 +9,10 @@ const perMillion = (nanos: number): number => nanos / 1000;
  *
  * `pricing` is that of the first upstream, in USD, and is left out for a model without a price. Source: Tinfoil reference 1.5.
  */
-export function modelObject(model: Model, options: { readonly prices: readonly Price[]; readonly nowMs: number }): Readonly<Record<string, unknown>> {
+export function modelObject(
+  model: Model,
+  options: { readonly prices: readonly Price[]; readonly nowMs: number },
+): Readonly<Record<string, unknown>> {
   const { nowMs } = options;
   const price = priceAt(options.prices, { modelId: model.id, upstreamId: model.upstreams[0]?.id ?? '', nowMs });
   return {

@@ -55,11 +55,14 @@ export const makeOpenAiGateway =
   async (app) => {
     app.removeAllContentTypeParsers();
     // The bytes go on to the call as they are: it parses them once, with the integers exact.
-    app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: deps.maxBodyBytes }, (_request, body, done) => done(null, body));
+    app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: deps.maxBodyBytes }, (_request, body, done) =>
+      done(null, body),
+    );
     app.decorateRequest('gatewayPrincipal');
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
-      if (answer.status >= 500) deps.log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a gateway request failed');
+      if (answer.status >= 500)
+        deps.log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a gateway request failed');
       return sendError(reply, answer);
     });
     mountRoutes(app, deps);
@@ -77,11 +80,13 @@ function mountRoutes(app: FastifyInstance, deps: OpenAiGatewayDeps): void {
   app.route({ method: 'GET', url: '/v1/models/*', onRequest, handler: makeGetModel(deps) });
   refuseOthers(app, '/v1/models/*', ['GET', 'HEAD']);
   // Answered before a body is read: what comes with it changes nothing.
-  for (const url of OWNED_PATHS) app.route({ method: [...METHODS], url, onRequest: async (request, reply) => sendNotFound(request, reply), handler: sendNotFound });
+  for (const url of OWNED_PATHS)
+    app.route({ method: [...METHODS], url, onRequest: async (request, reply) => sendNotFound(request, reply), handler: sendNotFound });
 }
 
 function refuseOthers(app: FastifyInstance, url: string, allowed: readonly HTTPMethods[]): void {
   const method = METHODS.filter((each) => !allowed.includes(each));
-  const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => sendMethodNotAllowed(request, reply, allowed.join(', '));
+  const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    sendMethodNotAllowed(request, reply, allowed.join(', '));
   app.route({ method, url, onRequest: refuse, handler: refuse });
 }

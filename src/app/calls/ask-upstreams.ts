@@ -35,7 +35,10 @@ export interface BegunAnswer {
  * How asking ended. `refusal`: nothing to bill, the hold is to be returned. `given_up`: our own deadline cut the upstream off before it
  * answered, after the caller had gone; it has worked for the call, so the call is billed by an estimate.
  */
-export type Asked = BegunAnswer | { readonly kind: 'refusal'; readonly refusal: CallRefusal } | { readonly kind: 'given_up'; readonly code: CallFailureCode };
+export type Asked =
+  | BegunAnswer
+  | { readonly kind: 'refusal'; readonly refusal: CallRefusal }
+  | { readonly kind: 'given_up'; readonly code: CallFailureCode };
 
 type Attempt = Asked | { readonly kind: 'next'; readonly code: CallFailureCode; readonly retryAfter: string | null };
 
@@ -128,11 +131,21 @@ const gatherBytes = (request: CallRequest): number => (wantsUsage(request) ? GAT
 export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => request.headers['x-tinfoil-request-usage-metrics'] === 'true';
 
 /** Reads a stream up to its first piece, anything else whole: until then another upstream may still be tried. */
-async function beginAnswer(response: UpstreamResponse, options: { readonly hideUsage: boolean; readonly gatherBytes: number }): Promise<BegunAnswer> {
+async function beginAnswer(
+  response: UpstreamResponse,
+  options: { readonly hideUsage: boolean; readonly gatherBytes: number },
+): Promise<BegunAnswer> {
   const { hideUsage } = options;
   if (!isEventStream(response)) {
     const { pieces, complete } = await response.body.readAll(options.gatherBytes);
-    return { kind: 'answer', response, streams: false, hideUsage, gathered: pieces, rest: complete ? null : response.body[Symbol.asyncIterator]() };
+    return {
+      kind: 'answer',
+      response,
+      streams: false,
+      hideUsage,
+      gathered: pieces,
+      rest: complete ? null : response.body[Symbol.asyncIterator](),
+    };
   }
   const rest = response.body[Symbol.asyncIterator]();
   const first = await rest.next();
@@ -141,7 +154,8 @@ async function beginAnswer(response: UpstreamResponse, options: { readonly hideU
 }
 
 /** By what the upstream says, not by what was asked: some servers answer a stream request with JSON, or the other way round. */
-const isEventStream = (response: UpstreamResponse): boolean => response.headers['content-type']?.toLowerCase().startsWith('text/event-stream') === true;
+const isEventStream = (response: UpstreamResponse): boolean =>
+  response.headers['content-type']?.toLowerCase().startsWith('text/event-stream') === true;
 
 /** The error that an upstream sent, as far as it is JSON. What cannot be read is no error of its own: the status has told enough. */
 async function readErrorBody(response: UpstreamResponse): Promise<unknown> {

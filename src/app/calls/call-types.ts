@@ -1,9 +1,10 @@
 import type { InferenceKind, RequestDefect } from '../../core/bounds/inference-request.ts';
 import type { CallFailureCode, PassedError } from '../../core/calls/upstream-verdict.ts';
-import type { ApiKey, Model, Price, Tenant, Upstream } from '../../core/records.ts';
-import type { Outcome, Rejection } from '../../core/rejection.ts';
-import type { Command } from '../../core/verbs.ts';
+import type { ApiKey, Tenant } from '../../core/records.ts';
+import type { Rejection } from '../../core/rejection.ts';
 import type { UpstreamClient } from '../../ports/upstream.ts';
+import type { Catalogue } from '../directory/catalogue.ts';
+import type { LedgerWriter } from '../ledger-writer.ts';
 
 /** Headers of an answer, names in lower case. */
 export type AnswerHeaders = Readonly<Record<string, string>>;
@@ -60,18 +61,11 @@ export type CallRefusal =
 /** What came of a call. `answered`: the sink has had it all, or was cut. */
 export type CallOutcome = { readonly kind: 'answered' } | CallRefusal;
 
-/** The one way to change anything: resolves when the command is durable. Throws a `Fault` where it is not, or nobody knows. */
-export interface CommandWriter {
-  execute(command: Command): Promise<Outcome<unknown>>;
-}
+/** The one way to change anything. */
+export type CommandWriter = Pick<LedgerWriter, 'execute'>;
 
 /** What a call needs to know of the catalogue, as it is now. */
-export interface CallCatalogue {
-  model(id: string): Model | undefined;
-  upstream(id: string): Upstream | undefined;
-  /** All prices of a model, those of single upstreams among them. */
-  prices(modelId: string): readonly Price[];
-}
+export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices'>;
 
 /** A connection to an upstream, and the words of its own (host, credential) that no caller may read. */
 export interface OpenUpstream {

@@ -7,6 +7,10 @@ import type { Tokenizer } from '../../ports/tokenizer.ts';
 /** About how many bytes of text a token has, low for English. */
 const BYTES_PER_TOKEN = 3;
 
+/** A tokenizer as a function; null where there is none. */
+export const countWith = (tokenizer: Tokenizer | null): ((text: string) => number) | null =>
+  tokenizer === null ? null : (text) => tokenizer.count(text);
+
 /** What a call used, and whether we had to count it ourselves. */
 export interface CountedUsage {
   readonly usage: TokenUsage;

@@ -54,7 +54,12 @@ export interface CallKeeper {
  * A hold is extended when two thirds of its time to live are left at most, and a stream's new output is checkpointed every two
  * seconds; one command carries both. A failed command is left to the next round: nothing depends on a single one.
  */
-export function makeCallKeeper(deps: { readonly writer: CommandWriter; readonly clock: Clock; readonly limits: CallLimits; readonly log: Log }): CallKeeper {
+export function makeCallKeeper(deps: {
+  readonly writer: CommandWriter;
+  readonly clock: Clock;
+  readonly limits: CallLimits;
+  readonly log: Log;
+}): CallKeeper {
   const { writer, clock, limits, log } = deps;
   const calls = new Set<ActiveCall>();
   let waiting: (() => void)[] = [];

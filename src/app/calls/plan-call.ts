@@ -6,6 +6,7 @@ import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
+import { countWith } from './count-usage.ts';
 
 /** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
 export interface CallPlan {
@@ -28,13 +29,17 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
  * request (`invalid`); `model_not_found`; `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with
  * `upstream_failed` where none of the model's upstreams exists any more.
  */
-export function makePlanCall(deps: { readonly catalogue: CallCatalogue; readonly tokenizers: Tokenizers; readonly clock: Clock }): (call: CallRequest) => Planned | Promise<Planned> {
+export function makePlanCall(deps: {
+  readonly catalogue: CallCatalogue;
+  readonly tokenizers: Tokenizers;
+  readonly clock: Clock;
+}): (call: CallRequest) => Planned | Promise<Planned> {
   const { catalogue, tokenizers, clock } = deps;
 
   const finish = (call: CallRequest, request: InferenceRequest, model: Model, tokenizer: Tokenizer | null): Planned => {
     const route = routeOf({
       model,
-      upstreamOf: catalogue.upstream,
+      upstreamOf: (id) => catalogue.upstream(id),
       prices: catalogue.prices(model.id),
       allowUnpriced: call.tenant.allowUnpriced,
       nowMs: clock.nowMs(),
@@ -44,7 +49,7 @@ export function makePlanCall(deps: { readonly catalogue: CallCatalogue; readonly
       const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } });
     }
-    const count = tokenizer === null ? null : tokenizer.count;
+    const count = countWith(tokenizer);
     const bounded = boundRequest(request, model, count);
     if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
     const promptTokens = Math.min(estimatePromptTokens(request, model, count), bounded.bound.inputTokens);
@@ -72,12 +77,16 @@ const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: 
 
 /** The hold would refuse these too; asking first keeps refused calls cheap. */
 function refuseTenant({ tenant }: CallRequest): CallRefusal | null {
-  if (tenant.status === 'CLOSED') return { kind: 'rejected', rejection: { code: 'tenant_closed', message: `the tenant ${tenant.id} is closed` } };
-  if (tenant.status === 'SUSPENDED') return { kind: 'rejected', rejection: { code: 'tenant_suspended', message: `the tenant ${tenant.id} is suspended` } };
+  if (tenant.status === 'CLOSED')
+    return { kind: 'rejected', rejection: { code: 'tenant_closed', message: `the tenant ${tenant.id} is closed` } };
+  if (tenant.status === 'SUSPENDED')
+    return { kind: 'rejected', rejection: { code: 'tenant_suspended', message: `the tenant ${tenant.id} is suspended` } };
   return null;
 }
 
-function readBody(call: CallRequest): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
+function readBody(
+  call: CallRequest,
+): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
   let body: unknown;
   try {
     body = parseJson(call.body.toString('utf8'));

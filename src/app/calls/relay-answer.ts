@@ -8,7 +8,7 @@ import { UpstreamFault } from '../../ports/upstream.ts';
 import type { BegunAnswer } from './ask-upstreams.ts';
 import type { CallCounters } from './call-counters.ts';
 import type { AnswerHeaders, CallLimits, CallRequest } from './call-types.ts';
-import { wholeUsage, type CountedUsage } from './count-usage.ts';
+import { countWith, wholeUsage, type CountedUsage } from './count-usage.ts';
 import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './plan-call.ts';
 
@@ -67,7 +67,7 @@ async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void>
   call.sink.send(answer.response.status, headers, answer.gathered);
 }
 
-function countWhole({ plan, answer: _answer, call }: RelayOptions, scanner: JsonUsageScanner): CountedUsage {
+function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): CountedUsage {
   return wholeUsage({
     kind: plan.request.kind,
     reported: scanner.usage,
@@ -110,7 +110,7 @@ async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIte
 async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void> {
   const { call, plan, answer } = options;
   const { sink } = call;
-  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: plan.tokenizer === null ? null : plan.tokenizer.count });
+  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: countWith(plan.tokenizer) });
   call.countOutput = () => scanner.estimatedOutputTokens();
   const { usageHeader } = options;
   sink.begin(answer.response.status, options.headers, usageHeader);

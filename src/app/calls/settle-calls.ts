@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
 import { InvariantViolation } from '../../core/invariant.ts';
 import type { SettleCallCommand } from '../../core/ledger/commands.ts';
@@ -32,7 +31,17 @@ export interface CallSettler {
 export function makeCallSettler(deps: { readonly writer: CommandWriter; readonly counters: CallCounters; readonly log: Log }): CallSettler {
   const { writer, counters, log } = deps;
   const waiting = new Map<string, Promise<void>>();
-  const closing = new AbortController();
+  const sleeping = new Map<() => void, NodeJS.Timeout>();
+  let isClosed = false;
+
+  const sleep = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const wake = (): void => {
+        sleeping.delete(wake);
+        resolve();
+      };
+      sleeping.set(wake, setTimeout(wake, ms));
+    });
 
   const giveUp = (command: SettleCallCommand, error: unknown): void => {
     counters.settlesGivenUp += 1;
@@ -42,13 +51,14 @@ export function makeCallSettler(deps: { readonly writer: CommandWriter; readonly
   const retry = async (command: SettleCallCommand): Promise<void> => {
     let waitMs = FIRST_RETRY_MS;
     for (let attempt = 1; ; attempt++) {
+      await sleep(waitMs);
+      if (isClosed) return giveUp(command, new Error('the process ends'));
       try {
-        await delay(waitMs, undefined, { signal: closing.signal });
         // A hold that was never made has nothing to settle: that refusal is a success too.
         await writer.execute(command);
         return;
       } catch (error) {
-        if (attempt >= MAX_ATTEMPTS || closing.signal.aborted || !(error instanceof Fault)) return giveUp(command, error);
+        if (attempt >= MAX_ATTEMPTS || !(error instanceof Fault)) return giveUp(command, error);
         waitMs = Math.min(waitMs * 2, MAX_RETRY_MS);
       }
     }
@@ -78,6 +88,12 @@ export function makeCallSettler(deps: { readonly writer: CommandWriter; readonly
     idle: async () => {
       while (waiting.size > 0) await Promise.all(waiting.values());
     },
-    close: () => closing.abort(),
+    close: () => {
+      isClosed = true;
+      for (const [wake, timer] of sleeping) {
+        clearTimeout(timer);
+        wake();
+      }
+    },
   };
 }

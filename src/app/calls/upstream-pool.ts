@@ -46,7 +46,8 @@ export function makeUpstreamPool(deps: {
         open.set(upstream.id, { upstream, connection: known.connection });
         return known.connection;
       }
-      const apiKey = upstream.apiKeySealed === null ? null : deps.secretBox.open(upstream.apiKeySealed, sealIdentity('upstream', upstream.id));
+      const apiKey =
+        upstream.apiKeySealed === null ? null : deps.secretBox.open(upstream.apiKeySealed, sealIdentity('upstream', upstream.id));
       const connection = { client: deps.makeClient(upstream, apiKey), secrets: secretsOf(upstream, apiKey) };
       open.set(upstream.id, { upstream, connection });
       if (known !== undefined) replace(known.connection.client);

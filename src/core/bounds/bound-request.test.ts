@@ -86,8 +86,9 @@ describe('input, with a tokenizer', () => {
       throw new Error('must not be called');
     };
     const of = chat('x'.repeat(MAX_TOKENIZED_BYTES));
-    expect(bound(of, never, { ...MODEL, contextTokens: 1_000_000 }).inputTokens).toBe(4 + MAX_TOKENIZED_BYTES + 16 + 100);
-    expect(estimatePromptTokens(of, MODEL, never)).toBe(Math.ceil((4 + MAX_TOKENIZED_BYTES) / 4) + 4);
+    const model = { ...MODEL, contextTokens: 1_000_000 };
+    expect(bound(of, never, model).inputTokens).toBe(4 + MAX_TOKENIZED_BYTES + 16 + 100);
+    expect(estimatePromptTokens(of, model, never)).toBe(Math.ceil((4 + MAX_TOKENIZED_BYTES) / 4) + 4);
   });
 
   test('one run for the whole text', () => {
@@ -136,6 +137,16 @@ describe('the estimate of a prompt', () => {
   test('its count and 4 a message, without margin', () => {
     expect(estimatePromptTokens(chat('hello'), MODEL, perCharacter)).toBe(4 + 1 + 5 + 4);
     expect(estimatePromptTokens(chat('hello'), MODEL, null)).toBe(3 + 4);
+  });
+
+  test('comes with the bound, from the same run', () => {
+    let runs = 0;
+    const count = (text: string): number => {
+      runs += 1;
+      return text.length;
+    };
+    expect(boundRequest(chat('hello'), MODEL, count)).toMatchObject({ ok: true, promptTokens: 4 + 1 + 5 + 4 });
+    expect(runs).toBe(1);
   });
 
   test('is never above the bound', () => {

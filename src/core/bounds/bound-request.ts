@@ -37,11 +37,12 @@ export interface RequestBound {
 }
 
 export type RequestBoundResult =
-  | { readonly ok: true; readonly bound: RequestBound }
+  /** `promptTokens` is what `estimatePromptTokens` gives, from the same run of the tokenizer. */
+  | { readonly ok: true; readonly bound: RequestBound; readonly promptTokens: number }
   | { readonly ok: false; readonly defect: RequestDefect };
 
 /** A default output limit is never lowered below this: shorter answers help nobody. */
-export const MIN_OUTPUT_TOKENS = 16;
+const MIN_OUTPUT_TOKENS = 16;
 
 /** Above this much text a tokenizer would stop the event loop for too long; bytes bound it instead. */
 export const MAX_TOKENIZED_BYTES = 65_536;
@@ -49,6 +50,10 @@ export const MAX_TOKENIZED_BYTES = 65_536;
 /** Tokens that a chat template puts around one message, generously. Source: architecture section 8 ("bytes plus 16 a message"). */
 const MESSAGE_BYTES = 16;
 const MESSAGE_TOKENS = 8;
+
+/** The same for an estimate, which should be near and not safe. */
+const ESTIMATED_MESSAGE_TOKENS = 4;
+const ESTIMATED_BYTES_PER_TOKEN = 4;
 
 /**
  * Bounds a request for a model.
@@ -73,14 +78,15 @@ export function boundRequest(
     const message = `${param} is too large: ${outputLimit}. This model produces at most ${model.maxOutputTokens} tokens.`;
     return { ok: false, defect: { param, code: 'invalid_value', message } };
   }
-  const inputTokens = boundInput(request, model, countTokens);
+  const { bound: inputTokens, estimate: promptTokens } = measurePrompt(request, model, countTokens);
   if (request.kind === 'embeddings') {
-    return { ok: true, bound: { inputTokens, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null } };
+    return { ok: true, promptTokens, bound: { inputTokens, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null } };
   }
   const { choices } = request;
   if (outputLimit !== null) {
     return {
       ok: true,
+      promptTokens,
       bound: { inputTokens, choices, outputPerChoice: outputLimit, minOutputPerChoice: outputLimit, sendLimitAs: null },
     };
   }
@@ -88,39 +94,46 @@ export function boundRequest(
   const minOutputPerChoice = Math.min(MIN_OUTPUT_TOKENS, outputPerChoice);
   // Completions and older servers know one name only; the model's declaration is about chat.
   const sendLimitAs = request.kind === 'completions' ? 'max_tokens' : model.outputLimitField;
-  return { ok: true, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
+  return { ok: true, promptTokens, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
 }
 
 /**
  * The prompt's tokens as nearly as we can tell, without margin: for calls whose upstream reported nothing. With a tokenizer its count and
- * 4 a message; without one, a token for four bytes. Media counts as its declared maximum.
+ * 4 a message; without one, a token for four bytes. Media counts as its declared maximum. Never above the bound.
  */
 export function estimatePromptTokens(
   request: InferenceRequest,
   model: ModelLimits,
   countTokens: ((text: string) => number) | null,
 ): number {
-  const parts = promptParts(request);
-  const bytes = textBytes(parts);
-  const text =
-    countTokens === null || bytes > MAX_TOKENIZED_BYTES ? Math.ceil(bytes / 4) : countTokens([...parts.texts, ...parts.schemas].join('\n'));
-  return text + parts.messages * 4 + parts.tokenCount + boundMedia(parts.media, model);
+  return measurePrompt(request, model, countTokens).estimate;
 }
 
-function boundInput(request: InferenceRequest, model: ModelLimits, countTokens: ((text: string) => number) | null): number {
+function measurePrompt(
+  request: InferenceRequest,
+  model: ModelLimits,
+  countTokens: ((text: string) => number) | null,
+): { readonly bound: number; readonly estimate: number } {
   const parts = promptParts(request);
-  const exact = parts.tokenCount + model.promptOverheadTokens + boundMedia(parts.media, model);
+  const exact = parts.tokenCount + boundMedia(parts.media, model);
   const bytes = textBytes(parts);
+  const framing = parts.messages * ESTIMATED_MESSAGE_TOKENS;
+  let bound: number;
+  let estimate: number;
   if (countTokens === null || bytes > MAX_TOKENIZED_BYTES) {
     // A chat is one prompt and ends at the context; inputs of an embedding are a prompt each.
     const prompts = request.kind === 'chat' ? 1 : parts.messages;
-    return Math.min(bytes + parts.messages * MESSAGE_BYTES, model.contextTokens * prompts) + exact;
+    bound = Math.min(bytes + parts.messages * MESSAGE_BYTES, model.contextTokens * prompts);
+    estimate = Math.ceil(bytes / ESTIMATED_BYTES_PER_TOKEN) + framing;
+  } else {
+    // One run over the joined text, not one a part: the tokenizer bounds its own time per run.
+    const text = parts.texts.length === 0 ? 0 : countTokens(parts.texts.join('\n'));
+    const schemas = parts.schemas.length === 0 ? 0 : countTokens(parts.schemas.join('\n'));
+    const counted = text + Math.ceil(schemas * 1.5) + parts.messages * MESSAGE_TOKENS;
+    bound = Math.ceil((counted * (100 + model.marginPercent)) / 100);
+    estimate = text + schemas + framing;
   }
-  // One run over the joined text, not one a part: the tokenizer bounds its own time per run.
-  const text = parts.texts.length === 0 ? 0 : countTokens(parts.texts.join('\n'));
-  const schemas = parts.schemas.length === 0 ? 0 : countTokens(parts.schemas.join('\n'));
-  const counted = text + Math.ceil(schemas * 1.5) + parts.messages * MESSAGE_TOKENS;
-  return Math.ceil((counted * (100 + model.marginPercent)) / 100) + exact;
+  return { bound: bound + exact + model.promptOverheadTokens, estimate: Math.min(estimate, bound) + exact };
 }
 
 function boundMedia(media: readonly MediaKind[], model: ModelLimits): number {

@@ -36,7 +36,7 @@ export type InferenceRequestResult =
   | { readonly ok: false; readonly defect: RequestDefect };
 
 /** The most answers that one request may ask for. Source: OpenAI API reference, `n`. */
-export const MAX_CHOICES = 128;
+const MAX_CHOICES = 128;
 /** Output limits above this are mistakes, whatever the model. */
 const MAX_OUTPUT_LIMIT = 2_147_483_647;
 const MAX_MODEL_CHARS = 256;

@@ -33,7 +33,9 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   route: context.route,
   stream: context.streaming,
   prompt: context.promptTokens,
-  upstreams: context.candidates.map(({ upstreamId, price }) => (price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)])),
+  upstreams: context.candidates.map(({ upstreamId, price }) =>
+    price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
+  ),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -69,7 +71,10 @@ function readCandidate(value: PlainJson): CallCandidate[] {
 }
 
 /** The checkpoint as a reservation keeps it. */
-export const writeCheckpoint = (checkpoint: CallCheckpoint): PlainJson => ({ upstream: checkpoint.candidate, output: checkpoint.outputTokens });
+export const writeCheckpoint = (checkpoint: CallCheckpoint): PlainJson => ({
+  upstream: checkpoint.candidate,
+  output: checkpoint.outputTokens,
+});
 
 /** Reads what {@link writeCheckpoint} wrote. A call without a checkpoint has shown nothing yet, and is taken to have gone to its first upstream. */
 export function readCheckpoint(value: PlainJson): CallCheckpoint {

@@ -12,7 +12,12 @@ import { holdNanoUsd, NANOS_PER_MICROCENT, type Rates } from '../pricing/rates.t
  * that may answer, null where the model has no price (the money accounts then hold nothing, but still cover the call).
  * Source: architecture section 8, step 5.
  */
-export function callLegs(call: { readonly tenantId: string; readonly keyId: string; readonly inputTokens: number; readonly rates: Rates | null }): LegRequest[] {
+export function callLegs(call: {
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly inputTokens: number;
+  readonly rates: Rates | null;
+}): LegRequest[] {
   const { tenantId, keyId, inputTokens, rates } = call;
   const scope = `tenant:${tenantId}`;
   const tokens = { base: BigInt(inputTokens), perUnit: 1n, divisor: 1n };
@@ -43,6 +48,7 @@ export function exceedsHold(
 ): boolean {
   const [tokens, money] = legs;
   return (
-    (tokens !== undefined && actuals.tokens > legAmount(tokens, units)) || (money !== undefined && actuals.microcents > legAmount(money, units))
+    (tokens !== undefined && actuals.tokens > legAmount(tokens, units)) ||
+    (money !== undefined && actuals.microcents > legAmount(money, units))
   );
 }

@@ -25,7 +25,10 @@ export interface CallSettlement {
  * The event keeps the exact cost in nano-dollars; the charge is that cost in micro-cents, rounded up once. Source: architecture
  * section 8, step 7. A candidate that the context does not have counts as the first one.
  */
-export function settlementOf(call: { readonly reservationId: string; readonly tenantId: string; readonly context: CallContext }, result: CallResult): CallSettlement {
+export function settlementOf(
+  call: { readonly reservationId: string; readonly tenantId: string; readonly context: CallContext },
+  result: CallResult,
+): CallSettlement {
   const { context } = call;
   const { usage } = result;
   const candidate = context.candidates[result.candidate] ?? context.candidates[0];

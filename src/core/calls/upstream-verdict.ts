@@ -50,20 +50,28 @@ const HOST_LIKE = /\b(?:(?:\d{1,3}\.){3}\d{1,3}|localhost|(?:[a-z0-9-]+\.)+[a-z]
  */
 export function scrubbedError(
   body: unknown,
-  options: { readonly status: number; readonly secrets: readonly string[]; readonly rename: { readonly from: string; readonly to: string } },
+  options: {
+    readonly status: number;
+    readonly secrets: readonly string[];
+    readonly rename: { readonly from: string; readonly to: string };
+  },
 ): PassedError {
   const error = asObject(asObject(body)?.['error']) ?? asObject(body) ?? {};
   const plain = asObject(body)?.['error'];
   const scrub = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? scrubText(value, options) : null);
   return {
-    message: scrub(error['message']) ?? scrub(plain) ?? scrub(error['detail']) ?? `The model refused the request with status ${options.status}.`,
+    message:
+      scrub(error['message']) ?? scrub(plain) ?? scrub(error['detail']) ?? `The model refused the request with status ${options.status}.`,
     type: scrub(error['type']) ?? 'invalid_request_error',
     param: scrub(error['param']),
     code: scrub(error['code']),
   };
 }
 
-function scrubText(text: string, options: { readonly secrets: readonly string[]; readonly rename: { readonly from: string; readonly to: string } }): string {
+function scrubText(
+  text: string,
+  options: { readonly secrets: readonly string[]; readonly rename: { readonly from: string; readonly to: string } },
+): string {
   let clean = text.slice(0, MAX_TEXT_CHARS);
   for (const secret of options.secrets) if (secret.length > 3) clean = clean.replaceAll(secret, '[removed]');
   clean = clean.replace(URL_LIKE, '[removed]').replace(CREDENTIAL_LIKE, '[removed]').replace(HOST_LIKE, '[removed]');

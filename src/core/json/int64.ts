@@ -127,9 +127,3 @@ export function inspectJson(root: unknown): JsonDefect | null {
   }
   return null;
 }
-
-/** The first key `__proto__` or `constructor` anywhere in a parsed value, or null. `inspectJson` checks the depth as well. */
-export function findForbiddenKey(root: unknown): string | null {
-  const defect = inspectJson(root);
-  return defect !== null && defect.kind === 'forbidden_key' ? defect.key : null;
-}

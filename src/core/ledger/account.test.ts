@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { accountWith, MONEY_CAP, START_MS, TENANT, TENANT_BUDGET } from '../../../test/support/ledger-fixtures.ts';
-import { accountId, newAccount, parseAccountId, remainingOf, snapshotOf, USD_MICROCENTS, type Account, type AccountRef } from './account.ts';
+import {
+  accountId,
+  newAccount,
+  parseAccountId,
+  remainingOf,
+  snapshotOf,
+  USD_MICROCENTS,
+  type Account,
+  type AccountRef,
+} from './account.ts';
 
 describe('the identity of an account', () => {
   const refs: AccountRef[] = [

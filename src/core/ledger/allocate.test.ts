@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { accountWith, allocate, codeOf, MAX, START_MS, TENANT, TENANT_BUDGET, TOKEN_CAP, valueOf } from '../../../test/support/ledger-fixtures.ts';
+import {
+  accountWith,
+  allocate,
+  codeOf,
+  MAX,
+  START_MS,
+  TENANT,
+  TENANT_BUDGET,
+  TOKEN_CAP,
+  valueOf,
+} from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { amend, describePrecedence } from '../../../test/support/ledger-precedence.ts';
 import type { Account } from './account.ts';
@@ -73,25 +83,29 @@ describe('a limit that is set', () => {
   });
 });
 
-describePrecedence<AllocateCommand>('allocate', () => ({ ledger: ledgerWith({ allocated: 10n }), command: allocate(20n), nowMs: START_MS }), [
-  { code: 'tenant_closed', when: 'the tenant is closed', apply: ({ ledger }) => ledger.putTenant(TENANT, 'CLOSED') },
-  {
-    code: 'amount_out_of_range',
-    when: 'negative',
-    apply: (setup) => {
-      setup.command = { ...setup.command, allocated: -1n };
+describePrecedence<AllocateCommand>(
+  'allocate',
+  () => ({ ledger: ledgerWith({ allocated: 10n }), command: allocate(20n), nowMs: START_MS }),
+  [
+    { code: 'tenant_closed', when: 'the tenant is closed', apply: ({ ledger }) => ledger.putTenant(TENANT, 'CLOSED') },
+    {
+      code: 'amount_out_of_range',
+      when: 'negative',
+      apply: (setup) => {
+        setup.command = { ...setup.command, allocated: -1n };
+      },
     },
-  },
-  {
-    code: 'amount_out_of_range',
-    when: 'past 64 bits',
-    apply: (setup) => {
-      setup.command = { ...setup.command, allocated: MAX + 1n };
+    {
+      code: 'amount_out_of_range',
+      when: 'past 64 bits',
+      apply: (setup) => {
+        setup.command = { ...setup.command, allocated: MAX + 1n };
+      },
     },
-  },
-  { code: 'budget_frozen', when: 'frozen', apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'FROZEN' }) },
-  { code: 'budget_closed', when: 'closed', not: ['frozen'], apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'CLOSED' }) },
-]);
+    { code: 'budget_frozen', when: 'frozen', apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'FROZEN' }) },
+    { code: 'budget_closed', when: 'closed', not: ['frozen'], apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'CLOSED' }) },
+  ],
+);
 
 test('a suspended tenant can be allocated to', () => {
   const ledger = ledgerWith({ allocated: 10n });

@@ -23,7 +23,16 @@ export function allocateEffects(
   const difference = (allocated ?? 0n) - (before.allocated ?? 0n);
   const entry: Effect = {
     type: 'entry',
-    entry: { accountId: id, command: at.command, verb: 'allocate', dAllocated: difference, dSpent: 0n, dReserved: 0n, dDebt: 0n, atMs: at.nowMs },
+    entry: {
+      accountId: id,
+      command: at.command,
+      verb: 'allocate',
+      dAllocated: difference,
+      dSpent: 0n,
+      dReserved: 0n,
+      dDebt: 0n,
+      atMs: at.nowMs,
+    },
   };
   const entries = difference === 0n ? [] : [entry];
   if (account === undefined) return [{ type: 'account', account: before }, ...entries];

@@ -29,7 +29,8 @@ function heldLedger(wide: Partial<Account>, narrow: Partial<Account> | null, hol
   const ledger = new MemoryLedger();
   const ids = narrow === null ? [TENANT_BUDGET] : [TENANT_BUDGET, APP_BUDGET];
   ledger.putReservation(holdOn(ids, hold, parts));
-  const put = (id: typeof TENANT_BUDGET, own: Partial<Account>): void => ledger.putAccount(accountWith(id, { ...own, reserved: hold + (own.reserved ?? 0n) }));
+  const put = (id: typeof TENANT_BUDGET, own: Partial<Account>): void =>
+    ledger.putAccount(accountWith(id, { ...own, reserved: hold + (own.reserved ?? 0n) }));
   put(TENANT_BUDGET, wide);
   if (narrow !== null) put(APP_BUDGET, narrow);
   return ledger;

@@ -38,7 +38,10 @@ export const noReservation = (id: string): Rejection => ({ code: 'reservation_no
  * The reservation that a client of the tenant may settle, release or extend; undefined where there is none. A gateway call's is not
  * theirs: who could release it would make the call free.
  */
-export function clientReservation(state: State, command: { readonly reservationId: string; readonly tenantId: string }): Reservation | undefined {
+export function clientReservation(
+  state: State,
+  command: { readonly reservationId: string; readonly tenantId: string },
+): Reservation | undefined {
   const reservation = state.reservation(command.reservationId);
   return reservation?.tenantId === command.tenantId && reservation.purpose === 'budget' ? reservation : undefined;
 }
@@ -57,7 +60,9 @@ function decideCommit(state: State, command: CommitCommand, nowMs: number): Deci
     return refuse(rejected({ code: 'unit_mismatch', message, field: 'actual.unit' }));
   }
   if (actual < 0n || actual > INT64_MAX) {
-    return refuse(rejected({ code: 'amount_out_of_range', message: 'the actual amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }));
+    return refuse(
+      rejected({ code: 'amount_out_of_range', message: 'the actual amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }),
+    );
   }
   const estimate = legs[0]?.leg.amount ?? actual;
   const booked = actual <= estimate ? bookWithin(legs, reservation, { actual, nowMs }) : bookAbove(legs, reservation, { actual, nowMs });

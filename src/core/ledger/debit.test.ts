@@ -33,21 +33,44 @@ function ledgerWith(wide: Partial<Account>, narrow?: Partial<Account>): MemoryLe
 }
 
 describe('a charge that was never held', () => {
-  test.each(['REJECT', 'ALLOW_IF_AVAILABLE', 'ALLOW_WITH_OVERDRAFT'] as const)('is booked on every budget under %s where all have it', (overagePolicy) => {
-    const ledger = ledgerWith({ allocated: 100n, spent: 3n, reserved: 4n }, { allocated: 7n });
-    const outcome = ledger.run(debit(7n, { accounts: [...BOTH, FLOW_BUDGET], overagePolicy }), START_MS + 3);
-    expect(valueOf(outcome)).toEqual({ debitId: 'evt_1', charged: '7', capped: false });
-    expect(balances(ledger.account(TENANT_BUDGET))).toEqual([100n, 10n, 4n, 0n]);
-    expect(balances(ledger.account(APP_BUDGET))).toEqual([7n, 7n, 0n, 0n]);
-    const line = { command: 'evt_1', verb: 'debit', dAllocated: 0n, dSpent: 7n, dReserved: 0n, dDebt: 0n, atMs: START_MS + 3 };
-    expect(ledger.entries).toEqual(BOTH.map((accountId) => ({ accountId, ...line })));
-    expect(ledger.reservations.size).toBe(0);
-  });
+  test.each(['REJECT', 'ALLOW_IF_AVAILABLE', 'ALLOW_WITH_OVERDRAFT'] as const)(
+    'is booked on every budget under %s where all have it',
+    (overagePolicy) => {
+      const ledger = ledgerWith({ allocated: 100n, spent: 3n, reserved: 4n }, { allocated: 7n });
+      const outcome = ledger.run(debit(7n, { accounts: [...BOTH, FLOW_BUDGET], overagePolicy }), START_MS + 3);
+      expect(valueOf(outcome)).toEqual({ debitId: 'evt_1', charged: '7', capped: false });
+      expect(balances(ledger.account(TENANT_BUDGET))).toEqual([100n, 10n, 4n, 0n]);
+      expect(balances(ledger.account(APP_BUDGET))).toEqual([7n, 7n, 0n, 0n]);
+      const line = { command: 'evt_1', verb: 'debit', dAllocated: 0n, dSpent: 7n, dReserved: 0n, dDebt: 0n, atMs: START_MS + 3 };
+      expect(ledger.entries).toEqual(BOTH.map((accountId) => ({ accountId, ...line })));
+      expect(ledger.reservations.size).toBe(0);
+    },
+  );
 
-  test.each<[string, OveragePolicy, Partial<Account>, Partial<Account>, (bigint | boolean | null)[], (bigint | boolean | null)[], string, boolean]>([
+  test.each<
+    [string, OveragePolicy, Partial<Account>, Partial<Account>, (bigint | boolean | null)[], (bigint | boolean | null)[], string, boolean]
+  >([
     ['capped', 'ALLOW_IF_AVAILABLE', { allocated: 5n }, { allocated: 100n }, [5n, 5n, 0n, 0n, true], [100n, 5n, 0n, 0n, false], '5', true],
-    ['capped to nothing', 'ALLOW_IF_AVAILABLE', { allocated: 0n }, { allocated: 9n }, [0n, 0n, 0n, 0n, true], [9n, 0n, 0n, 0n, true], '0', true],
-    ['unlimited', 'ALLOW_IF_AVAILABLE', { allocated: null }, { allocated: null }, [null, 10n, 0n, 0n, false], [null, 10n, 0n, 0n, false], '10', false],
+    [
+      'capped to nothing',
+      'ALLOW_IF_AVAILABLE',
+      { allocated: 0n },
+      { allocated: 9n },
+      [0n, 0n, 0n, 0n, true],
+      [9n, 0n, 0n, 0n, true],
+      '0',
+      true,
+    ],
+    [
+      'unlimited',
+      'ALLOW_IF_AVAILABLE',
+      { allocated: null },
+      { allocated: null },
+      [null, 10n, 0n, 0n, false],
+      [null, 10n, 0n, 0n, false],
+      '10',
+      false,
+    ],
     [
       'owed where it is unfunded',
       'ALLOW_WITH_OVERDRAFT',
@@ -131,7 +154,12 @@ describe('the edges of 64 bits', () => {
   test.each<[string, Partial<Account>, DebitCommand, string]>([
     ['the largest amount', { allocated: MAX }, debit(MAX, { overagePolicy: 'REJECT' }), 'ok'],
     ['the largest amount on a small budget is capped', { allocated: 5n, spent: 2n }, debit(MAX), 'ok'],
-    ['the largest amount on a small budget under REJECT', { allocated: 5n, spent: 2n }, debit(MAX, { overagePolicy: 'REJECT' }), 'budget_exceeded'],
+    [
+      'the largest amount on a small budget under REJECT',
+      { allocated: 5n, spent: 2n },
+      debit(MAX, { overagePolicy: 'REJECT' }),
+      'budget_exceeded',
+    ],
     ['spend that reaches the largest amount', { allocated: null, spent: 1n }, debit(MAX - 1n), 'ok'],
     ['spend that would pass it', { allocated: null, spent: 1n }, debit(MAX), 'amount_out_of_range'],
   ])('%s', (_what, parts, command, expected) => {
@@ -181,7 +209,12 @@ describePrecedence<DebitCommand>(
         setup.command = { ...setup.command, accounts: [TOKEN_CAP] };
       },
     },
-    { code: 'budget_frozen', when: 'frozen', not: ['nothing covers'], apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'FROZEN' }) },
+    {
+      code: 'budget_frozen',
+      when: 'frozen',
+      not: ['nothing covers'],
+      apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { status: 'FROZEN' }),
+    },
     {
       code: 'budget_closed',
       when: 'closed',

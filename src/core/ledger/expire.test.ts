@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { accountWith, APP_BUDGET, balances, expire, holdOn, START_MS, TENANT, TENANT_BUDGET, valueOf } from '../../../test/support/ledger-fixtures.ts';
+import {
+  accountWith,
+  APP_BUDGET,
+  balances,
+  expire,
+  holdOn,
+  START_MS,
+  TENANT,
+  TENANT_BUDGET,
+  valueOf,
+} from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { snapshot } from '../../../test/support/ledger-precedence.ts';
 import type { Reservation } from './reservation.ts';

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { codeOf, extend, holdOn, idempotent, START_MS, TENANT, TENANT_BUDGET, accountWith, valueOf } from '../../../test/support/ledger-fixtures.ts';
+import {
+  codeOf,
+  extend,
+  holdOn,
+  idempotent,
+  START_MS,
+  TENANT,
+  TENANT_BUDGET,
+  accountWith,
+  valueOf,
+} from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { describePrecedence, snapshot } from '../../../test/support/ledger-precedence.ts';
 import type { ExtendCommand } from './commands.ts';

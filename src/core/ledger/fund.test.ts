@@ -1,5 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { accountWith, balances, codeOf, fund, idempotent, MAX, START_MS, TENANT, TENANT_BUDGET, valueOf } from '../../../test/support/ledger-fixtures.ts';
+import {
+  accountWith,
+  balances,
+  codeOf,
+  fund,
+  idempotent,
+  MAX,
+  START_MS,
+  TENANT,
+  TENANT_BUDGET,
+  valueOf,
+} from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { amend, describePrecedence, snapshot } from '../../../test/support/ledger-precedence.ts';
 import type { Account } from './account.ts';

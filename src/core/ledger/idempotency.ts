@@ -23,7 +23,9 @@ export function decideOnce<T extends PlainJson>(
   const record = state.idempotency(ref);
   if (record !== undefined && record.expiresAtMs > nowMs) {
     if (record.hash !== hash) {
-      return refuse(rejected({ code: 'idempotency_mismatch', message: 'the idempotency key was used with another body', field: 'idempotency_key' }));
+      return refuse(
+        rejected({ code: 'idempotency_mismatch', message: 'the idempotency key was used with another body', field: 'idempotency_key' }),
+      );
     }
     // What was stored under this operation is what this operation answered.
     return { outcome: accepted(record.answer as T), effects: [] };

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { accountWith, expire, holdOn, keepCall, settleCall, START_MS, TENANT_BUDGET, valueOf } from '../../../test/support/ledger-fixtures.ts';
+import {
+  accountWith,
+  expire,
+  holdOn,
+  keepCall,
+  settleCall,
+  START_MS,
+  TENANT_BUDGET,
+  valueOf,
+} from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { snapshot } from '../../../test/support/ledger-precedence.ts';
 import type { Reservation } from './reservation.ts';

@@ -4,8 +4,10 @@ import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
 
 /** Refuses an account that takes no new spend: `budget_frozen` or `budget_closed`; null where it is active. */
 export function refuseStatus(account: Account): Rejection | null {
-  if (account.status === 'FROZEN') return { code: 'budget_frozen', message: `the budget ${account.scope} is frozen`, account: snapshotOf(account) };
-  if (account.status === 'CLOSED') return { code: 'budget_closed', message: `the budget ${account.scope} is closed`, account: snapshotOf(account) };
+  if (account.status === 'FROZEN')
+    return { code: 'budget_frozen', message: `the budget ${account.scope} is frozen`, account: snapshotOf(account) };
+  if (account.status === 'CLOSED')
+    return { code: 'budget_closed', message: `the budget ${account.scope} is closed`, account: snapshotOf(account) };
   return null;
 }
 

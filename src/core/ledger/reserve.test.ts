@@ -222,7 +222,13 @@ describe('a tenant that demands a money account', () => {
 
 describe('legs in several units', () => {
   const tokenLeg = (base: bigint): LegRequest => ({ accountId: TOKEN_CAP, base, perUnit: 1n, divisor: 1n, required: true });
-  const moneyLeg = (base: bigint, perUnit: bigint): LegRequest => ({ accountId: MONEY_BUDGET, base, perUnit, divisor: 10n, required: false });
+  const moneyLeg = (base: bigint, perUnit: bigint): LegRequest => ({
+    accountId: MONEY_BUDGET,
+    base,
+    perUnit,
+    divisor: 10n,
+    required: false,
+  });
 
   test('hold tokens on one account and money, rounded up from nano-dollars, on another', () => {
     const ledger = ledgerWith({ [TOKEN_CAP]: { allocated: null }, [MONEY_BUDGET]: { allocated: 1_000_000n } });
@@ -346,7 +352,9 @@ describe('the edges of 64 bits', () => {
   test('amounts past 2^53 are held to the last digit', () => {
     const amount = 2n ** 53n + 1n;
     const ledger = ledgerWith({ [TENANT_BUDGET]: { allocated: MAX } });
-    expect(valueOf(ledger.run(reserve({ amount }), START_MS))).toMatchObject({ legs: [{ accountId: TENANT_BUDGET, amount: '9007199254740993' }] });
+    expect(valueOf(ledger.run(reserve({ amount }), START_MS))).toMatchObject({
+      legs: [{ accountId: TENANT_BUDGET, amount: '9007199254740993' }],
+    });
     expect(reservedOn(ledger, TENANT_BUDGET)).toEqual([amount]);
   });
 });
@@ -369,7 +377,11 @@ describe('what a reservation must not be', () => {
 
 describePrecedence<ReserveCommand>(
   'reserve',
-  () => ({ ledger: ledgerWith({ [TENANT_BUDGET]: { allocated: 100n }, [APP_BUDGET]: { allocated: 100n } }), command: reserve(), nowMs: START_MS }),
+  () => ({
+    ledger: ledgerWith({ [TENANT_BUDGET]: { allocated: 100n }, [APP_BUDGET]: { allocated: 100n } }),
+    command: reserve(),
+    nowMs: START_MS,
+  }),
   [
     {
       code: 'idempotency_mismatch',

@@ -44,12 +44,21 @@ function fittingOutput(legs: readonly CoveredLeg[], range: ReserveCommand['outpu
 function refuseLeg(account: Account, amount: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
   const inactive = refuseStatus(account);
   if (inactive !== null) return inactive;
-  if (account.isOverLimit) return { code: 'over_limit', message: `the budget ${account.scope} is over its overdraft limit`, account: snapshotOf(account) };
+  if (account.isOverLimit)
+    return { code: 'over_limit', message: `the budget ${account.scope} is over its overdraft limit`, account: snapshotOf(account) };
   if (account.debt > 0n && account.overdraftLimit === 0n) {
-    return { code: 'debt_outstanding', message: `the budget ${account.scope} has debt of ${account.debt} ${account.unit}`, account: snapshotOf(account) };
+    return {
+      code: 'debt_outstanding',
+      message: `the budget ${account.scope} has debt of ${account.debt} ${account.unit}`,
+      account: snapshotOf(account),
+    };
   }
   if (amount < 0n || account.reserved + amount > INT64_MAX) {
-    return { code: 'amount_out_of_range', message: `what ${account.scope} holds must stay between 0 and 2^63 - 1`, field: 'estimate.amount' };
+    return {
+      code: 'amount_out_of_range',
+      message: `what ${account.scope} holds must stay between 0 and 2^63 - 1`,
+      field: 'estimate.amount',
+    };
   }
   const remaining = remainingOf(account);
   if (remaining === null || remaining >= amount) return null;
@@ -79,7 +88,11 @@ function refuseUncovered(state: State, command: ReserveCommand): Rejection {
   const scopes = command.legs.map((leg) => leg.accountId);
   if (others.length === 0) return { code: 'budget_not_found', message: 'no budget covers the subject', details: { accounts: scopes } };
   const expectedUnits = [...new Set(others.map((account) => account.unit))];
-  return { code: 'unit_mismatch', message: `the subject's budgets are in ${expectedUnits.join(', ')}`, details: { scope: others[0]?.scope, expectedUnits } };
+  return {
+    code: 'unit_mismatch',
+    message: `the subject's budgets are in ${expectedUnits.join(', ')}`,
+    details: { scope: others[0]?.scope, expectedUnits },
+  };
 }
 
 function decideReserve(state: State, command: ReserveCommand, nowMs: number): Decision<ReserveAnswer> {
@@ -98,7 +111,9 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
   }
   if (command.mustCover && legs.length === 0) return refuse(rejected(refuseUncovered(state, command)));
   if (command.mustCoverMoney && !legs.some(({ account }) => account.unit !== TOKENS && account.allocated !== null)) {
-    return refuse(rejected({ code: 'budget_required', message: 'this tenant demands a money budget for every call, and none covers this one' }));
+    return refuse(
+      rejected({ code: 'budget_required', message: 'this tenant demands a money budget for every call, and none covers this one' }),
+    );
   }
   const output = fittingOutput(legs, command.output);
   const refusal = refuseLegs(legs, output, command.purpose);

@@ -53,7 +53,9 @@ describe('a call that ran', () => {
       finalizedAtMs: START_MS + 8,
       settledAtMs: START_MS + 8,
     });
-    expect(ledger.entries.map(({ accountId: id, verb, dSpent, dReserved, dDebt, atMs }) => [id, verb, dSpent, dReserved, dDebt, atMs])).toEqual([
+    expect(
+      ledger.entries.map(({ accountId: id, verb, dSpent, dReserved, dDebt, atMs }) => [id, verb, dSpent, dReserved, dDebt, atMs]),
+    ).toEqual([
       [TOKEN_CAP, 'commit', 80n, -100n, 0n, START_MS + 8],
       [MONEY_CAP, 'commit', 30n, -40n, 0n, START_MS + 8],
       [MONEY_BUDGET, 'commit', 30n, -40n, 0n, START_MS + 8],

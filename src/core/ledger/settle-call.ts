@@ -46,7 +46,8 @@ export const settleCallVerb: Verb<SettleCallCommand, { readonly booked: boolean 
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId] }),
   decide: (state, command, nowMs): Decision<{ readonly booked: boolean }> => {
     const reservation = state.reservation(command.reservationId);
-    if (reservation === undefined || reservation.tenantId !== command.tenantId) return refuse(rejected(noReservation(command.reservationId)));
+    if (reservation === undefined || reservation.tenantId !== command.tenantId)
+      return refuse(rejected(noReservation(command.reservationId)));
     if (reservation.settledAtMs !== null) return { outcome: accepted({ booked: false }), effects: [] };
     const { actuals, usage } = command;
     if (actuals === null) return { outcome: accepted({ booked: true }), effects: cancelCall(reservation, nowMs) };

@@ -29,7 +29,9 @@ export function returnHold(reservation: Reservation, how: 'release' | 'expire', 
   const charged = how === 'release' || reservation.purpose === 'budget' ? reservation.legs.map(() => 0n) : null;
   const settledAtMs = charged === null ? null : nowMs;
   return [
-    ...reservation.legs.map((leg) => entryEffect(leg.accountId, { command: reservation.id, verb: how, atMs: nowMs, dReserved: -leg.amount })),
+    ...reservation.legs.map((leg) =>
+      entryEffect(leg.accountId, { command: reservation.id, verb: how, atMs: nowMs, dReserved: -leg.amount }),
+    ),
     { type: 'reservation', reservation: { ...reservation, state, charged, finalizedAtMs: nowMs, settledAtMs } },
   ];
 }

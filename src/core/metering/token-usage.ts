@@ -20,15 +20,6 @@ export interface TokenUsage {
 /** No call uses more of one kind; what an upstream reports above it counts as this. Ten million times it still fits into int64. */
 export const MAX_CALL_TOKENS = 100_000_000_000;
 
-/** A call that used nothing: one request, zero tokens (audio, documents, anything without usage). */
-export const NO_USAGE: TokenUsage = {
-  promptTokens: 0,
-  completionTokens: 0,
-  totalTokens: 0,
-  cachedPromptTokens: null,
-  reasoningTokens: null,
-};
-
 /** Counts as they were found, before the rules that relate them. Null is "not reported". */
 interface ReportedCounts {
   readonly prompt: number | null;

@@ -54,7 +54,7 @@ export function mergeStreamOptions(options: UpstreamBodyOptions): UpstreamBody {
 }
 
 /** Whether the caller set an output limit of its own, by either name. */
-export function hasOutputLimit(body: Readonly<Record<string, unknown>>): boolean {
+function hasOutputLimit(body: Readonly<Record<string, unknown>>): boolean {
   return isGiven(body['max_tokens']) || isGiven(body['max_completion_tokens']);
 }
 

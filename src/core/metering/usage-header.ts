@@ -1,9 +1,6 @@
 import { renderUsd } from '../pricing/rates.ts';
 import type { TokenUsage } from './token-usage.ts';
 
-/** With this request header set to `true` a caller asks for the usage of its call. Source: Tinfoil reference section 5. */
-export const USAGE_REQUEST_HEADER = 'x-tinfoil-request-usage-metrics';
-
 /** The answer: a response header when not streaming, a trailer otherwise. */
 export const USAGE_ANSWER_HEADER = 'X-Tinfoil-Usage-Metrics';
 

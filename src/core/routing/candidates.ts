@@ -18,7 +18,10 @@ export type Route =
  * The price of a model at an upstream at `nowMs`: the upstream's own where it has one that applies, else the model's, the newest first.
  * Null where none applies yet. Prices of other models and upstreams in the list are passed over.
  */
-export function priceAt(prices: readonly Price[], at: { readonly modelId: string; readonly upstreamId: string; readonly nowMs: number }): Price | null {
+export function priceAt(
+  prices: readonly Price[],
+  at: { readonly modelId: string; readonly upstreamId: string; readonly nowMs: number },
+): Price | null {
   let own: Price | null = null;
   let shared: Price | null = null;
   for (const price of prices) {

@@ -48,7 +48,9 @@ describe('spansFrom', () => {
   });
 
   test('is one span where nothing coarser exists', () => {
-    expect(spansFrom(at('2026-08-25T00:00:00Z'), 86_400_000)).toEqual([{ levelMs: 86_400_000, fromMs: at('2026-08-25T00:00:00Z'), toMs: null }]);
+    expect(spansFrom(at('2026-08-25T00:00:00Z'), 86_400_000)).toEqual([
+      { levelMs: 86_400_000, fromMs: at('2026-08-25T00:00:00Z'), toMs: null },
+    ]);
   });
 
   test('follow one another without gap or overlap, each of whole buckets', () => {

@@ -3,11 +3,13 @@ import { budgetId, USD_MICROCENTS } from '../../core/ledger/account.ts';
 import { memberRecordId, type Model, type Price, sealIdentity, SYSTEM_TENANT, type Tenant, type Upstream } from '../../core/records.ts';
 import type { Command } from '../../core/verbs.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { SecretBox } from '../../ports/secret-box.ts';
 import type { BootCommands } from '../boot-commands.ts';
 import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
+import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
 
 /** What applying needs. */
@@ -28,9 +30,10 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   const usable = declared.upstreams.filter(({ sealed }) => !sealed);
   const usableIds = new Set(['demo', ...usable.map(({ id }) => id)]);
   const models = declared.models.filter(({ upstreams }) => upstreams.some(({ id }) => usableIds.has(id)));
+  const fields = makeDeclaredFields(declared);
   const label = `Applying ${declared.path}`;
-  await boot.run(label, await upstreamCommands(deps, usable));
-  await boot.run(label, await modelCommands(deps, models, usableIds));
+  await boot.run(label, await upstreamCommands(deps, usable, fields));
+  await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
   await boot.run(label, await priceCommands(deps, models, usableIds));
   for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant));
   const notices = await leftFile(deps.records, declared);
@@ -51,51 +54,123 @@ function inVain(declared: DeclaredConfig, models: readonly DeclaredModel[]): str
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-async function upstreamCommands(deps: ApplyDeclaredDeps, upstreams: readonly DeclaredUpstream[]): Promise<Command[]> {
+/** What the file calls the fields of an upstream. */
+const UPSTREAM_FIELDS = {
+  kind: 'kind',
+  baseUrl: 'base_url',
+  provider: 'provider',
+  region: 'region',
+  euNative: 'eu_native',
+  quantized: 'quantized',
+  retentionDays: 'retention_days',
+  continuousUsage: 'continuous_usage',
+  timeoutMs: 'timeout_ms',
+} as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'sealed'>, string>>;
+
+/** What the file calls the fields of a model. */
+const MODEL_FIELDS = {
+  upstreams: 'upstreams',
+  contextTokens: 'context_tokens',
+  maxOutputTokens: 'max_output_tokens',
+  defaultOutputTokens: 'default_output_tokens',
+  outputLimitField: 'output_limit_field',
+  tokenizer: 'tokenizer',
+  promptOverheadTokens: 'prompt_overhead_tokens',
+  marginPercent: 'margin_percent',
+  maxImageTokens: 'max_image_tokens',
+  maxAudioTokens: 'max_audio_tokens',
+  maxFileTokens: 'max_file_tokens',
+  tags: 'tags',
+} as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
+
+/** What is kept, with the fields that the file names as the file has them: the others belong to the API. */
+function withNamedFields<R extends object>(
+  kept: R,
+  declared: R,
+  fields: Readonly<Partial<Record<keyof R, string>>>,
+  isNamed: (field: string) => boolean,
+): R {
+  const named = (Object.keys(fields) as (keyof R)[]).filter((field) => isNamed(fields[field] ?? ''));
+  return { ...kept, ...Object.fromEntries(named.map((field) => [field, declared[field]])) };
+}
+
+async function upstreamCommands(
+  deps: ApplyDeclaredDeps,
+  upstreams: readonly DeclaredUpstream[],
+  fields: DeclaredFields,
+): Promise<Command[]> {
   const { boot, records, secretBox } = deps;
   const commands: Command[] = [];
   for (const { apiKey, sealed: _sealed, ...declared } of upstreams) {
-    const kept = await records.record('upstream', declared.id);
-    const identity = sealIdentity('upstream', declared.id);
-    const keptKey = kept === undefined || kept.apiKeySealed === null ? null : secretBox.open(kept.apiKeySealed, identity);
-    const sameKey = keptKey === apiKey && kept !== undefined;
+    const { id } = declared;
+    const isNamed = (field: string): boolean => fields.isDeclared('upstream', id, field) !== null;
+    const identity = sealIdentity('upstream', id);
+    const seal = (): string | null => (apiKey === null ? null : secretBox.seal(apiKey, identity));
+    const found = await records.record('upstream', id);
+    if (found === undefined) {
+      commands.push(putUpstream(boot, { ...declared, apiKeySealed: seal() }));
+      continue;
+    }
+    const { createdAtMs: _createdAtMs, ...kept } = found;
+    const keptKey = kept.apiKeySealed === null ? null : secretBox.open(kept.apiKeySealed, identity);
     // Sealing gives another text each time; an unchanged key keeps its text, so that nothing seems changed.
-    const apiKeySealed = sameKey ? kept.apiKeySealed : apiKey === null ? null : secretBox.seal(apiKey, identity);
-    const upstream: Omit<Upstream, 'createdAtMs'> = { ...declared, apiKeySealed };
-    if (kept !== undefined && sameJson(inOrderOf(upstream, { ...kept, createdAtMs: undefined }), upstream)) continue;
+    const apiKeySealed = !isNamed('api_key') || keptKey === apiKey ? kept.apiKeySealed : seal();
+    const upstream = withNamedFields({ ...kept, apiKeySealed }, { ...declared, apiKeySealed }, UPSTREAM_FIELDS, isNamed);
+    if (!sameJson(inOrderOf(upstream, kept), upstream)) commands.push(putUpstream(boot, upstream));
+  }
+  return commands;
+}
+
+const putUpstream = (boot: BootCommands, upstream: Omit<Upstream, 'createdAtMs'>): Command => ({
+  verb: 'put-upstream',
+  id: boot.nextId(),
+  tenantId: SYSTEM_TENANT,
+  audit: boot.audit('put-upstream', 'upstream', upstream.id),
+  upstream,
+  replace: true,
+});
+
+/** The fields of `record` in the order of `pattern`, so that two records can be compared as text. */
+const inOrderOf = (pattern: object, record: object): Record<string, unknown> =>
+  Object.fromEntries(Object.keys(pattern).map((name) => [name, (record as Record<string, unknown>)[name]]));
+
+async function modelCommands(
+  deps: ApplyDeclaredDeps,
+  models: readonly DeclaredModel[],
+  options: { usable: ReadonlySet<string>; fields: DeclaredFields },
+): Promise<Command[]> {
+  const { boot, records } = deps;
+  const commands: Command[] = [];
+  for (const { prices: _prices, ...whole } of models) {
+    const { id } = whole;
+    const declared = { ...whole, upstreams: whole.upstreams.filter((upstream) => options.usable.has(upstream.id)) };
+    const isNamed = (field: string): boolean => options.fields.isDeclared('model', id, field) !== null;
+    const found = await records.record('model', id);
+    let model: Omit<Model, 'createdAtMs'> = declared;
+    if (found !== undefined) {
+      const { createdAtMs: _createdAtMs, ...kept } = found;
+      model = fittingLimits(withNamedFields(kept, declared, MODEL_FIELDS, isNamed), isNamed);
+      if (sameJson(inOrderOf(model, kept), model)) continue;
+    }
     commands.push({
-      verb: 'put-upstream',
+      verb: 'put-model',
       id: boot.nextId(),
       tenantId: SYSTEM_TENANT,
-      audit: boot.audit('put-upstream', 'upstream', declared.id),
-      upstream,
+      audit: boot.audit('put-model', 'model', id),
+      model,
       replace: true,
     });
   }
   return commands;
 }
 
-/** The fields of `record` in the order of `pattern`, so that two records can be compared as text. */
-const inOrderOf = (pattern: object, record: object): Record<string, unknown> =>
-  Object.fromEntries(Object.keys(pattern).map((name) => [name, (record as Record<string, unknown>)[name]]));
-
-async function modelCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
-  const { boot, records } = deps;
-  const commands: Command[] = [];
-  for (const { prices: _prices, ...declared } of models) {
-    const model: Omit<Model, 'createdAtMs'> = { ...declared, upstreams: declared.upstreams.filter(({ id }) => usable.has(id)) };
-    const kept = await records.record('model', declared.id);
-    if (kept !== undefined && sameJson(inOrderOf(model, kept), model)) continue;
-    commands.push({
-      verb: 'put-model',
-      id: boot.nextId(),
-      tenantId: SYSTEM_TENANT,
-      audit: boot.audit('put-model', 'model', declared.id),
-      model,
-      replace: true,
-    });
-  }
-  return commands;
+/** A limit that the file names may have fallen below one that it does not name; that one follows. */
+function fittingLimits(model: Omit<Model, 'createdAtMs'>, isNamed: (field: string) => boolean): Omit<Model, 'createdAtMs'> {
+  const { maxOutputTokens, defaultOutputTokens } = model;
+  if (defaultOutputTokens <= maxOutputTokens) return model;
+  return isNamed('default_output_tokens')
+    ? { ...model, maxOutputTokens: defaultOutputTokens }
+    : { ...model, defaultOutputTokens: maxOutputTokens };
 }
 
 type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>;
@@ -178,13 +253,21 @@ async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant)
 
 /** What the file names and the tenant has otherwise; null where they agree. */
 function changedFields(kept: Tenant, declared: DeclaredTenant) {
-  const changes: { name?: string; requireBudget?: boolean; allowUnpriced?: boolean; hideAmounts?: boolean; entitlements?: Partial<Tenant['entitlements']> } = {};
+  const changes: {
+    name?: string;
+    requireBudget?: boolean;
+    allowUnpriced?: boolean;
+    hideAmounts?: boolean;
+    entitlements?: Partial<Tenant['entitlements']>;
+  } = {};
   if (declared.name !== undefined && declared.name !== kept.name) changes.name = declared.name;
   for (const field of ['requireBudget', 'allowUnpriced', 'hideAmounts'] as const) {
     const value = declared[field];
     if (value !== undefined && value !== kept[field]) changes[field] = value;
   }
-  const entitlements = Object.entries(declared.entitlements).filter(([name, value]) => kept.entitlements[name as keyof Tenant['entitlements']] !== value);
+  const entitlements = Object.entries(declared.entitlements).filter(
+    ([name, value]) => kept.entitlements[name as keyof Tenant['entitlements']] !== value,
+  );
   if (entitlements.length > 0) changes.entitlements = Object.fromEntries(entitlements);
   return Object.keys(changes).length === 0 ? null : changes;
 }

@@ -19,7 +19,7 @@ export type FieldPath = readonly (string | number)[];
 export type Locate = (path: FieldPath) => string;
 
 /** `models[0].price.input_per_1m` */
-export const renderPath = (path: FieldPath): string =>
+const renderPath = (path: FieldPath): string =>
   path.map((step, at) => (typeof step === 'number' ? `[${step}]` : (at === 0 ? '' : '.') + step)).join('');
 
 /**
@@ -61,7 +61,10 @@ export class Field {
       const advice = nearest === null ? `known here are ${names.join(', ')}` : `write ${nearest} if you meant that, or remove it`;
       this.child(name).fail(`is not a known name; ${advice}`);
     }
-    return Object.fromEntries(names.map((name) => [name, new Field(entries.get(name), [...this.path, name], this.#locate)])) as Record<N, Field>;
+    return Object.fromEntries(names.map((name) => [name, new Field(entries.get(name), [...this.path, name], this.#locate)])) as Record<
+      N,
+      Field
+    >;
   }
 
   /** The items of a list, none where the file is silent. */
@@ -75,7 +78,8 @@ export class Field {
   text(options: { pattern?: RegExp; rule?: string; maxLength?: number; secret?: boolean } = {}): string {
     const text = this.value instanceof SubstitutedText ? this.value.text : this.value;
     const { pattern, maxLength = 1000, rule = `a text of 1 to ${maxLength} characters` } = options;
-    if (typeof text === 'string' && text.length > 0 && text.length <= maxLength && (pattern === undefined || pattern.test(text))) return text;
+    if (typeof text === 'string' && text.length > 0 && text.length <= maxLength && (pattern === undefined || pattern.test(text)))
+      return text;
     const numberAsText = typeof text === 'number' || typeof text === 'boolean' ? '; put it in quotes' : '';
     if (options.secret === true && this.isGiven) return this.fail(`must be ${rule}${numberAsText}`);
     return this.#wrong(rule + numberAsText);
@@ -97,7 +101,8 @@ export class Field {
   }
 
   boolean(): boolean {
-    const value = this.value instanceof SubstitutedText ? ({ true: true, false: false } as Record<string, boolean>)[this.value.text] : this.value;
+    const value =
+      this.value instanceof SubstitutedText ? ({ true: true, false: false } as Record<string, boolean>)[this.value.text] : this.value;
     return typeof value === 'boolean' ? value : this.#wrong('true or false');
   }
 

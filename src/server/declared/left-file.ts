@@ -34,7 +34,9 @@ export async function leftFile(records: RecordStore, declared: DeclaredConfig): 
     const [kind = '', ...rest] = setting.slice(PREFIX.length).split(':');
     const id = rest.join(':');
     if (!isStillThere(await records.record(kind as DeclaredRecordKind, id))) continue;
-    sentences.push(`${declared.path} no longer names the ${kind} ${id}: it stays as it was, and the operator API may now change or remove it.`);
+    sentences.push(
+      `${declared.path} no longer names the ${kind} ${id}: it stays as it was, and the operator API may now change or remove it.`,
+    );
   }
   return sentences;
 }

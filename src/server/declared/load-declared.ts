@@ -25,7 +25,11 @@ function lineOf(document: Document, lines: LineCounter, path: FieldPath): number
 }
 
 /** Replaces `${NAME}` by the environment's variable, and `$$` by `$`, in every text of a parsed file. */
-function substitute(value: unknown, path: FieldPath, context: { env: NodeJS.ProcessEnv; fail: (path: FieldPath, problem: string) => never }): unknown {
+function substitute(
+  value: unknown,
+  path: FieldPath,
+  context: { env: NodeJS.ProcessEnv; fail: (path: FieldPath, problem: string) => never },
+): unknown {
   if (Array.isArray(value)) return value.map((item: unknown, index) => substitute(item, [...path, index], context));
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, substitute(item, [...path, name], context)]));
@@ -34,7 +38,8 @@ function substitute(value: unknown, path: FieldPath, context: { env: NodeJS.Proc
   const names: string[] = [];
   const text = value.replace(REFERENCE, (whole, name: string | undefined) => {
     if (name === undefined) return whole === '$$' ? '$' : whole;
-    if (!VARIABLE_NAME.test(name)) return context.fail(path, `refers to "\${${name}}", which is not the name of a variable; write $$ for a dollar sign`);
+    if (!VARIABLE_NAME.test(name))
+      return context.fail(path, `refers to "\${${name}}", which is not the name of a variable; write $$ for a dollar sign`);
     const found = context.env[name];
     if (found === undefined || found === '') {
       return context.fail(path, `refers to the environment variable ${name}, which is not set; set it or remove the reference`);

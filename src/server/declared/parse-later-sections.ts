@@ -1,7 +1,9 @@
 import type { Field } from './field.ts';
 import { refuseDouble } from './named-fields.ts';
 
-type LaterSection = 'usage_reporters' | 'hosts' | 'sources' | 'registries' | 'ingress' | 'dns';
+/** Sections of which this version makes nothing yet. */
+const LATER_SECTIONS = ['usage_reporters', 'hosts', 'sources', 'registries', 'ingress', 'dns'] as const;
+type LaterSection = (typeof LATER_SECTIONS)[number];
 
 const ID = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 64 letters, digits, ".", "_" and "-"' };
 
@@ -18,10 +20,8 @@ export function parseLaterSections(sections: Readonly<Record<LaterSection, Field
   for (const host of registries.allow.items()) host.text();
   sections.ingress.fields(['base_domain']).base_domain.or(null, (f) => f.text({ maxLength: 253 }));
   for (const server of sections.dns.fields(['servers']).servers.items()) server.text();
-  return (Object.keys(sections) as string[]).filter((name) => isLater(name) && says(sections[name]));
+  return LATER_SECTIONS.filter((name) => says(sections[name]));
 }
-
-const isLater = (name: string): name is LaterSection => ['usage_reporters', 'hosts', 'sources', 'registries', 'ingress', 'dns'].includes(name);
 
 const says = (field: Field): boolean => field.isGiven && !(Array.isArray(field.value) && field.value.length === 0);
 

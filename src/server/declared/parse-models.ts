@@ -42,7 +42,9 @@ function parseModelUpstream(item: Field, modelId: string, known: ReadonlySet<str
   const id = given.id.text();
   if (!known.has(id)) {
     const nearest = nearestWord(id, [...known]);
-    given.id.fail(`names the upstream "${id}", which is not declared; ${nearest === null ? 'add it under upstreams' : `write "${nearest}" if you meant that, or add it under upstreams`}`);
+    given.id.fail(
+      `names the upstream "${id}", which is not declared; ${nearest === null ? 'add it under upstreams' : `write "${nearest}" if you meant that, or add it under upstreams`}`,
+    );
   }
   const model = given.model.or(modelId, (f) => f.text({ maxLength: 200 }));
   const price = given.price.or(null, (f) => ({ upstreamId: id, rates: parsePrice(f) }));
@@ -96,12 +98,16 @@ type LimitField =
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices'> {
   const tokens = { min: 0, max: MAX_TOKENS };
   const contextTokens = given.context_tokens.or(MODEL_DEFAULTS.contextTokens, (f) => f.integer({ min: 1, max: MAX_TOKENS }));
-  const maxOutputTokens = given.max_output_tokens.or(Math.min(MODEL_DEFAULTS.maxOutputTokens, contextTokens), (f) => f.integer({ min: 1, max: MAX_TOKENS }));
+  const maxOutputTokens = given.max_output_tokens.or(Math.min(MODEL_DEFAULTS.maxOutputTokens, contextTokens), (f) =>
+    f.integer({ min: 1, max: MAX_TOKENS }),
+  );
   const defaultOutputTokens = given.default_output_tokens.or(Math.min(MODEL_DEFAULTS.defaultOutputTokens, maxOutputTokens), (f) =>
     f.integer({ min: 1, max: MAX_TOKENS }),
   );
   if (defaultOutputTokens > maxOutputTokens) {
-    given.default_output_tokens.fail(`is ${defaultOutputTokens}, more than max_output_tokens (${maxOutputTokens}); lower it or raise max_output_tokens`);
+    given.default_output_tokens.fail(
+      `is ${defaultOutputTokens}, more than max_output_tokens (${maxOutputTokens}); lower it or raise max_output_tokens`,
+    );
   }
   return {
     contextTokens,

@@ -31,7 +31,7 @@ function parseEntitlements(field: Field): { entitlements: Partial<Entitlements>;
     if (name in SWITCHES) entitlements[SWITCHES[name as keyof typeof SWITCHES]] = given[name].boolean();
     else entitlements[COUNTS[name as keyof typeof COUNTS]] = given[name].integer({ min: 0, max: 1_000_000 });
   }
-  return { entitlements: entitlements as Partial<Entitlements>, named: Object.keys(entitlements).length === 0 ? [] : namesGiven(given) };
+  return { entitlements, named: Object.keys(entitlements).length === 0 ? [] : namesGiven(given) };
 }
 
 /** A budget in micro-cents; an amount finer than that is refused rather than rounded, so that the file means what it says. */
@@ -40,7 +40,8 @@ function moneyBudgetOf(field: Field): bigint | null | undefined {
   if (!field.isGiven) return null;
   const declared = field.decimal();
   const microcents = scaleDecimal(declared, MICROCENT_DECIMALS);
-  if (microcents === null || microcents > INT64_MAX) return field.fail('must be an amount in USD that is at least 0, such as 50 or "12.50"');
+  if (microcents === null || microcents > INT64_MAX)
+    return field.fail('must be an amount in USD that is at least 0, such as 50 or "12.50"');
   if (microcents * 100n !== scaleDecimal(declared, MICROCENT_DECIMALS + 2)) return field.fail('must have at most 8 decimals');
   return microcents;
 }

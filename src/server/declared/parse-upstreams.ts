@@ -44,7 +44,9 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     id,
     kind,
     baseUrl: kind === 'demo' || (sealed && !given.base_url.isGiven) ? '' : baseUrlOf(given.base_url),
-    apiKey: given.api_key.or(null, (f) => f.text({ secret: true, pattern: /^[\x21-\x7e]+$/, rule: 'a credential of visible ASCII characters', maxLength: 4096 })),
+    apiKey: given.api_key.or(null, (f) =>
+      f.text({ secret: true, pattern: /^[\x21-\x7e]+$/, rule: 'a credential of visible ASCII characters', maxLength: 4096 }),
+    ),
     provider: given.provider.or(id, (f) => f.text({ maxLength: 64 })),
     region: given.region.or(UPSTREAM_DEFAULTS.region, (f) => f.text({ maxLength: 64 })),
     euNative: given.eu_native.or(UPSTREAM_DEFAULTS.euNative, (f) => f.boolean()),

@@ -20,7 +20,7 @@ export interface AccountRow {
 }
 
 /** The columns that identify an account, in the order of {@link accountKeyValues}. */
-export const ACCOUNT_KEY_COLUMNS = ['tenant_id', 'kind', 'scope', 'unit', 'period'] as const;
+const ACCOUNT_KEY_COLUMNS = ['tenant_id', 'kind', 'scope', 'unit', 'period'] as const;
 
 /** The columns that change after an account was made, in the order of {@link accountStateValues}. */
 export const ACCOUNT_STATE_COLUMNS = [

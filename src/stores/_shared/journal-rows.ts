@@ -20,7 +20,13 @@ export const entryValues = (entry: Entry, accountNo: bigint | number): (string |
 export const EVENT_COLUMNS = ['id', 'type', 'tenant_id', 'at_ms', 'data'] as const;
 
 /** The row of an outbox event. */
-export const eventValues = (event: DomainEvent): (string | number)[] => [event.id, event.type, event.tenantId, event.atMs, JSON.stringify(event.data)];
+export const eventValues = (event: DomainEvent): (string | number)[] => [
+  event.id,
+  event.type,
+  event.tenantId,
+  event.atMs,
+  JSON.stringify(event.data),
+];
 
 /** Columns of `audit` but `seq`, in the order of {@link auditValues}. */
 export const AUDIT_COLUMNS = [

@@ -54,18 +54,18 @@ export const RESERVATION_STATE_COLUMNS = [
 export const RESERVATION_COLUMNS = [...RESERVATION_FIXED_COLUMNS, ...RESERVATION_STATE_COLUMNS] as const;
 
 /** The text of a `legs` column: `[[account number, "amount"], ...]`. Account numbers are far below 2^53. */
-export function legsToText(legs: readonly Leg[], numberOf: (id: AccountId) => bigint | number): string {
+function legsToText(legs: readonly Leg[], numberOf: (id: AccountId) => bigint | number): string {
   let text = '[';
   for (const leg of legs) text += `${text.length > 1 ? ',' : ''}[${numberOf(leg.accountId)},"${leg.amount}"]`;
   return `${text}]`;
 }
 
 /** The account numbers and amounts of a `legs` column. */
-export const legsFromText = (text: string): { accountNo: number; amount: bigint }[] =>
+const legsFromText = (text: string): { accountNo: number; amount: bigint }[] =>
   (JSON.parse(text) as [number, string][]).map(([accountNo, amount]) => ({ accountNo, amount: BigInt(amount) }));
 
 /** The text of a `charged` column: `["amount", ...]`, or null before the settlement. */
-export const chargedToText = (charged: readonly bigint[] | null): string | null =>
+const chargedToText = (charged: readonly bigint[] | null): string | null =>
   charged === null ? null : charged.length === 0 ? '[]' : `["${charged.join('","')}"]`;
 
 /** The values of {@link RESERVATION_FIXED_COLUMNS}. */

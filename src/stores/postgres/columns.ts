@@ -27,7 +27,7 @@ const BOOLEAN_COLUMNS = new Set(['is_over_limit', 'streaming', 'estimated', 'int
 const JSON_COLUMNS = new Set(['body', 'legs', 'charged', 'context', 'checkpoint', 'answer', 'data', 'metadata']);
 
 /** The type of a column; the same name has the same type in every table. */
-export function columnType(column: string): 'bigint' | 'boolean' | 'json' | 'text' {
+function columnType(column: string): 'bigint' | 'boolean' | 'json' | 'text' {
   if (column.endsWith('_ms') || BIGINT_COLUMNS.has(column)) return 'bigint';
   if (BOOLEAN_COLUMNS.has(column)) return 'boolean';
   return JSON_COLUMNS.has(column) ? 'json' : 'text';

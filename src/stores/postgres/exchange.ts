@@ -51,6 +51,11 @@ export class Exchange implements pg.Submittable {
     this.#reject = reject;
   }
 
+  /** The request that the server is at: the one that failed, after an error. */
+  get current(): Request | undefined {
+    return this.#requests[this.#answers.length];
+  }
+
   submit(connection: pg.Connection): void {
     const { stream } = connection;
     const last = this.#requests.length - 1;
@@ -73,7 +78,7 @@ export class Exchange implements pg.Submittable {
   }
 
   handleRowDescription(message: { readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[] }): void {
-    const name = this.#requests[this.#answers.length]?.statement.name ?? '';
+    const name = this.current?.statement.name ?? '';
     this.#prepared.set(
       name,
       message.fields.map((field) => ({ name: field.name, parse: parserOf(field.dataTypeID) })),
@@ -81,7 +86,7 @@ export class Exchange implements pg.Submittable {
   }
 
   handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
-    const fields = this.#prepared.get(this.#requests[this.#answers.length]?.statement.name ?? '') ?? [];
+    const fields = this.#prepared.get(this.current?.statement.name ?? '') ?? [];
     const row: Record<string, unknown> = {};
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as RowField;
@@ -92,7 +97,7 @@ export class Exchange implements pg.Submittable {
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
-    const name = this.#requests[this.#answers.length]?.statement.name ?? '';
+    const name = this.current?.statement.name ?? '';
     if (!this.#prepared.has(name)) this.#prepared.set(name, []);
     this.#answers.push({ rows: this.#rows, tag: message.text });
     this.#rows = [];
@@ -105,7 +110,6 @@ export class Exchange implements pg.Submittable {
 
   /** An error of the server, after which it waits for the Sync that we have sent; or the end of the connection. */
   handleError(error: unknown): void {
-    // The statement that failed may have been prepared or not; without its name here, the next use closes it first.
     this.#reject(error);
   }
 

@@ -6,7 +6,7 @@ import type { Changes } from '../../core/working-set.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { BatchResult } from '../../ports/ledger-store.ts';
 import { batchNeeds, type BatchNeeds } from './batch-needs.ts';
-import type { Session } from './session.ts';
+import { COMMIT, type Session } from './session.ts';
 import { loadBatch, StaleLoad, type LoadedBatch } from './load-batch.ts';
 import { endBackend, wasCommitted } from './lost-commit.ts';
 import { ConnectionLost, isRerunState, sqlStateOf, storeUnavailable, toThrowable, UNIQUE_VIOLATION } from './sql-errors.ts';
@@ -52,7 +52,6 @@ type Attempt =
 /** After this many attempts a batch fails: 40 milliseconds of waiting in the mean, and every wait for a lock besides. */
 const MAX_ATTEMPTS = 10;
 
-const COMMIT: Statement = { name: 'commit', text: 'COMMIT' };
 const ROLLBACK: Statement = { name: 'rollback', text: 'ROLLBACK' };
 
 /** Undoes the open transaction without waiting: whatever follows on the connection comes after it. */
@@ -64,7 +63,12 @@ function rollBack(session: Session): void {
  * Writes what was decided and commits it, in one round trip (two where accounts are made). COMMIT is sent behind the statements without
  * waiting for their answers: where one fails, the server does not come to it.
  */
-async function commitBatch(session: Session, loaded: LoadedBatch, batch: { id: string; changes: Changes; nowMs: number }, failpoints: Failpoints): Promise<'committed' | ConnectionLost> {
+async function commitBatch(
+  session: Session,
+  loaded: LoadedBatch,
+  batch: { id: string; changes: Changes; nowMs: number },
+  failpoints: Failpoints,
+): Promise<'committed' | ConnectionLost> {
   const { accountNos, answeredKeys } = loaded;
   const { id: batchId, changes, nowMs } = batch;
   await writeNewAccounts(session, changes, accountNos);

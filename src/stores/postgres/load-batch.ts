@@ -101,7 +101,10 @@ const READ_MOMENT: Statement = {
 function loadRequests(needs: BatchNeeds): Map<string, Request> {
   const requests = new Map<string, Request>();
   requests.set('begin', { statement: BEGIN });
-  const locks = [arrayText(needs.tenantLocks.map(({ key }) => key)), arrayText(needs.tenantLocks.map(({ isExclusive }) => Number(isExclusive)))];
+  const locks = [
+    arrayText(needs.tenantLocks.map(({ key }) => key)),
+    arrayText(needs.tenantLocks.map(({ isExclusive }) => Number(isExclusive))),
+  ];
   requests.set('tenants', { statement: LOCK_TENANTS, values: locks });
   if (needs.reservations.length > 0) {
     const reservations = arrayText(needs.reservations);
@@ -155,7 +158,11 @@ export async function loadBatch(session: Session, needs: BatchNeeds): Promise<Lo
   for (const ref of needs.idempotency) rows.putIdempotency(ref, undefined);
   for (const row of rowsOf<{ place: bigint; hash: string; answer: string; expires_at_ms: bigint }>('idempotency')) {
     const ref = needs.idempotency[Number(row.place) - 1];
-    const record: IdempotencyRecord = { hash: row.hash, answer: JSON.parse(row.answer) as PlainJson, expiresAtMs: Number(row.expires_at_ms) };
+    const record: IdempotencyRecord = {
+      hash: row.hash,
+      answer: JSON.parse(row.answer) as PlainJson,
+      expiresAtMs: Number(row.expires_at_ms),
+    };
     if (ref === undefined) continue;
     rows.putIdempotency(ref, record);
     answeredKeys.add(idempotencyMapKey(ref));

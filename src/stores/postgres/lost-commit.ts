@@ -47,5 +47,8 @@ export async function wasCommitted(options: {
     }
     await sleep(waitMs);
   }
-  throw storeUnavailable(`PostgreSQL: the answer to COMMIT of batch ${batchId} was lost, and whether it happened could not be learned`, cause);
+  throw storeUnavailable(
+    `PostgreSQL: the answer to COMMIT of batch ${batchId} was lost, and whether it happened could not be learned`,
+    cause,
+  );
 }

@@ -1,9 +1,15 @@
 import type pg from 'pg';
 import type { Failpoints } from '../../ports/failpoints.ts';
-import { loadMigrations, pendingMigrations } from '../_shared/migrations.ts';
+import { loadMigrations, pendingMigrations, type Migration } from '../_shared/migrations.ts';
 
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
 const MIGRATION_LOCK = 0x7e4b;
+
+async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints): Promise<void> {
+  await client.query(sql);
+  await client.query('INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, now())', [version, name]);
+  failpoints.hit('migrate.step');
+}
 
 /**
  * Brings the database's schema up to the newest that this program knows, one transaction for each step, under an advisory lock.
@@ -13,17 +19,21 @@ export async function migrate(client: pg.Client, failpoints: Failpoints): Promis
   // The lock belongs to the session: it goes with the connection even if this process dies half-way.
   await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {
-    await client.query('CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)');
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)',
+    );
     const { rows } = await client.query<{ version: bigint | null }>('SELECT max(version) AS version FROM schema_version');
-    for (const { version, name, sql } of pendingMigrations(loadMigrations('postgres'), Number(rows[0]?.version ?? 0))) {
+    for (const step of pendingMigrations(loadMigrations('postgres'), Number(rows[0]?.version ?? 0))) {
       await client.query('BEGIN');
-      await client.query(sql);
-      await client.query('INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, now())', [version, name]);
-      failpoints.hit('migrate.step');
+      try {
+        await applyStep(client, step, failpoints);
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
       await client.query('COMMIT');
     }
   } finally {
-    await client.query('ROLLBACK').catch(() => undefined);
     await client.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
   }
 }

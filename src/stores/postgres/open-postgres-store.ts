@@ -61,7 +61,9 @@ async function checkServer(client: pg.Client, warn: (message: string) => void): 
   };
   const version = Number(await show('server_version_num'));
   if (version < LEAST_SERVER_VERSION * 10_000) {
-    throw new StoreRefusal(`DATABASE_URL leads to PostgreSQL ${await show('server_version')}, but Castellan needs version ${LEAST_SERVER_VERSION} or newer.`);
+    throw new StoreRefusal(
+      `DATABASE_URL leads to PostgreSQL ${await show('server_version')}, but Castellan needs version ${LEAST_SERVER_VERSION} or newer.`,
+    );
   }
   if ((await show('synchronous_commit')) === 'off') {
     throw new StoreRefusal(
@@ -70,13 +72,24 @@ async function checkServer(client: pg.Client, warn: (message: string) => void): 
   }
   const encoding = await show('server_encoding');
   if (encoding !== 'UTF8') {
-    throw new StoreRefusal(`DATABASE_URL leads to a database in the encoding ${encoding}, but Castellan needs UTF8: create it with ENCODING 'UTF8'.`);
+    throw new StoreRefusal(
+      `DATABASE_URL leads to a database in the encoding ${encoding}, but Castellan needs UTF8: create it with ENCODING 'UTF8'.`,
+    );
   }
   if ((await show('fsync')) === 'off') warn('PostgreSQL runs with fsync=off: a crash of its machine may lose or break everything');
 }
 
-async function prepareDatabase(options: PostgresStoreOptions & { connectMs: number }, hit: Failpoints, warn: (message: string) => void): Promise<void> {
-  const client = new pg.Client({ connectionString: options.url, connectionTimeoutMillis: options.connectMs, types: TYPES, keepAlive: true });
+async function prepareDatabase(
+  options: PostgresStoreOptions & { connectMs: number },
+  hit: Failpoints,
+  warn: (message: string) => void,
+): Promise<void> {
+  const client = new pg.Client({
+    connectionString: options.url,
+    connectionTimeoutMillis: options.connectMs,
+    types: TYPES,
+    keepAlive: true,
+  });
   client.on('error', (error) => warn(`a connection to PostgreSQL was lost: ${error.message}`));
   try {
     await client.connect();
@@ -117,6 +130,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const { connectMs, statementMs } = timeouts;
   const reader = makeReader({ url, applicationName, connections: options.readers ?? 6, connectMs, statementMs, warn });
 
+  let closing: Promise<void> | undefined;
   return {
     lanes: lanes.length,
     execute(batchId, commands, lane) {
@@ -127,10 +141,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     foldUsage: (limit) => foldUsage(reader, limit, () => failpoints.hit('fold.written')),
     prune: (nowMs) => prune(reader, nowMs),
     verify: () => verify(reader),
-    async close() {
-      await Promise.all(lanes.map((lane) => lane.close()));
-      await reader.close();
-    },
+    close: () => (closing ??= Promise.all([...lanes, reader].map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(reader, clock),
     ...makeUsageReads(reader),
   };

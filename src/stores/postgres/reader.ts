@@ -12,10 +12,12 @@ export interface Reader {
 }
 
 // Prepared statements look rows up by key; see the writers' sessions. What reads whole tables says so itself.
-const LOOKUPS_BY_KEY = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
+const LOOKUPS_BY_KEY =
+  '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
 
 /** For a transaction that reads whole tables: the planner chooses freely, and takes the time that it needs. */
-export const WHOLE_TABLES = 'SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = 0';
+export const WHOLE_TABLES =
+  'SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = 0';
 
 /** Makes a reader with at most `connections` connections. Timeouts are milliseconds. */
 export function makeReader(options: {
@@ -41,7 +43,11 @@ export function makeReader(options: {
   pool.on('error', (error) => options.warn(`a connection to PostgreSQL was lost: ${error.message}`));
 
   const read = async <R extends object>(statement: Statement, values: readonly unknown[]): Promise<R[]> => {
-    const { rows } = await pool.query<R>({ ...statement, values: values as unknown[], query_timeout: options.statementMs + 1000 } as pg.QueryConfig);
+    const { rows } = await pool.query<R>({
+      ...statement,
+      values: values as unknown[],
+      query_timeout: options.statementMs + 1000,
+    } as pg.QueryConfig);
     return rows;
   };
   return {
@@ -61,6 +67,10 @@ export function makeReader(options: {
         throw toThrowable(error);
       });
       let isBroken = true;
+      // The pool listens to idle connections only. One that breaks between two of our statements would end the process; as it is, the
+      // next statement fails.
+      const lost = (error: Error): void => options.warn(`a connection to PostgreSQL was lost: ${error.message}`);
+      client.on('error', lost);
       try {
         await client.query(begin);
         const result = await work(async (text, values = []) => (await client.query<Row>(text, values as unknown[])).rows);
@@ -70,6 +80,7 @@ export function makeReader(options: {
       } catch (error) {
         throw toThrowable(error);
       } finally {
+        client.off('error', lost);
         // A connection in an unknown state is thrown away, which also undoes its transaction.
         client.release(isBroken);
       }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { Exchange, type Answer, type Prepared, type Request } from './exchange.ts';
 import { ConnectionLost, endsSession, sqlStateOf, storeUnavailable, toThrowable } from './sql-errors.ts';
-import { TYPES, type Row } from './statement.ts';
+import { TYPES, type Row, type Statement } from './statement.ts';
 
 /** How long the server may take. All in milliseconds. */
 export interface Timeouts {
@@ -14,6 +14,9 @@ export interface Timeouts {
   /** Silence of a connection that owes us an answer, after which we take it for lost. Longer than `statementMs`. */
   readonly answerMs: number;
 }
+
+/** Makes a batch's transaction durable. An error of this statement alone says nothing about whether it happened. */
+export const COMMIT: Statement = { name: 'commit', text: 'COMMIT' };
 
 /**
  * A writer's connection. `send` writes all requests at once and resolves when all are answered, so several statements cost one round
@@ -93,11 +96,13 @@ export async function openSession(options: { url: string; applicationName: strin
     if (isLost) throw new ConnectionLost(new Error('it was lost before'));
     // A server that went away without a word leaves the socket open; nothing but time tells.
     const watchdog = setTimeout(destroy, timeouts.answerMs);
+    const sent = new Exchange(requests, prepared, beforeLast);
     try {
-      return await client.query(new Exchange(requests, prepared, beforeLast)).result;
+      return await client.query(sent).result;
     } catch (error) {
       if (!isLost && !(error instanceof pg.DatabaseError)) throw error;
-      if (!endsSession(sqlStateOf(error))) throw error;
+      // A COMMIT that fails may have happened all the same: the server may die while it waits for the disk.
+      if (!endsSession(sqlStateOf(error)) && sent.current?.statement !== COMMIT) throw error;
       destroy();
       throw new ConnectionLost(error);
     } finally {

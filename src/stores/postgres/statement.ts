@@ -18,6 +18,6 @@ export const TYPES: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format: 'text' | 'binary') => {
     if (oid === INT8) return BigInt;
     if (oid === JSON_TEXT) return String;
-    return pg.types.getTypeParser(oid, format as 'text') as unknown;
+    return pg.types.getTypeParser(oid, format) as unknown;
   }) as pg.CustomTypesConfig['getTypeParser'],
 };

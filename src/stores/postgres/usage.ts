@@ -156,14 +156,23 @@ export function makeUsageReads(reader: Reader): Pick<RecordStore, 'usageTotals' 
     },
     async usageSeries({ tenantId, fromMs, intervalMs }) {
       const spans = [{ levelMs: levelFor(intervalMs), fromMs, toMs: null }];
-      const rows = await reader.rows<CountsRow & { bucket_ms: bigint; model: string }>(SERIES, [tenantId, ...spanArrays(spans), fromMs, intervalMs]);
+      const rows = await reader.rows<CountsRow & { bucket_ms: bigint; model: string }>(SERIES, [
+        tenantId,
+        ...spanArrays(spans),
+        fromMs,
+        intervalMs,
+      ]);
       return rows.map((row) => ({ bucketMs: Number(row.bucket_ms), model: row.model, ...countsOf(row) }));
     },
     async keyUsage({ tenantId, keyIds }) {
       const statement = keyIds === undefined ? USAGE_OF_ALL_KEYS : USAGE_OF_KEYS;
       type KeyRow = CountsRow & { key_id: string; last_at_ms: bigint | null };
       const rows = await reader.rows<KeyRow>(statement, keyIds === undefined ? [tenantId] : [tenantId, arrayText(keyIds)]);
-      return rows.map((row) => ({ keyId: row.key_id, ...countsOf(row), lastUsedAtMs: row.last_at_ms === null ? null : Number(row.last_at_ms) }));
+      return rows.map((row) => ({
+        keyId: row.key_id,
+        ...countsOf(row),
+        lastUsedAtMs: row.last_at_ms === null ? null : Number(row.last_at_ms),
+      }));
     },
     async usageEvents({ tenantId, limit }) {
       return (await reader.rows<UsageRow>(USAGE_EVENTS, [tenantId, limit])).map(usageFromRow);

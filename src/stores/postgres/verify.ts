@@ -25,16 +25,19 @@ const summed = (alias: string): string =>
 const COUNTERS = `concat_ws('/', sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cached_prompt_tokens), sum(cost_nano_usd),
   sum(charge_microcents), max(last_at_ms))`;
 
+/** A balance against the sum of its differences. An unlimited account has been allocated nothing. */
+const balance = (column: string): string => `
+    SELECT a.id AS subject, coalesce(a.${column}, 0)::text AS found, coalesce(j.total, 0)::text AS expected
+    FROM accounts a
+    LEFT JOIN (SELECT account_no, sum(d_${column}) AS total FROM ledger_entries GROUP BY account_no) AS j ON j.account_no = a.no`;
+
 /** The checks: each yields a row (subject, found, expected) for whatever contradicts itself. No code of the writer takes part. */
 const CHECKS: Readonly<Record<string, string>> = {
-  'account.balance': `
-    SELECT a.id AS subject, concat_ws('/', coalesce(a.allocated, 0), a.spent, a.reserved, a.debt) AS found,
-           concat_ws('/', coalesce(j.allocated, 0), coalesce(j.spent, 0), coalesce(j.reserved, 0), coalesce(j.debt, 0)) AS expected
-    FROM accounts a LEFT JOIN (
-      SELECT account_no, sum(d_allocated) AS allocated, sum(d_spent) AS spent, sum(d_reserved) AS reserved, sum(d_debt) AS debt
-      FROM ledger_entries GROUP BY account_no
-    ) AS j ON j.account_no = a.no`,
-  'account.reserved': `
+  'account.allocated': balance('allocated'),
+  'account.spent': balance('spent'),
+  'account.reserved': balance('reserved'),
+  'account.debt': balance('debt'),
+  'account.held': `
     SELECT a.id AS subject, a.reserved::text AS found, coalesce(held.amount, 0)::text AS expected
     FROM accounts a LEFT JOIN (
       SELECT account_no, sum(amount) AS amount FROM (${LEGS}) AS legs WHERE state = 'ACTIVE' GROUP BY account_no
@@ -120,6 +123,11 @@ export function verify(reader: Reader): Promise<Verification> {
       )) as unknown as Omit<Discrepancy, 'check'>[];
       discrepancies.push(...found.map((one) => ({ check, ...one })));
     }
-    return { accounts: Number(counts?.accounts), entries: Number(counts?.entries), reservations: Number(counts?.reservations), discrepancies };
+    return {
+      accounts: Number(counts?.accounts),
+      entries: Number(counts?.entries),
+      reservations: Number(counts?.reservations),
+      discrepancies,
+    };
   });
 }

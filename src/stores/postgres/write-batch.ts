@@ -46,6 +46,7 @@ const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
 const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
+const INSERT_USAGE = insertMany('usage_tail', USAGE_COLUMNS);
 const INSERT_EVENTS = insertMany('events', EVENT_COLUMNS);
 const INSERT_AUDIT = insertMany('audit', AUDIT_COLUMNS);
 
@@ -55,15 +56,6 @@ const DELETE_EXPIRED_IDEMPOTENCY: Statement = {
   text: `
     DELETE FROM idempotency i USING unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS x(tenant_id, operation, target, key)
     WHERE (i.tenant_id, i.operation, i.target, i.key) = (x.tenant_id, x.operation, x.target, x.key) AND i.expires_at_ms <= $5::bigint`,
-};
-
-// A call is counted once: what is in the tail or was folded already is not taken again. One that appears in the tail at the same time
-// is a unique violation, after which the batch runs again. Indexes: usage_tail_pkey, usage_events_pkey.
-const INSERT_USAGE: Statement = {
-  name: 'insert_usage_tail',
-  text: `
-    INSERT INTO usage_tail (${USAGE_COLUMNS.join(', ')}) SELECT ${USAGE_COLUMNS.join(', ')} FROM ${unnest(USAGE_COLUMNS, 'x')}
-    WHERE NOT EXISTS (SELECT FROM usage_events e WHERE e.id = x.id) AND NOT EXISTS (SELECT FROM usage_tail t WHERE t.id = x.id)`,
 };
 
 const putRecords = (kind: RecordKind): Statement => {
@@ -95,9 +87,21 @@ function recordRequests(changes: readonly RecordChange[]): Request[] {
     const removed = ofKind.filter((change) => change.record === null).map((change) => change.id);
     if (removed.length > 0) {
       const { table } = RECORD_TABLES[kind];
-      requests.push({ statement: { name: `delete_${table}`, text: `DELETE FROM ${table} WHERE id = ANY ($1::text[])` }, values: [arrayText(removed)] });
+      requests.push({
+        statement: { name: `delete_${table}`, text: `DELETE FROM ${table} WHERE id = ANY ($1::text[])` },
+        values: [arrayText(removed)],
+      });
     }
-    if (puts.length > 0) requests.push(writeRows(putRecords(kind), sortedByKey(puts.map((row) => [...row]), 1)));
+    if (puts.length > 0)
+      requests.push(
+        writeRows(
+          putRecords(kind),
+          sortedByKey(
+            puts.map((row) => [...row]),
+            1,
+          ),
+        ),
+      );
   }
   if (changes.length > 0) requests.push({ statement: BUMP_GENERATION });
   return requests;
@@ -105,7 +109,9 @@ function recordRequests(changes: readonly RecordChange[]): Request[] {
 
 function reservationRequests(changes: Changes['reservations'], numberOf: (id: AccountId) => bigint): Request[] {
   const requests: Request[] = [];
-  const created = changes.filter(({ isNew }) => isNew).map(({ reservation }) => [...reservationFixedValues(reservation, numberOf), ...reservationStateValues(reservation)]);
+  const created = changes
+    .filter(({ isNew }) => isNew)
+    .map(({ reservation }) => [...reservationFixedValues(reservation, numberOf), ...reservationStateValues(reservation)]);
   const changed = changes.filter(({ isNew }) => !isNew).map(({ reservation }) => [reservation.id, ...reservationStateValues(reservation)]);
   if (created.length > 0) requests.push(writeRows(INSERT_RESERVATIONS, sortedByKey(created, 1)));
   if (changed.length > 0) requests.push(writeRows(UPDATE_RESERVATIONS, changed));
@@ -117,9 +123,14 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
   // The last of several answers to the same key counts.
   const rowsByKey = new Map(changes.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
   const rows = sortedByKey([...rowsByKey.values()], 4);
-  const replaced = sortedByKey([...rowsByKey].filter(([key]) => answeredKeys.has(key)).map(([, row]) => row), 4);
+  const replaced = sortedByKey(
+    [...rowsByKey].filter(([key]) => answeredKeys.has(key)).map(([, row]) => row),
+    4,
+  );
   const insert = writeRows(INSERT_IDEMPOTENCY, rows);
-  return replaced.length === 0 ? [insert] : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
+  return replaced.length === 0
+    ? [insert]
+    : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
 }
 
 /** Inserts the accounts that the batch made and adds their numbers to `accountNos`; the other rows need them. */
@@ -148,10 +159,24 @@ export function writeRequests(options: {
   const requests: Request[] = [];
   const accounts = changes.accounts.filter(({ isNew }) => !isNew);
   if (accounts.length > 0) {
-    requests.push(writeRows(UPDATE_ACCOUNTS, accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account)])));
+    requests.push(
+      writeRows(
+        UPDATE_ACCOUNTS,
+        accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account)]),
+      ),
+    );
   }
-  if (changes.entries.length > 0) requests.push(writeRows(INSERT_ENTRIES, changes.entries.map((entry) => entryValues(entry, numberOf(entry.accountId)))));
-  requests.push(...reservationRequests(changes.reservations, numberOf), ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs));
+  if (changes.entries.length > 0)
+    requests.push(
+      writeRows(
+        INSERT_ENTRIES,
+        changes.entries.map((entry) => entryValues(entry, numberOf(entry.accountId))),
+      ),
+    );
+  requests.push(
+    ...reservationRequests(changes.reservations, numberOf),
+    ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs),
+  );
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
   if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));

@@ -7,9 +7,14 @@ export type BindValue = string | number | bigint | null;
 const CHUNK_ROWS = 8;
 
 /** Inserts many rows in few statements. Values must come in the order of the columns. */
-export function makeRowInserter(db: Database, table: string, columns: readonly string[]): (rows: readonly (readonly BindValue[])[]) => void {
+export function makeRowInserter(
+  db: Database,
+  table: string,
+  columns: readonly string[],
+): (rows: readonly (readonly BindValue[])[]) => void {
   const tuple = `(${columns.map(() => '?').join(', ')})`;
-  const sqlFor = (rowCount: number): string => `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(rowCount).fill(tuple).join(', ')}`;
+  const sqlFor = (rowCount: number): string =>
+    `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(rowCount).fill(tuple).join(', ')}`;
   const insertOne = db.prepare<BindValue[]>(sqlFor(1));
   const insertChunk = db.prepare<BindValue[]>(sqlFor(CHUNK_ROWS));
   return (rows) => {

@@ -103,7 +103,9 @@ interface Lookups {
 function prepareLookups(db: Database): Lookups {
   // By the unique index accounts_identity.
   const account = db
-    .prepare<AccountValue[], AccountRow>('SELECT * FROM accounts WHERE tenant_id = ? AND kind = ? AND scope = ? AND unit = ? AND period = ?')
+    .prepare<AccountValue[], AccountRow>(
+      'SELECT * FROM accounts WHERE tenant_id = ? AND kind = ? AND scope = ? AND unit = ? AND period = ?',
+    )
     .safeIntegers();
   const accountByNo = db.prepare<[number], AccountRow>('SELECT * FROM accounts WHERE no = ?').safeIntegers();
   // By primary key, as are the other two.
@@ -112,7 +114,10 @@ function prepareLookups(db: Database): Lookups {
     'SELECT hash, answer, expires_at_ms FROM idempotency WHERE tenant_id = ? AND operation = ? AND target = ? AND key = ?',
   );
   const records = new Map(
-    Object.entries(RECORD_TABLES).map(([kind, { table }]) => [kind, db.prepare<[string], string>(`SELECT body FROM ${table} WHERE id = ?`).pluck()]),
+    Object.entries(RECORD_TABLES).map(([kind, { table }]) => [
+      kind,
+      db.prepare<[string], string>(`SELECT body FROM ${table} WHERE id = ?`).pluck(),
+    ]),
   );
   const idOf = (no: number): AccountId => {
     const row = accountByNo.get(no);

@@ -86,7 +86,7 @@ const workerUrl = (name: string): URL => new URL(`./${name}${import.meta.url.end
 
 /** Step by step, so that batches go between the steps. */
 async function pruneAll(writer: WorkerClient<WriterRequest>, nowMs: number): Promise<number> {
-  for (let removed = 0; ; ) {
+  for (let removed = 0; ;) {
     const step = (await writer.request({ type: 'prune', nowMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
     removed += step.removed;
     if (step.isDone) return removed;

@@ -17,7 +17,8 @@ const SHOWN_PER_CHECK = 100;
 
 // A sum of int64 may pass through values beyond int64, where SQLite would give up. Summing halves cannot, so digits are never lost.
 const LOW_HALF = 4294967295;
-const halves = (amount: string, name: string): string => `sum(${amount} >> 32) AS ${name}_high, sum(${amount} & ${LOW_HALF}) AS ${name}_low`;
+const halves = (amount: string, name: string): string =>
+  `sum(${amount} >> 32) AS ${name}_high, sum(${amount} & ${LOW_HALF}) AS ${name}_low`;
 const sumDiffers = (value: string, name: string): string =>
   `(${value} >> 32 IS NOT ${name}_high + (${name}_low >> 32) OR ${value} & ${LOW_HALF} IS NOT ${name}_low & ${LOW_HALF})`;
 const sumsDiffer = (a: string, b: string): string =>
@@ -201,12 +202,10 @@ export function makeVerifier(db: Database): () => Verification {
       .safeIntegers()
       .all()
       .map(({ subject, found, expected }) => ({ check: name, subject, found: String(found), expected: String(expected) }));
-  return db.transaction(
-    (): Verification => ({
-      accounts: count('accounts'),
-      entries: count('ledger_entries'),
-      reservations: count('reservations'),
-      discrepancies: [...LEDGER_CHECKS, ...USAGE_CHECKS].flatMap(run),
-    }),
-  ).deferred;
+  return db.transaction((): Verification => ({
+    accounts: count('accounts'),
+    entries: count('ledger_entries'),
+    reservations: count('reservations'),
+    discrepancies: [...LEDGER_CHECKS, ...USAGE_CHECKS].flatMap(run),
+  }));
 }

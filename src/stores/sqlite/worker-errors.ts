@@ -11,7 +11,7 @@ export interface EncodedError {
   readonly stack: string | null;
 }
 
-const PUBLIC_MESSAGE = 'The store is unavailable at the moment; nothing was changed.';
+const PUBLIC_MESSAGE = 'The store is unavailable at the moment.';
 const RETRY_AFTER_MS = 1000;
 
 /** What SQLite calls a failure of the disk, the file system or the memory, by the start of its code. All else is a fault of ours. */
@@ -37,7 +37,12 @@ export const storeUnavailable = (message: string, cause?: unknown): Fault =>
 export function encodeError(error: unknown): EncodedError {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error), code: null, stack: null };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
-  return { name: error instanceof Database.SqliteError ? 'SqliteError' : error.name, message: error.message, code, stack: error.stack ?? null };
+  return {
+    name: error instanceof Database.SqliteError ? 'SqliteError' : error.name,
+    message: error.message,
+    code,
+    stack: error.stack ?? null,
+  };
 }
 
 /**

@@ -72,7 +72,7 @@ export function replyWithText(text: string, limit: number | null, count: CountTo
 }
 
 /** The text of a message: its content, or that of its text parts. */
-export function messageText(message: JsonObject): string {
+function messageText(message: JsonObject): string {
   const content = message['content'];
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';

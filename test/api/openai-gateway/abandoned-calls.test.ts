@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { eventually, CAP, KEY, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import { CAP, eventually, KEY, readUntil, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiBehaviour, type OpenAiServer } from '../../support/openai-server.ts';
 
 const CALL = { model: 'm1', max_tokens: 100, messages: [{ role: 'user', content: 'hello there' }] };
@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 /** Sends a call that can be left. */
-function call(body: unknown): { readonly answering: Promise<Response>; leave(): void } {
+function call(body: unknown): { readonly answering: Promise<Response>; readonly leave: () => void } {
   const controller = new AbortController();
   const answering = fetch(`${gateway.url}/chat/completions`, {
     method: 'POST',
@@ -61,8 +61,7 @@ describe('a caller that goes away', () => {
     await start({ fault: { kind: 'stall', afterPieces: 4 }, text: 'one two three four' }, { limits: { drainMs: 100 } });
     const { answering, leave } = call({ ...CALL, stream: true });
     const reader = (await answering).body?.getReader();
-    let seen = '';
-    while (!seen.includes('three')) seen += new TextDecoder().decode((await reader?.read())?.value);
+    await readUntil(reader, 'three');
     leave();
     await eventually(() => gateway.calls.counters.abandoned).toBe(1);
     await gateway.calls.idle();
@@ -107,6 +106,6 @@ describe('a caller that takes nothing', () => {
     await gateway.calls.idle();
     expect(gateway.ledger.usage).toHaveLength(1);
     expect(gateway.account(CAP).reserved).toBe(0n);
-    await expect(answer.text()).rejects.toThrow();
+    await expect(answer.text()).rejects.toThrow('terminated');
   });
 });

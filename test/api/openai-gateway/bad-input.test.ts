@@ -53,7 +53,11 @@ describe('401', () => {
     ['a key that nobody has', { authorization: 'Bearer tk_nobody' }],
     ['two keys in one header', { authorization: `Bearer ${KEY} ${KEY}` }],
   ])('%s', async (_name, headers) => {
-    const answering = fetch(`${gateway.url}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(CALL) });
+    const answering = fetch(`${gateway.url}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(CALL),
+    });
     const { status, error } = await refused(answering);
     expect({ status, code: error.code }).toEqual({ status: 401, code: 'invalid_api_key' });
     expect(error.message).not.toContain(KEY);
@@ -61,7 +65,11 @@ describe('401', () => {
   });
 
   test('comes before anything about the body', async () => {
-    const answer = await fetch(`${gateway.url}/chat/completions`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(20_000) });
+    const answer = await fetch(`${gateway.url}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      body: 'x'.repeat(20_000),
+    });
     expect(answer.status).toBe(401);
   });
 
@@ -142,11 +150,14 @@ describe('413', () => {
 });
 
 describe('415', () => {
-  test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/json-patch'])('%s', async (type) => {
-    const { status, error } = await refused(gateway.post('/chat/completions', CALL, { 'content-type': type }));
-    expect({ status, code: error.code }).toEqual({ status: 415, code: 'unsupported_media_type' });
-    expectNothingDone();
-  });
+  test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/json-patch'])(
+    '%s',
+    async (type) => {
+      const { status, error } = await refused(gateway.post('/chat/completions', CALL, { 'content-type': type }));
+      expect({ status, code: error.code }).toEqual({ status: 415, code: 'unsupported_media_type' });
+      expectNothingDone();
+    },
+  );
 
   test('JSON with a charset is JSON', async () => {
     const answer = await gateway.post('/chat/completions', '{', { 'content-type': 'application/json; charset=utf-8' });
@@ -155,13 +166,20 @@ describe('415', () => {
 });
 
 describe('404 and 405', () => {
-  test.each(['/chat', '/chat/', '/chat/completions/x', '/embeddings/x', '/responses', '/responses/r1', '/completions', '/audio/speech', '/files/f/content'])(
-    'POST /v1%s',
-    async (path) => {
-      const { status, error } = await refused(gateway.post(path, 'not even JSON', { 'content-type': 'text/plain' }));
-      expect({ status, code: error.code }).toEqual({ status: 404, code: 'unknown_url' });
-    },
-  );
+  test.each([
+    '/chat',
+    '/chat/',
+    '/chat/completions/x',
+    '/embeddings/x',
+    '/responses',
+    '/responses/r1',
+    '/completions',
+    '/audio/speech',
+    '/files/f/content',
+  ])('POST /v1%s', async (path) => {
+    const { status, error } = await refused(gateway.post(path, 'not even JSON', { 'content-type': 'text/plain' }));
+    expect({ status, code: error.code }).toEqual({ status: 404, code: 'unknown_url' });
+  });
 
   test.each([
     ['GET', '/chat/completions', 'POST'],

@@ -1,7 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { USAGE_ANSWER_HEADER } from '../../../src/core/metering/usage-header.ts';
 import type { ReserveCommand } from '../../../src/core/ledger/commands.ts';
-import { eventually, CAP, KEY_MONEY, priceOf, startGateway, TENANT_MONEY, TENANT_TOKENS, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import {
+  eventually,
+  CAP,
+  KEY_MONEY,
+  priceOf,
+  startGateway,
+  TENANT_MONEY,
+  TENANT_TOKENS,
+  type Gateway,
+  type GatewayOptions,
+} from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiBehaviour, type OpenAiServer } from '../../support/openai-server.ts';
 
 const HELLO = { model: 'm1', messages: [{ role: 'user', content: 'hello there' }] };
@@ -24,7 +34,8 @@ afterEach(async () => {
   await upstream.close();
 });
 
-const sentBody = (index = 0): Record<string, unknown> => JSON.parse(upstream.received[index]?.bodyText ?? 'null') as Record<string, unknown>;
+const sentBody = (index = 0): Record<string, unknown> =>
+  JSON.parse(upstream.received[index]?.bodyText ?? 'null') as Record<string, unknown>;
 const holds = (): ReserveCommand[] => gateway.commands.filter((command) => command.verb === 'reserve');
 
 describe('200', () => {
@@ -86,7 +97,15 @@ describe('200', () => {
     expect(gateway.account(CAP).spent).toBe(14n);
     expect(bookedAt.get('call.answered')).toBe(0);
     expect(bookedAt.get('call.settled')).toBe(1);
-    expect(gateway.failpoints).toEqual(['call.authenticated', 'call.held', 'call.sent', 'call.first-byte', 'call.answered', 'call.settled', 'call.ended']);
+    expect(gateway.failpoints).toEqual([
+      'call.authenticated',
+      'call.held',
+      'call.sent',
+      'call.first-byte',
+      'call.answered',
+      'call.settled',
+      'call.ended',
+    ]);
   });
 
   test('the answer of the upstream passes byte by byte', async () => {
@@ -100,7 +119,15 @@ describe('200', () => {
 
   test('an answer too large to gather passes whole and is booked', async () => {
     const filler = 'x'.repeat(300_000);
-    const pieces = ['{"choices":[{"message":{"content":"', filler, filler, filler, filler, '"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}', '}'];
+    const pieces = [
+      '{"choices":[{"message":{"content":"',
+      filler,
+      filler,
+      filler,
+      filler,
+      '"}}],"usage":{"prompt_tokens":3,"completion_tokens":4}',
+      '}',
+    ];
     await start({ rawPieces: { contentType: 'application/json', pieces } });
     const answer = await gateway.post('/chat/completions', HELLO);
     expect(await answer.text()).toBe(pieces.join(''));
@@ -119,7 +146,8 @@ describe('200', () => {
     await answer.text();
     const { headers } = upstream.received[0] ?? { headers: {} };
     expect(headers).toMatchObject({ authorization: 'Bearer sk-upstream-secret-1234', 'content-type': 'application/json' });
-    for (const name of ['x-castellan-app', 'cookie', 'x-forwarded-for', 'x-tinfoil-client-requested-usage']) expect(headers).not.toHaveProperty(name);
+    for (const name of ['x-castellan-app', 'cookie', 'x-forwarded-for', 'x-tinfoil-client-requested-usage'])
+      expect(headers).not.toHaveProperty(name);
     expect(answer.headers.get('x-request-id')).toBe(gateway.ledger.usage[0]?.id);
   });
 
@@ -200,8 +228,18 @@ describe('200, the output limit', () => {
 
 describe('200, counting', () => {
   test.each([
-    ['cached tokens are part of the prompt', { prompt_tokens: 100, completion_tokens: 50, prompt_tokens_details: { cached_tokens: 40 } }, 150n, 60 * 150 + 40 * 75 + 50 * 600],
-    ['more cached tokens than prompt are clamped', { prompt_tokens: 10, completion_tokens: 0, prompt_tokens_details: { cached_tokens: 40 } }, 10n, 10 * 75],
+    [
+      'cached tokens are part of the prompt',
+      { prompt_tokens: 100, completion_tokens: 50, prompt_tokens_details: { cached_tokens: 40 } },
+      150n,
+      60 * 150 + 40 * 75 + 50 * 600,
+    ],
+    [
+      'more cached tokens than prompt are clamped',
+      { prompt_tokens: 10, completion_tokens: 0, prompt_tokens_details: { cached_tokens: 40 } },
+      10n,
+      10 * 75,
+    ],
     ['a total that stands alone is input', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 30 }, 30n, 30 * 150],
     ['usage of nothing is nothing', { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }, 0n, 0],
     ['input and output names count as well', { input_tokens: 4, output_tokens: 6 }, 10n, 4 * 150 + 6 * 600],
@@ -256,7 +294,9 @@ describe('200, counting', () => {
     gateway.setTenant({ allowUnpriced: true });
     const answer = await gateway.post('/chat/completions', HELLO, ASK_USAGE);
     expect(answer.status).toBe(200);
-    expect(answer.headers.get(USAGE_ANSWER_HEADER)).toBe('prompt=9,completion=5,total=14,cached_prompt_tokens=0,uncached_prompt_tokens=9,model=m1');
+    expect(answer.headers.get(USAGE_ANSWER_HEADER)).toBe(
+      'prompt=9,completion=5,total=14,cached_prompt_tokens=0,uncached_prompt_tokens=9,model=m1',
+    );
     expect(gateway.ledger.usage[0]).toMatchObject({ priceId: '', costNanoUsd: 0n });
     expect(gateway.account(CAP).spent).toBe(14n);
   });

@@ -36,7 +36,13 @@ describe('200', () => {
     expect(await answer.json()).toMatchObject({ object: 'list', usage: { prompt_tokens: 2, total_tokens: 2 } });
     expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 2n });
     expect(gateway.account(TENANT_MONEY)).toMatchObject({ reserved: 0n, spent: 30n });
-    expect(gateway.ledger.usage[0]).toMatchObject({ route: '/embeddings', promptTokens: 2, completionTokens: 0, streaming: false, estimated: false });
+    expect(gateway.ledger.usage[0]).toMatchObject({
+      route: '/embeddings',
+      promptTokens: 2,
+      completionTokens: 0,
+      streaming: false,
+      estimated: false,
+    });
   });
 
   test('without usage the input is counted and nothing is taken for output', async () => {

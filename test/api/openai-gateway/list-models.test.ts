@@ -15,7 +15,8 @@ afterAll(async () => {
   await gateway.close();
 });
 
-const get = (path: string, headers: Record<string, string> = { authorization: `Bearer ${KEY}` }): Promise<Response> => fetch(`${gateway.url}${path}`, { headers });
+const get = (path: string, headers: Record<string, string> = { authorization: `Bearer ${KEY}` }): Promise<Response> =>
+  fetch(`${gateway.url}${path}`, { headers });
 
 describe('200', () => {
   test('every model in OpenAI form, with its limits and the price that applies now', async () => {

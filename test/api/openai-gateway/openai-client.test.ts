@@ -24,12 +24,17 @@ const messages = [{ role: 'user' as const, content: 'hello there' }];
 const tools = [
   {
     type: 'function' as const,
-    function: { name: 'weather', description: 'The weather of a city', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
+    function: {
+      name: 'weather',
+      description: 'The weather of a city',
+      parameters: { type: 'object', properties: { city: { type: 'string' } } },
+    },
   },
 ];
 
 describe.each(['an upstream', 'demo'] as const)('over %s', (kind) => {
-  const begin = (): Promise<void> => (kind === 'demo' ? start('demo', { model: { upstreams: [{ id: 'u1', model: 'demo-echo' }] } }) : start());
+  const begin = (): Promise<void> =>
+    kind === 'demo' ? start('demo', { model: { upstreams: [{ id: 'u1', model: 'demo-echo' }] } }) : start();
 
   test('chat', async () => {
     await begin();
@@ -67,7 +72,11 @@ describe.each(['an upstream', 'demo'] as const)('over %s', (kind) => {
     expect(call).toMatchObject({ type: 'function', function: { name: 'weather' } });
     const followUp = await client.chat.completions.create({
       model: 'm1',
-      messages: [...messages, { role: 'assistant', tool_calls: answer.choices[0]?.message.tool_calls ?? [] }, { role: 'tool', tool_call_id: call?.id ?? '', content: 'sunny' }],
+      messages: [
+        ...messages,
+        { role: 'assistant', tool_calls: answer.choices[0]?.message.tool_calls ?? [] },
+        { role: 'tool', tool_call_id: call?.id ?? '', content: 'sunny' },
+      ],
       tools,
     });
     expect(followUp.choices).toHaveLength(1);
@@ -142,9 +151,9 @@ describe('its own retries', () => {
   test('go on where only calls in flight are in the way', async () => {
     await start({ gated: true });
     gateway.allocate(CAP, 150n);
-    const first = client.chat.completions.create({ model: 'm1', messages, max_tokens: 100 });
+    const first = client.chat.completions.create({ model: 'm1', messages, max_completion_tokens: 100 });
     await eventually(() => upstream.waiting()).toBe(1);
-    const second = client.chat.completions.create({ model: 'm1', messages, max_tokens: 100 }, { maxRetries: 5 });
+    const second = client.chat.completions.create({ model: 'm1', messages, max_completion_tokens: 100 }, { maxRetries: 5 });
     await eventually(() => gateway.calls.counters.refused).toBeGreaterThan(0);
     upstream.release();
     expect((await first).choices).toHaveLength(1);
@@ -154,7 +163,9 @@ describe('its own retries', () => {
   test('do not begin where the cap is used up', async () => {
     await start();
     gateway.allocate(CAP, 10n);
-    const error: unknown = await client.chat.completions.create({ model: 'm1', messages }, { maxRetries: 5 }).catch((reason: unknown) => reason);
+    const error: unknown = await client.chat.completions
+      .create({ model: 'm1', messages }, { maxRetries: 5 })
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ status: 402, code: 'cap_exceeded', error: { account: { limit: 10 } } });
     expect(gateway.calls.counters.calls).toBe(1);
   });

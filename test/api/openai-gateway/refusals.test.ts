@@ -1,6 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { windowAccount } from './window-account.ts';
-import { eventually, CAP, KEY_MONEY, priceOf, startGateway, TENANT, TENANT_MONEY, TENANT_TOKENS, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import {
+  eventually,
+  CAP,
+  KEY_MONEY,
+  priceOf,
+  startGateway,
+  TENANT,
+  TENANT_MONEY,
+  TENANT_TOKENS,
+  type Gateway,
+  type GatewayOptions,
+} from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiServer } from '../../support/openai-server.ts';
 
 /** Holds 28 tokens of prompt and 100 of output: 128 tokens, 64200 nano-dollars. */
@@ -26,7 +37,13 @@ afterEach(async () => {
 interface ErrorAnswer {
   readonly status: number;
   readonly headers: Headers;
-  readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string; readonly account?: Record<string, unknown> };
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string;
+    readonly account?: Record<string, unknown>;
+  };
 }
 
 async function refused(body: unknown = CALL): Promise<ErrorAnswer> {
@@ -52,7 +69,16 @@ describe('402', () => {
     expect(headers.get('x-should-retry')).toBe('false');
     expect(headers.get('retry-after')).toBeNull();
     expect(error).toMatchObject({ type: 'insufficient_quota', param: null, code: 'cap_exceeded' });
-    expect(error.account).toEqual({ kind: 'key_cap', scope: 'key:k1', unit: 'TOKENS', limit: 200, spent: 100, reserved: 0, remaining: 100, resets_at: null });
+    expect(error.account).toEqual({
+      kind: 'key_cap',
+      scope: 'key:k1',
+      unit: 'TOKENS',
+      limit: 200,
+      spent: 100,
+      reserved: 0,
+      remaining: 100,
+      resets_at: null,
+    });
     expectNothingDone();
   });
 

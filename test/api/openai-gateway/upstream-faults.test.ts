@@ -29,7 +29,9 @@ afterEach(async () => {
   servers = [];
 });
 
-const status = (code: number, headers: Record<string, string> = {}): Partial<OpenAiBehaviour> => ({ fault: { kind: 'status', status: code, headers } });
+const status = (code: number, headers: Record<string, string> = {}): Partial<OpenAiBehaviour> => ({
+  fault: { kind: 'status', status: code, headers },
+});
 
 interface Failed {
   readonly status: number;
@@ -72,7 +74,8 @@ describe('the next upstream is tried after', () => {
       await answer.text();
     }
     expect(gateway.ledger.usage).toHaveLength(2);
-    for (const event of gateway.ledger.usage) expect(event).toMatchObject({ upstreamId: 'u2', priceId: 'p2', costNanoUsd: 9n * 1000n + 5n * 600n, estimated: false });
+    for (const event of gateway.ledger.usage)
+      expect(event).toMatchObject({ upstreamId: 'u2', priceId: 'p2', costNanoUsd: 9n * 1000n + 5n * 600n, estimated: false });
     expect(gateway.calls.counters.retriedUpstreams).toBe(2);
   });
 
@@ -144,7 +147,7 @@ describe('an answer that breaks off', () => {
     const piece = 'x'.repeat(700_000);
     await start([{ ...rawJson(['{"data":"', piece, piece, piece, '"}']), fault: { kind: 'reset_mid_body', afterPieces: 4 } }]);
     const answer = await gateway.post('/chat/completions', CALL);
-    await expect(answer.text()).rejects.toThrow();
+    await expect(answer.text()).rejects.toThrow('terminated');
     await gateway.calls.idle();
     // Its text cannot be read, so it counts by its bytes, up to what was held.
     expect(gateway.ledger.usage[0]).toMatchObject({ completionTokens: 100, estimated: true });
@@ -158,7 +161,12 @@ describe("the caller's own error", () => {
     await start([status(code), {}]);
     const answer = await failed();
     expect(answer.status).toBe(code);
-    expect(answer.error).toEqual({ message: `The server was told to answer ${code}.`, type: expect.any(String) as string, param: null, code: 'told_to' });
+    expect(answer.error).toEqual({
+      message: `The server was told to answer ${code}.`,
+      type: expect.any(String) as string,
+      param: null,
+      code: 'told_to',
+    });
     expect(servers[1]?.received).toHaveLength(0);
     expectReleased();
   });

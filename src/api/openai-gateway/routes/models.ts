@@ -1,17 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Catalogue } from '../../../app/directory/catalogue.ts';
 import { stringifyJson } from '../../../core/json/int64.ts';
-import type { Model, Price } from '../../../core/records.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import { errorOfRejection, sendError } from '../errors.ts';
 import { modelObject } from '../model-object.ts';
 
 /** What the list of models is made of. */
-export interface ModelCatalogue {
-  model(id: string): Model | undefined;
-  /** All models, ordered by id. */
-  models(): readonly Model[];
-  prices(modelId: string): readonly Price[];
-}
+export type ModelCatalogue = Pick<Catalogue, 'model' | 'models' | 'prices'>;
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => FastifyReply;
 
@@ -35,6 +30,10 @@ export const makeGetModel =
     const model = deps.catalogue.model(id);
     const nowMs = deps.clock.nowMs();
     if (model !== undefined) return sendJson(reply, modelObject(model, { prices: deps.catalogue.prices(id), nowMs }));
-    const rejection = { code: 'model_not_found', message: `The model ${JSON.stringify(id)} does not exist, or you have no access to it.`, field: 'model' } as const;
+    const rejection = {
+      code: 'model_not_found',
+      message: `The model ${JSON.stringify(id)} does not exist, or you have no access to it.`,
+      field: 'model',
+    } as const;
     return sendError(reply, errorOfRejection(rejection, { hideAmounts: true, nowMs }));
   };

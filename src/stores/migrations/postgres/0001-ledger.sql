@@ -162,6 +162,19 @@ CREATE TABLE usage_tail (
 );
 
 CREATE TABLE usage_events (LIKE usage_tail INCLUDING ALL);
+
+-- A call is counted once: an event in the tail is unique by its key, one that was folded is refused here.
+CREATE FUNCTION refuse_folded_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM added JOIN usage_events USING (id)) THEN
+    RAISE EXCEPTION 'a usage event was folded already' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER usage_tail_folded AFTER INSERT ON usage_tail REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_folded_usage();
+
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms DESC, id DESC);
 CREATE INDEX usage_events_age ON usage_events USING brin (at_ms) WITH (pages_per_range = 32, autosummarize = on);
 

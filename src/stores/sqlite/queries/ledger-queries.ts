@@ -53,14 +53,15 @@ export function makeLedgerQueries(db: Database): LedgerQueries {
         if (row !== undefined) found.set(id, accountFromRow(row));
       }
       return found;
-    }).deferred,
+    }),
     reservation: db.transaction((id: string): Reservation | undefined => {
       const row = reservation.get(id);
       return row === undefined ? undefined : reservationFromRow(row, idOf);
-    }).deferred,
-    expiredReservations: ({ nowMs, limit }) => expiredReservations.all(nowMs, limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
+    }),
+    expiredReservations: ({ nowMs, limit }) =>
+      expiredReservations.all(nowMs, limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
     unsettledCalls: db.transaction(({ liveOwnerIds, limit }: { liveOwnerIds: readonly string[]; limit: number }) =>
       unsettledCalls.all(JSON.stringify(liveOwnerIds), limit).map((row) => reservationFromRow(row, idOf)),
-    ).deferred,
+    ),
   };
 }

@@ -24,7 +24,9 @@ type RecordQueries = Pick<Queries, 'record' | 'records' | 'keyByHash' | 'keys' |
 /** Queries of records, prepared on a reading connection. */
 export function makeRecordQueries(db: Database): RecordQueries {
   const kinds = Object.keys(RECORD_TABLES) as RecordKind[];
-  const byId = new Map(kinds.map((kind) => [kind, db.prepare<[string], string>(`SELECT body FROM ${RECORD_TABLES[kind].table} WHERE id = ?`).pluck()]));
+  const byId = new Map(
+    kinds.map((kind) => [kind, db.prepare<[string], string>(`SELECT body FROM ${RECORD_TABLES[kind].table} WHERE id = ?`).pluck()]),
+  );
   const all = new Map(kinds.map((kind) => [kind, db.prepare<[], string>(sqlForAll(kind)).pluck()]));
   const ofTenant = {
     key: db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck(),
@@ -59,7 +61,11 @@ export function makeRecordQueries(db: Database): RecordQueries {
 const sqlForAll = (kind: RecordKind): string =>
   `SELECT body FROM ${RECORD_TABLES[kind].table} ${kind === 'key' ? 'WHERE deleted_at_ms IS NULL' : ''} ORDER BY id`;
 
-function bodiesOfTenant(ofTenant: Record<'key' | 'member', { all: (tenantId: string) => string[] }>, kind: RecordKind, tenantId: string): string[] {
+function bodiesOfTenant(
+  ofTenant: Record<'key' | 'member', { all: (tenantId: string) => string[] }>,
+  kind: RecordKind,
+  tenantId: string,
+): string[] {
   if (kind !== 'key' && kind !== 'member') throw new TypeError(`records of the kind ${kind} belong to no tenant`);
   return ofTenant[kind].all(tenantId);
 }

@@ -95,12 +95,12 @@ export function makeUsageQueries(db: Database): UsageQueries {
       const range = { tenantId, buckets, fromMs: fromMs === null ? NO_LIMIT_MS : BigInt(fromMs) };
       const rows = keyId === undefined ? totalsOfAll.all(range) : totalsOfKey.all({ ...range, keyId });
       return rows.map((row) => ({ keyId: row.key_id, model: row.model, ...counts(row), costNanoUsd: row.cost_nano_usd }));
-    }).deferred,
+    }),
     usageSeries: db.transaction(({ tenantId, fromMs, intervalMs }: Parameters<Queries['usageSeries']>[0]) => {
       const buckets = bucketsIn(tenantId, [{ levelMs: levelFor(intervalMs), fromMs, toMs: null }]);
       const rows = series.all({ tenantId, buckets, fromMs: BigInt(fromMs), intervalMs: BigInt(intervalMs) });
       return rows.map((row) => ({ bucketMs: Number(row.bucket_ms), model: row.model, ...counts(row) }));
-    }).deferred,
+    }),
     keyUsage: ({ tenantId, keyIds }) => {
       const allTime = { tenantId, buckets: ALL_TIME_BUCKETS, fromMs: NO_LIMIT_MS };
       const rows = keyIds === undefined ? keyUsage.all(allTime) : someKeyUsage.all({ ...allTime, keyIds: JSON.stringify(keyIds) });

@@ -1,0 +1,370 @@
+-- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
+-- Migrations: 1237de403e6713c1ef8e7366c83804c0703f0f5e46442b9e9ba42e3ba72e814f
+
+CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM added JOIN usage_events USING (id)) THEN
+    RAISE EXCEPTION 'a usage event was folded already' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.refuse_journal_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'ledger_entries is append-only: % refused', TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE TABLE public.accounts (
+    no bigint NOT NULL,
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    scope text NOT NULL COLLATE pg_catalog."C",
+    unit text NOT NULL COLLATE pg_catalog."C",
+    period text NOT NULL COLLATE pg_catalog."C",
+    id text GENERATED ALWAYS AS (((((((((tenant_id || '|'::text) || kind) || '|'::text) || scope) || '|'::text) || unit) || '|'::text) || period)) STORED NOT NULL COLLATE pg_catalog."C",
+    allocated bigint,
+    spent bigint NOT NULL,
+    reserved bigint NOT NULL,
+    debt bigint NOT NULL,
+    overdraft_limit bigint NOT NULL,
+    is_over_limit boolean NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    overage_policy text COLLATE pg_catalog."C",
+    created_at_ms bigint NOT NULL,
+    CONSTRAINT accounts_debt_check CHECK ((debt >= 0)),
+    CONSTRAINT accounts_reserved_check CHECK ((reserved >= 0)),
+    CONSTRAINT accounts_spent_check CHECK ((spent >= 0))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE public.accounts ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.accounts_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.api_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    hash text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    created_at_ms bigint NOT NULL,
+    deleted_at_ms bigint,
+    body json NOT NULL
+);
+
+CREATE TABLE public.audit (
+    seq bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL,
+    operation text NOT NULL COLLATE pg_catalog."C",
+    actor_kind text NOT NULL COLLATE pg_catalog."C",
+    actor_id text NOT NULL COLLATE pg_catalog."C",
+    resource_kind text NOT NULL COLLATE pg_catalog."C",
+    resource_id text NOT NULL COLLATE pg_catalog."C",
+    request_id text NOT NULL COLLATE pg_catalog."C",
+    code text COLLATE pg_catalog."C",
+    metadata json NOT NULL
+);
+
+ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.batches (
+    id text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.events (
+    seq bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL,
+    data json NOT NULL,
+    delivered_at_ms bigint
+);
+
+ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.generation (
+    only_row boolean DEFAULT true NOT NULL,
+    value bigint NOT NULL,
+    CONSTRAINT generation_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.heartbeats (
+    owner_id text NOT NULL COLLATE pg_catalog."C",
+    seen_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.idempotency (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    operation text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    hash text NOT NULL COLLATE pg_catalog."C",
+    answer json NOT NULL,
+    expires_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.ledger_entries (
+    seq bigint NOT NULL,
+    account_no bigint NOT NULL,
+    command text NOT NULL COLLATE pg_catalog."C",
+    verb text NOT NULL COLLATE pg_catalog."C",
+    d_allocated bigint NOT NULL,
+    d_spent bigint NOT NULL,
+    d_reserved bigint NOT NULL,
+    d_debt bigint NOT NULL,
+    at_ms bigint NOT NULL
+);
+
+ALTER TABLE public.ledger_entries ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_entries_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.members (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.models (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.prices (
+    id text NOT NULL COLLATE pg_catalog."C",
+    model_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.reservations (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    purpose text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL COLLATE pg_catalog."C",
+    legs json NOT NULL,
+    charged json,
+    overage_policy text NOT NULL COLLATE pg_catalog."C",
+    created_at_ms bigint NOT NULL,
+    expires_at_ms bigint NOT NULL,
+    grace_ms bigint NOT NULL,
+    extensions bigint NOT NULL,
+    max_extensions bigint NOT NULL,
+    finalized_at_ms bigint,
+    settled_at_ms bigint,
+    owner_id text NOT NULL COLLATE pg_catalog."C",
+    context json NOT NULL,
+    checkpoint json
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.schema_version (
+    version bigint NOT NULL,
+    name text NOT NULL,
+    applied_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.settings (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.tenants (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.upstreams (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.usage_events (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    upstream_id text NOT NULL COLLATE pg_catalog."C",
+    price_id text NOT NULL COLLATE pg_catalog."C",
+    route text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL,
+    held_at_ms bigint NOT NULL,
+    requests bigint NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    completion_tokens bigint NOT NULL,
+    cached_prompt_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_nano_usd bigint NOT NULL,
+    charge_microcents bigint NOT NULL,
+    streaming boolean NOT NULL,
+    estimated boolean NOT NULL,
+    interrupted boolean NOT NULL
+);
+
+CREATE TABLE public.usage_rollups (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    level_ms bigint NOT NULL,
+    bucket_ms bigint NOT NULL,
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    requests bigint NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    completion_tokens bigint NOT NULL,
+    cached_prompt_tokens bigint NOT NULL,
+    cost_nano_usd bigint NOT NULL,
+    charge_microcents bigint NOT NULL,
+    last_at_ms bigint NOT NULL
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.usage_tail (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    upstream_id text NOT NULL COLLATE pg_catalog."C",
+    price_id text NOT NULL COLLATE pg_catalog."C",
+    route text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL,
+    held_at_ms bigint NOT NULL,
+    requests bigint NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    completion_tokens bigint NOT NULL,
+    cached_prompt_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_nano_usd bigint NOT NULL,
+    charge_microcents bigint NOT NULL,
+    streaming boolean NOT NULL,
+    estimated boolean NOT NULL,
+    interrupted boolean NOT NULL
+);
+
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (no);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.batches
+    ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.generation
+    ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.heartbeats
+    ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (owner_id);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
+
+ALTER TABLE ONLY public.members
+    ADD CONSTRAINT members_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reservations
+    ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_version
+    ADD CONSTRAINT schema_version_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.upstreams
+    ADD CONSTRAINT upstreams_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.usage_events
+    ADD CONSTRAINT usage_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.usage_rollups
+    ADD CONSTRAINT usage_rollups_pkey PRIMARY KEY (tenant_id, level_ms, bucket_ms, key_id, model);
+
+ALTER TABLE ONLY public.usage_tail
+    ADD CONSTRAINT usage_tail_pkey PRIMARY KEY (id);
+
+CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree (id);
+
+CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NULL);
+
+CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) WHERE (deleted_at_ms IS NULL);
+
+CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
+
+CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX events_undelivered ON public.events USING btree (seq) WHERE (delivered_at_ms IS NULL);
+
+CREATE INDEX idempotency_expiry ON public.idempotency USING brin (expires_at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX ledger_entries_seq ON public.ledger_entries USING brin (seq) WITH (autosummarize='on');
+
+CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
+
+CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
+
+CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
+
+CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX usage_events_of_tenant ON public.usage_events USING btree (tenant_id, at_ms DESC, id DESC);
+
+CREATE INDEX usage_rollups_age ON public.usage_rollups USING btree (level_ms, bucket_ms) WHERE ((level_ms > 0) AND (level_ms < 86400000));
+
+CREATE TRIGGER ledger_entries_append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_journal_change();
+
+CREATE TRIGGER ledger_entries_no_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_journal_change();
+
+CREATE TRIGGER usage_tail_folded AFTER INSERT ON public.usage_tail REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_folded_usage();

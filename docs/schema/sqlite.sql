@@ -1,0 +1,236 @@
+-- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
+-- Migrations: 2cd204af28ea0883d9848a8211d1bcd02decf4f74715ae9018943f6e4d9570e8
+
+CREATE TABLE accounts (
+  no INTEGER PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('budget', 'key_cap', 'window', 'balance')),
+  scope TEXT NOT NULL,
+  unit TEXT NOT NULL,
+  period TEXT NOT NULL,
+  allocated INTEGER,
+  spent INTEGER NOT NULL CHECK (spent >= 0),
+  reserved INTEGER NOT NULL CHECK (reserved >= 0),
+  debt INTEGER NOT NULL CHECK (debt >= 0),
+  overdraft_limit INTEGER NOT NULL,
+  is_over_limit INTEGER NOT NULL CHECK (is_over_limit IN (0, 1)),
+  status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'FROZEN', 'CLOSED')),
+  overage_policy TEXT,
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX accounts_identity ON accounts (tenant_id, kind, scope, unit, period);
+
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  deleted_at_ms INTEGER,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL;
+
+CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms IS NULL;
+
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  operation TEXT NOT NULL,
+  actor_kind TEXT NOT NULL,
+  actor_id TEXT NOT NULL,
+  resource_kind TEXT NOT NULL,
+  resource_id TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  code TEXT,
+  metadata TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  data TEXT NOT NULL,
+  delivered_at_ms INTEGER
+) STRICT;
+
+CREATE INDEX events_undelivered ON events (seq) WHERE delivered_at_ms IS NULL;
+
+CREATE TABLE heartbeats (
+  owner_id TEXT PRIMARY KEY,
+  seen_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+  tenant_id TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  target TEXT NOT NULL,
+  key TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, operation, target, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
+
+CREATE TABLE ledger_entries (
+  seq INTEGER PRIMARY KEY,
+  account_no INTEGER NOT NULL,
+  command TEXT NOT NULL,
+  verb TEXT NOT NULL,
+  d_allocated INTEGER NOT NULL,
+  d_spent INTEGER NOT NULL,
+  d_reserved INTEGER NOT NULL,
+  d_debt INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER ledger_entries_no_delete BEFORE DELETE ON ledger_entries
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+
+CREATE TRIGGER ledger_entries_no_update BEFORE UPDATE ON ledger_entries
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+
+CREATE TABLE members (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX members_of_tenant ON members (tenant_id, id);
+
+CREATE TABLE models (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prices (
+  id TEXT PRIMARY KEY,
+  model_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reservations (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  purpose TEXT NOT NULL CHECK (purpose IN ('call', 'budget')),
+  state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')),
+  legs TEXT NOT NULL,
+  charged TEXT,
+  overage_policy TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  grace_ms INTEGER NOT NULL,
+  extensions INTEGER NOT NULL,
+  max_extensions INTEGER NOT NULL,
+  finalized_at_ms INTEGER,
+  settled_at_ms INTEGER,
+  owner_id TEXT NOT NULL,
+  context TEXT NOT NULL,
+  checkpoint TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE state = 'ACTIVE';
+
+CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
+
+CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+
+CREATE TABLE settings (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE store_state (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  last_ms INTEGER NOT NULL,
+  generation INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tenants (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE upstreams (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_events (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  upstream_id TEXT NOT NULL,
+  price_id TEXT NOT NULL,
+  route TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  held_at_ms INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  cached_prompt_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost_nano_usd INTEGER NOT NULL,
+  charge_microcents INTEGER NOT NULL,
+  streaming INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  interrupted INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX usage_events_age ON usage_events (at_ms);
+
+CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE TABLE usage_rollups (
+  tenant_id TEXT NOT NULL,
+  level_ms INTEGER NOT NULL,
+  bucket_ms INTEGER NOT NULL,
+  key_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  cached_prompt_tokens INTEGER NOT NULL,
+  cost_nano_usd INTEGER NOT NULL,
+  charge_microcents INTEGER NOT NULL,
+  last_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, level_ms, bucket_ms, key_id, model)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_tail (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  upstream_id TEXT NOT NULL,
+  price_id TEXT NOT NULL,
+  route TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  held_at_ms INTEGER NOT NULL,
+  requests INTEGER NOT NULL CHECK (requests >= 0),
+  prompt_tokens INTEGER NOT NULL CHECK (prompt_tokens >= 0),
+  completion_tokens INTEGER NOT NULL CHECK (completion_tokens >= 0),
+  cached_prompt_tokens INTEGER NOT NULL CHECK (cached_prompt_tokens >= 0),
+  reasoning_tokens INTEGER NOT NULL CHECK (reasoning_tokens >= 0),
+  cost_nano_usd INTEGER NOT NULL CHECK (cost_nano_usd >= 0),
+  charge_microcents INTEGER NOT NULL CHECK (charge_microcents >= 0),
+  streaming INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  interrupted INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
+WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the usage event was counted already'); END;

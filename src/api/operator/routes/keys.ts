@@ -1,0 +1,68 @@
+import type { makeDeleteKey } from '../../../app/delete-key.ts';
+import type { KeyReader } from '../../../app/list-keys.ts';
+import type { KeyChanges, makeUpdateKey } from '../../../app/update-key.ts';
+import type { ApiKey, KeyKind } from '../../../core/records.ts';
+import type { RecordStore } from '../../../ports/record-store.ts';
+import { RefusedRequest } from '../../_shared/problem.ts';
+import { valueOf } from '../../_shared/problem.ts';
+import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
+import type { TypedApp } from '../../_shared/typed-app.ts';
+import { operatorOf } from '../authenticate.ts';
+import { givenNames, microcentsOf, queryWhole } from '../fields.ts';
+import { keyObject } from '../objects.ts';
+import { UpdateKeyBody } from '../schemas.ts';
+
+const ALL_KINDS: readonly KeyKind[] = ['admin', 'inference', 'management', 'tenant'];
+
+type ById = { Params: { id: string } };
+
+/** What the routes need. */
+interface KeyDeps {
+  readonly records: Pick<RecordStore, 'record'>;
+  readonly keys: KeyReader;
+  readonly updateKey: ReturnType<typeof makeUpdateKey>;
+  readonly deleteKey: ReturnType<typeof makeDeleteKey>;
+}
+
+/** `/keys`: keys of every kind, by id. */
+export function mountKeys(app: TypedApp, deps: KeyDeps): void {
+  const { records, keys } = deps;
+
+  const find = async (id: string): Promise<ApiKey> => {
+    const key = await records.record('key', id);
+    if (key === undefined || key.deletedAtMs !== null) throw new RefusedRequest({ code: 'not_found', message: `key ${id} not found` });
+    return key;
+  };
+  const describe = async (key: ApiKey): Promise<object> => {
+    const [found] = await keys.describe([key]);
+    return keyObject(found ?? { key, maxTokens: null, money: undefined, usage: undefined });
+  };
+
+  app.get('/keys', async (request) => {
+    refuseUnknownQuery(request, ['tenant_id', 'limit', 'cursor']);
+    const tenantId = queryText(request, 'tenant_id');
+    if (tenantId === undefined) throw new RefusedRequest({ code: 'invalid_request', message: 'tenant_id is required', field: 'tenant_id' });
+    const limit = queryWhole(request, 'limit', { min: 1, max: 1000, fallback: 100 });
+    const cursor = queryText(request, 'cursor');
+    const found = await keys.page({ tenantId, kinds: ALL_KINDS, limit: limit + 1, ...(cursor === undefined ? {} : { afterId: cursor }) });
+    const page = found.slice(0, limit);
+    const hasMore = found.length > limit;
+    return { keys: page.map(keyObject), has_more: hasMore, next_cursor: hasMore ? (page.at(-1)?.key.id ?? null) : null };
+  });
+  app.get<ById>('/keys/:id', async (request) => describe(await find(request.params.id)));
+  app.patch('/keys/:id', { schema: { body: UpdateKeyBody } }, async (request) => {
+    givenNames(request.body);
+    const { disabled, money_budget_usd: usd, output_bound: outputBound } = request.body;
+    const changes: KeyChanges = {
+      ...(disabled === undefined ? {} : { disabled }),
+      ...(usd === undefined ? {} : { moneyBudgetMicrocents: microcentsOf(usd) }),
+      ...(outputBound === undefined ? {} : { outputBound }),
+    };
+    const key = await find((request.params as ById['Params']).id);
+    return describe(valueOf(await deps.updateKey(operatorOf(request), key, changes)));
+  });
+  app.delete<ById>('/keys/:id', async (request, reply) => {
+    valueOf(await deps.deleteKey(operatorOf(request), await find(request.params.id)));
+    return reply.code(204).send();
+  });
+}

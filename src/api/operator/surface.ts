@@ -1,0 +1,69 @@
+import type { FastifyPluginAsync } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { makeCreateKey } from '../../app/create-key.ts';
+import { makeDeleteKey } from '../../app/delete-key.ts';
+import type { LedgerWriter } from '../../app/ledger-writer.ts';
+import { makeKeyReader } from '../../app/list-keys.ts';
+import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
+import { makeTenantManagement } from '../../app/manage-tenants.ts';
+import { makeUpdateKey } from '../../app/update-key.ts';
+import { stringifyJson } from '../../core/json/int64.ts';
+import type { DeclaredFields } from '../../ports/declared-fields.ts';
+import type { Ids } from '../../ports/ids.ts';
+import type { Log } from '../../ports/log.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
+import { cyclesForm } from '../_shared/cycles-form.ts';
+import { addJsonBodyParser } from '../_shared/json-body.ts';
+import { makeErrorHandler } from '../_shared/problem.ts';
+import { compileValidator } from '../_shared/validation.ts';
+import { makeAuthenticateOperator } from './authenticate.ts';
+import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
+import { mountKeys } from './routes/keys.ts';
+import { mountMemberKeys, mountMembers } from './routes/members.ts';
+import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
+
+/** What the surface is made of. `tokenizerNames` are those that a model may name. */
+export interface OperatorDeps {
+  readonly operatorKey: string;
+  readonly writer: LedgerWriter;
+  readonly records: RecordStore;
+  readonly ids: Ids;
+  readonly hasher: KeyHasher;
+  readonly secretBox: SecretBox;
+  readonly declared: DeclaredFields;
+  readonly tokenizerNames: readonly string[];
+  readonly log: Log;
+}
+
+/** Where the surface is mounted; every path below it is its own. */
+export const OPERATOR_PREFIX = '/v1/x-castellan';
+
+const BODY_LIMIT_BYTES = 256 * 1024;
+
+/** The operator API as one Fastify plugin, to be registered without a prefix. Errors have the Cycles form. */
+export const makeOperatorApi =
+  (deps: OperatorDeps): FastifyPluginAsync =>
+  async (root) => {
+    await root.register(
+      async (scope) => {
+        const app = scope.withTypeProvider<TypeBoxTypeProvider>();
+        addJsonBodyParser(scope, { bodyLimit: BODY_LIMIT_BYTES });
+        app.setValidatorCompiler(compileValidator);
+        app.setReplySerializer((payload) => stringifyJson(payload));
+        app.setErrorHandler(makeErrorHandler({ form: cyclesForm, log: deps.log }));
+        app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+        app.addHook('onRequest', makeAuthenticateOperator(deps.operatorKey));
+
+        const tenants = makeTenantManagement(deps);
+        mountTenants(app, { ...deps, tenants });
+        mountTenantLimits(app, { tenants });
+        mountMembers(app, { tenants });
+        mountMemberKeys(app, { createKey: makeCreateKey(deps) });
+        mountKeys(app, { ...deps, keys: makeKeyReader(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps) });
+        const catalogue = makeCatalogueManagement(deps);
+        for (const mount of [mountUpstreams, mountModels, mountPrices]) mount(app, { ...deps, catalogue });
+      },
+      { prefix: OPERATOR_PREFIX },
+    );
+  };

@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import type { PlainJson } from '../ledger/reservation.ts';
+import { readCallContext, readCheckpoint, writeCallContext, writeCheckpoint, type CallContext } from './call-context.ts';
+
+const throughJson = (value: PlainJson): PlainJson => JSON.parse(JSON.stringify(value)) as PlainJson;
+
+const context: CallContext = {
+  keyId: 'key_1',
+  model: 'm1',
+  route: '/chat/completions',
+  streaming: true,
+  promptTokens: 12,
+  candidates: [
+    { upstreamId: 'u1', price: { id: 'p1', rates: { inputNanos: 150n, outputNanos: 600n, cachedInputNanos: null, requestNanos: 0n } } },
+    {
+      upstreamId: 'u2',
+      price: { id: 'p2', rates: { inputNanos: 1n, outputNanos: 1_000_000_000n, cachedInputNanos: 0n, requestNanos: 1_000_000_000_000n } },
+    },
+    { upstreamId: 'u3', price: null },
+  ],
+};
+
+describe('the context of a call', () => {
+  test('comes back as it was written, through JSON too', () => {
+    expect(readCallContext(throughJson(writeCallContext(context)))).toEqual(context);
+  });
+
+  test.each([null, 'x', 7, [], {}, { key: 'k' }, { key: 'k', model: 'm', route: '/', stream: true, prompt: 1, upstreams: [] }])(
+    'is nothing where the value is something else: %j',
+    (value) => {
+      expect(readCallContext(value)).toBeNull();
+    },
+  );
+});
+
+describe('a checkpoint', () => {
+  test('comes back as it was written', () => {
+    const checkpoint = { candidate: 2, outputTokens: 99 };
+    expect(readCheckpoint(throughJson(writeCheckpoint(checkpoint)))).toEqual(checkpoint);
+  });
+
+  test.each([null, [], 'x', {}, { upstream: -1, output: 1.5 }])('of a call that has none tells that nothing was seen: %j', (value) => {
+    expect(readCheckpoint(value)).toEqual({ candidate: 0, outputTokens: 0 });
+  });
+});

@@ -1,0 +1,72 @@
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadMigrations } from '../../_shared/migrations.ts';
+import { migrate } from '../migrate.ts';
+import { LEDGER_SQL } from './ledger-queries.ts';
+import { RECORD_SQL } from './record-queries.ts';
+import { USAGE_SQL } from './usage-queries.ts';
+
+const ROLLUPS_BY_KEY = /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\? AND bucket_ms=\? AND key_id/;
+
+describe('queries find their rows by the index that they name', () => {
+  let db: Database.Database;
+  beforeAll(() => {
+    db = new Database(':memory:');
+    migrate(db, loadMigrations('sqlite'), { hit: () => undefined });
+  });
+  afterAll(() => db.close());
+
+  const planOf = (sql: string): string =>
+    db
+      .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql.replaceAll(/\?|@\w+/g, 'NULL')}`)
+      .all()
+      .map(({ detail }) => detail)
+      .join('\n');
+
+  test.each<[string, string, RegExp]>([
+    ['key by hash', RECORD_SQL.keyByHash, /SEARCH api_keys USING INDEX api_keys_hash \(hash=\?\)/],
+    ['keys of a kind', RECORD_SQL.keys, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\? AND id>\?\)/],
+    ['keys of a tenant', RECORD_SQL.keysOfTenant, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\?\)/],
+    ['members of a tenant', RECORD_SQL.membersOfTenant, /SEARCH members USING INDEX members_of_tenant \(tenant_id=\?\)/],
+    ['names of keys', RECORD_SQL.keyNames, /SEARCH api_keys USING PRIMARY KEY \(id=\?\)/],
+    [
+      'account',
+      LEDGER_SQL.account,
+      /SEARCH accounts USING INDEX accounts_identity \(tenant_id=\? AND kind=\? AND scope=\? AND unit=\? AND period=\?\)/,
+    ],
+    ['account by number', LEDGER_SQL.accountByNo, /SEARCH accounts USING INTEGER PRIMARY KEY/],
+    ['reservation', LEDGER_SQL.reservation, /SEARCH reservations USING (PRIMARY KEY|INDEX sqlite_autoindex_reservations_1) \(id=\?\)/],
+    ['expired reservations', LEDGER_SQL.expiredReservations, /SEARCH reservations USING INDEX reservations_due/],
+    ['calls in flight', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_due/],
+    ['calls without a charge', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_uncharged/],
+    ['totals', USAGE_SQL.totals, ROLLUPS_BY_KEY],
+    ['totals of a key', USAGE_SQL.totalsOfKey, ROLLUPS_BY_KEY],
+    ['series', USAGE_SQL.series, ROLLUPS_BY_KEY],
+    ['counters', USAGE_SQL.keyUsage, ROLLUPS_BY_KEY],
+    ['counters of some keys', USAGE_SQL.someKeyUsage, ROLLUPS_BY_KEY],
+    ['oldest bucket', USAGE_SQL.oldestBucket, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
+    ['newest bucket', USAGE_SQL.newestBucket, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
+    ['events of a tenant', USAGE_SQL.events, /SEARCH usage_events USING INDEX usage_events_of_tenant \(tenant_id=\?\)/],
+  ])('%s', (_name, sql, plan) => {
+    expect(planOf(sql)).toMatch(plan);
+  });
+
+  test('only the tail, which is short, and the lists of a request are read from end to end', () => {
+    const statements = [...Object.values(RECORD_SQL), ...Object.values(LEDGER_SQL), ...Object.values(USAGE_SQL)];
+    const scanned = statements.flatMap((sql) => planOf(sql).match(/SCAN \S+/g) ?? []);
+    const allowed = [
+      'bucket',
+      'json_each',
+      'usage_tail',
+      'store_state',
+      'reservations',
+      '(subquery-1)',
+      '(subquery-2)',
+      '(subquery-3)',
+      '(subquery-4)',
+      '(join-2)',
+      'CONSTANT',
+    ];
+    expect([...new Set(scanned)].map((scan) => scan.slice('SCAN '.length)).filter((name) => !allowed.includes(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeTestApp, TEST_START_MS, type TestApp } from '../../support/test-app.ts';
+
+const BASE = '/v1/x-castellan';
+const UPSTREAM = { id: 'scw', base_url: 'http://127.0.0.1:9001/v1/', api_key: 'sk-canary-1', provider: 'scaleway', region: 'fr', eu_native: true, retention_days: 0 };
+
+let at: TestApp;
+
+beforeEach(async () => {
+  at = await makeTestApp({ declared: ['upstream filed base_url', 'upstream filed id', 'model filed-model id', 'model filed-model tags', 'price filed-model id', 'price open@filed id'] });
+});
+afterEach(() => at.close());
+
+describe('upstreams', () => {
+  test('201: the credential is sealed and never shown again', async () => {
+    const { status, text, json } = await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
+    expect(status).toBe(201);
+    expect(json).toEqual({
+      id: 'scw',
+      kind: 'openai',
+      base_url: 'http://127.0.0.1:9001/v1',
+      has_api_key: true,
+      provider: 'scaleway',
+      region: 'fr',
+      eu_native: true,
+      quantized: false,
+      retention_days: 0,
+      continuous_usage: false,
+      timeout_ms: null,
+      created_at: '2026-04-09T00:00:00Z',
+    });
+    const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
+    expect(lists[0].json).toEqual({ upstreams: [json] });
+    expect(lists[1].json).toEqual(json);
+    const everything = [text, ...lists.map((each) => each.text), JSON.stringify([[...at.store.tables.records], at.store.tables.audit, at.store.tables.events, at.log.lines])];
+    expect(everything.join()).not.toContain('sk-canary-1');
+    const record = at.store.tables.records.get('upstream scw') as { apiKeySealed: string };
+    expect(at.secretBox.open(record.apiKeySealed, 'upstream:scw')).toBe('sk-canary-1');
+  });
+
+  test('200: PATCH changes what it names; null takes the credential away', async () => {
+    await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
+    const path = `${BASE}/upstreams/scw`;
+    expect((await at.operator('PATCH', path, { quantized: true })).json).toMatchObject({ quantized: true, provider: 'scaleway', has_api_key: true });
+    expect((await at.operator('PATCH', path, { api_key: null })).json).toMatchObject({ has_api_key: false, quantized: true });
+  });
+
+  test('204 and 409: one that a model uses stays until the model is gone', async () => {
+    await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
+    await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }] });
+    expect(await at.operator('DELETE', `${BASE}/upstreams/scw`)).toMatchObject({ status: 409, json: { message: 'the upstream scw is in use by the model m' } });
+    expect((await at.operator('DELETE', `${BASE}/models/m`)).status).toBe(204);
+    expect((await at.operator('DELETE', `${BASE}/upstreams/scw`)).status).toBe(204);
+    expect((await at.operator('GET', `${BASE}/upstreams/scw`)).status).toBe(404);
+  });
+
+  test.each([
+    [{ id: 'x' }, 'base_url'],
+    [{ id: 'x', base_url: 'ftp://a' }, 'base_url'],
+    [{ id: 'x', base_url: 'http://user:pass@a' }, 'base_url'],
+    [{ id: 'x', base_url: 'http://a?key=1' }, 'base_url'],
+    [{ id: 'x', base_url: 'http://a', api_key: 'with space' }, 'api_key'],
+    [{ id: 'x', base_url: 'http://a', api_key: '' }, 'api_key'],
+    [{ id: 'x', base_url: 'http://a', timeout_ms: 5 }, 'timeout_ms'],
+    [{ id: 'x', base_url: 'http://a', retention_days: -1 }, 'retention_days'],
+    [{ id: 'x', base_url: 'http://a', eu: true }, 'eu'],
+    [{ id: '../x', base_url: 'http://a' }, 'id'],
+  ])('400: %j names %s, and repeats no value', async (body, field) => {
+    const { status, text, json } = await at.operator('POST', `${BASE}/upstreams`, body);
+    expect([status, (json as { details: { field: string } }).details.field]).toEqual([400, field]);
+    expect(text).not.toContain('user:pass');
+  });
+
+  test('404: what is not there', async () => {
+    for (const method of ['GET', 'DELETE'] as const) expect((await at.operator(method, `${BASE}/upstreams/none`)).status).toBe(404);
+    expect((await at.operator('PATCH', `${BASE}/upstreams/none`, { quantized: true })).status).toBe(404);
+  });
+
+  test('409: taken, or declared in the file', async () => {
+    await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
+    expect((await at.operator('POST', `${BASE}/upstreams`, UPSTREAM)).status).toBe(409);
+    await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, id: 'filed' });
+    const declined = { status: 409, json: { error: 'MANAGED_BY_FILE' } };
+    expect(await at.operator('PATCH', `${BASE}/upstreams/filed`, { base_url: 'http://b' })).toMatchObject(declined);
+    expect(await at.operator('DELETE', `${BASE}/upstreams/filed`)).toMatchObject(declined);
+    expect((await at.operator('PATCH', `${BASE}/upstreams/filed`, { region: 'de' })).status).toBe(200);
+  });
+});
+
+describe('models', () => {
+  beforeEach(() => at.operator('POST', `${BASE}/upstreams`, UPSTREAM));
+
+  test('201: what is not said is as the defaults have it, no limit above the context', async () => {
+    const { status, json } = await at.operator('POST', `${BASE}/models`, { id: 'org/small:1b', upstreams: [{ id: 'scw', model: 'small' }], context_tokens: 2048 });
+    expect(status).toBe(201);
+    expect(json).toEqual({
+      id: 'org/small:1b',
+      upstreams: [{ id: 'scw', model: 'small' }],
+      context_tokens: 2048,
+      max_output_tokens: 2048,
+      default_output_tokens: 2048,
+      output_limit_field: 'max_tokens',
+      tokenizer: null,
+      prompt_overhead_tokens: 256,
+      margin_percent: 10,
+      max_image_tokens: null,
+      max_audio_tokens: null,
+      max_file_tokens: null,
+      tags: [],
+      created_at: '2026-04-09T00:00:00Z',
+    });
+    expect((await at.operator('GET', `${BASE}/models/org%2Fsmall:1b`)).json).toEqual(json);
+    expect((await at.operator('GET', `${BASE}/models`)).json).toEqual({ models: [json] });
+  });
+
+  test('200: PATCH changes what it names, and calls see it at once', async () => {
+    await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }] });
+    expect((await at.operator('PATCH', `${BASE}/models/m`, { tags: ['Tools'], tokenizer: 'o200k_base' })).json).toMatchObject({
+      tags: ['Tools'],
+      tokenizer: 'o200k_base',
+      context_tokens: 131_072,
+      upstreams: [{ id: 'scw', model: 'm' }],
+    });
+    await at.directory.refresh();
+    expect(at.directory.catalogue.model('m')).toMatchObject({ tags: ['Tools'] });
+    expect(at.directory.catalogue.models().map(({ id }) => id)).toEqual(['m']);
+  });
+
+  test.each([
+    [{ id: 'm' }, 'upstreams'],
+    [{ id: 'm', upstreams: [] }, 'upstreams'],
+    [{ id: 'm', upstreams: [{ id: 'none' }] }, 'upstreams'],
+    [{ id: 'm', upstreams: [{ id: 'scw' }, { id: 'scw' }] }, 'upstreams'],
+    [{ id: 'm', upstreams: ['scw'] }, 'upstreams.0'],
+    [{ id: 'm', upstreams: [{ id: 'scw' }], tokenizer: 'none' }, 'tokenizer'],
+    [{ id: 'm', upstreams: [{ id: 'scw' }], max_output_tokens: 5, default_output_tokens: 6 }, 'default_output_tokens'],
+    [{ id: 'm', upstreams: [{ id: 'scw' }], context_tokens: 0 }, 'context_tokens'],
+    [{ id: 'm', upstreams: [{ id: 'scw' }], price: {} }, 'price'],
+    [{ id: 'a b', upstreams: [{ id: 'scw' }] }, 'id'],
+  ])('400: %j names %s', async (body, field) => {
+    const { status, json } = await at.operator('POST', `${BASE}/models`, body);
+    expect([status, (json as { details?: { field: string } }).details?.field]).toEqual([400, field]);
+  });
+
+  test('404 and 409', async () => {
+    expect((await at.operator('GET', `${BASE}/models/none`)).status).toBe(404);
+    expect((await at.operator('PATCH', `${BASE}/models/none`, { tags: [] })).status).toBe(404);
+    const filed = { id: 'filed-model', upstreams: [{ id: 'scw' }] };
+    await at.operator('POST', `${BASE}/models`, filed);
+    expect((await at.operator('POST', `${BASE}/models`, filed)).status).toBe(409);
+    expect(await at.operator('PATCH', `${BASE}/models/filed-model`, { tags: [] })).toMatchObject({ status: 409, json: { error: 'MANAGED_BY_FILE' } });
+    expect(await at.operator('DELETE', `${BASE}/models/filed-model`)).toMatchObject({ status: 409, json: { error: 'MANAGED_BY_FILE' } });
+  });
+});
+
+describe('prices', () => {
+  beforeEach(async () => {
+    for (const id of ['scw', 'filed']) await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, id });
+    for (const id of ['open', 'filed-model']) await at.operator('POST', `${BASE}/models`, { id, upstreams: [{ id: 'scw' }, { id: 'filed' }] });
+  });
+  const add = (body: unknown) => at.operator('POST', `${BASE}/prices`, body);
+
+  test('201: now where nothing is said, and exact', async () => {
+    const { status, text, json } = await add('{"model_id":"open","input_per_1m":0.15,"output_per_1m":"0.60","cached_input_per_1m":0.075,"per_request":0.000000001}');
+    expect(status).toBe(201);
+    expect(text).toContain('"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"');
+    expect((await at.operator('GET', `${BASE}/prices`)).json).toEqual({ prices: [json] });
+    expect((await at.operator('GET', `${BASE}/prices?model_id=other`)).json).toEqual({ prices: [] });
+    await at.directory.refresh();
+    expect(at.directory.catalogue.prices('open')).toMatchObject([{ inputNanos: 150, outputNanos: 600, cachedInputNanos: 75, requestNanos: 1 }]);
+  });
+
+  test('201, 204 and 409: a price that lies ahead may be taken back, one that applies may not', async () => {
+    const { json } = await add({ model_id: 'open', upstream_id: 'scw', input_per_1m: 1, output_per_1m: 2, applies_from: '2026-04-09T00:00:01Z' });
+    const { id } = json as { id: string };
+    at.clock.set(TEST_START_MS + 1000);
+    expect((await at.operator('DELETE', `${BASE}/prices/${id}`)).status).toBe(409);
+    const later = await add({ model_id: 'open', input_per_1m: 1, output_per_1m: 2, applies_from: '2026-05-01T00:00:00Z' });
+    expect((await at.operator('DELETE', `${BASE}/prices/${(later.json as { id: string }).id}`)).status).toBe(204);
+    expect((await at.operator('DELETE', `${BASE}/prices/none`)).status).toBe(404);
+  });
+
+  test.each([
+    [{ model_id: 'none', input_per_1m: 1, output_per_1m: 1 }, 'model_id'],
+    [{ model_id: 'open', upstream_id: 'none', input_per_1m: 1, output_per_1m: 1 }, 'upstream_id'],
+    [{ model_id: 'open', output_per_1m: 1 }, 'input_per_1m'],
+    [{ model_id: 'open', input_per_1m: -1, output_per_1m: 1 }, 'input_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 'free' }, 'output_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1_000_001 }, 'output_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_request: true }, 'per_request'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: '2026-04-08T23:59:59Z' }, 'applies_from'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: 'now' }, 'applies_from'],
+  ])('400: %j names %s', async (body, field) => {
+    const { status, json } = await add(body);
+    expect([status, (json as { details?: { field: string } }).details?.field]).toEqual([400, field]);
+  });
+
+  test('409: a price that the file declares', async () => {
+    const declined = { status: 409, json: { error: 'MANAGED_BY_FILE' } };
+    expect(await add({ model_id: 'filed-model', input_per_1m: 1, output_per_1m: 1 })).toMatchObject(declined);
+    expect(await add({ model_id: 'open', upstream_id: 'filed', input_per_1m: 1, output_per_1m: 1 })).toMatchObject(declined);
+    expect((await add({ model_id: 'open', upstream_id: 'scw', input_per_1m: 1, output_per_1m: 1 })).status).toBe(201);
+  });
+
+  test('405: a price is never changed', async () => {
+    expect(await at.operator('PATCH', `${BASE}/prices/x`, { input_per_1m: 1 })).toMatchObject({ status: 405, headers: { allow: 'DELETE' } });
+  });
+});

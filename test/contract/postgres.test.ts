@@ -1,0 +1,41 @@
+import pg from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import type { Clock } from '../../src/ports/clock.ts';
+import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
+import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
+import { describeStore } from './store-suite.ts';
+import type { RawRow, TestStore } from './test-store.ts';
+
+async function openAt(url: string, clock: Clock): Promise<TestStore> {
+  const store = await openPostgresStore({ url, clock });
+  const raw = async (sql: string): Promise<RawRow[]> => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      return (await client.query<RawRow>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    store,
+    raw,
+    unlockJournal: async () => void (await raw('ALTER TABLE ledger_entries DISABLE TRIGGER USER')),
+    reopen: async (options) => {
+      await store.close();
+      return openAt(url, options?.clock ?? clock);
+    },
+    // The database goes with the cluster.
+    destroy: () => store.close(),
+  };
+}
+
+describePostgres('the store contract', () => {
+  let cluster: PostgresCluster;
+  beforeAll(async () => {
+    cluster = await startPostgresCluster();
+  });
+  afterAll(() => cluster.stop());
+
+  describeStore('PostgreSQL', async ({ clock }) => openAt(await cluster.createDatabase(), clock));
+});

@@ -1,0 +1,18 @@
+import { describe } from 'vitest';
+import { describeExecute } from './execute-suite.ts';
+import { describeQueries } from './query-suite.ts';
+import { describeRefusals } from './refusal-suite.ts';
+import type { MakeStore } from './test-store.ts';
+import { describeUsage } from './usage-suite.ts';
+import { describeVerify } from './verify-suite.ts';
+
+/** What every store promises, whatever it keeps its rows in: one suite, run over each adapter. */
+export function describeStore(name: string, makeStore: MakeStore): void {
+  describe(name, () => {
+    describeExecute(makeStore);
+    describeQueries(makeStore);
+    describeRefusals(makeStore);
+    describeUsage(makeStore);
+    describeVerify(makeStore);
+  });
+}

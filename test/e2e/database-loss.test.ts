@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { checkCounters, checkEffects, newEffectLog, type EffectLog, type ListedKey } from '../crash/effects.ts';
+import { runLoad, type LoadKey, type LoadOptions } from '../crash/load.ts';
+import { makeControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { makeHttpClient, type HttpClient } from '../support/http-client.ts';
+import { startLossyProxy, type LossyProxy } from '../support/lossy-proxy.ts';
+import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
+import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
+import { seededRandom, seedOfRun } from '../support/seeded-random.ts';
+import { startServer, type TestServer } from '../support/server-process.ts';
+import { readAccounts, readState } from '../support/store-reader.ts';
+import { testConfig } from '../support/test-config.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const TIMEOUT_MS = 60_000;
+
+describePostgres('a server whose database goes away under load', () => {
+  let cluster: PostgresCluster;
+  let model: OpenAiServer;
+  let client: HttpClient;
+  let proxy: LossyProxy;
+  let server: TestServer;
+  let control: ControlPlane;
+  let log: EffectLog;
+  let keys: LoadKey[];
+
+  beforeAll(async () => {
+    cluster = await startPostgresCluster();
+    model = await startOpenAiServer({ chunkDelayMs: 1 });
+    client = makeHttpClient();
+  });
+
+  afterAll(async () => {
+    await client.close();
+    await model.close();
+    await cluster.stop();
+  });
+
+  beforeEach(async () => {
+    const url = await cluster.createDatabase();
+    proxy = await startLossyProxy(url);
+    server = await startServer({ store: { kind: 'postgres', url }, config: testConfig(model.url), env: { DATABASE_URL: proxy.url } });
+    control = makeControlPlane(server, client);
+    log = newEffectLog();
+    keys = [await control.makeKey(control.firstTenant(), { name: 'first', maxTokens: 1_000_000_000 })];
+    await control.setKeyBudget(keys[0]!.id, 1_000_000_000_000n);
+  });
+
+  afterEach(async () => {
+    await server.dispose();
+    await proxy.close();
+  });
+
+  const load = (): LoadOptions => ({ server, client, keys, log, random: seededRandom(seedOfRun()), tolerate: 503 });
+
+  /** Runs a load while `disturb` runs, then waits until every hold is settled and compares. */
+  const loadWhile = async (disturb: () => Promise<void>): Promise<void> => {
+    const before = log.calls.length;
+    await runLoad(load(), disturb());
+    // A while of peace: the server must work again by itself.
+    await runLoad(load(), delay(500));
+    expect(log.calls.length).toBeGreaterThan(before + 20);
+    const reader = await server.reader();
+    await waitUntil(async () => (await readAccounts(reader)).every(({ reserved }) => reserved === 0n), 20_000);
+    const state = await readState(reader);
+    const listed = (await control.asAdmin(control.firstTenant(), 'GET', '/api/keys')).json<ListedKey[]>();
+    expect([...checkEffects(log, state), ...checkCounters(listed, state)]).toEqual([]);
+    expect((await server.stop()).code).toBe(0);
+    expect((await server.verify()).discrepancies).toEqual([]);
+  };
+
+  test('loses no answer and books none twice when answers to COMMIT are lost', { timeout: TIMEOUT_MS }, async () => {
+    await loadWhile(async () => {
+      await delay(200);
+      for (let round = 0; round < 5; round++) await proxy.loseAnswersToCommit(3);
+    });
+  });
+
+  test('goes on after its connections were ended by the database, again and again', { timeout: TIMEOUT_MS }, async () => {
+    await loadWhile(async () => {
+      for (let round = 0; round < 8; round++) {
+        await delay(150);
+        await cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'castellan%'");
+      }
+    });
+  });
+
+  test('answers 503 while the database is away, and works again when it is back', { timeout: TIMEOUT_MS }, async () => {
+    const chat = { method: 'POST', headers: { authorization: `Bearer ${keys[0]!.key}` }, body: { model: 'test-model', messages: [{ role: 'user', content: 'hello' }], max_tokens: 16 } };
+    await loadWhile(async () => {
+      await delay(200);
+      proxy.cut();
+      const refused = await client.ask(`${server.runtime}/v1/chat/completions`, chat);
+      expect(refused.status).toBe(503);
+      expect(refused.headers['retry-after']).toBeDefined();
+      expect(refused.text).not.toContain('127.0.0.1');
+      expect((await client.ask(`${server.runtime}/health`)).status).toBe(200);
+      proxy.heal();
+    });
+  });
+});

@@ -1,0 +1,45 @@
+import pg from 'pg';
+import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
+import { makeManualClock } from '../support/fakes.ts';
+import { START_MS } from '../support/ledger-fixtures.ts';
+import { describePostgres, startPostgresCluster } from '../support/postgres-cluster.ts';
+import { describeLedgerProperty, type PropertyStore } from './describe-ledger-property.ts';
+
+const INSERT_ACCOUNTS = `
+  INSERT INTO accounts (tenant_id, kind, scope, unit, period, allocated, spent, reserved, debt,
+    overdraft_limit, is_over_limit, status, overage_policy, created_at_ms)
+  SELECT t, k, s, u, p, 0, 0, 0, 0, o, false, a, NULL, c
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[]) AS x(t, k, s, u, p, o, a, c)`;
+
+async function makePostgresStore(): Promise<PropertyStore> {
+  // What a power cut would lose is no matter here, and flushing takes most of the time.
+  const cluster = await startPostgresCluster({ fsync: false });
+  const url = await cluster.createDatabase();
+  const clock = makeManualClock(START_MS);
+  const store = await openPostgresStore({ url, clock, lanes: 1 });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  return {
+    store,
+    clock,
+    makeAccounts: async (accounts) => {
+      const columns = ['tenantId', 'kind', 'scope', 'unit', 'period', 'overdraftLimit', 'status', 'createdAtMs'] as const;
+      await client.query(
+        INSERT_ACCOUNTS,
+        columns.map((column) => accounts.map((account) => String(account[column]))),
+      );
+    },
+    setTerms: async (id, { overdraftLimit, status }) => {
+      await client.query('UPDATE accounts SET overdraft_limit = $2, status = $3 WHERE id = $1', [id, String(overdraftLimit), status]);
+    },
+    close: async () => {
+      await client.end();
+      await store.close();
+      await cluster.stop();
+    },
+  };
+}
+
+describePostgres('the ledger property', () => {
+  describeLedgerProperty('PostgreSQL', makePostgresStore, { runs: 40 });
+});

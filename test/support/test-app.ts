@@ -1,0 +1,194 @@
+import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
+import { addBrowserGuards } from '../../src/api/_shared/guards.ts';
+import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
+import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
+import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
+import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
+import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
+import { makeDirectory, type Directory } from '../../src/app/directory.ts';
+import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
+import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
+import type { Entitlements, KeyKind } from '../../src/core/records.ts';
+import { parseJson } from '../../src/core/json/int64.ts';
+import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
+import type { Transaction } from '../../src/ports/billing.ts';
+import type { Ids } from '../../src/ports/ids.ts';
+import type { LedgerStore } from '../../src/ports/ledger-store.ts';
+import type { RecordStore } from '../../src/ports/record-store.ts';
+import type { KeyHasher, SecretBox } from '../../src/ports/secret-box.ts';
+import { makeCreateKey } from '../../src/app/create-key.ts';
+import { makeCountingIds, makeFakeHasher, makeFakeSecretBox, makeManualClock, makeMemoryLog, makeRecordingFailpoints } from './fakes.ts';
+import type { ManualClock, MemoryLog } from './fakes.ts';
+import { makeMemoryStore, type MemoryStore } from './memory-store.ts';
+
+/** The moment at which every test of the surfaces begins: the example dates of the documents lie around it. */
+export const TEST_START_MS = Date.UTC(2026, 3, 9);
+
+/** The operator key of every test. */
+export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
+
+/** What a test may set about its application. */
+export interface TestAppOptions {
+  /** A store of its own, such as a real one; else one in memory. */
+  readonly store?: LedgerStore & RecordStore;
+  readonly maxQueued?: number;
+  /** Fields that a configuration file declares, as `kind id field`. */
+  readonly declared?: readonly string[];
+  readonly transactions?: readonly Transaction[];
+}
+
+/** The control plane's surfaces over one store, without a listener. */
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly store: MemoryStore;
+  readonly writer: LedgerWriter;
+  readonly directory: Directory;
+  readonly clock: ManualClock;
+  readonly ids: Ids;
+  readonly hasher: KeyHasher;
+  readonly secretBox: SecretBox;
+  readonly log: MemoryLog;
+  /** Makes a tenant with an admin `ann`, an admin `bob` and a member `cy`; returns an admin key for each of the two. */
+  addTenant(id: string, entitlements?: Partial<Entitlements>): Promise<{ ann: string; bob: string }>;
+  /** Makes a key and returns its value. */
+  addKey(key: { tenantId: string; memberId: string; kind: KeyKind; name?: string; expiresAtMs?: number }): Promise<{ id: string; value: string }>;
+  /** Sends a request with a bearer credential. A body that is no string is sent as JSON. */
+  as(credential: string | null): Send;
+  /** Sends a request as the operator. */
+  operator: Send;
+  close(): Promise<void>;
+}
+
+/** Sends one request. */
+type Send = (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown, headers?: Record<string, string>) => Promise<TestResponse>;
+
+/** What came back. `json` keeps integers exact. */
+export interface TestResponse {
+  readonly status: number;
+  readonly headers: LightMyRequestResponse['headers'];
+  readonly text: string;
+  readonly json: never;
+}
+
+/** Makes the control plane's surfaces as the server mounts them. */
+export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const clock = makeManualClock(TEST_START_MS);
+  const store = (options.store ?? makeMemoryStore({ clock })) as MemoryStore;
+  const ids = makeCountingIds();
+  const log = makeMemoryLog();
+  const hasher = makeFakeHasher();
+  const secretBox = makeFakeSecretBox();
+  const directory = makeDirectory({ records: store, hasher, log, isShared: false, elapsedMs: () => clock.nowMs() });
+  const writer = makeLedgerWriter({
+    store,
+    ids,
+    log,
+    onRecordsChanged: (refs) => directory.recordsChanged(refs),
+    maxQueued: options.maxQueued ?? 1000,
+    failpoints: makeRecordingFailpoints(),
+  });
+  const declared = new Set(options.declared);
+  const owners: PathOwner[] = [
+    { prefix: TINFOIL_PREFIX, form: tinfoilForm },
+    { prefix: OPERATOR_PREFIX, form: cyclesForm },
+  ];
+  const app = Fastify({ genReqId: () => ids.next('req'), routerOptions: { maxParamLength: 1024 }, frameworkErrors: makeFrameworkErrors({ owners, log }) });
+  registerFallback(app, { owners, log });
+  addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
+  const deps = { directory, writer, records: store, clock, ids, hasher, secretBox, log };
+  await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));
+  await app.register(
+    makeOperatorApi({
+      ...deps,
+      operatorKey: OPERATOR_KEY,
+      tokenizerNames: ['o200k_base'],
+      declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },
+    }),
+  );
+  await app.ready();
+
+  const createKey = makeCreateKey({ writer, ids, hasher, secretBox });
+  const system = { kind: 'system', id: 'test', requestId: 'test' } as const;
+  const mustSucceed = async (command: Parameters<LedgerWriter['execute']>[0]): Promise<void> => {
+    const outcome = await writer.execute(command);
+    if (!outcome.ok) throw new Error(outcome.rejection.message);
+  };
+
+  const send = async (credentials: Record<string, string>, [method, url, body, headers = {}]: Parameters<Send>): Promise<TestResponse> => {
+    const isJson = body !== undefined && typeof body !== 'string';
+    const response = await app.inject({
+      method,
+      url,
+      headers: { ...credentials, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { payload: isJson ? JSON.stringify(body) : body }),
+    });
+    const text = response.payload;
+    return { status: response.statusCode, headers: response.headers, text, json: (text === '' ? undefined : parseJson(text)) as never };
+  };
+
+  const addKey: TestApp['addKey'] = async ({ tenantId, memberId, kind, name = 'key', expiresAtMs = null }) => {
+    const limits = { maxTokens: null, moneyBudgetMicrocents: null, metadata: {} };
+    const outcome = await createKey(system, { tenantId, memberId, kind, name, expiresAtMs, ...limits });
+    if (!outcome.ok) throw new Error(outcome.rejection.message);
+    return { id: outcome.value.key.id, value: outcome.value.plaintext };
+  };
+
+  return {
+    app,
+    store,
+    writer,
+    directory,
+    clock,
+    ids,
+    hasher,
+    secretBox,
+    log,
+    addKey,
+    addTenant: async (id, entitlements) => {
+      const flags = { requireBudget: false, allowUnpriced: false, hideAmounts: false };
+      const tenant = { id, name: id, ...flags, entitlements: { ...DEFAULT_ENTITLEMENTS, tokenBilling: true } };
+      await mustSucceed({ verb: 'create-tenant', id: ids.next('cmd'), tenantId: id, tenant });
+      for (const [member, role] of [
+        ['ann', 'admin'],
+        ['bob', 'admin'],
+        ['cy', 'member'],
+      ] as const) {
+        await mustSucceed({ verb: 'add-member', id: ids.next('cmd'), tenantId: id, member: { id: member, email: `${member}@example.com`, role } });
+      }
+      const ann = await addKey({ tenantId: id, memberId: 'ann', kind: 'admin', name: 'of ann' });
+      const bob = await addKey({ tenantId: id, memberId: 'bob', kind: 'admin', name: 'of bob' });
+      if (entitlements !== undefined) await mustSucceed({ verb: 'update-tenant', id: ids.next('cmd'), tenantId: id, entitlements });
+      return { ann: ann.value, bob: bob.value };
+    },
+    as:
+      (credential) =>
+      (...request) =>
+        send(credential === null ? {} : { authorization: `Bearer ${credential}` }, request),
+    operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
+    close: async () => {
+      await app.close();
+      await writer.close();
+      directory.close();
+    },
+  };
+}
+
+/** A usage event for tests of what reads usage; give what matters. */
+export const usageEvent = (fields: Partial<UsageEvent> & Pick<UsageEvent, 'id' | 'tenantId' | 'keyId' | 'atMs'>): UsageEvent => ({
+  model: 'kimi-k2-5',
+  upstreamId: 'u1',
+  priceId: 'p1',
+  route: '/chat/completions',
+  heldAtMs: fields.atMs,
+  requests: 1,
+  promptTokens: 0,
+  completionTokens: 0,
+  cachedPromptTokens: 0,
+  reasoningTokens: 0,
+  costNanoUsd: 0n,
+  chargeMicrocents: 0n,
+  streaming: false,
+  estimated: false,
+  interrupted: false,
+  ...fields,
+});
