@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { endChild, freePort, ROOT, temporaryFolder, type Started } from './processes.ts';
 
@@ -58,7 +58,10 @@ interface Launched {
 
 async function launch(env: NodeJS.ProcessEnv, port: number): Promise<Launched> {
   const startedAtMs = performance.now();
-  const child = spawn(process.execPath, [path.join(ROOT, 'src/server/main.ts')], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  // Logs go where an operator would send them: to a file, not to a terminal that somebody must read.
+  const log = openSync(path.join(env['CASTELLAN_DATA_DIR'] ?? ROOT, '..', 'server.log'), 'a');
+  const child = spawn(process.execPath, [path.join(ROOT, 'src/server/main.ts')], { env, stdio: ['ignore', log, log] });
+  closeSync(log);
   process.once('exit', () => child.kill('SIGKILL'));
   while (!(await answers(port))) {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);

@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 1237de403e6713c1ef8e7366c83804c0703f0f5e46442b9e9ba42e3ba72e814f
+-- Migrations: 05d35933b91efeb47bc66d4a808defe307bfa62223c166db4d59921d786f9311
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -27,7 +27,6 @@ CREATE TABLE public.accounts (
     scope text NOT NULL COLLATE pg_catalog."C",
     unit text NOT NULL COLLATE pg_catalog."C",
     period text NOT NULL COLLATE pg_catalog."C",
-    id text GENERATED ALWAYS AS (((((((((tenant_id || '|'::text) || kind) || '|'::text) || scope) || '|'::text) || unit) || '|'::text) || period)) STORED NOT NULL COLLATE pg_catalog."C",
     allocated bigint,
     spent bigint NOT NULL,
     reserved bigint NOT NULL,
@@ -37,9 +36,7 @@ CREATE TABLE public.accounts (
     status text NOT NULL COLLATE pg_catalog."C",
     overage_policy text COLLATE pg_catalog."C",
     created_at_ms bigint NOT NULL,
-    CONSTRAINT accounts_debt_check CHECK ((debt >= 0)),
-    CONSTRAINT accounts_reserved_check CHECK ((reserved >= 0)),
-    CONSTRAINT accounts_spent_check CHECK ((spent >= 0))
+    CONSTRAINT accounts_not_negative CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0)))
 )
 WITH (fillfactor='50');
 
@@ -335,7 +332,7 @@ ALTER TABLE ONLY public.usage_rollups
 ALTER TABLE ONLY public.usage_tail
     ADD CONSTRAINT usage_tail_pkey PRIMARY KEY (id);
 
-CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree (id);
+CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree ((((((((((tenant_id || '|'::text) || kind) || '|'::text) || scope) || '|'::text) || unit) || '|'::text) || period)));
 
 CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NULL);
 

@@ -18,6 +18,14 @@ export function auditedBase(
   return {
     id: ids.next('cmd'),
     tenantId,
-    audit: { id: ids.next('aud'), operation: name, actorKind: actor.kind, actorId: actor.id, resourceKind, resourceId, requestId: actor.requestId },
+    audit: {
+      id: ids.next('aud'),
+      operation: name,
+      actorKind: actor.kind,
+      actorId: actor.id,
+      resourceKind,
+      resourceId,
+      requestId: actor.requestId,
+    },
   };
 }

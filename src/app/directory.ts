@@ -72,7 +72,12 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     maxFound: maxKeys,
     maxMissing: options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS,
   });
-  const tenants = makeReadCache<Tenant>({ read: (id) => records.record('tenant', id), idOf: ({ id }) => id, maxFound: maxKeys, maxMissing: 0 });
+  const tenants = makeReadCache<Tenant>({
+    read: (id) => records.record('tenant', id),
+    idOf: ({ id }) => id,
+    maxFound: maxKeys,
+    maxMissing: 0,
+  });
   const members = makeReadCache<Member>({
     read: (id) => records.record('member', id),
     idOf: ({ tenantId, id }) => memberRecordId(tenantId, id),
@@ -129,7 +134,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       const key = await keys.get(hasher.hash(plaintext));
       if (key === undefined || key.deletedAtMs !== null) return unknownKey();
       if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
-      if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs) return rejected({ code: 'key_expired', message: 'this API key has expired' });
+      if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
+        return rejected({ code: 'key_expired', message: 'this API key has expired' });
       const tenant = await tenants.get(key.tenantId);
       if (tenant === undefined) return unknownKey();
       if (tenant.status === 'CLOSED') return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
@@ -167,4 +173,3 @@ function mayActAs(key: ApiKey, member: Member): boolean {
   if (member.removedAtMs !== null || key.createdAtMs < member.createdAtMs) return false;
   return key.kind !== 'admin' || member.role === 'admin';
 }
-

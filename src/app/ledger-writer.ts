@@ -101,7 +101,11 @@ export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
   async function runJobs(jobs: readonly Job[], lane: Lane): Promise<void> {
     let result: BatchResult;
     try {
-      result = await options.store.execute(options.ids.next('bat'), jobs.map(({ command }) => command), lane.index);
+      result = await options.store.execute(
+        options.ids.next('bat'),
+        jobs.map(({ command }) => command),
+        lane.index,
+      );
     } catch (error) {
       const [only, ...others] = jobs;
       if (error instanceof Fault || others.length === 0) {
@@ -179,7 +183,12 @@ function releaseWaiters(lane: Lane): void {
 }
 
 const closedFault = (): Fault =>
-  new Fault({ code: 'store_unavailable', message: 'the writer is closed', publicMessage: 'The server is shutting down.', retryAfterMs: RETRY_AFTER_MS });
+  new Fault({
+    code: 'store_unavailable',
+    message: 'the writer is closed',
+    publicMessage: 'The server is shutting down.',
+    retryAfterMs: RETRY_AFTER_MS,
+  });
 
 const overloadedFault = (pending: number): Fault =>
   new Fault({

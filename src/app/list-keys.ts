@@ -1,4 +1,4 @@
-import { keyCapId, TOKENS, USD_MICROCENTS, type Account } from '../core/ledger/account.ts';
+import { keyCapId, TOKENS, USD_MICROCENTS, type Account, type Unit } from '../core/ledger/account.ts';
 import type { ApiKey, KeyKind } from '../core/records.ts';
 import type { KeyUsage, RecordStore } from '../ports/record-store.ts';
 
@@ -22,9 +22,12 @@ export interface KeyQuery {
 export interface KeyReader {
   /** One page, at most `limit` keys. */
   page(query: KeyQuery): Promise<KeyWithUse[]>;
-  /** Every page of all keys, each read when the one before it is done with, so that no list is ever in memory as a whole. */
+  /**
+   * Every page of all keys, without their money. The next page is read while the caller is busy with the one before it, and no list is
+   * ever in memory as a whole.
+   */
   pages(query: Omit<KeyQuery, 'afterId'>): AsyncGenerator<KeyWithUse[]>;
-  /** The limits and use of keys that are known already. */
+  /** The limits and use of keys of one tenant that are known already. */
   describe(keys: readonly ApiKey[]): Promise<KeyWithUse[]>;
 }
 
@@ -32,10 +35,10 @@ export interface KeyReader {
 export function makeKeyReader(deps: { records: Pick<RecordStore, 'keys' | 'accounts' | 'keyUsage'> }): KeyReader {
   const { records } = deps;
 
-  async function describe(keys: readonly ApiKey[]): Promise<KeyWithUse[]> {
+  async function describe(keys: readonly ApiKey[], units: readonly Unit[]): Promise<KeyWithUse[]> {
     const [first] = keys;
     if (first === undefined) return [];
-    const capIds = keys.flatMap(({ tenantId, id }) => [keyCapId(tenantId, id, TOKENS), keyCapId(tenantId, id, USD_MICROCENTS)]);
+    const capIds = keys.flatMap(({ tenantId, id }) => units.map((unit) => keyCapId(tenantId, id, unit)));
     const [accounts, usages] = await Promise.all([
       records.accounts(capIds),
       records.keyUsage({ tenantId: first.tenantId, keyIds: keys.map(({ id }) => id) }),
@@ -49,18 +52,18 @@ export function makeKeyReader(deps: { records: Pick<RecordStore, 'keys' | 'accou
     }));
   }
 
-  const page = async (query: KeyQuery): Promise<KeyWithUse[]> => describe(await records.keys(query));
-
   return {
-    page,
-    describe,
+    page: async (query) => describe(await records.keys(query), [TOKENS, USD_MICROCENTS]),
+    describe: (keys) => describe(keys, [TOKENS, USD_MICROCENTS]),
     async *pages(query) {
-      let afterId: string | undefined;
-      for (;;) {
-        const found = await page(afterId === undefined ? query : { ...query, afterId });
-        if (found.length > 0) yield found;
-        afterId = found.at(-1)?.key.id;
-        if (found.length < query.limit || afterId === undefined) return;
+      let coming: Promise<ApiKey[]> | null = records.keys(query);
+      while (coming !== null) {
+        const keys: ApiKey[] = await coming;
+        const last = keys.at(-1);
+        coming = last === undefined || keys.length < query.limit ? null : records.keys({ ...query, afterId: last.id });
+        // Nobody waits for it yet; where it fails, the next turn of the loop throws it.
+        coming?.catch(() => undefined);
+        if (keys.length > 0) yield await describe(keys, [TOKENS]);
       }
     },
   };

@@ -47,7 +47,12 @@ export interface CatalogueManagement {
   find<K extends 'upstream' | 'model'>(kind: K, id: string): Promise<Outcome<K extends 'upstream' ? Upstream : Model>>;
 }
 
-const PRICE_FIELDS = { inputPer1m: 'input_per_1m', outputPer1m: 'output_per_1m', cachedInputPer1m: 'cached_input_per_1m', perRequest: 'per_request' } as const;
+const PRICE_FIELDS = {
+  inputPer1m: 'input_per_1m',
+  outputPer1m: 'output_per_1m',
+  cachedInputPer1m: 'cached_input_per_1m',
+  perRequest: 'per_request',
+} as const;
 
 /** Makes the {@link CatalogueManagement}. `tokenizerNames` are those that a model may name. */
 export function makeCatalogueManagement(deps: {
@@ -61,9 +66,11 @@ export function makeCatalogueManagement(deps: {
   const { writer, records, ids, declared } = deps;
   const base = (actor: Actor, name: string, resource: { kind: string; id: string }) =>
     auditedBase(ids, actor, { name, tenantId: SYSTEM_TENANT, resourceKind: resource.kind, resourceId: resource.id });
-  const refuseFile = (kind: DeclaredKind, id: string, fields: readonly string[]): Rejection | null => refuseDeclared(declared, { kind, id }, fields);
+  const refuseFile = (kind: DeclaredKind, id: string, fields: readonly string[]): Rejection | null =>
+    refuseDeclared(declared, { kind, id }, fields);
 
-  const sealKey = (id: string, apiKey: string | null): string | null => (apiKey === null ? null : deps.secretBox.seal(apiKey, sealIdentity('upstream', id)));
+  const sealKey = (id: string, apiKey: string | null): string | null =>
+    apiKey === null ? null : deps.secretBox.seal(apiKey, sealIdentity('upstream', id));
 
   const refuseTokenizer = (tokenizer: string | null | undefined): Rejection | null =>
     tokenizer === undefined || tokenizer === null || deps.tokenizerNames.includes(tokenizer)
@@ -130,7 +137,8 @@ export function makeCatalogueManagement(deps: {
       if (refusal !== null) return rejected(refusal);
       if (kind === 'upstream') {
         const user = (await records.records('model')).find(({ upstreams }) => upstreams.some((upstream) => upstream.id === id));
-        if (user !== undefined) return rejected({ code: 'conflict', message: `the upstream ${id} is in use by the model ${user.id}`, field: 'id' });
+        if (user !== undefined)
+          return rejected({ code: 'conflict', message: `the upstream ${id} is in use by the model ${user.id}`, field: 'id' });
       }
       return writer.execute({ verb: 'remove-record', ...base(actor, `remove-${kind}`, { kind, id }), kind, recordId: id });
     },

@@ -12,7 +12,10 @@ import type { LedgerWriter } from './ledger-writer.ts';
 import { refuseDeclared } from './refuse-declared.ts';
 
 /** What may change of a tenant; what is left out stays. */
-export type TenantChanges = Pick<UpdateTenantCommand, 'name' | 'status' | 'requireBudget' | 'allowUnpriced' | 'hideAmounts' | 'entitlements'>;
+export type TenantChanges = Pick<
+  UpdateTenantCommand,
+  'name' | 'status' | 'requireBudget' | 'allowUnpriced' | 'hideAmounts' | 'entitlements'
+>;
 
 /** A tenant to be made. Without entitlements it has those of every new tenant; given ones replace single ones of them. */
 export interface NewTenant extends TenantChanges {
@@ -24,7 +27,11 @@ export interface TenantManagement {
   /** Rejects as the command `create-tenant` does. */
   create(actor: Actor, tenant: NewTenant): Promise<Outcome<Tenant>>;
   /** Changes what is given; `declaredAs` are the fields' names in the configuration file. Rejects: `managed_by_file`, then as `update-tenant`. */
-  update(actor: Actor, id: string, change: { readonly changes: TenantChanges; readonly declaredAs: readonly string[] }): Promise<Outcome<Tenant>>;
+  update(
+    actor: Actor,
+    id: string,
+    change: { readonly changes: TenantChanges; readonly declaredAs: readonly string[] },
+  ): Promise<Outcome<Tenant>>;
   /** Rejects: `not_found`. */
   find(id: string): Promise<Outcome<Tenant>>;
   /** The members that were not removed, ordered by id. Rejects: `not_found`. */
@@ -108,7 +115,12 @@ export function makeTenantManagement(deps: {
       if (!tenant.ok) return tenant;
       const refusal = refuseDeclared(declared, { kind: 'tenant', id: tenantId }, ['money_budget_usd']);
       if (refusal !== null) return rejected(refusal);
-      const base = auditedBase(ids, actor, { name: 'set-money-budget', tenantId, resourceKind: 'budget', resourceId: `tenant:${tenantId}` });
+      const base = auditedBase(ids, actor, {
+        name: 'set-money-budget',
+        tenantId,
+        resourceKind: 'budget',
+        resourceId: `tenant:${tenantId}`,
+      });
       const outcome = await writer.execute({ verb: 'allocate', ...base, accountId: tenantBudgetId(tenantId), allocated: microcents });
       return outcome.ok ? readBudget(tenantId) : outcome;
     },

@@ -2,7 +2,11 @@ import type { Rejection } from '../core/rejection.ts';
 import type { DeclaredFields, DeclaredKind } from '../ports/declared-fields.ts';
 
 /** Refuses a change of fields of which the configuration file has the last word: `managed_by_file`, naming the first and the file. */
-export function refuseDeclared(declared: DeclaredFields, thing: { readonly kind: DeclaredKind; readonly id: string }, fields: readonly string[]): Rejection | null {
+export function refuseDeclared(
+  declared: DeclaredFields,
+  thing: { readonly kind: DeclaredKind; readonly id: string },
+  fields: readonly string[],
+): Rejection | null {
   for (const field of fields) {
     const file = declared.isDeclared(thing.kind, thing.id, field);
     if (file === null) continue;

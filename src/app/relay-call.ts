@@ -109,7 +109,11 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       await book(call, { usage: estimateUsage({ promptTokens: plan.promptTokens, completionTokens: 0 }, null), estimated: true });
       return { kind: 'failed', code: asked.code, retryAfter: null };
     }
-    const headers: Record<string, string> = { ...asked.response.headers, 'x-request-id': call.id };
+    const headers: Record<string, string> = {
+      ...asked.response.headers,
+      'x-request-id': request.requestId,
+      'x-castellan-call-id': call.id,
+    };
     if (plan.bound.sendLimitAs !== null) headers['x-castellan-output-limit'] = String(limitPerChoice(call.heldOutput, plan.bound.choices));
     const bookCall: BookCall = (counted) => book(call, counted);
     await relayAnswer({
@@ -146,7 +150,10 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       failpoints.hit('call.held');
       const { call } = held;
       keeper.add(call);
+      let isOver = false;
       request.sink.onGone(() => {
+        // A connection that closes with the call, or that we cut, leaves nothing behind.
+        if (isOver) return;
         counters.abandoned += 1;
         call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, clock.nowMs() + limits.drainMs);
       });
@@ -160,6 +167,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
         if (request.sink.begun) request.sink.cut();
         throw error;
       } finally {
+        isOver = true;
         keeper.delete(call);
       }
     },

@@ -6,7 +6,10 @@ import { auditedBase, type Actor } from './audited-command.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 
 /** What may change of a key; what is left out stays, null clears. */
-export type KeyChanges = Pick<UpdateKeyCommand, 'name' | 'disabled' | 'expiresAtMs' | 'outputBound' | 'maxTokens' | 'moneyBudgetMicrocents'>;
+export type KeyChanges = Pick<
+  UpdateKeyCommand,
+  'name' | 'disabled' | 'expiresAtMs' | 'outputBound' | 'maxTokens' | 'moneyBudgetMicrocents'
+>;
 
 /** Makes the use case that changes a key. Rejects as the command `update-key` does. */
 export function makeUpdateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids: Pick<Ids, 'next'> }) {

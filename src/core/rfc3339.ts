@@ -10,7 +10,8 @@ export function parseRfc3339(text: string): number | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
   const ms = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
   const offsetMinutes = Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0);
-  if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 60 || Number(match[9] ?? 0) > 23 || Number(match[10] ?? 0) > 59) return null;
+  if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 60 || Number(match[9] ?? 0) > 23 || Number(match[10] ?? 0) > 59)
+    return null;
   const midnight = new Date(0);
   midnight.setUTCFullYear(year, month - 1, day);
   // Days roll over into the next month, so one that the month does not have shows as another month.

@@ -1,7 +1,9 @@
 import { makeClosers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
+import { hasCredentials } from './credentials.ts';
 import { openDataFolder } from './data-folder.ts';
+import { loadDemoTokenizer } from './demo-call.ts';
 import { makeDeclaredFields } from './declared/named-fields.ts';
 import { CLIENT_TIMEOUTS } from './listener.ts';
 import { openListeners, type Listeners } from './listeners.ts';
@@ -40,6 +42,9 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
     const tokenizers = makeTokenizers();
     openDataFolder(config.dataDir);
+    // A first start prices the demo call by its tokenizer: a third of a second of work, done while the store's threads start. Should it
+    // fail, the same failure meets whoever waits for it.
+    if (!hasCredentials(config.dataDir)) loadDemoTokenizer(tokenizers).catch(() => undefined);
     const startId = ids.next('start');
     const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log });
     closers.add('store', () => store.close());
@@ -47,6 +52,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const hasher = makeHmacKeyHasher({ secret: keyHashSecret });
     const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
+    for (const notice of prepared.notices) log.warn({}, notice);
     const run = beginRun({ dataDir: config.dataDir, ids });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
     const { operator_key: operatorKey } = prepared.credentials;

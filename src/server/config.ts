@@ -110,8 +110,7 @@ export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAdd
 }
 
 /** Whether only this machine can reach an address. */
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 /** Whether an address stands for every address of this machine. */
 export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';

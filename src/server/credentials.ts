@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KEY_PREFIXES, KEY_RANDOM_LENGTH } from '../core/access/credentials.ts';
 import type { KeyKind } from '../core/records.ts';
@@ -22,6 +23,9 @@ const OPERATOR_KEY_CHARACTERS = 43;
 
 /** Where the credentials of this data folder are. */
 export const credentialsPath = (dataDir: string): string => join(dataDir, 'credentials.json');
+
+/** Whether a start has written credentials into this data folder. */
+export const hasCredentials = (dataDir: string): boolean => existsSync(credentialsPath(dataDir));
 
 /** Reads `credentials.json`; empty where there is none. */
 function readCredentials(dataDir: string): Partial<Credentials> {

@@ -7,7 +7,7 @@ import { USD_MICROCENTS } from '../core/ledger/account.ts';
 import { legAmount } from '../core/ledger/reserve.ts';
 import { ratesFromPrice, type Rates } from '../core/pricing/rates.ts';
 import type { Model, Price, Upstream } from '../core/records.ts';
-import type { Tokenizers } from '../ports/tokenizer.ts';
+import type { Tokenizer, Tokenizers } from '../ports/tokenizer.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS, DEMO_MODEL_PRICE } from '../upstreams/demo/demo-model.ts';
 
 /** The upstream that answers inside this process. */
@@ -53,6 +53,10 @@ export const DEMO_BODY = {
   max_tokens: 16,
 } as const;
 
+/** The tokenizer of the demo model, loaded once. */
+export const loadDemoTokenizer = async (tokenizers: Tokenizers): Promise<Tokenizer | null> =>
+  DEMO_MODEL.tokenizer === null ? null : tokenizers.load(DEMO_MODEL.tokenizer);
+
 /**
  * What the printed call holds on a money account, in micro-cents: found by the code that bounds and prices every call of the gateway.
  * A budget of exactly this pays one call, and no second once the first has cost anything.
@@ -60,7 +64,7 @@ export const DEMO_BODY = {
 export async function demoBudgetMicrocents(tokenizers: Tokenizers): Promise<bigint> {
   const read = readInferenceRequest('chat', DEMO_BODY);
   invariant(read.ok, 'the demo call is no valid request');
-  const tokenizer = DEMO_MODEL.tokenizer === null ? null : await tokenizers.load(DEMO_MODEL.tokenizer);
+  const tokenizer = await loadDemoTokenizer(tokenizers);
   const bounded = boundRequest(read.request, DEMO_MODEL, tokenizer === null ? null : (text) => tokenizer.count(text));
   invariant(bounded.ok, 'the demo call cannot be bounded');
   const legs = callLegs({ tenantId: 'demo', keyId: 'demo', inputTokens: bounded.bound.inputTokens, rates: demoRates() });

@@ -16,7 +16,7 @@ const BUFFER_BYTES = 4096;
 const FLUSH_MS = 250;
 
 /** Takes credentials out of a line: the last defence, for text that came from outside, such as an upstream's error. */
-export const redactLine = (line: string): string => line.replace(CREDENTIAL, '$1[redacted]');
+const redactLine = (line: string): string => line.replace(CREDENTIAL, '$1[redacted]');
 
 /** Makes the log. `destination` is a file descriptor, standard error where it is not given. */
 export function makeProcessLog(options: { level: LogLevel; destination?: number }): ProcessLog {

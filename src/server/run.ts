@@ -21,7 +21,7 @@ export async function run(overrides: Overrides = {}): Promise<void> {
 async function start(overrides: Overrides): Promise<void> {
   const stopAsked = new Promise<void>((resolve) => {
     // Left in place for good: npm passes signals on to a process that has had them already, and the second must change nothing.
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
   // Whatever this process writes, the database first of all, is its owner's business only.
   process.umask(0o077);

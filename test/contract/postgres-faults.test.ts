@@ -210,6 +210,19 @@ describePostgres('opening a PostgreSQL store', () => {
     await expect(openPostgresStore({ url: rest.url.href })).rejects.toMatchObject({ name: 'Fault', code: 'store_unavailable' });
   });
 
+  test.each([
+    ['a database that does not exist', (url: URL) => (url.pathname = '/nowhere')],
+    ['a user that does not exist', (url: URL) => (url.username = 'nobody')],
+  ])('%s is refused in one sentence', async (_what, change) => {
+    const url = new URL(database);
+    change(url);
+    const error: unknown = await openPostgresStore({ url: url.href }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: 'StoreRefusal',
+      message: expect.stringMatching(/^DATABASE_URL leads to .* does not exist\.$/) as unknown,
+    });
+  });
+
   test('nodes that start at the same time migrate once', async () => {
     const stores = await Promise.all(Array.from({ length: 4 }, () => openPostgresStore({ url: database })));
     expect(await cluster.sql('SELECT version FROM schema_version', name())).toHaveLength(1);

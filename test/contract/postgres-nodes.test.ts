@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { budgetId, TOKENS, type AccountId } from '../../src/core/ledger/account.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
@@ -199,5 +200,41 @@ describePostgres('two nodes on one PostgreSQL database', () => {
     }
     const times = results.map(({ nowMs }) => nowMs);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
+  });
+
+  test('a hold that another node makes while a batch waits for its locks is settled by that batch', async () => {
+    const busy = budgetId(TENANT, 'tenant:acme/app:busy', TOKENS);
+    await first().execute('batch_0', [allocate(100n), allocate(100n, { id: 'cmd_busy', accountId: busy })], 0);
+    const holder = new pg.Client({ connectionString: database });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query(`SELECT 1 FROM accounts WHERE scope = 'tenant:acme/app:busy' FOR UPDATE`);
+
+    // Its statement that locks accounts has looked for the reservation's legs before the reservation is there.
+    const waiting = first().execute('batch_1', [debit(1n, { id: 'cmd_1', debitId: 'evt_1', accounts: [busy] }), commit(4n)], 0);
+    await vi.waitUntil(
+      async () =>
+        (await holder.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'castellan a' AND wait_event_type = 'Lock'`)).rowCount,
+    );
+    await (nodes[1] as Store).execute('batch_2', [reserve()], 0);
+    await holder.query('ROLLBACK');
+    await holder.end();
+
+    expect((await waiting).outcomes.map(codeOf)).toEqual(['ok', 'ok']);
+    expect(await accountOf(TENANT_BUDGET)).toEqual([100n, 4n, 0n, 0n]);
+    expect((await first().verify()).discrepancies).toEqual([]);
+  });
+
+  test('text that is no plain text comes back as it was, but for the character that PostgreSQL cannot hold', async () => {
+    const odd = `NULL {a,"b"} 'c' \\ é \u{1F600} \n`;
+    const context = { [odd]: [odd, 'nul \0', 'half of a pair \uD800'], z: 1, a: 2 };
+    await first().execute('batch_0', [allocate(100n)], 0);
+    await first().execute('batch_1', [reserve({ reservationId: odd, context }), reserve({ id: 'cmd_2', reservationId: 'nul \0' })], 0);
+    const stored = await first().reservation(odd);
+    expect(stored?.context).toEqual(context);
+    expect(Object.keys(stored?.context as object)).toEqual(Object.keys(context));
+    expect((await first().reservation('nul \0'))?.id).toBe('nul \uFFFD');
+    expect(await first().record('key', '\0')).toBeUndefined();
+    expect((await first().verify()).discrepancies).toEqual([]);
   });
 });

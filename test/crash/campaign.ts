@@ -29,6 +29,8 @@ export interface Campaign {
    * contradicts; the next start is checked by the next death or by `finish`.
    */
   die(death: Death): Promise<string[]>;
+  /** Calls that a death cut off and that the start after it settled as interrupted, as of the last start. */
+  interrupted(): number;
   /** Starts the server once more, checks, and stops it by SIGTERM. Returns what contradicts. */
   finish(): Promise<string[]>;
   dispose(): Promise<void>;
@@ -42,14 +44,25 @@ export async function startCampaign(options: { readonly store: TestStore; readon
   const server = makeServer({ store, config: testConfig(model.url) });
   const armFile = join(server.dataDir, 'armed');
   const log = newEffectLog();
-  await server.start();
-  const keys = await makeKeys(server, client);
-  await server.stop();
+  const dispose = async (): Promise<void> => {
+    await server.dispose();
+    await client.close();
+    await model.close();
+  };
+  let keys: LoadKey[];
+  try {
+    await server.start();
+    keys = await makeKeys(server, client);
+    await server.stop();
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
 
+  let interrupted = 0;
   const checkStart = async (): Promise<string[]> => {
-    const reader = await server.reader();
-    const state = await readState(reader);
-    await reader.close();
+    const state = await readState(server.reader());
+    interrupted = state.usage.filter((event) => event.interrupted).length;
     const listed = await client.ask(`${server.admin}/api/keys`, { headers: bearer(server.credentials().admin_key) });
     return [...checkEffects(log, state), ...checkCounters(listed.json<ListedKey[]>(), state)];
   };
@@ -77,10 +90,12 @@ export async function startCampaign(options: { readonly store: TestStore; readon
       if (typeof end === 'string') {
         faults.push(`the process passed ${JSON.stringify(death)} alive`);
         await server.kill();
-      } else if (end.signal !== 'SIGKILL') faults.push(`the process ended with ${end.code ?? end.signal}:\n${server.stderr().slice(-2000)}`);
+      } else if (end.signal !== 'SIGKILL')
+        faults.push(`the process ended with ${end.code ?? end.signal}:\n${server.stderr().slice(-2000)}`);
       await load;
       return [...faults, ...(await checkLedger())].map((fault) => `${JSON.stringify(death)}: ${fault}`);
     },
+    interrupted: () => interrupted,
     finish: async () => {
       rmSync(armFile, { force: true });
       await server.start();
@@ -89,11 +104,7 @@ export async function startCampaign(options: { readonly store: TestStore; readon
       if (code !== 0) faults.push(`the server ended with ${code}`);
       return [...faults, ...(await checkLedger())];
     },
-    dispose: async () => {
-      await server.dispose();
-      await client.close();
-      await model.close();
-    },
+    dispose,
   };
 }
 

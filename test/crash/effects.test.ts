@@ -4,8 +4,28 @@ import { checkCounters, checkEffects, newEffectLog, type EffectLog } from './eff
 
 const goodState = (): StoredState => ({
   usage: [
-    { id: 'call_1', keyId: 'key_1', tenantId: 'acme', promptTokens: 10n, completionTokens: 5n, costNanoUsd: 70n, chargeMicrocents: 7n, estimated: false, interrupted: false },
-    { id: 'call_2', keyId: 'key_1', tenantId: 'acme', promptTokens: 3n, completionTokens: 0n, costNanoUsd: 10n, chargeMicrocents: 1n, estimated: true, interrupted: true },
+    {
+      id: 'call_1',
+      keyId: 'key_1',
+      tenantId: 'acme',
+      promptTokens: 10n,
+      completionTokens: 5n,
+      costNanoUsd: 70n,
+      chargeMicrocents: 7n,
+      estimated: false,
+      interrupted: false,
+    },
+    {
+      id: 'call_2',
+      keyId: 'key_1',
+      tenantId: 'acme',
+      promptTokens: 3n,
+      completionTokens: 0n,
+      costNanoUsd: 10n,
+      chargeMicrocents: 1n,
+      estimated: true,
+      interrupted: true,
+    },
   ],
   tailIds: ['call_2'],
   reservations: [
@@ -30,28 +50,59 @@ const goodLog = (): EffectLog => ({
   sent: 3,
 });
 
-type Breakage = { readonly what: string; readonly log?: (log: EffectLog) => EffectLog; readonly state?: (state: StoredState) => StoredState };
+type Breakage = {
+  readonly what: string;
+  readonly log?: (log: EffectLog) => EffectLog;
+  readonly state?: (state: StoredState) => StoredState;
+};
 
-const replaceFirst = <T>(items: readonly T[], change: Partial<T>): T[] => items.map((item, index) => (index === 0 ? { ...item, ...change } : item));
+const replaceFirst = <T>(items: readonly T[], change: Partial<T>): T[] =>
+  items.map((item, index) => (index === 0 ? { ...item, ...change } : item));
 
 const BREAKAGES: readonly Breakage[] = [
-  { what: 'an answered call that is not booked', log: (log) => ({ ...log, calls: [...log.calls, { id: 'call_9', keyId: 'key_1', promptTokens: 1, completionTokens: 1 }] }) },
-  { what: 'a call booked with other tokens than it was answered with', log: (log) => ({ ...log, calls: replaceFirst(log.calls, { completionTokens: 6 }) }) },
+  {
+    what: 'an answered call that is not booked',
+    log: (log) => ({ ...log, calls: [...log.calls, { id: 'call_9', keyId: 'key_1', promptTokens: 1, completionTokens: 1 }] }),
+  },
+  {
+    what: 'a call booked with other tokens than it was answered with',
+    log: (log) => ({ ...log, calls: replaceFirst(log.calls, { completionTokens: 6 }) }),
+  },
   { what: 'a call booked on another key', log: (log) => ({ ...log, calls: replaceFirst(log.calls, { keyId: 'key_2' }) }) },
-  { what: 'an answered call that is booked as interrupted', state: (state) => ({ ...state, usage: replaceFirst(state.usage, { interrupted: true, estimated: true }) }) },
+  {
+    what: 'an answered call that is booked as interrupted',
+    state: (state) => ({ ...state, usage: replaceFirst(state.usage, { interrupted: true, estimated: true }) }),
+  },
   { what: 'a call booked twice', state: (state) => ({ ...state, usage: [...state.usage, ...state.usage.slice(0, 1)] }) },
   { what: 'more calls booked than were sent', log: (log) => ({ ...log, sent: 1 }) },
   { what: 'more holds than calls', log: (log) => ({ ...log, sent: 2 }) },
-  { what: 'a call that still holds', state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'ACTIVE' }) }) },
-  { what: 'an expired hold that was never settled', state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'EXPIRED', isSettled: false }) }) },
-  { what: 'a released call that is booked', state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'RELEASED', charged: null }) }) },
+  {
+    what: 'a call that still holds',
+    state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'ACTIVE' }) }),
+  },
+  {
+    what: 'an expired hold that was never settled',
+    state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'EXPIRED', isSettled: false }) }),
+  },
+  {
+    what: 'a released call that is booked',
+    state: (state) => ({ ...state, reservations: replaceFirst(state.reservations, { state: 'RELEASED', charged: null }) }),
+  },
   { what: 'a booked call without a hold', state: (state) => ({ ...state, reservations: state.reservations.slice(1) }) },
   { what: 'an account that holds', state: (state) => ({ ...state, accounts: replaceFirst(state.accounts, { reserved: 1n }) }) },
   { what: 'tokens spent that no call used', state: (state) => ({ ...state, accounts: replaceFirst(state.accounts, { spent: 19n }) }) },
-  { what: 'money spent that no call cost', state: (state) => ({ ...state, accounts: [...state.accounts.slice(0, 2), ...replaceFirst(state.accounts.slice(2), { spent: 9n })] }) },
+  {
+    what: 'money spent that no call cost',
+    state: (state) => ({ ...state, accounts: [...state.accounts.slice(0, 2), ...replaceFirst(state.accounts.slice(2), { spent: 9n })] }),
+  },
   { what: 'a rollup with a request too many', state: (state) => ({ ...state, rollups: replaceFirst(state.rollups, { requests: 2n }) }) },
   { what: 'a rollup with a token too few', state: (state) => ({ ...state, rollups: replaceFirst(state.rollups, { tokens: 14n }) }) },
-  { what: 'a key made twice', state: (state) => ({ ...state, keys: [...state.keys, { ...state.keys[0]!, id: 'key_2' }] }), log: (log) => ({ ...log, creations: 2 }) },
+  { what: 'folded events without a rollup', state: (state) => ({ ...state, rollups: [] }) },
+  {
+    what: 'a key made twice',
+    state: (state) => ({ ...state, keys: [...state.keys, { ...state.keys[0]!, id: 'key_2' }] }),
+    log: (log) => ({ ...log, creations: 2 }),
+  },
   { what: 'more keys than were asked for', log: (log) => ({ ...log, creations: 0 }) },
   { what: 'an answered key that is not there', state: (state) => ({ ...state, keys: [] }) },
   { what: 'an answered key that is deleted', state: (state) => ({ ...state, keys: replaceFirst(state.keys, { isDeleted: true }) }) },

@@ -1,4 +1,4 @@
-import type { StoredState } from '../support/store-reader.ts';
+import type { StoredState, StoredUsage } from '../support/store-reader.ts';
 
 /** A call whose answer ended at its caller, with the usage that the answer told. */
 export interface AcknowledgedCall {
@@ -39,7 +39,14 @@ export const newEffectLog = (): EffectLog => ({ calls: [], keys: new Map(), crea
  * every key whose creation was answered is there once, as it was last answered.
  */
 export function checkEffects(log: EffectLog, state: StoredState): string[] {
-  return [...log.unexpected, ...checkCalls(log, state), ...checkHolds(log, state), ...checkAccounts(state), ...checkRollups(state), ...checkKeys(log, state)];
+  return [
+    ...log.unexpected,
+    ...checkCalls(log, state),
+    ...checkHolds(log, state),
+    ...checkAccounts(state),
+    ...checkRollups(state),
+    ...checkKeys(log, state),
+  ];
 }
 
 function checkCalls(log: EffectLog, state: StoredState): string[] {
@@ -57,7 +64,8 @@ function checkCalls(log: EffectLog, state: StoredState): string[] {
     if (found !== expected) faults.push(`call ${call.id} was answered with ${expected} and is booked as ${found}`);
     if (event.interrupted) faults.push(`call ${call.id} was answered and is booked as interrupted`);
   }
-  for (const { id, interrupted, estimated } of state.usage) if (interrupted && !estimated) faults.push(`call ${id} is interrupted and not estimated`);
+  for (const { id, interrupted, estimated } of state.usage)
+    if (interrupted && !estimated) faults.push(`call ${id} is interrupted and not estimated`);
   if (state.usage.length > log.sent) faults.push(`${log.sent} calls were sent and ${state.usage.length} are booked`);
   return faults;
 }
@@ -70,33 +78,63 @@ function checkHolds(log: EffectLog, state: StoredState): string[] {
     if (holdState === 'ACTIVE') faults.push(`call ${id} still holds`);
     if (!isSettled && holdState !== 'ACTIVE' && holdState !== 'RELEASED') faults.push(`call ${id} is ${holdState} and not settled`);
     const isCharged = charged !== null && holdState !== 'RELEASED';
-    if (isCharged !== booked.has(id)) faults.push(`call ${id} is ${holdState}, ${isCharged ? 'charged' : 'not charged'} and ${booked.has(id) ? '' : 'not '}booked`);
+    if (isCharged !== booked.has(id))
+      faults.push(`call ${id} is ${holdState}, ${isCharged ? 'charged' : 'not charged'} and ${booked.has(id) ? '' : 'not '}booked`);
   }
   for (const id of booked) if (!holds.has(id)) faults.push(`call ${id} is booked and was never held`);
   if (holds.size > log.sent) faults.push(`${log.sent} calls were sent and ${holds.size} holds were made`);
-  for (const account of state.accounts) if (account.reserved !== 0n) faults.push(`${account.scope} ${account.unit} holds ${account.reserved}`);
+  for (const account of state.accounts)
+    if (account.reserved !== 0n) faults.push(`${account.scope} ${account.unit} holds ${account.reserved}`);
   return faults;
+}
+
+/** Requests, tokens and micro-cents of the events that one account pays for. */
+interface UsageSum {
+  requests: bigint;
+  tokens: bigint;
+  microcents: bigint;
+}
+
+function sumBy(events: readonly StoredUsage[], scopeOf: (event: StoredUsage) => string): Map<string, UsageSum> {
+  const sums = new Map<string, UsageSum>();
+  for (const event of events) {
+    const scope = scopeOf(event);
+    const sum = sums.get(scope) ?? { requests: 0n, tokens: 0n, microcents: 0n };
+    sum.requests += 1n;
+    sum.tokens += event.promptTokens + event.completionTokens;
+    sum.microcents += event.chargeMicrocents;
+    sums.set(scope, sum);
+  }
+  return sums;
 }
 
 /** Every account's spend is the sum of the events that it pays for: a key's tokens and money, its tenant's tokens and money. */
 function checkAccounts(state: StoredState): string[] {
-  return state.accounts.flatMap((account) => {
-    const paid = state.usage.filter(({ keyId, tenantId }) => account.scope === `key:${keyId}` || account.scope === `tenant:${tenantId}`);
-    const amountOf = (event: StoredState['usage'][number]): bigint => (account.unit === 'TOKENS' ? event.promptTokens + event.completionTokens : event.chargeMicrocents);
-    const expected = paid.reduce((sum, event) => sum + amountOf(event), 0n);
-    return expected === account.spent ? [] : [`${account.scope} has spent ${account.spent} ${account.unit}, its calls come to ${expected}`];
+  const sums = new Map([
+    ...sumBy(state.usage, ({ keyId }) => `key:${keyId}`),
+    ...sumBy(state.usage, ({ tenantId }) => `tenant:${tenantId}`),
+  ]);
+  return state.accounts.flatMap(({ scope, unit, spent }) => {
+    const sum = sums.get(scope);
+    const expected = (unit === 'TOKENS' ? sum?.tokens : sum?.microcents) ?? 0n;
+    return expected === spent ? [] : [`${scope} has spent ${spent} ${unit}, its calls come to ${expected}`];
   });
 }
 
 function checkRollups(state: StoredState): string[] {
   const tail = new Set(state.tailIds);
+  const folded = sumBy(
+    state.usage.filter(({ id }) => !tail.has(id)),
+    ({ keyId }) => keyId,
+  );
   const faults: string[] = [];
   for (const { keyId, requests, tokens } of state.rollups) {
-    const folded = state.usage.filter((event) => event.keyId === keyId && !tail.has(event.id));
-    const sum = folded.reduce((total, event) => total + event.promptTokens + event.completionTokens, 0n);
-    if (BigInt(folded.length) !== requests) faults.push(`key ${keyId} has ${folded.length} folded events and a rollup of ${requests}`);
-    if (sum !== tokens) faults.push(`key ${keyId} has ${sum} folded tokens and a rollup of ${tokens}`);
+    const sum = folded.get(keyId);
+    folded.delete(keyId);
+    if (sum?.requests !== requests) faults.push(`key ${keyId} has ${sum?.requests ?? 0n} folded events and a rollup of ${requests}`);
+    if (sum?.tokens !== tokens) faults.push(`key ${keyId} has ${sum?.tokens ?? 0n} folded tokens and a rollup of ${tokens}`);
   }
+  for (const [keyId, { requests }] of folded) faults.push(`key ${keyId} has ${requests} folded events and no rollup`);
   return faults;
 }
 
@@ -109,6 +147,7 @@ function checkKeys(log: EffectLog, state: StoredState): string[] {
   for (const [number, found] of byNumber) if (found.length > 1) faults.push(`key load-${number} was made ${found.length} times`);
   if (made.length > log.creations) faults.push(`${log.creations} keys were asked for and ${made.length} made`);
   const byId = new Map(state.keys.map((key) => [key.id, key]));
+  const caps = new Map(state.accounts.filter(({ unit }) => unit === 'TOKENS').map((account) => [account.scope, account]));
   for (const [id, expected] of log.keys) {
     const key = byId.get(id);
     if (key === undefined || key.isDeleted) {
@@ -116,7 +155,7 @@ function checkKeys(log: EffectLog, state: StoredState): string[] {
       continue;
     }
     if (!expected.names.includes(key.name)) faults.push(`key ${id} is called ${key.name}, not one of ${expected.names.join(', ')}`);
-    const cap = state.accounts.find(({ scope, unit }) => scope === `key:${id}` && unit === 'TOKENS');
+    const cap = caps.get(`key:${id}`);
     if (cap === undefined) faults.push(`key ${id} has no token account`);
     else if (!expected.caps.includes(cap.allocated === null ? null : Number(cap.allocated))) {
       faults.push(`key ${id} may use ${cap.allocated} tokens, not one of ${expected.caps.join(', ')}`);
@@ -134,10 +173,10 @@ export interface ListedKey {
 
 /** Compares the live counters of the API with the events in the tables. */
 export function checkCounters(listed: readonly ListedKey[], state: StoredState): string[] {
+  const sums = sumBy(state.usage, ({ keyId }) => keyId);
   return listed.flatMap(({ id, tokens_used, request_count }) => {
-    const events = state.usage.filter(({ keyId }) => keyId === id);
-    const tokens = events.reduce((sum, event) => sum + event.promptTokens + event.completionTokens, 0n);
-    if (BigInt(tokens_used) === tokens && request_count === events.length) return [];
-    return [`key ${id} counts ${request_count} requests of ${tokens_used} tokens, its events are ${events.length} of ${tokens}`];
+    const { requests, tokens } = sums.get(id) ?? { requests: 0n, tokens: 0n };
+    if (BigInt(tokens_used) === tokens && BigInt(request_count) === requests) return [];
+    return [`key ${id} counts ${request_count} requests of ${tokens_used} tokens, its events are ${requests} of ${tokens}`];
   });
 }

@@ -66,7 +66,7 @@ async function callOnce({ server, client, keys, log, random, tolerate }: LoadOpt
     return;
   }
   const usage = streaming ? usageOfStream(answer) : answer.json<{ usage: Usage }>().usage;
-  const id = answer.headers['x-request-id'];
+  const id = answer.headers['x-castellan-call-id'];
   if (typeof id !== 'string' || usage === null) {
     log.unexpected.push(`a call was answered without its id or its usage: ${answer.text.slice(-300)}`);
     return;
@@ -107,7 +107,11 @@ async function writeKeys({ server, client, log, random, tolerate }: LoadOptions)
     const nextCap = next.cap === 0 ? null : next.cap;
     expected.names.push(next.name);
     expected.caps.push(nextCap);
-    const updated = await client.ask(`${server.admin}/api/keys/update`, { method: 'POST', headers, body: { key, name: next.name, max_tokens: next.cap } });
+    const updated = await client.ask(`${server.admin}/api/keys/update`, {
+      method: 'POST',
+      headers,
+      body: { key, name: next.name, max_tokens: next.cap },
+    });
     if (updated.status === tolerate) return;
     if (updated.status !== 200) {
       log.unexpected.push(`a key update was answered ${updated.status}: ${updated.text.slice(0, 300)}`);

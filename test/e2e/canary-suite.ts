@@ -8,10 +8,19 @@ import type { TestStore } from '../support/store-reader.ts';
 import { chatBody, testConfig, UPSTREAM_KEY } from '../support/test-config.ts';
 
 /** Words that are sent where a credential might stand by mistake; nothing may ever repeat them. */
-const PLANTED = ['tk_CanaryInPath00000000000000000001', 'tk_CanaryInQuery0000000000000000002', 'tk_CanaryInHeader000000000000000003', 'tk_CanaryInBody00000000000000000004', 'admin_CanaryAsBearer0000000000000000000000005'];
+const PLANTED = [
+  'tk_CanaryInPath00000000000000000001',
+  'tk_CanaryInQuery0000000000000000002',
+  'tk_CanaryInHeader000000000000000003',
+  'tk_CanaryInBody00000000000000000004',
+  'admin_CanaryAsBearer0000000000000000000000005',
+];
 
 /** Defines the canary tests of one store. `dump` gives everything that the store keeps on its disk. */
-export function testCanaries(options: { readonly makeStore: () => Promise<TestStore>; readonly dump: (server: TestServer) => Promise<Buffer> }): void {
+export function testCanaries(options: {
+  readonly makeStore: () => Promise<TestStore>;
+  readonly dump: (server: TestServer) => Promise<Buffer>;
+}): void {
   let model: OpenAiServer;
   let server: TestServer;
   let client: HttpClient;
@@ -38,11 +47,28 @@ export function testCanaries(options: { readonly makeStore: () => Promise<TestSt
     const key = await control.makeKey(tenant, { name: 'canary', maxTokens: 100_000 });
     const other = await control.makeTenant('other');
     const doomed = await control.makeKey(other, { name: 'doomed' });
-    await control.operator('POST', '/upstreams', { id: 'spare', base_url: 'http://127.0.0.1:9/v1', api_key: 'sk-second-upstream-canary-7Hb3Vn' });
+    await control.operator('POST', '/upstreams', {
+      id: 'spare',
+      base_url: 'http://127.0.0.1:9/v1',
+      api_key: 'sk-second-upstream-canary-7Hb3Vn',
+    });
     const { operator_key, management_key } = server.credentials();
-    real.push(key.key, other.adminKey, doomed.key, tenant.adminKey, operator_key, management_key, UPSTREAM_KEY, 'sk-second-upstream-canary-7Hb3Vn');
+    real.push(
+      key.key,
+      other.adminKey,
+      doomed.key,
+      tenant.adminKey,
+      operator_key,
+      management_key,
+      UPSTREAM_KEY,
+      'sk-second-upstream-canary-7Hb3Vn',
+    );
     const call = (stream: boolean): Promise<unknown> =>
-      client.ask(`${server.runtime}/v1/chat/completions`, { method: 'POST', headers: bearer(key.key), body: chatBody('hello', { stream }) });
+      client.ask(`${server.runtime}/v1/chat/completions`, {
+        method: 'POST',
+        headers: bearer(key.key),
+        body: chatBody('hello', { stream }),
+      });
     await call(false);
     await call(true);
     await control.asAdmin(other, 'POST', '/api/keys/update', { key: doomed.key, name: 'renamed' });
@@ -50,9 +76,13 @@ export function testCanaries(options: { readonly makeStore: () => Promise<TestSt
     await control.asAdmin(other, 'DELETE', `/api/keys/${doomed.key}`);
     // The upstream fails and repeats its credential in its error; then it is gone.
     model.behaviour.fault = { kind: 'status', status: 400 };
-    await keep(await client.ask(`${server.runtime}/v1/chat/completions`, { method: 'POST', headers: bearer(key.key), body: chatBody('hello') }));
+    await keep(
+      await client.ask(`${server.runtime}/v1/chat/completions`, { method: 'POST', headers: bearer(key.key), body: chatBody('hello') }),
+    );
     model.behaviour.fault = { kind: 'reset_before_headers' };
-    await keep(await client.ask(`${server.runtime}/v1/chat/completions`, { method: 'POST', headers: bearer(key.key), body: chatBody('hello') }));
+    await keep(
+      await client.ask(`${server.runtime}/v1/chat/completions`, { method: 'POST', headers: bearer(key.key), body: chatBody('hello') }),
+    );
     model.behaviour.fault = null;
 
     for (const plane of ['admin', 'runtime'] as const) {
@@ -80,7 +110,12 @@ export function testCanaries(options: { readonly makeStore: () => Promise<TestSt
       { method: 'GET', path: `/api/billing/usage?key=${word}`, headers: [] },
       { method: 'GET', path: '/v1/x-castellan/keys', headers: [`X-Admin-API-Key: ${word}x`] },
       { method: 'GET', path: '/api/keys', headers: [`Authorization: Bearer ${word}x`, `Cookie: session=${word}`, `X-Api-Key: ${word}`] },
-      { method: 'POST', path: '/v1/chat/completions', headers: [json, `Authorization: Bearer ${word}`, `X-Cycles-API-Key: ${word}`], body: `{"model":"${word}","messages":[{"role":"${word}","content":1}]}` },
+      {
+        method: 'POST',
+        path: '/v1/chat/completions',
+        headers: [json, `Authorization: Bearer ${word}`, `X-Cycles-API-Key: ${word}`],
+        body: `{"model":"${word}","messages":[{"role":"${word}","content":1}]}`,
+      },
       { method: 'POST', path: '/api/keys', headers: [json, `Authorization: Bearer ${word}x`], body: `{"name":"${word}"}` },
       { method: 'POST', path: '/api/keys/update', headers: [json], body: `{"key":"${word}","name":1` },
       { method: word, path: '/', headers: [] },
@@ -94,7 +129,8 @@ export function testCanaries(options: { readonly makeStore: () => Promise<TestSt
 
   const everySecret = (): string[] => [...PLANTED, ...real];
   /** A word counts as told where even a part of it stands that is too long to be a mask. */
-  const found = (text: string): string[] => everySecret().filter((secret) => text.includes(secret.slice(0, 14)) || text.includes(secret.slice(-14)));
+  const found = (text: string): string[] =>
+    everySecret().filter((secret) => text.includes(secret.slice(0, 14)) || text.includes(secret.slice(-14)));
 
   test('no refusal repeats one', () => {
     for (const body of refusals) expect(found(body)).toEqual([]);

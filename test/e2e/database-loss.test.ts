@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { checkCounters, checkEffects, newEffectLog, type EffectLog, type ListedKey } from '../crash/effects.ts';
 import { runLoad, type LoadKey, type LoadOptions } from '../crash/load.ts';
 import { makeControlPlane, type ControlPlane } from '../support/control-plane.ts';
+import { startDropProxy, type DropProxy } from '../support/drop-proxy.ts';
 import { makeHttpClient, type HttpClient } from '../support/http-client.ts';
-import { startLossyProxy, type LossyProxy } from '../support/lossy-proxy.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 import { seededRandom, seedOfRun } from '../support/seeded-random.ts';
@@ -19,7 +19,7 @@ describePostgres('a server whose database goes away under load', () => {
   let cluster: PostgresCluster;
   let model: OpenAiServer;
   let client: HttpClient;
-  let proxy: LossyProxy;
+  let proxy: DropProxy;
   let server: TestServer;
   let control: ControlPlane;
   let log: EffectLog;
@@ -39,8 +39,8 @@ describePostgres('a server whose database goes away under load', () => {
 
   beforeEach(async () => {
     const url = await cluster.createDatabase();
-    proxy = await startLossyProxy(url);
-    server = await startServer({ store: { kind: 'postgres', url }, config: testConfig(model.url), env: { DATABASE_URL: proxy.url } });
+    proxy = await startDropProxy(cluster.port);
+    server = await startServer({ store: { kind: 'postgres', url }, config: testConfig(model.url), env: { DATABASE_URL: proxy.url(url) } });
     control = makeControlPlane(server, client);
     log = newEffectLog();
     keys = [await control.makeKey(control.firstTenant(), { name: 'first', maxTokens: 1_000_000_000 })];
@@ -55,13 +55,13 @@ describePostgres('a server whose database goes away under load', () => {
   const load = (): LoadOptions => ({ server, client, keys, log, random: seededRandom(seedOfRun()), tolerate: 503 });
 
   /** Runs a load while `disturb` runs, then waits until every hold is settled and compares. */
-  const loadWhile = async (disturb: () => Promise<void>): Promise<void> => {
+  const expectWholeAfter = async (disturb: () => Promise<void>): Promise<void> => {
     const before = log.calls.length;
     await runLoad(load(), disturb());
     // A while of peace: the server must work again by itself.
     await runLoad(load(), delay(500));
     expect(log.calls.length).toBeGreaterThan(before + 20);
-    const reader = await server.reader();
+    const reader = server.reader();
     await waitUntil(async () => (await readAccounts(reader)).every(({ reserved }) => reserved === 0n), 20_000);
     const state = await readState(reader);
     const listed = (await control.asAdmin(control.firstTenant(), 'GET', '/api/keys')).json<ListedKey[]>();
@@ -70,15 +70,18 @@ describePostgres('a server whose database goes away under load', () => {
     expect((await server.verify()).discrepancies).toEqual([]);
   };
 
-  test('loses no answer and books none twice when answers to COMMIT are lost', { timeout: TIMEOUT_MS }, async () => {
-    await loadWhile(async () => {
+  test('books every answered call once when COMMITs or the answers to them are lost', { timeout: TIMEOUT_MS }, async () => {
+    await expectWholeAfter(async () => {
       await delay(200);
-      for (let round = 0; round < 5; round++) await proxy.loseAnswersToCommit(3);
+      for (let round = 0; round < 12; round++) {
+        await proxy.arm(round % 3 === 2 ? 'request-dropped' : 'answer-dropped');
+        await delay(20);
+      }
     });
   });
 
   test('goes on after its connections were ended by the database, again and again', { timeout: TIMEOUT_MS }, async () => {
-    await loadWhile(async () => {
+    await expectWholeAfter(async () => {
       for (let round = 0; round < 8; round++) {
         await delay(150);
         await cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'castellan%'");
@@ -87,16 +90,20 @@ describePostgres('a server whose database goes away under load', () => {
   });
 
   test('answers 503 while the database is away, and works again when it is back', { timeout: TIMEOUT_MS }, async () => {
-    const chat = { method: 'POST', headers: { authorization: `Bearer ${keys[0]!.key}` }, body: { model: 'test-model', messages: [{ role: 'user', content: 'hello' }], max_tokens: 16 } };
-    await loadWhile(async () => {
+    const chat = {
+      method: 'POST',
+      headers: { authorization: `Bearer ${keys[0]!.key}` },
+      body: { model: 'test-model', messages: [{ role: 'user', content: 'hello' }], max_tokens: 16 },
+    };
+    await expectWholeAfter(async () => {
       await delay(200);
-      proxy.cut();
+      proxy.cut(true);
       const refused = await client.ask(`${server.runtime}/v1/chat/completions`, chat);
       expect(refused.status).toBe(503);
       expect(refused.headers['retry-after']).toBeDefined();
       expect(refused.text).not.toContain('127.0.0.1');
       expect((await client.ask(`${server.runtime}/health`)).status).toBe(200);
-      proxy.heal();
+      proxy.cut(false);
     });
   });
 });

@@ -60,7 +60,7 @@ const readsLive = async (): Promise<void> => {
 function fillDisk(file: string): void {
   const fd = openSync(file, 'w');
   try {
-    for (let size = 1024 * 1024; size >= 1; ) {
+    for (let size = 1024 * 1024; size >= 1;) {
       try {
         writeSync(fd, Buffer.alloc(size, 1));
       } catch {
@@ -72,37 +72,47 @@ function fillDisk(file: string): void {
   }
 }
 
-test('a full disk makes writes 503 and leaves reads alive; with room again everything works, and nothing was lost', { timeout: 60_000 }, async () => {
-  const answered = [(await call()).headers['x-request-id']];
-  const ballast = join(folder, 'ballast');
-  fillDisk(ballast);
+test(
+  'a full disk makes writes 503 and leaves reads alive; with room again everything works, and nothing was lost',
+  { timeout: 60_000 },
+  async () => {
+    const answered = [String((await call()).headers['x-castellan-call-id'])];
+    const ballast = join(folder, 'ballast');
+    fillDisk(ballast);
 
-  // What SQLite has of its log on the disk already may take a few more; then nothing goes.
-  let refused: Answer | undefined;
-  for (let attempt = 0; attempt < 2000 && refused === undefined; attempt++) {
-    const answer = await call();
-    if (answer.status === 200) answered.push(answer.headers['x-request-id']);
-    else refused = answer;
-  }
-  expect(refused?.status).toBe(503);
-  expect(refused?.headers['retry-after']).toBeDefined();
-  expect(refused?.text).not.toContain(folder);
-  const refusedKey = await createKey('while full');
-  expect(refusedKey.status).toBe(503);
-  expect(refusedKey.text).not.toContain(folder);
-  await readsLive();
+    // What SQLite has of its log on the disk already may take a few more, and the last of them may find room for its hold and none for
+    // its settlement: then its answer is cut off, and it is settled later. After that nothing goes.
+    let refused: Answer | undefined;
+    let cutOff = 0;
+    for (let attempt = 0; attempt < 2000 && refused === undefined; attempt++) {
+      const answer = await call().catch(() => null);
+      if (answer === null) cutOff += 1;
+      else if (answer.status === 200) answered.push(String(answer.headers['x-castellan-call-id']));
+      else refused = answer;
+    }
+    expect(refused?.status).toBe(503);
+    expect(refused?.headers['retry-after']).toBeDefined();
+    expect(refused?.text).not.toContain(folder);
+    const refusedKey = await createKey('while full');
+    expect(refusedKey.status).toBe(503);
+    expect(refusedKey.text).not.toContain(folder);
+    await readsLive();
 
-  rmSync(ballast);
-  const after = await call();
-  expect(after.status).toBe(200);
-  answered.push(after.headers['x-request-id']);
-  expect((await createKey('after')).status).toBe(200);
-  await readsLive();
-  expect((await server.stop()).code).toBe(0);
+    rmSync(ballast);
+    const after = await call();
+    expect(after.status).toBe(200);
+    answered.push(String(after.headers['x-castellan-call-id']));
+    expect((await createKey('after')).status).toBe(200);
+    await readsLive();
+    expect((await server.stop()).code).toBe(0);
 
-  const state = await readState(await server.reader());
-  expect(state.usage.map(({ id }) => id).toSorted()).toEqual(answered.toSorted());
-  expect(state.keys.map(({ name }) => name)).not.toContain('while full');
-  expect(state.accounts.every(({ reserved }) => reserved === 0n)).toBe(true);
-  expect((await server.verify()).discrepancies).toEqual([]);
-});
+    const state = await readState(server.reader());
+    const booked = new Set(state.usage.map(({ id }) => id));
+    expect(answered.filter((id) => !booked.has(id))).toEqual([]);
+    expect(booked.size).toBe(answered.length + cutOff);
+    expect(state.usage).toHaveLength(booked.size);
+    expect(state.keys.map(({ name }) => name)).not.toContain('while full');
+    expect(state.accounts.every(({ reserved }) => reserved === 0n)).toBe(true);
+    expect((await server.verify()).discrepancies).toEqual([]);
+  },
+);

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStoreReader, readAccounts } from '../support/store-reader.ts';
+import { readAccounts } from '../support/store-reader.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
 
 const run = promisify(execFile);
@@ -20,7 +20,9 @@ afterAll(() => server.dispose());
 const printedCommands = (): string[] => server.stdout().match(/^curl [^]*?'$(?=\n\n|\n*(?![^]))/gm) ?? [];
 
 /** Runs a command line in a shell, as a reader of the terminal would, and tells the status beside the answer. */
-async function paste(command: string): Promise<{ status: number; body: { error?: { code?: string }; usage?: object; choices?: unknown[] } }> {
+async function paste(
+  command: string,
+): Promise<{ status: number; body: { error?: { code?: string }; usage?: object; choices?: unknown[] } }> {
   const { stdout } = await run('/bin/sh', ['-c', `${command} -w '\\n%{http_code}'`]);
   const lines = stdout.trimEnd().split('\n');
   return { status: Number(lines.pop()), body: JSON.parse(lines.join('\n')) as Awaited<ReturnType<typeof paste>>['body'] };
@@ -46,8 +48,7 @@ test('the credentials are in a file that only its owner may read', () => {
 });
 
 test('after the one call nothing is held, and a later start does not print the call again', async () => {
-  const reader = await openStoreReader(server.store, server.dataDir);
-  expect((await readAccounts(reader)).every(({ reserved }) => reserved === 0n)).toBe(true);
+  expect((await readAccounts(server.reader())).every(({ reserved }) => reserved === 0n)).toBe(true);
   expect((await server.stop()).code).toBe(0);
   const printed = server.stdout().length;
   await server.start();
@@ -58,9 +59,12 @@ test('after the one call nothing is held, and a later start does not print the c
 test('a second process on the same data folder is refused with one sentence, and the first goes on', async () => {
   const second = await secondProcess(server.dataDir);
   expect(second.code).not.toBe(0);
-  expect(second.stderr.trim().split('\n').filter((line) => !line.startsWith('{'))).toEqual([
-    expect.stringMatching(/^Another Castellan is running on the data folder .*: .*\.$/),
-  ]);
+  expect(
+    second.stderr
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('{')),
+  ).toEqual([expect.stringMatching(/^Another Castellan is running on the data folder .*: .*\.$/)]);
   expect((await fetch(`${server.runtime}/health`)).status).toBe(200);
 });
 

@@ -19,7 +19,11 @@ interface KeyUsage {
 const MESSAGES = [{ role: 'user' as const, content: 'Who keeps the keys, the treasury and the gates of the castle?' }];
 const WEATHER_TOOL = {
   type: 'function' as const,
-  function: { name: 'get_weather', description: 'The weather of a place', parameters: { type: 'object', properties: { place: { type: 'string' } }, required: ['place'] } },
+  function: {
+    name: 'get_weather',
+    description: 'The weather of a place',
+    parameters: { type: 'object', properties: { place: { type: 'string' } }, required: ['place'] },
+  },
 };
 
 /** Defines the tests of the unmodified `openai` client against one store. */
@@ -58,7 +62,7 @@ export function testOpenAiClient(makeStore: () => Promise<TestStore>): void {
     (await control.asAdmin(control.firstTenant(), 'POST', '/api/billing/usage/key', { key: key.key })).json<KeyUsage>();
 
   const accountsOfKey = async (): Promise<{ spent: bigint; reserved: bigint }[]> => {
-    const reader = await server.reader();
+    const reader = server.reader();
     return (await readAccounts(reader)).filter(({ scope }) => scope === `key:${key.id}`);
   };
 
@@ -81,7 +85,12 @@ export function testOpenAiClient(makeStore: () => Promise<TestStore>): void {
   });
 
   test('a stream comes in pieces and in order, with its usage where it was asked for', async () => {
-    const stream = await openai.chat.completions.create({ model: TEST_MODEL, messages: MESSAGES, stream: true, stream_options: { include_usage: true } });
+    const stream = await openai.chat.completions.create({
+      model: TEST_MODEL,
+      messages: MESSAGES,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     let text = '';
     let pieces = 0;
     let usage: OpenAI.CompletionUsage | null | undefined;
@@ -175,7 +184,10 @@ export function testOpenAiClient(makeStore: () => Promise<TestStore>): void {
 
   test('a call over the cap is refused with 402, which the client does not retry', async () => {
     await control.asAdmin(control.firstTenant(), 'POST', '/api/keys/update', { key: key.key, max_tokens: 10 });
-    const refusal: unknown = await openai.withOptions({ maxRetries: 3 }).chat.completions.create({ model: TEST_MODEL, messages: MESSAGES, max_tokens: 64 }).catch((error: unknown) => error);
+    const refusal: unknown = await openai
+      .withOptions({ maxRetries: 3 })
+      .chat.completions.create({ model: TEST_MODEL, messages: MESSAGES, max_completion_tokens: 64 })
+      .catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(APIError);
     expect(refusal).toMatchObject({ status: 402, code: 'cap_exceeded', type: 'insufficient_quota' });
     await expectUsed([]);
@@ -183,7 +195,9 @@ export function testOpenAiClient(makeStore: () => Promise<TestStore>): void {
 
   test('an unknown model, a wrong field and a wrong key are errors of the client’s own classes', async () => {
     await expect(openai.chat.completions.create({ model: 'no-such-model', messages: MESSAGES })).rejects.toThrow(OpenAI.NotFoundError);
-    await expect(openai.chat.completions.create({ model: TEST_MODEL, messages: MESSAGES, max_tokens: -1 })).rejects.toThrow(OpenAI.BadRequestError);
+    await expect(openai.chat.completions.create({ model: TEST_MODEL, messages: MESSAGES, max_completion_tokens: -1 })).rejects.toThrow(
+      OpenAI.BadRequestError,
+    );
     const stranger = openai.withOptions({ apiKey: 'tk_0000000000000000000000000000000' });
     await expect(stranger.models.list()).rejects.toThrow(OpenAI.AuthenticationError);
     await expectUsed([]);

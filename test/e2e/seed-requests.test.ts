@@ -4,7 +4,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { bearer, makeHttpClient, type HttpClient } from '../support/http-client.ts';
 import { AnyNames, Nullable, shapeFaults } from '../support/json-shape.ts';
-import { OLDEST_LINES, SEED_REQUESTS, SEED_SERIES, SEED_WINDOWS, SEED_WORDS, type Seed, type SeedRequest } from '../support/seed-requests.ts';
+import {
+  OLDEST_LINES,
+  SEED_REQUESTS,
+  SEED_SERIES,
+  SEED_WINDOWS,
+  SEED_WORDS,
+  type Seed,
+  type SeedRequest,
+} from '../support/seed-requests.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
 
 const run = promisify(execFile);
@@ -25,7 +33,17 @@ const KEY_OBJECT = {
   last_used_at: new Nullable(''),
 };
 /** Fields of the key object in the earlier document. */
-const EARLIER_KEY_OBJECT = { key: 'tk_', name: '', clerk_user_id: '', created_at: '', expires_at: new Nullable(''), max_tokens: new Nullable(1), chat: false, is_admin: false, metadata: {} };
+const EARLIER_KEY_OBJECT = {
+  key: 'tk_',
+  name: '',
+  clerk_user_id: '',
+  created_at: '',
+  expires_at: new Nullable(''),
+  max_tokens: new Nullable(1),
+  chat: false,
+  is_admin: false,
+  metadata: {},
+};
 const USAGE = {
   tokens: 0,
   input_tokens: 0,
@@ -42,7 +60,10 @@ const USAGE = {
   }),
 };
 const SERIES_MODELS = new AnyNames({ tokens: 0, input_tokens: 0, output_tokens: 0, requests: 0 });
-const TIME_SERIES = { data_points: [{ time: '', tokens: 0, input_tokens: 0, output_tokens: 0, requests: 0, models: SERIES_MODELS }], interval: '' };
+const TIME_SERIES = {
+  data_points: [{ time: '', tokens: 0, input_tokens: 0, output_tokens: 0, requests: 0, models: SERIES_MODELS }],
+  interval: '',
+};
 const USAGE_BY_KEY = { prompt_tokens: 0, completion_tokens: 0, requests: 0, cost: 0 };
 
 /** What each request answers, by the document that it is from. */
@@ -103,7 +124,11 @@ describe.each<Exclude<Seed, 'oldest'>>(['newest', 'earlier'])('the requests of t
     for (const request of SEED_REQUESTS.filter((each) => each.seed === seed)) {
       const { status, body } = await paste(request.curl, key);
       const expected = ANSWERS[request.does];
-      expect({ curl: request.curl, status, faults: shapeFaults(body, expected.shape) }).toEqual({ curl: request.curl, status: expected.status, faults: [] });
+      expect({ curl: request.curl, status, faults: shapeFaults(body, expected.shape) }).toEqual({
+        curl: request.curl,
+        status: expected.status,
+        faults: [],
+      });
       if (expected.exactly !== undefined) expect(body).toEqual(expected.exactly);
       if (request.does === 'create' && seed === 'earlier') expect(shapeFaults(body, EARLIER_KEY_OBJECT)).toEqual([]);
       if (request.does === 'create-for-user') expect((body as { error: string }).error).toMatch(/name.*(letters|alphanumeric)/i);
@@ -148,7 +173,11 @@ describe('the requests of the oldest document', () => {
     for (const line of OLDEST_LINES) {
       const [method = '', path = ''] = line.split(' ');
       const answer = await control.asAdmin(control.firstTenant(), method, path.replace(':key', key), bodies[line]);
-      expect({ line, status: answer.status, faults: shapeFaults(answer.json(), shapes[line] ?? {}) }).toEqual({ line, status: 200, faults: [] });
+      expect({ line, status: answer.status, faults: shapeFaults(answer.json(), shapes[line] ?? {}) }).toEqual({
+        line,
+        status: 200,
+        faults: [],
+      });
     }
   });
 
@@ -156,7 +185,10 @@ describe('the requests of the oldest document', () => {
     const tenant = control.firstTenant();
     const usage = await control.asAdmin(tenant, 'GET', `/api/billing/usage?time=${window}`);
     expect(shapeFaults(usage.json(), USAGE)).toEqual([]);
-    const series = (await control.asAdmin(tenant, 'GET', `/api/billing/time-series?time=${window}`)).json<{ data_points: { time: string; requests: number }[]; interval: string }>();
+    const series = (await control.asAdmin(tenant, 'GET', `/api/billing/time-series?time=${window}`)).json<{
+      data_points: { time: string; requests: number }[];
+      interval: string;
+    }>();
     expect(series.interval).toBe(SEED_SERIES[window].interval);
     expect(series.data_points).toHaveLength(SEED_SERIES[window].points);
     // A window is exactly what its series shows.

@@ -44,9 +44,11 @@ test('a stop finishes the stream in flight, takes nothing new, survives a second
   expect(answer.status).toBe(200);
   expect(answer.text).toMatch(/"usage":\{[^]*data: \[DONE\]\n\n$/);
   expect(await server.ended()).toEqual({ code: 0, signal: null });
-  const state = await readState(await server.reader());
-  expect(state.usage.map(({ id, interrupted }) => ({ id, interrupted }))).toEqual([{ id: answer.headers['x-request-id'], interrupted: false }]);
-  await expect(client.ask(`${server.runtime}/health`)).rejects.toThrow();
+  const state = await readState(server.reader());
+  expect(state.usage.map(({ id, interrupted }) => ({ id, interrupted }))).toEqual([
+    { id: answer.headers['x-castellan-call-id'], interrupted: false },
+  ]);
+  await expect(client.ask(`${server.runtime}/health`)).rejects.toThrow('ECONNREFUSED');
   expect((await server.verify()).discrepancies).toEqual([]);
 });
 
@@ -55,10 +57,20 @@ test('a start on a database of a newer program is refused with one sentence, and
   db.exec("INSERT INTO schema_version (version, name) VALUES (9999, '9999-later')");
   db.close();
   const main = join(import.meta.dirname, '../../src/server/main.ts');
-  const env = { PATH: process.env['PATH'] ?? '', CASTELLAN_DATA_DIR: server.dataDir, CASTELLAN_RUNTIME_PORT: '0', CASTELLAN_ADMIN_PORT: '0' };
-  const refused = (await run(process.execPath, [main], { env, timeout: 20_000 }).catch((error: unknown) => error)) as { code: number; stderr: string };
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    CASTELLAN_DATA_DIR: server.dataDir,
+    CASTELLAN_RUNTIME_PORT: '0',
+    CASTELLAN_ADMIN_PORT: '0',
+  };
+  const refused = (await run(process.execPath, [main], { env, timeout: 20_000 }).catch((error: unknown) => error)) as {
+    code: number;
+    stderr: string;
+  };
   expect(refused.code).toBeGreaterThan(0);
-  expect(sentences(refused.stderr)).toEqual([expect.stringMatching(/^The database has schema version 9999, but this program knows only up to version \d+: .*\.$/)]);
+  expect(sentences(refused.stderr)).toEqual([
+    expect.stringMatching(/^The database has schema version 9999, but this program knows only up to version \d+: .*\.$/),
+  ]);
 });
 
 /** What is written for people: everything but the lines of the log. */

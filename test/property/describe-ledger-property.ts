@@ -5,35 +5,37 @@ import type { LedgerStore } from '../../src/ports/ledger-store.ts';
 import type { RecordStore } from '../../src/ports/record-store.ts';
 import type { ManualClock } from '../support/fakes.ts';
 import { REMEMBERED_SCRIPTS } from './remembered-scripts.ts';
-import { scripts, type Script, type Terms } from './ledger-commands.ts';
+import { scripts } from './random-scripts.ts';
 import { runsOf, seedOf } from './runs.ts';
 import { runScript, type LedgerSubject } from './run-script.ts';
+import type { Script, Terms } from './script.ts';
 
 /** A store that tells the time from `clock`, and what the property needs that no port gives. */
 export interface PropertyStore {
+  /** The store as it is now: changing terms may open it anew. */
   readonly store: LedgerStore & RecordStore;
   readonly clock: ManualClock;
   /** Inserts rows of accounts that no command has named yet. */
   makeAccounts(accounts: readonly Account[]): Promise<void>;
-  /** Changes the terms of an account in place. Absent where the open store keeps rows in memory. */
-  readonly setTerms?: (id: AccountId, terms: Terms) => Promise<void>;
+  /** Changes the terms of an account in place, or resolves to false; the choice depends on `terms` alone, so that a run repeats. */
+  setTerms(id: AccountId, terms: Terms): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /** More usage than one run can book. */
 const ALL = 10_000;
 
-function makeStoreSubject({ store, clock, ...rest }: PropertyStore, nextBatch: () => string): LedgerSubject {
+function makeStoreSubject(opened: PropertyStore, nextBatch: () => string): LedgerSubject {
   return {
     execute: (commands, nowMs) => {
-      clock.set(nowMs);
-      return store.execute(nextBatch(), commands, 0);
+      opened.clock.set(nowMs);
+      return opened.store.execute(nextBatch(), commands, 0);
     },
-    makeAccounts: (accounts) => rest.makeAccounts(accounts),
-    accounts: (ids) => store.accounts(ids),
-    reservation: (id) => store.reservation(id),
-    usage: (tenantId) => store.usageEvents({ tenantId, limit: ALL }),
-    ...(rest.setTerms === undefined ? {} : { setTerms: rest.setTerms }),
+    makeAccounts: (accounts) => opened.makeAccounts(accounts),
+    accounts: (ids) => opened.store.accounts(ids),
+    reservation: (id) => opened.store.reservation(id),
+    usage: (tenantId) => opened.store.usageEvents({ tenantId, limit: ALL }),
+    setTerms: (id, terms) => opened.setTerms(id, terms),
   };
 }
 

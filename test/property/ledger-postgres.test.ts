@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { parseAccountId } from '../../src/core/ledger/account.ts';
 import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
 import { makeManualClock } from '../support/fakes.ts';
 import { START_MS } from '../support/ledger-fixtures.ts';
@@ -10,6 +11,10 @@ const INSERT_ACCOUNTS = `
     overdraft_limit, is_over_limit, status, overage_policy, created_at_ms)
   SELECT t, k, s, u, p, 0, 0, 0, 0, o, false, a, NULL, c
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[]) AS x(t, k, s, u, p, o, a, c)`;
+
+const UPDATE_TERMS = `
+  UPDATE accounts SET overdraft_limit = $6, status = $7
+  WHERE tenant_id = $1 AND kind = $2 AND scope = $3 AND unit = $4 AND period = $5`;
 
 async function makePostgresStore(): Promise<PropertyStore> {
   // What a power cut would lose is no matter here, and flushing takes most of the time.
@@ -30,7 +35,9 @@ async function makePostgresStore(): Promise<PropertyStore> {
       );
     },
     setTerms: async (id, { overdraftLimit, status }) => {
-      await client.query('UPDATE accounts SET overdraft_limit = $2, status = $3 WHERE id = $1', [id, String(overdraftLimit), status]);
+      const { tenantId, kind, scope, unit, period } = parseAccountId(id);
+      await client.query(UPDATE_TERMS, [tenantId, kind, scope, unit, period, String(overdraftLimit), status]);
+      return true;
     },
     close: async () => {
       await client.end();

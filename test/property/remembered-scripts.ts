@@ -1,4 +1,4 @@
-import type { Script } from './ledger-commands.ts';
+import type { Script } from './script.ts';
 
 const nothing = { made: [], limits: [] };
 

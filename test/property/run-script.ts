@@ -4,8 +4,9 @@ import { newAccount, type Account, type AccountId, type AccountSnapshot } from '
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
-import { CommandMaker, poolOf, type Batch, type Script, type Terms } from './ledger-commands.ts';
+import { CommandMaker } from './command-maker.ts';
 import { LedgerModel, type Expected, type ModelHold } from './model.ts';
+import { poolOf, type Batch, type Script, type Terms } from './script.ts';
 
 /** What a run needs of whatever it drives. */
 export interface LedgerSubject {
@@ -13,8 +14,8 @@ export interface LedgerSubject {
   execute(commands: readonly Command[], nowMs: number): Promise<{ readonly outcomes: readonly Outcome<unknown>[]; readonly nowMs: number }>;
   /** Puts accounts there that no command has named yet. */
   makeAccounts(accounts: readonly Account[]): Promise<void>;
-  /** Changes what no verb changes. Absent where the store does not let a test do so while it is open. */
-  readonly setTerms?: (id: AccountId, terms: Terms) => Promise<void>;
+  /** Changes what no verb changes; resolves to whether it did. */
+  setTerms(id: AccountId, terms: Terms): Promise<boolean>;
   accounts(ids: readonly AccountId[]): Promise<ReadonlyMap<AccountId, Account>>;
   reservation(id: string): Promise<Reservation | undefined>;
   usage(tenantId: string): Promise<readonly { readonly id: string; readonly atMs: number; readonly heldAtMs: number }[]>;
@@ -28,7 +29,7 @@ export interface LedgerSubject {
 
 /** Compares with a quick look first: the readable comparison costs a hundred times more, and only its failure is ever read. */
 function same(what: string, found: unknown, expected: unknown): void {
-  if (!isDeepStrictEqual(found, expected)) expect(found, what).toEqual(expected);
+  if (!isDeepStrictEqual(found, expected)) expect({ [what]: found }).toEqual({ [what]: expected });
 }
 
 const outcomeOf = (outcome: Outcome<unknown>, verb: string): unknown => {
@@ -146,12 +147,11 @@ async function applyTerms(
   batch: Batch,
   { pool, model }: { pool: readonly AccountId[]; model: LedgerModel },
 ): Promise<void> {
-  if (subject.setTerms === undefined) return;
   for (const { account: place, terms } of batch.terms) {
     const id = pool[place];
     const account = id === undefined ? undefined : model.accounts.get(id);
     if (id === undefined || account === undefined) continue;
-    await subject.setTerms(id, terms);
+    if (!(await subject.setTerms(id, terms))) continue;
     account.overdraft = terms.overdraftLimit;
     account.status = terms.status;
   }

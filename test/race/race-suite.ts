@@ -88,7 +88,7 @@ export function testRaces(target: RaceTarget): void {
     for (let each = 0; each < target.processes; each++) servers.push(await startServer({ store, config, env }));
     const first = servers[0]!;
     control = makeControlPlane(first, client);
-    reader = await first.reader();
+    reader = first.reader();
     holds = await measureHolds();
   }, TIMEOUT_MS);
 
@@ -195,7 +195,12 @@ export function testRaces(target: RaceTarget): void {
 }
 
 interface ErrorBody {
-  readonly error: { readonly message: string; readonly type: string; readonly code: string; readonly account: Readonly<Record<string, unknown>> };
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: string;
+    readonly account: Readonly<Record<string, unknown>>;
+  };
 }
 
 /** Only holds in flight are in the way: 429, to be tried again soon, with the account that was in the way. */

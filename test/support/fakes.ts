@@ -29,7 +29,8 @@ export function makeCountingIds(): Ids {
   let count = 0;
   return {
     next: (prefix) => `${prefix}_${String(++count).padStart(26, '0')}`,
-    base62: (length) => `${String(++count).padStart(6, '0')}${'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.repeat(10)}`.slice(0, length),
+    base62: (length) =>
+      `${String(++count).padStart(6, '0')}${'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.repeat(10)}`.slice(0, length),
     token: (length) => Buffer.from(String(++count).padStart(length, 't')).toString('base64url'),
   };
 }

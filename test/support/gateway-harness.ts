@@ -62,6 +62,8 @@ export interface Gateway {
   flushes(): number;
   /** While set, every batch with such a command fails as if the store were gone. */
   failVerb: Command['verb'] | null;
+  /** While set, every batch with such a command is done, but its answer is lost. */
+  loseVerb: Command['verb'] | null;
   /** Called with every failpoint that is hit. */
   onFailpoint: ((point: Failpoint) => void) | null;
   setTenant(changes: Partial<Tenant>): void;
@@ -208,6 +210,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       commands.push(...batch);
       const { outcomes, changes } = ledger.batch(batch, nowMs);
       if (changes.entries.length + changes.reservations.length > 0) flushes += 1;
+      if (batch.some(({ verb }) => verb === gateway.loseVerb)) {
+        throw new Fault({ code: 'store_unavailable', message: 'told to lose its answer', publicMessage: 'The store does not answer.' });
+      }
       return { outcomes, nowMs, changedRecords: [] };
     },
   };
@@ -279,6 +284,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     commands,
     flushes: () => flushes,
     failVerb: null,
+    loseVerb: null,
     onFailpoint: null,
     setTenant: (changes) => void ledger.tenants.set(TENANT, { ...tenant(), ...changes }),
     allocate: (id, allocated, changes = {}) =>

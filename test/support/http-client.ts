@@ -1,4 +1,4 @@
-import { Agent, request as send, type Dispatcher } from 'undici';
+import { Agent, request as send } from 'undici';
 
 /** An answer that was read to its end. */
 export interface Answer {
@@ -33,7 +33,7 @@ export function makeHttpClient(options: { readonly connections?: number } = {}):
     ask: async (url, { method = 'GET', headers = {}, body, onHead, signal } = {}) => {
       const isRaw = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
       const response = await send(url, {
-        method: method as Dispatcher.HttpMethod,
+        method,
         headers: isRaw ? headers : { 'content-type': 'application/json', ...headers },
         body: isRaw ? (body ?? null) : JSON.stringify(body),
         dispatcher: agent,
@@ -45,7 +45,7 @@ export function makeHttpClient(options: { readonly connections?: number } = {}):
         status: response.statusCode,
         headers: response.headers,
         text,
-        trailers: response.trailers as Record<string, string>,
+        trailers: response.trailers,
         json: <T>() => JSON.parse(text) as T,
       };
     },

@@ -32,8 +32,11 @@ export function shapeFaults(actual: unknown, example: Shape, path = '$'): string
   if (typeof example === 'object' && example !== null) {
     if (typeof actual !== 'object' || actual === null || Array.isArray(actual)) return [`${path} is no object`];
     const fields = actual as Readonly<Record<string, unknown>>;
-    if (example instanceof AnyNames) return Object.entries(fields).flatMap(([name, value]) => shapeFaults(value, example.value, `${path}.${name}`));
-    return Object.entries(example).flatMap(([name, value]) => (name in fields ? shapeFaults(fields[name], value, `${path}.${name}`) : [`${path}.${name} is missing`]));
+    if (example instanceof AnyNames)
+      return Object.entries(fields).flatMap(([name, value]) => shapeFaults(value, example.value, `${path}.${name}`));
+    return Object.entries(example).flatMap(([name, value]) =>
+      name in fields ? shapeFaults(fields[name], value, `${path}.${name}`) : [`${path}.${name} is missing`],
+    );
   }
   return typeof actual === typeof example && actual !== null ? [] : [`${path} is ${JSON.stringify(actual)}, not a ${typeof example}`];
 }

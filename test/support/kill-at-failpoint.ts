@@ -17,7 +17,11 @@ export const KILL_VARIABLES = { point: 'TEST_KILL_POINT', hit: 'TEST_KILL_HIT', 
 /** The plan as variables of a child's environment. */
 export function killEnvironment(plan: KillPlan): Record<string, string> {
   const { point, hit, armFile } = plan;
-  return { [KILL_VARIABLES.point]: point, [KILL_VARIABLES.hit]: String(hit), ...(armFile === null ? {} : { [KILL_VARIABLES.armFile]: armFile }) };
+  return {
+    [KILL_VARIABLES.point]: point,
+    [KILL_VARIABLES.hit]: String(hit),
+    ...(armFile === null ? {} : { [KILL_VARIABLES.armFile]: armFile }),
+  };
 }
 
 function planFrom(env: NodeJS.ProcessEnv): KillPlan | null {

@@ -84,9 +84,6 @@ export const holdOn = (accounts: readonly AccountId[], amount: bigint, parts: Pa
   ...parts,
 });
 
-/** A hold with its amounts counted in the accounts' own `reserved` already, as the store would have them. */
-export const heldAccount = (id: AccountId, parts: Partial<Account> & { reserved: bigint }): Account => accountWith(id, parts);
-
 const base = { id: 'cmd_1', tenantId: TENANT } as const;
 
 /** The caller's idempotency key `key` for an operation, with the hash of its body. */

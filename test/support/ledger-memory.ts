@@ -1,3 +1,4 @@
+import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
 import type { DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -27,16 +28,7 @@ export class MemoryLedger {
       id,
       name: id,
       status,
-      entitlements: {
-        tokenBilling: true,
-        containerSubscription: true,
-        gpuAccess: false,
-        maxGpus: 0,
-        maxContainers: 10,
-        hostChoice: false,
-        privateRegistries: true,
-        maxKeys: 1000,
-      },
+      entitlements: DEFAULT_ENTITLEMENTS,
       requireBudget: false,
       allowUnpriced: false,
       hideAmounts: false,

@@ -66,10 +66,14 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     const rows = new WorkingSet();
     for (const command of commands) {
       const needs = needsOf(command);
-      rows.putRecord('tenant', command.tenantId, tables.records.get(recordKey('tenant', command.tenantId)) as RecordTypes['tenant'] | undefined);
+      rows.putRecord(
+        'tenant',
+        command.tenantId,
+        tables.records.get(recordKey('tenant', command.tenantId)) as RecordTypes['tenant'] | undefined,
+      );
       for (const id of needs.accounts ?? []) rows.putAccount(id, tables.accounts.get(id));
       for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, tables.idempotency.get(idempotencyMapKey(ref)));
-      for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)) as never);
+      for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)));
       for (const id of needs.reservations ?? []) {
         const reservation = tables.reservations.get(id);
         rows.putReservation(id, reservation);
@@ -113,7 +117,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
       return generation;
     },
     execute: async (_batchId, given): Promise<BatchResult> => {
-      const commands = structuredClone(given) as readonly Command[];
+      const commands = structuredClone(given);
       await store.beforeBatch?.(commands);
       batchSizes.push(commands.length);
       lastMs = Math.max(lastMs, options.clock.nowMs());
@@ -167,7 +171,9 @@ function makeReader(tables: Tables, onRead: (name: string) => Promise<void>): Re
     },
     accounts: async (ids) => {
       await onRead('accounts');
-      return new Map(ids.flatMap((id) => [tables.accounts.get(id)].filter((account) => account !== undefined).map((account) => [id, account] as const)));
+      return new Map(
+        ids.flatMap((id) => [tables.accounts.get(id)].filter((account) => account !== undefined).map((account) => [id, account] as const)),
+      );
     },
     reservation: (id) => Promise.resolve(tables.reservations.get(id)),
     expiredReservations: ({ nowMs, limit }) =>
@@ -181,13 +187,17 @@ function makeReader(tables: Tables, onRead: (name: string) => Promise<void>): Re
     unsettledCalls: ({ liveOwnerIds, limit }) =>
       Promise.resolve(
         [...tables.reservations.values()]
-          .filter(({ purpose, state, settledAtMs }) => purpose === 'call' && settledAtMs === null && (state === 'ACTIVE' || state === 'EXPIRED'))
+          .filter(
+            ({ purpose, state, settledAtMs }) => purpose === 'call' && settledAtMs === null && (state === 'ACTIVE' || state === 'EXPIRED'),
+          )
           .filter(({ ownerId }) => !liveOwnerIds.includes(ownerId))
           .slice(0, limit),
       ),
     usageTotals: async ({ tenantId, keyId, fromMs }) => {
       await onRead('usageTotals');
-      const mine = usageOf(tenantId).filter((event) => (keyId === undefined || event.keyId === keyId) && event.atMs >= (fromMs ?? -Infinity));
+      const mine = usageOf(tenantId).filter(
+        (event) => (keyId === undefined || event.keyId === keyId) && event.atMs >= (fromMs ?? -Infinity),
+      );
       return [...Map.groupBy(mine, (event) => JSON.stringify([event.keyId, event.model])).values()].map(totalOf);
     },
     usageSeries: async ({ tenantId, fromMs, intervalMs }) => {
@@ -237,7 +247,8 @@ function verifyTables(tables: Tables): { accounts: number; entries: number; rese
   };
   for (const account of tables.accounts.values()) {
     const entries = tables.entries.filter(({ accountId }) => accountId === account.id);
-    const sum = (field: 'dAllocated' | 'dSpent' | 'dReserved' | 'dDebt'): bigint => entries.reduce((total, entry) => total + entry[field], 0n);
+    const sum = (field: 'dAllocated' | 'dSpent' | 'dReserved' | 'dDebt'): bigint =>
+      entries.reduce((total, entry) => total + entry[field], 0n);
     expectEqual('allocated', account.id, [account.allocated ?? 0n, sum('dAllocated')]);
     expectEqual('spent', account.id, [account.spent, sum('dSpent')]);
     expectEqual('reserved', account.id, [account.reserved, sum('dReserved')]);

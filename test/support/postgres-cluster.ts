@@ -40,6 +40,9 @@ export interface ClusterOptions {
 const LEAST_MAJOR = 15;
 const SUPERUSER = 'castellan';
 
+/** A line of the log: what follows it was written by a server that was started just then. */
+const STARTING = 'the supervisor starts the server';
+
 /**
  * Starts the server for each line of its standard input, after ending the one before; when the input ends, ends the server at once and
  * deletes the folder. So the server goes even when the test process is killed: the kernel closes the pipe.
@@ -49,6 +52,7 @@ postgres=$1; data=$2; remove=$3; shift 3
 stop() { [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; }
 while read -r _start; do
   stop
+  echo "${STARTING}"
   "$postgres" -D "$data" "$@" </dev/null &
   pid=$!
 done
@@ -111,7 +115,7 @@ const HAS_ENDED = /could not bind|could not create any TCP\/IP sockets|database 
 
 /** Starts the server, and waits until it answers. Throws its log where it does not. */
 async function startServer(url: string, supervisor: ChildProcess, log: () => string): Promise<void> {
-  const before = log().length;
+  const starts = log().split(STARTING).length;
   supervisor.stdin?.write('start\n');
   const deadlineMs = Date.now() + 30_000;
   for (;;) {
@@ -119,7 +123,7 @@ async function startServer(url: string, supervisor: ChildProcess, log: () => str
       await query(url, 'SELECT 1');
       return;
     } catch (error) {
-      const said = log().slice(before);
+      const said = log().split(STARTING).slice(starts).join('');
       if (HAS_ENDED.test(said) || Date.now() > deadlineMs) throw new Error(`PostgreSQL did not start:\n${said}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -40,14 +40,21 @@ export async function sendRaw(origin: string, parts: readonly RawPart[], options
   const [statusLine = '', ...lines] = head.split('\r\n');
   return {
     status: Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1] ?? 0),
-    headers: Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()])),
+    headers: Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+    ),
     body: rest.join('\r\n\r\n'),
     tookMs: Date.now() - startedMs,
   };
 }
 
 /** A request as text. `headers` are lines; the length of the body is told unless a line tells it. */
-export function rawRequest(request: { readonly method: string; readonly path: string; readonly headers: readonly string[]; readonly body?: string }): string {
+export function rawRequest(request: {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body?: string;
+}): string {
   const { method, path, headers, body = '' } = request;
   const has = (name: string): boolean => headers.some((line) => line.toLowerCase().startsWith(`${name}:`));
   const lines = [

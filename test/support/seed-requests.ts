@@ -12,7 +12,17 @@ export type Seed = 'newest' | 'earlier' | 'oldest';
 /** One published request, by what it does, as it stands in the document. */
 export interface SeedRequest {
   readonly seed: Seed;
-  readonly does: 'list' | 'create' | 'create-for-user' | 'update' | 'rename' | 'delete' | 'usage' | 'usage-by-key' | 'time-series' | 'transactions';
+  readonly does:
+    | 'list'
+    | 'create'
+    | 'create-for-user'
+    | 'update'
+    | 'rename'
+    | 'delete'
+    | 'usage'
+    | 'usage-by-key'
+    | 'time-series'
+    | 'transactions';
   readonly curl: string;
 }
 

@@ -8,7 +8,7 @@ import { makeSystemClock } from '../../src/server/secrets/system-clock.ts';
 import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
 import { openSqliteStore } from '../../src/stores/sqlite/open-sqlite-store.ts';
 import { killEnvironment, type KillPlan } from './kill-at-failpoint.ts';
-import { openStoreReader, type StoreReader, type TestStore } from './store-reader.ts';
+import { makeStoreReader, type StoreReader, type TestStore } from './store-reader.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const START_TIMEOUT_MS = 30_000;
@@ -68,7 +68,7 @@ export interface TestServer {
   kill(): Promise<Exit>;
   /** Recomputes the ledger by a store of this test's own; the process must have ended. */
   verify(): Promise<Verification>;
-  reader(): Promise<StoreReader>;
+  reader(): StoreReader;
   /** Ends the process, if one runs, and removes what was made for it. */
   dispose(): Promise<void>;
 }
@@ -76,7 +76,12 @@ export interface TestServer {
 /** Makes a server and starts it. */
 export async function startServer(options: ServerOptions): Promise<TestServer> {
   const server = makeServer(options);
-  await server.start();
+  try {
+    await server.start();
+  } catch (error) {
+    await server.dispose();
+    throw error;
+  }
   return server;
 }
 
@@ -106,6 +111,9 @@ export function makeServer(options: ServerOptions): TestServer {
   let child: ChildProcess | null = null;
   let exit: Promise<Exit> | null = null;
   let origins = { runtime: '', admin: '' };
+  // A test run that breaks off takes its servers with it.
+  const killChild = (): void => void child?.kill('SIGKILL');
+  process.on('exit', killChild);
 
   const launch: TestServer['launch'] = ({ kill, env = {} } = {}) => {
     if (child !== null) throw new Error('the server runs already');
@@ -179,17 +187,21 @@ export function makeServer(options: ServerOptions): TestServer {
       return ended();
     },
     verify: () => verifyStore(store, dataDir),
-    reader: () => openStoreReader(store, dataDir),
+    reader: () => makeStoreReader(store, dataDir),
     dispose: async () => {
-      child?.kill('SIGKILL');
+      killChild();
       await exit;
+      process.off('exit', killChild);
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
 async function verifyStore(store: TestStore, dataDir: string): Promise<Verification> {
-  const opened = store.kind === 'sqlite' ? await openSqliteStore({ dataDir, clock: makeSystemClock() }) : await openPostgresStore({ url: store.url, lanes: 1, readers: 1 });
+  const opened =
+    store.kind === 'sqlite'
+      ? await openSqliteStore({ dataDir, clock: makeSystemClock() })
+      : await openPostgresStore({ url: store.url, lanes: 1, readers: 1 });
   try {
     return await opened.verify();
   } finally {

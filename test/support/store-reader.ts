@@ -10,24 +10,19 @@ export type TestStore = { readonly kind: 'sqlite' } | { readonly kind: 'postgres
 /** A row as the database holds it: whole numbers as bigint, flags as boolean. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Reads the tables of a store by its own connection, past all code of the program, while a server runs or after it ended. */
+/** Reads the tables of a store by its own connections, past all code of the program, while a server runs or after it ended. */
 export interface StoreReader {
   rows(sql: string): Promise<Row[]>;
   /** The rows of several queries, all as of one moment. */
   snapshot(queries: readonly string[]): Promise<Row[][]>;
-  close(): Promise<void>;
 }
 
 const FLAGS = ['streaming', 'estimated', 'interrupted', 'is_over_limit'];
 
-/** Opens a reader. The SQLite file is opened anew for each read, so that a restart of the server is no matter. */
-export async function openStoreReader(store: TestStore, dataDir: string): Promise<StoreReader> {
+/** Makes a reader. It connects anew for each read, so that a restart of the server or of the database is no matter. */
+export function makeStoreReader(store: TestStore, dataDir: string): StoreReader {
   const snapshot = store.kind === 'sqlite' ? sqliteSnapshot(join(dataDir, DATABASE_FILE)) : postgresSnapshot(store.url);
-  return Promise.resolve({
-    snapshot,
-    rows: async (sql) => (await snapshot([sql]))[0] ?? [],
-    close: () => Promise.resolve(),
-  });
+  return { snapshot, rows: async (sql) => (await snapshot([sql]))[0] ?? [] };
 }
 
 function sqliteSnapshot(file: string): StoreReader['snapshot'] {
@@ -125,8 +120,7 @@ export interface StoredState {
   readonly rollups: readonly StoredRollup[];
 }
 
-const USAGE_COLUMNS =
-  'id, key_id, tenant_id, prompt_tokens, completion_tokens, cost_nano_usd, charge_microcents, estimated, interrupted';
+const USAGE_COLUMNS = 'id, key_id, tenant_id, prompt_tokens, completion_tokens, cost_nano_usd, charge_microcents, estimated, interrupted';
 
 const ACCOUNTS = 'SELECT tenant_id, kind, scope, unit, allocated, spent, reserved FROM accounts';
 
@@ -187,7 +181,7 @@ const usageOf = (row: Row): StoredUsage => ({
   interrupted: row['interrupted'] === true,
 });
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : String(value as bigint));
+const text = (value: unknown): string => (typeof value === 'string' ? value : String(value));
 
 /** SQLite keeps JSON as text, PostgreSQL hands it over parsed. */
 const chargedOf = (value: unknown): readonly string[] | null =>

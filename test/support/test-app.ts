@@ -31,6 +31,7 @@ export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
 export interface TestAppOptions {
   /** A store of its own, such as a real one; else one in memory. */
   readonly store?: LedgerStore & RecordStore;
+  readonly clock?: ManualClock;
   readonly maxQueued?: number;
   /** Fields that a configuration file declares, as `kind id field`. */
   readonly declared?: readonly string[];
@@ -51,7 +52,13 @@ export interface TestApp {
   /** Makes a tenant with an admin `ann`, an admin `bob` and a member `cy`; returns an admin key for each of the two. */
   addTenant(id: string, entitlements?: Partial<Entitlements>): Promise<{ ann: string; bob: string }>;
   /** Makes a key and returns its value. */
-  addKey(key: { tenantId: string; memberId: string; kind: KeyKind; name?: string; expiresAtMs?: number }): Promise<{ id: string; value: string }>;
+  addKey(key: {
+    tenantId: string;
+    memberId: string;
+    kind: KeyKind;
+    name?: string;
+    expiresAtMs?: number;
+  }): Promise<{ id: string; value: string }>;
   /** Sends a request with a bearer credential. A body that is no string is sent as JSON. */
   as(credential: string | null): Send;
   /** Sends a request as the operator. */
@@ -60,7 +67,12 @@ export interface TestApp {
 }
 
 /** Sends one request. */
-type Send = (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown, headers?: Record<string, string>) => Promise<TestResponse>;
+type Send = (
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  url: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<TestResponse>;
 
 /** What came back. `json` keeps integers exact. */
 export interface TestResponse {
@@ -72,7 +84,7 @@ export interface TestResponse {
 
 /** Makes the control plane's surfaces as the server mounts them. */
 export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const clock = makeManualClock(TEST_START_MS);
+  const clock = options.clock ?? makeManualClock(TEST_START_MS);
   const store = (options.store ?? makeMemoryStore({ clock })) as MemoryStore;
   const ids = makeCountingIds();
   const log = makeMemoryLog();
@@ -92,7 +104,11 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     { prefix: TINFOIL_PREFIX, form: tinfoilForm },
     { prefix: OPERATOR_PREFIX, form: cyclesForm },
   ];
-  const app = Fastify({ genReqId: () => ids.next('req'), routerOptions: { maxParamLength: 1024 }, frameworkErrors: makeFrameworkErrors({ owners, log }) });
+  const app = Fastify({
+    genReqId: () => ids.next('req'),
+    routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: makeFrameworkErrors({ owners, log }),
+  });
   registerFallback(app, { owners, log });
   addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
   const deps = { directory, writer, records: store, clock, ids, hasher, secretBox, log };
@@ -153,7 +169,12 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         ['bob', 'admin'],
         ['cy', 'member'],
       ] as const) {
-        await mustSucceed({ verb: 'add-member', id: ids.next('cmd'), tenantId: id, member: { id: member, email: `${member}@example.com`, role } });
+        await mustSucceed({
+          verb: 'add-member',
+          id: ids.next('cmd'),
+          tenantId: id,
+          member: { id: member, email: `${member}@example.com`, role },
+        });
       }
       const ann = await addKey({ tenantId: id, memberId: 'ann', kind: 'admin', name: 'of ann' });
       const bob = await addKey({ tenantId: id, memberId: 'bob', kind: 'admin', name: 'of bob' });

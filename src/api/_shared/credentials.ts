@@ -17,7 +17,8 @@ export function refuseDoubledCredentials(request: FastifyRequest): void {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] ?? '').toLowerCase();
     if (!CREDENTIAL_HEADERS.has(name)) continue;
-    if (seen.has(name)) throw new RefusedRequest({ code: 'doubled_header', message: `the header ${name} came more than once`, field: name });
+    if (seen.has(name))
+      throw new RefusedRequest({ code: 'doubled_header', message: `the header ${name} came more than once`, field: name });
     seen.add(name);
   }
 }

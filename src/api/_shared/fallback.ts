@@ -18,7 +18,7 @@ function rawPath(request: FastifyRequest): string {
 }
 
 /** The form of an answer that no surface gives: that of the path's owner, else of the credential. Source: architecture section 6. */
-export function formOf(request: FastifyRequest, owners: readonly PathOwner[]): ErrorForm {
+function formOf(request: FastifyRequest, owners: readonly PathOwner[]): ErrorForm {
   const path = rawPath(request);
   const owner = owners.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
   if (owner !== undefined) return owner.form;
@@ -28,13 +28,13 @@ export function formOf(request: FastifyRequest, owners: readonly PathOwner[]): E
 }
 
 /** Which methods each path takes, gathered from the routes themselves: the one table behind every 405. */
-export interface RouteTable {
+interface RouteTable {
   /** The methods of a path as it came, sorted; empty where nothing is served there. */
   allowedMethods(path: string): readonly string[];
 }
 
 /** Begins to gather the routes of `app` and of every plugin that is registered after this call. */
-export function collectRoutes(app: FastifyInstance): RouteTable {
+function collectRoutes(app: FastifyInstance): RouteTable {
   const methodsByPattern = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const methods = methodsByPattern.get(url) ?? new Set<string>();
@@ -56,7 +56,8 @@ function matches(pattern: string, path: string): boolean {
   return wanted.length === given.length && wanted.every((segment, at) => fits(segment, given[at]));
 }
 
-const fits = (segment: string, given: string | undefined): boolean => (segment.startsWith(':') ? given !== undefined && given !== '' : segment === given);
+const fits = (segment: string, given: string | undefined): boolean =>
+  segment.startsWith(':') ? given !== undefined && given !== '' : segment === given;
 
 /**
  * Answers whatever no surface answers: 404 or, where the path takes other methods, 405 with `Allow`, both in the right form; and errors

@@ -22,7 +22,7 @@ export const TRANSPORT_STATUS = {
   upstream_timeout: 504,
   overloaded: 503,
   store_unavailable: 503,
-} as const satisfies Record<FaultCode | string, number>;
+} as const satisfies Record<FaultCode, number> & Record<string, number>;
 
 /** A code of {@link TRANSPORT_STATUS}. */
 export type TransportCode = keyof typeof TRANSPORT_STATUS;
@@ -37,8 +37,11 @@ export interface Problem {
   readonly allow?: readonly string[];
 }
 
-/** How a surface writes a problem: its status and its body. */
-export type ErrorForm = (problem: Problem, requestId: string) => { readonly status: number; readonly body: object };
+/** How a surface writes a problem: its status, its body and, where a credential is missing, how it wants one (`WWW-Authenticate`). */
+export type ErrorForm = (
+  problem: Problem,
+  requestId: string,
+) => { readonly status: number; readonly body: object; readonly challenge?: string };
 
 /** Thrown by hooks and readers of a request to answer it with a problem; the surface's error handler puts it into its form. */
 export class RefusedRequest extends Error {
@@ -52,7 +55,11 @@ export class RefusedRequest extends Error {
 }
 
 /** The problem that a refusal of the program is. */
-export const problemOfRejection = ({ code, message, field }: Rejection): Problem => ({ code, message, ...(field === undefined ? {} : { field }) });
+const problemOfRejection = ({ code, message, field }: Rejection): Problem => ({
+  code,
+  message,
+  ...(field === undefined ? {} : { field }),
+});
 
 /** The value of an outcome; a refusal is thrown to the surface's error handler. */
 export function valueOf<T>(outcome: Outcome<T>): T {
@@ -72,21 +79,26 @@ const FRAMEWORK_PROBLEMS: Readonly<Record<string, Problem>> = {
 export function problemOf(error: unknown): Problem {
   if (error instanceof RefusedRequest) return error.problem;
   if (error instanceof Fault) {
-    return { code: error.code, message: error.publicMessage, ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }) };
+    return {
+      code: error.code,
+      message: error.publicMessage,
+      ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    };
   }
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
   const known = typeof code === 'string' ? FRAMEWORK_PROBLEMS[code] : undefined;
   if (known !== undefined) return known;
   // The framework's other refusals of a request; their texts may quote it, so none is passed on.
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return { code: 'bad_request', message: 'the request cannot be read' };
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500)
+    return { code: 'bad_request', message: 'the request cannot be read' };
   return { code: 'internal', message: 'internal server error' };
 }
 
 /** Answers with a problem in a surface's form. */
 export function sendProblem(reply: FastifyReply, form: ErrorForm, problem: Problem): FastifyReply {
-  const { status, body } = form(problem, reply.request.id);
+  const { status, body, challenge } = form(problem, reply.request.id);
   reply.code(status).header('content-type', 'application/json; charset=utf-8').header('x-request-id', reply.request.id);
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (status === 401 && challenge !== undefined) reply.header('www-authenticate', challenge);
   if (problem.allow !== undefined) reply.header('allow', problem.allow.join(', '));
   if (problem.retryAfterMs !== undefined) reply.header('retry-after', String(Math.max(1, Math.ceil(problem.retryAfterMs / 1000))));
   return reply.send(stringifyJson(body));

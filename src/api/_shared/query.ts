@@ -12,5 +12,9 @@ export function queryText(request: FastifyRequest, name: string): string | undef
 export function refuseUnknownQuery(request: FastifyRequest, known: readonly string[]): void {
   const unknown = Object.keys(request.query as object).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  throw new RefusedRequest({ code: 'invalid_request', message: `${unknown.slice(0, 100)} is not a known parameter`, field: unknown.slice(0, 100) });
+  throw new RefusedRequest({
+    code: 'invalid_request',
+    message: `${unknown.slice(0, 100)} is not a known parameter`,
+    field: unknown.slice(0, 100),
+  });
 }

@@ -85,7 +85,11 @@ function ruleAt(schema: TSchema, segments: readonly string[]): string | null {
   let node: unknown = schema;
   let rule: string | null = null;
   for (const segment of segments) {
-    const { properties, items, additionalProperties } = node as { properties?: Record<string, unknown>; items?: unknown; additionalProperties?: unknown };
+    const { properties, items, additionalProperties } = node as {
+      properties?: Record<string, unknown>;
+      items?: unknown;
+      additionalProperties?: unknown;
+    };
     node = properties?.[segment] ?? items ?? additionalProperties;
     if (typeof node !== 'object' || node === null) break;
     const own = (node as Record<string, unknown>)[RULE];

@@ -5,7 +5,8 @@ import { parseRfc3339 } from '../../core/rfc3339.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { queryText } from '../_shared/query.ts';
 
-const refuse = (field: string, rule: string): RefusedRequest => new RefusedRequest({ code: 'invalid_request', message: `${field} must ${rule}`, field });
+const refuse = (field: string, rule: string): RefusedRequest =>
+  new RefusedRequest({ code: 'invalid_request', message: `${field} must ${rule}`, field });
 
 /** The micro-cents of a `money_budget_usd`; null is no limit. */
 export function microcentsOf(usd: number | bigint | string | null): bigint | null {
@@ -24,7 +25,11 @@ export function momentOf(text: string | null): number | null {
 }
 
 /** A whole number in the query, between the bounds; `fallback` where it is not given. */
-export function queryWhole(request: FastifyRequest, name: string, bounds: { readonly min: number; readonly max: number; readonly fallback: number }): number {
+export function queryWhole(
+  request: FastifyRequest,
+  name: string,
+  bounds: { readonly min: number; readonly max: number; readonly fallback: number },
+): number {
   const text = queryText(request, name);
   if (text === undefined) return bounds.fallback;
   const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;

@@ -12,8 +12,10 @@ const Switch = Type.Boolean(rule('true or false'));
 const Whole = Type.Integer({ ...rule('a whole number that is at least 0'), minimum: 0 });
 
 /** A USD amount: a number, or a decimal string where a double would not hold it. The amount itself is checked with its exactness. */
-export const Usd = Type.Union([Type.Number(), Type.BigInt(), Type.String()], rule('an amount in USD, as a number or a decimal string'));
-const UsdOrNull = Type.Union([Type.Number(), Type.BigInt(), Type.String(), Type.Null()], rule('an amount in USD, as a number or a decimal string, or null'));
+const UsdOrNull = Type.Union(
+  [Type.Number(), Type.BigInt(), Type.String(), Type.Null()],
+  rule('an amount in USD, as a number or a decimal string, or null'),
+);
 
 /** Entitlements as configuration file and API name them. */
 export const Entitlements = strict({
@@ -87,9 +89,12 @@ export const CreateUpstreamBody = strict({
 /** Body of `PATCH /upstreams/{id}`. */
 export const UpdateUpstreamBody = strict(upstreamFields);
 
-const ModelUpstreams = Type.Array(Type.Object({ id: Text, model: Type.Optional(Text) }, { additionalProperties: false, ...rule('an object with id and model') }), {
-  ...rule('a list of objects with id and model'),
-});
+const ModelUpstreams = Type.Array(
+  Type.Object({ id: Text, model: Type.Optional(Text) }, { additionalProperties: false, ...rule('an object with id and model') }),
+  {
+    ...rule('a list of objects with id and model'),
+  },
+);
 
 const modelFields = {
   context_tokens: Type.Optional(Whole),
@@ -114,7 +119,10 @@ export const CreateModelBody = strict({ id: Text, upstreams: ModelUpstreams, ...
 export const UpdateModelBody = strict({ upstreams: Type.Optional(ModelUpstreams), ...modelFields });
 
 const Price = Type.Union([Type.Number(), Type.String()], rule('a price in USD, as a number or a decimal string'));
-const PriceOrNull = Type.Union([Type.Number(), Type.String(), Type.Null()], rule('a price in USD, as a number or a decimal string, or null'));
+const PriceOrNull = Type.Union(
+  [Type.Number(), Type.String(), Type.Null()],
+  rule('a price in USD, as a number or a decimal string, or null'),
+);
 
 /** Body of `POST /prices`. */
 export const AddPriceBody = strict({

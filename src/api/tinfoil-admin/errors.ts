@@ -70,5 +70,5 @@ const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANS
 /** Problems as this surface writes them: the newest document's `{error, code}` beside the older ones' `{status, message}`. */
 export const tinfoilForm: ErrorForm = ({ code: name, message }) => {
   const [status, code] = isTransport(name) ? [TRANSPORT_STATUS[name], TRANSPORT[name]] : REJECTIONS[name];
-  return { status, body: { error: message, code, status: 'error', message } };
+  return { status, body: { error: message, code, status: 'error', message }, challenge: 'Bearer' };
 };

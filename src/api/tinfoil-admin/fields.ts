@@ -17,7 +17,8 @@ export function expiryOf(text: string | null): number | null {
 }
 
 /** The cap that a `max_tokens` asks for: 0 stands for none, on update by the document and on create likewise. */
-export const capOf = (maxTokens: number | bigint | null): bigint | null => (maxTokens === null || BigInt(maxTokens) === 0n ? null : BigInt(maxTokens));
+export const capOf = (maxTokens: number | bigint | null): bigint | null =>
+  maxTokens === null || BigInt(maxTokens) === 0n ? null : BigInt(maxTokens);
 
 /** The window that the query's `time` names; null where it names none. */
 export function timeOf(request: FastifyRequest): UsageWindow | null {

@@ -9,7 +9,10 @@ import type { SecretBox } from '../../ports/secret-box.ts';
  * A key as this surface shows it to the member `viewerId`: the newest document's fields, `id`, and the older ones' `clerk_user_id`,
  * `chat` and `is_admin`. In full to its creator where its value is kept, masked to others.
  */
-export function keyObject({ key, maxTokens, usage }: KeyWithUse, options: { readonly viewerId: string; readonly secretBox: SecretBox }): object {
+export function keyObject(
+  { key, maxTokens, usage }: KeyWithUse,
+  options: { readonly viewerId: string; readonly secretBox: SecretBox },
+): object {
   const isOwner = key.createdBy === options.viewerId;
   const value = isOwner && key.sealed !== null ? options.secretBox.open(key.sealed, sealIdentity('key', key.id)) : key.mask;
   const inputTokens = usage?.promptTokens ?? 0;

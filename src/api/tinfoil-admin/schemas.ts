@@ -5,7 +5,8 @@ const rule = (text: string): { rule: string } => ({ rule: text });
 
 const Name = Type.String(rule('a string'));
 const KeyValue = Type.String(rule('the full value of an API key, as a string'));
-const NullOr = <T extends Parameters<typeof Type.Optional>[0]>(type: T, text: string) => Type.Optional(Type.Union([type, Type.Null()], rule(text)));
+const NullOr = <T extends Parameters<typeof Type.Optional>[0]>(type: T, text: string) =>
+  Type.Optional(Type.Union([type, Type.Null()], rule(text)));
 
 /** Body of `POST /api/keys`. Unknown fields are ignored, as later clients of this API send some. */
 export const CreateKeyBody = Type.Object({

@@ -60,7 +60,13 @@ export const makeTinfoilAdmin =
     app.decorateRequest('tinfoilAdmin');
     app.addHook('onRequest', makeAuthenticateAdmin(deps));
 
-    const keyUse = { ...deps, findKey: makeFindKey(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps), createKey: makeCreateKey(deps) };
+    const keyUse = {
+      ...deps,
+      findKey: makeFindKey(deps),
+      updateKey: makeUpdateKey(deps),
+      deleteKey: makeDeleteKey(deps),
+      createKey: makeCreateKey(deps),
+    };
     mountListKeys(app, { ...deps, keys: makeKeyReader(deps) });
     mountCreateKey(app, keyUse);
     mountUpdateKey(app, keyUse);

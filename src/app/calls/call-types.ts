@@ -36,6 +36,8 @@ export interface CallSink {
 
 /** One inference request of an authenticated key. `route` is the path below the gateway's root; `body` the raw bytes of a JSON text. */
 export interface CallRequest {
+  /** The request's id in the log, which its answer carries as `x-request-id`. */
+  readonly requestId: string;
   readonly key: ApiKey;
   readonly tenant: Tenant;
   readonly kind: InferenceKind;

@@ -1,4 +1,4 @@
-import { boundRequest, estimatePromptTokens, type RequestBound } from '../../core/bounds/bound-request.ts';
+import { boundRequest, type RequestBound } from '../../core/bounds/bound-request.ts';
 import { readInferenceRequest, type InferenceRequest } from '../../core/bounds/inference-request.ts';
 import { inspectJson, parseJson } from '../../core/json/int64.ts';
 import type { Model } from '../../core/records.ts';
@@ -52,7 +52,7 @@ export function makePlanCall(deps: {
     const count = countWith(tokenizer);
     const bounded = boundRequest(request, model, count);
     if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
-    const promptTokens = Math.min(estimatePromptTokens(request, model, count), bounded.bound.inputTokens);
+    const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
     return { ok: true, plan: { request, model, candidates: route.candidates, bound: bounded.bound, promptTokens, tokenizer } };
   };
 

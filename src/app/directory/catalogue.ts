@@ -30,7 +30,8 @@ interface Snapshot {
 
 const EMPTY: Snapshot = { models: [], modelById: new Map(), upstreamById: new Map(), pricesByModel: new Map() };
 
-const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<string, T> => new Map(records.map((record) => [record.id, record]));
+const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<string, T> =>
+  new Map(records.map((record) => [record.id, record]));
 
 /** Makes an empty catalogue that is not fresh. It is small and read as a whole, so that a call never waits for a part of it. */
 export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCatalogue {
@@ -40,7 +41,11 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
   let loading: { readonly changes: number; readonly done: Promise<void> } | null = null;
 
   async function read(): Promise<Snapshot> {
-    const [upstreams, models, prices] = await Promise.all([records.records('upstream'), records.records('model'), records.records('price')]);
+    const [upstreams, models, prices] = await Promise.all([
+      records.records('upstream'),
+      records.records('model'),
+      records.records('price'),
+    ]);
     return { models, modelById: byId(models), upstreamById: byId(upstreams), pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId) };
   }
 

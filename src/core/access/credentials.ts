@@ -1,7 +1,12 @@
 import type { KeyKind } from '../records.ts';
 
 /** How a credential of each kind begins. Source: architecture section 5. */
-export const KEY_PREFIXES: Readonly<Record<KeyKind, string>> = { admin: 'admin_', inference: 'tk_', management: 'mk_', tenant: 'cyc_live_' };
+export const KEY_PREFIXES: Readonly<Record<KeyKind, string>> = {
+  admin: 'admin_',
+  inference: 'tk_',
+  management: 'mk_',
+  tenant: 'cyc_live_',
+};
 
 /** Random base 62 characters after the prefix. Inference keys have 34 characters in all, like the published example. */
 export const KEY_RANDOM_LENGTH: Readonly<Record<KeyKind, number>> = { admin: 40, inference: 31, management: 40, tenant: 40 };

@@ -38,9 +38,13 @@ function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Ten
     return rejected({ code: 'payment_required', message: 'an active token billing subscription is required' });
   }
   if (isCounted(key.kind) && tenant.keyCount >= tenant.entitlements.maxKeys) {
-    return rejected({ code: 'key_limit_reached', message: `the organization has reached its limit of ${tenant.entitlements.maxKeys} API keys` });
+    return rejected({
+      code: 'key_limit_reached',
+      message: `the organization has reached its limit of ${tenant.entitlements.maxKeys} API keys`,
+    });
   }
-  if (state.record('key', key.id) !== undefined) return rejected({ code: 'conflict', message: `the key ${key.id} exists already`, field: 'id' });
+  if (state.record('key', key.id) !== undefined)
+    return rejected({ code: 'conflict', message: `the key ${key.id} exists already`, field: 'id' });
   return null;
 }
 
@@ -66,7 +70,9 @@ export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {
     accounts: [keyCapId(tenantId, key.id, TOKENS), keyCapId(tenantId, key.id, USD_MICROCENTS)],
     records: [
       { kind: 'key', id: key.id },
-      ...(key.kind === 'admin' || key.kind === 'management' ? [{ kind: 'member', id: memberRecordId(tenantId, key.createdBy) } as const] : []),
+      ...(key.kind === 'admin' || key.kind === 'management'
+        ? [{ kind: 'member', id: memberRecordId(tenantId, key.createdBy) } as const]
+        : []),
     ],
   }),
   decide: (state, command, nowMs) => {

@@ -59,7 +59,8 @@ export const putModelVerb: Verb<PutModelCommand, Model> = {
     const bad = checkModelId(id);
     if (bad !== null) return refuse(bad);
     const before = state.record('model', id);
-    if (before !== undefined && !command.replace) return refuse(rejected({ code: 'conflict', message: `the model ${id} exists already`, field: 'id' }));
+    if (before !== undefined && !command.replace)
+      return refuse(rejected({ code: 'conflict', message: `the model ${id} exists already`, field: 'id' }));
     const model: Model = { ...command.model, createdAtMs: before?.createdAtMs ?? nowMs };
     const badUpstreams = checkUpstreams(state, model);
     if (badUpstreams !== null) return refuse(badUpstreams);

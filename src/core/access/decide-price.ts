@@ -24,8 +24,10 @@ function refusePrice(state: State, { price }: AddPriceCommand, nowMs: number): R
   );
   if (bad !== null) return bad;
   const { appliesFromMs } = price;
-  if (appliesFromMs !== null && (appliesFromMs < nowMs || appliesFromMs > MAX_MOMENT_MS)) return invalid('applies_from', 'not lie in the past');
-  if (state.record('price', price.id) !== undefined) return rejected({ code: 'conflict', message: `the price ${price.id} exists already`, field: 'id' });
+  if (appliesFromMs !== null && (appliesFromMs < nowMs || appliesFromMs > MAX_MOMENT_MS))
+    return invalid('applies_from', 'not lie in the past');
+  if (state.record('price', price.id) !== undefined)
+    return rejected({ code: 'conflict', message: `the price ${price.id} exists already`, field: 'id' });
   return null;
 }
 

@@ -32,7 +32,8 @@ export const createTenantVerb: Verb<CreateTenantCommand, Tenant> = {
     const { id, name, entitlements } = command.tenant;
     const bad = firstOf(checkTenantId(id), checkText('name', name), checkEntitlements(entitlements));
     if (bad !== null) return refuse(bad);
-    if (state.record('tenant', id) !== undefined) return refuse(rejected({ code: 'conflict', message: `the tenant ${id} exists already`, field: 'id' }));
+    if (state.record('tenant', id) !== undefined)
+      return refuse(rejected({ code: 'conflict', message: `the tenant ${id} exists already`, field: 'id' }));
     const tenant: Tenant = { ...command.tenant, status: 'ACTIVE', keyCount: 0, createdAtMs: nowMs };
     const events = eventEffects(command, nowMs, [{ type: 'tenant.created', data: { tenant_id: id, name } }]);
     return { outcome: accepted(tenant), effects: [{ type: 'record', kind: 'tenant', id, record: tenant }, ...events] };

@@ -19,7 +19,11 @@ function openKey(state: State, command: { readonly tenantId: string; readonly ke
 }
 
 /** Sets one limit of a key; a money account that would be unlimited is not made, for a budget nobody set covers nothing. */
-function limitEffects(state: State, command: UpdateKeyCommand, limit: { unit: Unit; allocated: bigint | null | undefined; nowMs: number }): Effect[] {
+function limitEffects(
+  state: State,
+  command: UpdateKeyCommand,
+  limit: { unit: Unit; allocated: bigint | null | undefined; nowMs: number },
+): Effect[] {
   const { unit, allocated, nowMs } = limit;
   if (allocated === undefined) return [];
   const id = keyCapId(command.tenantId, command.keyId, unit);
@@ -103,7 +107,11 @@ export const deleteKeyVerb: Verb<DeleteKeyCommand, ApiKey> = {
     const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
     return {
       outcome: accepted(key),
-      effects: [{ type: 'record', kind: 'key', id: key.id, record: key }, ...counted, ...eventEffects(command, nowMs, [{ type: 'api_key.deleted', data }])],
+      effects: [
+        { type: 'record', kind: 'key', id: key.id, record: key },
+        ...counted,
+        ...eventEffects(command, nowMs, [{ type: 'api_key.deleted', data }]),
+      ],
     };
   },
 };

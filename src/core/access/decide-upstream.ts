@@ -6,12 +6,15 @@ import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
 import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
 /** `scheme://host[:port][/path]`, without a user, a query or a fragment: people put passwords into the first, and they would be shown. */
-const BASE_URL = /^https?:\/\/(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252})(?::\d{1,5})?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1000})?$/;
+const BASE_URL =
+  /^https?:\/\/(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252})(?::\d{1,5})?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1000})?$/;
 
 function checkUpstream(upstream: Upstream): Refusal | null {
   const { retentionDays, timeoutMs, region, kind, baseUrl } = upstream;
   return firstOf(
-    kind === 'demo' || BASE_URL.test(baseUrl) ? null : invalid('base_url', 'be an http:// or https:// address without user, password, query and fragment'),
+    kind === 'demo' || BASE_URL.test(baseUrl)
+      ? null
+      : invalid('base_url', 'be an http:// or https:// address without user, password, query and fragment'),
     checkText('provider', upstream.provider, 64),
     region === null ? null : checkText('region', region, 64),
     checkWhole('retention_days', retentionDays ?? 0, { min: 0, max: 36_500 }),
@@ -19,7 +22,11 @@ function checkUpstream(upstream: Upstream): Refusal | null {
   );
 }
 
-function putUpstream(command: PutUpstreamCommand | UpdateUpstreamCommand, nowMs: number, next: { upstream: Upstream; isNew: boolean }): Decision<Upstream> {
+function putUpstream(
+  command: PutUpstreamCommand | UpdateUpstreamCommand,
+  nowMs: number,
+  next: { upstream: Upstream; isNew: boolean },
+): Decision<Upstream> {
   const upstream: Upstream = { ...next.upstream, baseUrl: next.upstream.baseUrl.replace(/\/+$/, '') };
   const bad = checkUpstream(upstream);
   if (bad !== null) return refuse(bad);
@@ -43,7 +50,10 @@ export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
     if (before !== undefined && !command.replace) {
       return refuse(rejected({ code: 'conflict', message: `the upstream ${id} exists already`, field: 'id' }));
     }
-    return putUpstream(command, nowMs, { upstream: { ...command.upstream, createdAtMs: before?.createdAtMs ?? nowMs }, isNew: before === undefined });
+    return putUpstream(command, nowMs, {
+      upstream: { ...command.upstream, createdAtMs: before?.createdAtMs ?? nowMs },
+      isNew: before === undefined,
+    });
   },
 };
 

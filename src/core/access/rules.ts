@@ -7,16 +7,17 @@ import { rejected } from '../rejection.ts';
 export type Refusal = ReturnType<typeof rejected>;
 
 /** Refuses a value that breaks a rule: `invalid_request`. `field` is its name on the wire, `rule` completes "<field> must ...". */
-export const invalid = (field: string, rule: string): Refusal => rejected({ code: 'invalid_request', message: `${field} must ${rule}`, field });
+export const invalid = (field: string, rule: string): Refusal =>
+  rejected({ code: 'invalid_request', message: `${field} must ${rule}`, field });
 
 /** Refuses what does not exist, or is not to be seen: `not_found`. */
 export const notFound = (what: string): Refusal => rejected({ code: 'not_found', message: `${what} not found` });
 
 /** Metadata of a key is at most this large as compact JSON in UTF-8. Source: Tinfoil Admin API, "Maximum size: 5KB". */
-export const MAX_METADATA_BYTES = 5120;
+const MAX_METADATA_BYTES = 5120;
 
 /** Longest name of a tenant or key. */
-export const MAX_NAME_LENGTH = 256;
+const MAX_NAME_LENGTH = 256;
 
 /** Largest token count or limit that a model may declare. */
 export const MAX_DECLARED_TOKENS = 100_000_000;
@@ -26,7 +27,6 @@ const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const MEMBER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,190}$/;
-// eslint-disable-next-line no-control-regex -- control characters are what this looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** Checks the name of a key. Source: Tinfoil Admin API, create key. */
@@ -44,7 +44,9 @@ export function checkText(field: string, text: string, maxLength = MAX_NAME_LENG
 
 /** Checks the id of a tenant, which becomes part of scopes such as `tenant:acme`. */
 export const checkTenantId = (id: string): Refusal | null =>
-  TENANT_ID.test(id) ? null : invalid('id', 'have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit');
+  TENANT_ID.test(id)
+    ? null
+    : invalid('id', 'have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit');
 
 /** Checks the id of a member. */
 export const checkMemberId = (id: string): Refusal | null =>

@@ -36,6 +36,7 @@ export interface RequestBound {
   readonly sendLimitAs: OutputLimitField | null;
 }
 
+/** A bound, or what in the request cannot be bounded because it breaks a rule. */
 export type RequestBoundResult =
   /** `promptTokens` is what `estimatePromptTokens` gives, from the same run of the tokenizer. */
   | { readonly ok: true; readonly bound: RequestBound; readonly promptTokens: number }

@@ -31,6 +31,7 @@ export interface InferenceRequest {
   readonly outputLimit: number | null;
 }
 
+/** A request that keeps the rules, or the first defect, in the order of the fields as they are read. */
 export type InferenceRequestResult =
   | { readonly ok: true; readonly request: InferenceRequest }
   | { readonly ok: false; readonly defect: RequestDefect };

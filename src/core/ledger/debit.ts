@@ -46,7 +46,7 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
   const booked = bookOverage(accounts, command.amount, command.overagePolicy);
   if ('code' in booked) return refuse(rejected(booked));
   const entries = accounts.map((account, index) =>
-    entryEffect(account.id, { command: command.debitId, verb: 'debit', atMs: nowMs, ...(booked.parts[index] ?? {}) }),
+    entryEffect(account.id, { command: command.debitId, verb: 'debit', atMs: nowMs, ...booked.parts[index] }),
   );
   const overflow = refuseOverflow(state, entries);
   if (overflow !== null) return refuse(rejected(overflow));

@@ -53,7 +53,7 @@ test('does not bring back a hold that expired, but keeps what it saw for the set
 test.each<[string, (ledger: MemoryLedger) => void]>([
   ['settled', (ledger) => void ledger.run(settleCall({ tokens: 3n, microcents: 0n }), START_MS)],
   ['cancelled', (ledger) => void ledger.run(settleCall(null), START_MS)],
-  ['unknown', (ledger) => void ledger.reservations.clear()],
+  ['unknown', (ledger) => ledger.reservations.clear()],
 ])('changes nothing of a call that is %s', (_what, arrange) => {
   const ledger = callLedger();
   arrange(ledger);

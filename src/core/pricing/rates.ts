@@ -35,6 +35,7 @@ export interface PricedTokens {
   readonly cachedPromptTokens: number | null;
 }
 
+/** Rates, or which field of the declared price breaks which rule. */
 export type RatesResult =
   | { readonly ok: true; readonly rates: Rates }
   | { readonly ok: false; readonly field: keyof DeclaredPrice; readonly message: string };

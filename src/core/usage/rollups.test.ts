@@ -8,7 +8,7 @@ const TIMED = ROLLUP_LEVELS.filter(({ levelMs }) => levelMs > 0);
 describe('rollup levels', () => {
   test('each divides the next, so that coarse buckets are made of whole fine ones', () => {
     const remainders = TIMED.slice(1).map(({ levelMs }, index) => levelMs % (TIMED[index]?.levelMs ?? 1));
-    expect(remainders).toEqual([0, 0, 0, 0, 0]);
+    expect(remainders).toEqual(TIMED.slice(1).map(() => 0));
   });
 
   test('serve every window for longer than it reaches back', () => {
@@ -38,19 +38,37 @@ describe('rollup levels', () => {
 });
 
 describe('spansFrom', () => {
+  const dayMs = 86_400_000;
+
   test('takes fine buckets until a coarser one starts', () => {
-    expect(spansFrom(at('2026-11-21T10:15:00Z'), 900_000)).toEqual([
-      { levelMs: 900_000, fromMs: at('2026-11-21T10:15:00Z'), toMs: at('2026-11-21T12:00:00Z') },
-      { levelMs: 7_200_000, fromMs: at('2026-11-21T12:00:00Z'), toMs: at('2026-11-21T16:00:00Z') },
-      { levelMs: 28_800_000, fromMs: at('2026-11-21T16:00:00Z'), toMs: at('2026-11-22T00:00:00Z') },
-      { levelMs: 86_400_000, fromMs: at('2026-11-22T00:00:00Z'), toMs: null },
+    // The day numbers of 11-21, 11-24 and 12-03 are multiples of 3, of 9 and of 27.
+    expect(spansFrom(at('2026-11-18T10:15:00Z'), 900_000)).toEqual([
+      { levelMs: 900_000, fromMs: at('2026-11-18T10:15:00Z'), toMs: at('2026-11-18T12:00:00Z') },
+      { levelMs: 7_200_000, fromMs: at('2026-11-18T12:00:00Z'), toMs: at('2026-11-18T16:00:00Z') },
+      { levelMs: 28_800_000, fromMs: at('2026-11-18T16:00:00Z'), toMs: at('2026-11-19T00:00:00Z') },
+      { levelMs: dayMs, fromMs: at('2026-11-19T00:00:00Z'), toMs: at('2026-11-21T00:00:00Z') },
+      { levelMs: 3 * dayMs, fromMs: at('2026-11-21T00:00:00Z'), toMs: at('2026-11-24T00:00:00Z') },
+      { levelMs: 9 * dayMs, fromMs: at('2026-11-24T00:00:00Z'), toMs: at('2026-12-03T00:00:00Z') },
+      { levelMs: 27 * dayMs, fromMs: at('2026-12-03T00:00:00Z'), toMs: null },
     ]);
   });
 
-  test('is one span where nothing coarser exists', () => {
-    expect(spansFrom(at('2026-08-25T00:00:00Z'), 86_400_000)).toEqual([
-      { levelMs: 86_400_000, fromMs: at('2026-08-25T00:00:00Z'), toMs: null },
-    ]);
+  test('is one open span where nothing coarser exists', () => {
+    const fromMs = 27 * dayMs * 760;
+    expect(spansFrom(fromMs, dayMs)).toEqual([{ levelMs: 27 * dayMs, fromMs, toMs: null }]);
+  });
+
+  test('are few buckets for every window of a day and more, wherever it starts', () => {
+    for (const window of USAGE_WINDOWS.filter(({ windowMs }) => windowMs >= dayMs)) {
+      for (let hour = 0; hour < 24 * 27; hour++) {
+        const nowMs = at('2026-11-22T10:07:03Z') + hour * 3_600_000;
+        const spans = spansFrom(windowRange(window, nowMs).fromMs, window.intervalMs);
+        const buckets = spans.map(({ levelMs, fromMs, toMs }) =>
+          Math.max(0, Math.ceil((Math.min(toMs ?? nowMs + 1, nowMs + 1) - fromMs) / levelMs)),
+        );
+        expect(buckets.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(15);
+      }
+    }
   });
 
   test('follow one another without gap or overlap, each of whole buckets', () => {

@@ -25,7 +25,10 @@ export const ALL_KEYS = '';
 /** How long raw usage events are kept. Source: architecture section 9. */
 export const USAGE_EVENTS_KEEP_MS = 35 * DAY_MS;
 
-/** Every level, finest first, all time last. Each is kept longer than the longest window whose series it serves. */
+/**
+ * Every level, finest first, all time last. Each is kept longer than the longest window whose series it serves; the three longest serve
+ * no series, they keep the number of buckets in a total small.
+ */
 export const ROLLUP_LEVELS: readonly RollupLevel[] = [
   { levelMs: 5 * SECOND_MS, keepMs: 2 * HOUR_MS },
   { levelMs: 30 * SECOND_MS, keepMs: 4 * HOUR_MS },
@@ -33,6 +36,9 @@ export const ROLLUP_LEVELS: readonly RollupLevel[] = [
   { levelMs: 2 * HOUR_MS, keepMs: 8 * DAY_MS },
   { levelMs: 8 * HOUR_MS, keepMs: 40 * DAY_MS },
   { levelMs: DAY_MS, keepMs: null },
+  { levelMs: 3 * DAY_MS, keepMs: null },
+  { levelMs: 9 * DAY_MS, keepMs: null },
+  { levelMs: 27 * DAY_MS, keepMs: null },
   { levelMs: ALL_TIME_LEVEL_MS, keepMs: null },
 ];
 

@@ -33,6 +33,9 @@ function columnType(column: string): 'bigint' | 'boolean' | 'json' | 'text' {
   return JSON_COLUMNS.has(column) ? 'json' : 'text';
 }
 
+/** The id of a row of `accounts`, in the words of the index accounts_id. */
+export const ACCOUNT_ID = `(tenant_id || '|' || kind || '|' || scope || '|' || unit || '|' || period)`;
+
 /** `unnest($first::bigint[], ...) AS alias(columns)`: rows made of one array parameter for each column. */
 export function unnest(columns: readonly string[], alias: string, first = 1): string {
   const parameters = columns.map((column, index) => `$${first + index}::${columnType(column)}[]`);
@@ -43,11 +46,14 @@ const ESCAPED = /["\\]/g;
 const NUL = /\0/g;
 
 /**
+ * A parameter as the server takes it: PostgreSQL's text cannot hold the character U+0000, so it becomes U+FFFD, as a lone surrogate does
+ * on its way through UTF-8. Text inside of JSON keeps both, because there they are escapes.
+ */
+export const storable = (value: unknown): unknown => (typeof value === 'string' ? value.replace(NUL, '\uFFFD') : value);
+
+/**
  * An array parameter in PostgreSQL's own text form; null stays null. One array goes for each column of a batch, and building its text
  * here costs a fraction of what the driver's general encoder takes.
- *
- * PostgreSQL's text cannot hold the character U+0000, so it becomes U+FFFD, as a lone surrogate does on its way through UTF-8. Text
- * inside of JSON keeps both, because there they are escapes.
  */
 export function arrayText(values: readonly ColumnValue[]): string {
   let text = '{';

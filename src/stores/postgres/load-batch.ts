@@ -7,7 +7,7 @@ import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/acc
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import type { BatchNeeds } from './batch-needs.ts';
-import { arrayText, columnArrays } from './columns.ts';
+import { ACCOUNT_ID, arrayText, columnArrays } from './columns.ts';
 import type { Answer, Request } from './exchange.ts';
 import type { Session } from './session.ts';
 import type { Statement } from './statement.ts';
@@ -48,7 +48,7 @@ const LOCK_ACCOUNTS: Statement = {
   name: 'lock_accounts',
   text: `
     SELECT no, ${ACCOUNT_COLUMNS.join(', ')} FROM accounts
-    WHERE id = ANY ($1::text[])
+    WHERE ${ACCOUNT_ID} = ANY ($1::text[])
     ORDER BY no FOR UPDATE`,
 };
 
@@ -58,7 +58,7 @@ const LOCK_ACCOUNTS_AND_LEGS: Statement = {
   name: 'lock_accounts_and_legs',
   text: `
     SELECT no, ${ACCOUNT_COLUMNS.join(', ')} FROM accounts
-    WHERE id = ANY ($1::text[])
+    WHERE ${ACCOUNT_ID} = ANY ($1::text[])
        OR no = ANY (ARRAY(
             SELECT (leg ->> 0)::bigint FROM reservations r CROSS JOIN LATERAL json_array_elements(r.legs) AS leg WHERE r.id = ANY ($2::text[])))
     ORDER BY no FOR UPDATE`,

@@ -5,17 +5,17 @@ import { loadMigrations, pendingMigrations, type Migration } from '../_shared/mi
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
 const MIGRATION_LOCK = 0x7e4b;
 
-async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints): Promise<void> {
+async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints | undefined): Promise<void> {
   await client.query(sql);
   await client.query('INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, now())', [version, name]);
-  failpoints.hit('migrate.step');
+  failpoints?.hit('migrate.step');
 }
 
 /**
  * Brings the database's schema up to the newest that this program knows, one transaction for each step, under an advisory lock.
  * Throws `StoreRefusal` where a newer program has migrated it already.
  */
-export async function migrate(client: pg.Client, failpoints: Failpoints): Promise<void> {
+export async function migrate(client: pg.Client, failpoints: Failpoints | undefined): Promise<void> {
   // The lock belongs to the session: it goes with the connection even if this process dies half-way.
   await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {

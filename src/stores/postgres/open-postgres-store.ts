@@ -10,7 +10,7 @@ import { migrate } from './migrate.ts';
 import { prune } from './prune.ts';
 import { makeReader } from './reader.ts';
 import { makeRecordReads } from './records.ts';
-import { toThrowable } from './sql-errors.ts';
+import { isRefusedByServer, toThrowable } from './sql-errors.ts';
 import { TYPES } from './statement.ts';
 import { foldUsage, makeUsageReads } from './usage.ts';
 import { verify } from './verify.ts';
@@ -81,7 +81,7 @@ async function checkServer(client: pg.Client, warn: (message: string) => void): 
 
 async function prepareDatabase(
   options: PostgresStoreOptions & { connectMs: number },
-  hit: Failpoints,
+  failpoints: Failpoints | undefined,
   warn: (message: string) => void,
 ): Promise<void> {
   const client = new pg.Client({
@@ -94,9 +94,11 @@ async function prepareDatabase(
   try {
     await client.connect();
     await checkServer(client, warn);
-    await migrate(client, hit);
+    await migrate(client, failpoints);
   } catch (error) {
-    throw error instanceof StoreRefusal ? error : toThrowable(error);
+    if (error instanceof StoreRefusal || !(error instanceof Error)) throw error;
+    if (isRefusedByServer(error)) throw new StoreRefusal(`DATABASE_URL leads to a PostgreSQL server that refuses us: ${error.message}.`);
+    throw error instanceof AggregateError || 'code' in error ? toThrowable(error) : error;
   } finally {
     await client.end();
   }
@@ -105,13 +107,13 @@ async function prepareDatabase(
 /**
  * Opens the store on a PostgreSQL server, after bringing its schema up to date. Any number of nodes may have one database open.
  *
- * Throws `StoreRefusal` where the server is too old, commits without flushing (`synchronous_commit=off`), is not in UTF-8 or has a
- * newer schema than this program knows, and a `Fault` (`store_unavailable`) where it cannot be reached.
+ * Throws `StoreRefusal` where the server refuses us, is too old, commits without flushing (`synchronous_commit=off`), is not in UTF-8 or
+ * has a newer schema than this program knows, and a `Fault` (`store_unavailable`) where it cannot be reached.
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<LedgerStore & RecordStore> {
   const { url, clock } = options;
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
-  const failpoints = options.failpoints ?? { hit: () => undefined };
+  const { failpoints } = options;
   const warn = (message: string): void => options.log?.warn(message);
   await prepareDatabase({ ...options, connectMs: timeouts.connectMs }, failpoints, warn);
 
@@ -138,7 +140,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (writer === undefined) throw new RangeError(`there is no lane ${lane}`);
       return writer.execute(batchId, commands);
     },
-    foldUsage: (limit) => foldUsage(reader, limit, () => failpoints.hit('fold.written')),
+    foldUsage: (limit) => foldUsage(reader, limit, () => failpoints?.hit('fold.written')),
     prune: (nowMs) => prune(reader, nowMs),
     verify: () => verify(reader),
     close: () => (closing ??= Promise.all([...lanes, reader].map((part) => part.close())).then(() => undefined)),

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { storable } from './columns.ts';
 import { TYPES, type Row, type Statement } from './statement.ts';
 import { sqlStateOf, toThrowable } from './sql-errors.ts';
 
@@ -45,7 +46,7 @@ export function makeReader(options: {
   const read = async <R extends object>(statement: Statement, values: readonly unknown[]): Promise<R[]> => {
     const { rows } = await pool.query<R>({
       ...statement,
-      values: values as unknown[],
+      values: values.map(storable),
       query_timeout: options.statementMs + 1000,
     } as pg.QueryConfig);
     return rows;

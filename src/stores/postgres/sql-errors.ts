@@ -34,8 +34,9 @@ export const isRerunState = (state: string | undefined): boolean => state !== un
 export const endsSession = (state: string | undefined): boolean =>
   state === undefined || state.startsWith('57P') || state.startsWith('08') || state === '25P03';
 
-// Classes: connection, insufficient resources (disk full, out of memory, too many connections), operator intervention, system error.
-const OUTSIDE_CLASSES = ['08', '53', '57', '58', '55', '40'];
+// Classes: connection, credentials, no such database, insufficient resources (disk full, out of memory, too many connections), operator
+// intervention, system error, a lock or an order of things that was not to be had.
+const OUTSIDE_CLASSES = ['08', '28', '3D', '53', '57', '58', '55', '40'];
 
 /** Names what failed for logs, without the statement or its parameters. */
 const describeError = (error: unknown): string => {
@@ -43,6 +44,12 @@ const describeError = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error);
   return state === undefined ? message : `${message} (SQLSTATE ${state})`;
 };
+
+// Credentials refused, no such database, no right to make tables.
+const REFUSED_STATES = ['28', '3D', '42501'];
+
+/** Whether the server knows us and will not have us: waiting is no use, the operator must mend the address or the rights. */
+export const isRefusedByServer = (error: unknown): boolean => REFUSED_STATES.some((prefix) => sqlStateOf(error)?.startsWith(prefix));
 
 /** The store cannot be reached or cannot write at the moment. */
 export const storeUnavailable = (message: string, cause?: unknown): Fault =>

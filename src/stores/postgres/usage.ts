@@ -52,21 +52,25 @@ export function foldUsage(reader: Reader, limit: number, onWritten: () => void):
   });
 }
 
+/** The first or last bucket that a tenant has at a level, or null: one look-up in usage_rollups_pkey. */
+const bucketAt = (end: 'ASC' | 'DESC'): string => `(
+          SELECT bucket_ms FROM usage_rollups WHERE tenant_id = $1 AND level_ms = span.level_ms ORDER BY bucket_ms ${end} LIMIT 1)`;
+
 /**
  * Rows of the rollups over the buckets of the spans in $2 to $4 (level, from, to), none before the tenant's oldest bucket and none after
  * its newest. Each bucket is one look-up in usage_rollups_pkey: a range of buckets would read the rows of every key in it to find those
- * of one.
+ * of one. OFFSET 0 keeps the planner from starting at the rollups.
  */
 const ROLLUPS = (keyCondition: string): string => `
-      SELECT r.key_id, r.model, r.bucket_ms AS at_ms, r.requests, r.prompt_tokens, r.completion_tokens, r.cost_nano_usd
+      SELECT r.*
       FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS span(level_ms, from_ms, to_ms)
-      CROSS JOIN LATERAL (
-        SELECT min(bucket_ms) AS oldest_ms, max(bucket_ms) AS newest_ms FROM usage_rollups WHERE tenant_id = $1 AND level_ms = span.level_ms
-      ) AS reach
       CROSS JOIN LATERAL generate_series(
-        greatest(span.from_ms, reach.oldest_ms), least(span.to_ms - span.level_ms, reach.newest_ms), greatest(span.level_ms, 1)
+        greatest(span.from_ms, ${bucketAt('ASC')}), least(span.to_ms - span.level_ms, coalesce(${bucketAt('DESC')}, -1)), greatest(span.level_ms, 1)
       ) AS bucket(ms)
-      JOIN usage_rollups r ON r.tenant_id = $1 AND r.level_ms = span.level_ms AND r.bucket_ms = bucket.ms AND r.${keyCondition}`;
+      CROSS JOIN LATERAL (
+        SELECT key_id, model, bucket_ms AS at_ms, requests, prompt_tokens, completion_tokens, cost_nano_usd FROM usage_rollups
+        WHERE tenant_id = $1 AND level_ms = span.level_ms AND bucket_ms = bucket.ms AND ${keyCondition} OFFSET 0
+      ) AS r`;
 
 /** Rows of the tail from $5 on. It is short, because it is folded all the time. */
 const TAIL = (keyCondition: string): string => `

@@ -1,4 +1,5 @@
 import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import { ACCOUNT_ID } from './columns.ts';
 import { WHOLE_TABLES, type Reader } from './reader.ts';
 
 /** At most so many contradictions of each check are reported: one is enough to know, and a broken table has millions. */
@@ -27,7 +28,7 @@ const COUNTERS = `concat_ws('/', sum(requests), sum(prompt_tokens), sum(completi
 
 /** A balance against the sum of its differences. An unlimited account has been allocated nothing. */
 const balance = (column: string): string => `
-    SELECT a.id AS subject, coalesce(a.${column}, 0)::text AS found, coalesce(j.total, 0)::text AS expected
+    SELECT ${ACCOUNT_ID} AS subject, coalesce(a.${column}, 0)::text AS found, coalesce(j.total, 0)::text AS expected
     FROM accounts a
     LEFT JOIN (SELECT account_no, sum(d_${column}) AS total FROM ledger_entries GROUP BY account_no) AS j ON j.account_no = a.no`;
 
@@ -38,7 +39,7 @@ const CHECKS: Readonly<Record<string, string>> = {
   'account.reserved': balance('reserved'),
   'account.debt': balance('debt'),
   'account.held': `
-    SELECT a.id AS subject, a.reserved::text AS found, coalesce(held.amount, 0)::text AS expected
+    SELECT ${ACCOUNT_ID} AS subject, a.reserved::text AS found, coalesce(held.amount, 0)::text AS expected
     FROM accounts a LEFT JOIN (
       SELECT account_no, sum(amount) AS amount FROM (${LEGS}) AS legs WHERE state = 'ACTIVE' GROUP BY account_no
     ) AS held ON held.account_no = a.no`,

@@ -21,7 +21,7 @@ import {
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
-import { arrayText, columnArrays, compareBytes, unnest, type ColumnValue } from './columns.ts';
+import { ACCOUNT_ID, arrayText, columnArrays, compareBytes, unnest, type ColumnValue } from './columns.ts';
 import type { Request } from './exchange.ts';
 import type { Session } from './session.ts';
 import type { Statement } from './statement.ts';
@@ -40,7 +40,7 @@ const updateMany = (table: string, key: string, columns: readonly string[]): Sta
     FROM ${unnest([key, ...columns], 'x')} WHERE t.${key} = x.${key}`,
 });
 
-const INSERT_ACCOUNTS = insertMany('accounts', ACCOUNT_COLUMNS, 'RETURNING no, id');
+const INSERT_ACCOUNTS = insertMany('accounts', ACCOUNT_COLUMNS, `RETURNING no, ${ACCOUNT_ID} AS id`);
 const UPDATE_ACCOUNTS = updateMany('accounts', 'no', ACCOUNT_STATE_COLUMNS);
 const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);

@@ -148,7 +148,8 @@ describe('200', () => {
     expect(headers).toMatchObject({ authorization: 'Bearer sk-upstream-secret-1234', 'content-type': 'application/json' });
     for (const name of ['x-castellan-app', 'cookie', 'x-forwarded-for', 'x-tinfoil-client-requested-usage'])
       expect(headers).not.toHaveProperty(name);
-    expect(answer.headers.get('x-request-id')).toBe(gateway.ledger.usage[0]?.id);
+    expect(answer.headers.get('x-castellan-call-id')).toBe(gateway.ledger.usage[0]?.id);
+    expect(answer.headers.get('x-request-id')).toMatch(/^req-/);
   });
 
   test('management keys may call too', async () => {

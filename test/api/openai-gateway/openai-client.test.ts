@@ -40,7 +40,7 @@ describe.each(['an upstream', 'demo'] as const)('over %s', (kind) => {
     await begin();
     const answer = await client.chat.completions.create({ model: 'm1', messages });
     expect(answer.choices[0]?.message.content).toContain('hello there');
-    expect(answer._request_id).toBe(gateway.ledger.usage[0]?.id);
+    expect(answer._request_id).toMatch(/^req-/);
     expect(gateway.account(CAP).spent).toBe(BigInt(answer.usage?.total_tokens ?? 0));
   });
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { CAP, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import { CAP, eventually, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiServer } from '../../support/openai-server.ts';
 
 const CALL = { model: 'm1', max_tokens: 100, messages: [{ role: 'user', content: 'hello there' }] };
@@ -14,6 +14,7 @@ async function start(options: GatewayOptions = {}): Promise<void> {
 
 afterEach(async () => {
   gateway.failVerb = null;
+  gateway.loseVerb = null;
   await gateway.close();
   await upstream.close();
 });
@@ -31,6 +32,31 @@ describe('503', () => {
     expect(upstream.received).toHaveLength(0);
     await gateway.calls.idle();
     expect(gateway.ledger.reservations.size).toBe(0);
+  });
+});
+
+describe('a lost answer of the store', () => {
+  test('to a hold: nothing is relayed, and the hold that was made is returned and not charged', async () => {
+    await start();
+    gateway.loseVerb = 'reserve';
+    expect((await gateway.post('/chat/completions', CALL)).status).toBe(503);
+    gateway.loseVerb = null;
+    await gateway.calls.idle();
+    expect(upstream.received).toHaveLength(0);
+    expect([...gateway.ledger.reservations.values()].map(({ state }) => state)).toEqual(['RELEASED']);
+    expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 0n });
+    expect(gateway.ledger.usage).toHaveLength(0);
+  });
+
+  test('to a settlement: the call is booked once, however often that is tried', async () => {
+    await start();
+    gateway.loseVerb = 'settle-call';
+    await expect(gateway.post('/chat/completions', CALL)).rejects.toThrow('fetch failed');
+    await eventually(() => gateway.commands.filter(({ verb }) => verb === 'settle-call').length).toBeGreaterThan(1);
+    gateway.loseVerb = null;
+    await gateway.calls.idle();
+    expect(gateway.ledger.usage).toHaveLength(1);
+    expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 14n });
   });
 });
 

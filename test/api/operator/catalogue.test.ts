@@ -2,12 +2,29 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeTestApp, TEST_START_MS, type TestApp } from '../../support/test-app.ts';
 
 const BASE = '/v1/x-castellan';
-const UPSTREAM = { id: 'scw', base_url: 'http://127.0.0.1:9001/v1/', api_key: 'sk-canary-1', provider: 'scaleway', region: 'fr', eu_native: true, retention_days: 0 };
+const UPSTREAM = {
+  id: 'scw',
+  base_url: 'http://127.0.0.1:9001/v1/',
+  api_key: 'sk-canary-1',
+  provider: 'scaleway',
+  region: 'fr',
+  eu_native: true,
+  retention_days: 0,
+};
 
 let at: TestApp;
 
 beforeEach(async () => {
-  at = await makeTestApp({ declared: ['upstream filed base_url', 'upstream filed id', 'model filed-model id', 'model filed-model tags', 'price filed-model id', 'price open@filed id'] });
+  at = await makeTestApp({
+    declared: [
+      'upstream filed base_url',
+      'upstream filed id',
+      'model filed-model id',
+      'model filed-model tags',
+      'price filed-model id',
+      'price open@filed id',
+    ],
+  });
 });
 afterEach(() => at.close());
 
@@ -32,7 +49,11 @@ describe('upstreams', () => {
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
     expect(lists[0].json).toEqual({ upstreams: [json] });
     expect(lists[1].json).toEqual(json);
-    const everything = [text, ...lists.map((each) => each.text), JSON.stringify([[...at.store.tables.records], at.store.tables.audit, at.store.tables.events, at.log.lines])];
+    const everything = [
+      text,
+      ...lists.map((each) => each.text),
+      JSON.stringify([[...at.store.tables.records], at.store.tables.audit, at.store.tables.events, at.log.lines]),
+    ];
     expect(everything.join()).not.toContain('sk-canary-1');
     const record = at.store.tables.records.get('upstream scw') as { apiKeySealed: string };
     expect(at.secretBox.open(record.apiKeySealed, 'upstream:scw')).toBe('sk-canary-1');
@@ -41,14 +62,21 @@ describe('upstreams', () => {
   test('200: PATCH changes what it names; null takes the credential away', async () => {
     await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
     const path = `${BASE}/upstreams/scw`;
-    expect((await at.operator('PATCH', path, { quantized: true })).json).toMatchObject({ quantized: true, provider: 'scaleway', has_api_key: true });
+    expect((await at.operator('PATCH', path, { quantized: true })).json).toMatchObject({
+      quantized: true,
+      provider: 'scaleway',
+      has_api_key: true,
+    });
     expect((await at.operator('PATCH', path, { api_key: null })).json).toMatchObject({ has_api_key: false, quantized: true });
   });
 
   test('204 and 409: one that a model uses stays until the model is gone', async () => {
     await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
     await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }] });
-    expect(await at.operator('DELETE', `${BASE}/upstreams/scw`)).toMatchObject({ status: 409, json: { message: 'the upstream scw is in use by the model m' } });
+    expect(await at.operator('DELETE', `${BASE}/upstreams/scw`)).toMatchObject({
+      status: 409,
+      json: { message: 'the upstream scw is in use by the model m' },
+    });
     expect((await at.operator('DELETE', `${BASE}/models/m`)).status).toBe(204);
     expect((await at.operator('DELETE', `${BASE}/upstreams/scw`)).status).toBe(204);
     expect((await at.operator('GET', `${BASE}/upstreams/scw`)).status).toBe(404);
@@ -91,7 +119,11 @@ describe('models', () => {
   beforeEach(() => at.operator('POST', `${BASE}/upstreams`, UPSTREAM));
 
   test('201: what is not said is as the defaults have it, no limit above the context', async () => {
-    const { status, json } = await at.operator('POST', `${BASE}/models`, { id: 'org/small:1b', upstreams: [{ id: 'scw', model: 'small' }], context_tokens: 2048 });
+    const { status, json } = await at.operator('POST', `${BASE}/models`, {
+      id: 'org/small:1b',
+      upstreams: [{ id: 'scw', model: 'small' }],
+      context_tokens: 2048,
+    });
     expect(status).toBe(201);
     expect(json).toEqual({
       id: 'org/small:1b',
@@ -148,7 +180,10 @@ describe('models', () => {
     const filed = { id: 'filed-model', upstreams: [{ id: 'scw' }] };
     await at.operator('POST', `${BASE}/models`, filed);
     expect((await at.operator('POST', `${BASE}/models`, filed)).status).toBe(409);
-    expect(await at.operator('PATCH', `${BASE}/models/filed-model`, { tags: [] })).toMatchObject({ status: 409, json: { error: 'MANAGED_BY_FILE' } });
+    expect(await at.operator('PATCH', `${BASE}/models/filed-model`, { tags: [] })).toMatchObject({
+      status: 409,
+      json: { error: 'MANAGED_BY_FILE' },
+    });
     expect(await at.operator('DELETE', `${BASE}/models/filed-model`)).toMatchObject({ status: 409, json: { error: 'MANAGED_BY_FILE' } });
   });
 });
@@ -156,22 +191,35 @@ describe('models', () => {
 describe('prices', () => {
   beforeEach(async () => {
     for (const id of ['scw', 'filed']) await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, id });
-    for (const id of ['open', 'filed-model']) await at.operator('POST', `${BASE}/models`, { id, upstreams: [{ id: 'scw' }, { id: 'filed' }] });
+    for (const id of ['open', 'filed-model'])
+      await at.operator('POST', `${BASE}/models`, { id, upstreams: [{ id: 'scw' }, { id: 'filed' }] });
   });
   const add = (body: unknown) => at.operator('POST', `${BASE}/prices`, body);
 
   test('201: now where nothing is said, and exact', async () => {
-    const { status, text, json } = await add('{"model_id":"open","input_per_1m":0.15,"output_per_1m":"0.60","cached_input_per_1m":0.075,"per_request":0.000000001}');
+    const { status, text, json } = await add(
+      '{"model_id":"open","input_per_1m":0.15,"output_per_1m":"0.60","cached_input_per_1m":0.075,"per_request":0.000000001}',
+    );
     expect(status).toBe(201);
-    expect(text).toContain('"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"');
+    expect(text).toContain(
+      '"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"',
+    );
     expect((await at.operator('GET', `${BASE}/prices`)).json).toEqual({ prices: [json] });
     expect((await at.operator('GET', `${BASE}/prices?model_id=other`)).json).toEqual({ prices: [] });
     await at.directory.refresh();
-    expect(at.directory.catalogue.prices('open')).toMatchObject([{ inputNanos: 150, outputNanos: 600, cachedInputNanos: 75, requestNanos: 1 }]);
+    expect(at.directory.catalogue.prices('open')).toMatchObject([
+      { inputNanos: 150, outputNanos: 600, cachedInputNanos: 75, requestNanos: 1 },
+    ]);
   });
 
   test('201, 204 and 409: a price that lies ahead may be taken back, one that applies may not', async () => {
-    const { json } = await add({ model_id: 'open', upstream_id: 'scw', input_per_1m: 1, output_per_1m: 2, applies_from: '2026-04-09T00:00:01Z' });
+    const { json } = await add({
+      model_id: 'open',
+      upstream_id: 'scw',
+      input_per_1m: 1,
+      output_per_1m: 2,
+      applies_from: '2026-04-09T00:00:01Z',
+    });
     const { id } = json as { id: string };
     at.clock.set(TEST_START_MS + 1000);
     expect((await at.operator('DELETE', `${BASE}/prices/${id}`)).status).toBe(409);
@@ -203,6 +251,9 @@ describe('prices', () => {
   });
 
   test('405: a price is never changed', async () => {
-    expect(await at.operator('PATCH', `${BASE}/prices/x`, { input_per_1m: 1 })).toMatchObject({ status: 405, headers: { allow: 'DELETE' } });
+    expect(await at.operator('PATCH', `${BASE}/prices/x`, { input_per_1m: 1 })).toMatchObject({
+      status: 405,
+      headers: { allow: 'DELETE' },
+    });
   });
 });

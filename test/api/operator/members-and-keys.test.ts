@@ -21,7 +21,9 @@ describe('members', () => {
       status: 201,
       json: { id: 'dee', tenant_id: 'acme', email: 'dee@example.com', role: 'member', created_at: '2026-04-09T00:00:00Z' },
     });
-    expect((await at.operator('GET', `${ACME}/members`)).json).toMatchObject({ members: [{ id: 'ann' }, { id: 'bob' }, { id: 'cy' }, { id: 'dee' }] });
+    expect((await at.operator('GET', `${ACME}/members`)).json).toMatchObject({
+      members: [{ id: 'ann' }, { id: 'bob' }, { id: 'cy' }, { id: 'dee' }],
+    });
   });
 
   test('204: a removed member is in no list', async () => {
@@ -41,7 +43,10 @@ describe('members', () => {
     [{ id: 'x', email: 'x@example.com', role: 'owner' }, /^role must be admin or member/],
     [{ id: 'x' }, /^email is required/],
   ])('400: %j', async (body, message) => {
-    expect(await at.operator('POST', `${ACME}/members`, body)).toMatchObject({ status: 400, json: { message: expect.stringMatching(message) as string } });
+    expect(await at.operator('POST', `${ACME}/members`, body)).toMatchObject({
+      status: 400,
+      json: { message: expect.stringMatching(message) as string },
+    });
   });
 });
 
@@ -109,7 +114,11 @@ describe('keys', () => {
       last_used_at: '2026-04-09T00:00:00Z',
       created_at: '2026-04-09T00:00:00Z',
     });
-    const first = (await at.operator('GET', `${BASE}/keys?tenant_id=acme&limit=2`)).json as { keys: unknown[]; has_more: boolean; next_cursor: string };
+    const first = (await at.operator('GET', `${BASE}/keys?tenant_id=acme&limit=2`)).json as {
+      keys: unknown[];
+      has_more: boolean;
+      next_cursor: string;
+    };
     expect([first.keys.length, first.has_more]).toEqual([2, true]);
     const rest = (await at.operator('GET', `${BASE}/keys?tenant_id=acme&limit=2&cursor=${first.next_cursor}`)).json as typeof first;
     expect([...first.keys, ...rest.keys]).toEqual(keys);
@@ -144,16 +153,23 @@ describe('keys', () => {
     expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, { disabled: true })).status).toBe(404);
   });
 
-  test.each(['', '?tenant_id=acme&limit=0', '?tenant_id=acme&limit=1001', '?tenant_id=acme&limit=x', '?tenant_id=acme&tenant_id=b', '?tenant_id=acme&x=1'])(
-    '400: keys%s',
-    async (query) => {
-      expect((await at.operator('GET', `${BASE}/keys${query}`)).status).toBe(400);
+  test.each([
+    '',
+    '?tenant_id=acme&limit=0',
+    '?tenant_id=acme&limit=1001',
+    '?tenant_id=acme&limit=x',
+    '?tenant_id=acme&tenant_id=b',
+    '?tenant_id=acme&x=1',
+  ])('400: keys%s', async (query) => {
+    expect((await at.operator('GET', `${BASE}/keys${query}`)).status).toBe(400);
+  });
+
+  test.each(['{}', '{"disabled":1}', '{"name":"x"}', '{"output_bound":"none"}', '{"money_budget_usd":-1}'])(
+    '400: PATCH %s',
+    async (body) => {
+      expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);
     },
   );
-
-  test.each(['{}', '{"disabled":1}', '{"name":"x"}', '{"output_bound":"none"}', '{"money_budget_usd":-1}'])('400: PATCH %s', async (body) => {
-    expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);
-  });
 
   test('200: a tenant without keys, or none at all, has an empty list', async () => {
     expect((await at.operator('GET', `${BASE}/keys?tenant_id=none`)).json).toEqual({ keys: [], has_more: false, next_cursor: null });

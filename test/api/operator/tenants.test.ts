@@ -7,7 +7,9 @@ const TENANTS = '/v1/x-castellan/tenants';
 let at: TestApp;
 
 beforeEach(async () => {
-  at = await makeTestApp({ declared: ['tenant filed name', 'tenant filed entitlements.max_keys', 'tenant filed money_budget_usd', 'member filed/ann id'] });
+  at = await makeTestApp({
+    declared: ['tenant filed name', 'tenant filed entitlements.max_keys', 'tenant filed money_budget_usd', 'member filed/ann id'],
+  });
 });
 afterEach(() => at.close());
 
@@ -42,8 +44,17 @@ describe('201', () => {
   });
 
   test('given fields and single entitlements replace the usual ones', async () => {
-    const { json } = await at.operator('POST', TENANTS, { id: 'a', name: 'A & Sons', require_budget: true, entitlements: { max_keys: 5, token_billing: false } });
-    expect(json).toMatchObject({ name: 'A & Sons', require_budget: true, entitlements: { max_keys: 5, token_billing: false, max_containers: 10 } });
+    const { json } = await at.operator('POST', TENANTS, {
+      id: 'a',
+      name: 'A & Sons',
+      require_budget: true,
+      entitlements: { max_keys: 5, token_billing: false },
+    });
+    expect(json).toMatchObject({
+      name: 'A & Sons',
+      require_budget: true,
+      entitlements: { max_keys: 5, token_billing: false, max_containers: 10 },
+    });
   });
 });
 
@@ -53,7 +64,10 @@ describe('200', () => {
   test('PATCH changes what it names and nothing else', async () => {
     const { json: before } = await at.operator('GET', `${TENANTS}/acme`);
     const changes = { require_budget: true, allow_unpriced: true, hide_amounts: true, name: 'New', status: 'SUSPENDED' };
-    expect(await at.operator('PATCH', `${TENANTS}/acme`, changes)).toMatchObject({ status: 200, json: { ...(before as object), ...changes } });
+    expect(await at.operator('PATCH', `${TENANTS}/acme`, changes)).toMatchObject({
+      status: 200,
+      json: { ...(before as object), ...changes },
+    });
     expect((await at.operator('PATCH', `${TENANTS}/acme`, { status: 'ACTIVE' })).json).toMatchObject({ ...changes, status: 'ACTIVE' });
   });
 
@@ -104,9 +118,21 @@ describe('400', () => {
 
   test.each([
     ['no id', {}, 'id is required'],
-    ['an id in capitals', { id: 'Acme' }, 'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit'],
-    ['an id that would end a scope', { id: 'a/b' }, 'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit'],
-    ['an id of the system', { id: '_system' }, 'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit'],
+    [
+      'an id in capitals',
+      { id: 'Acme' },
+      'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit',
+    ],
+    [
+      'an id that would end a scope',
+      { id: 'a/b' },
+      'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit',
+    ],
+    [
+      'an id of the system',
+      { id: '_system' },
+      'id must have 1 to 64 lower-case letters, digits and hyphens, and start and end with a letter or digit',
+    ],
     ['a name of nothing but space', { id: 'b', name: ' ' }, 'name must have 1 to 256 characters, and no control characters'],
     ['a misspelt field', { id: 'b', require_budgets: true }, 'require_budgets is not a known field'],
     ['a switch in a string', { id: 'b', require_budget: 'true' }, 'require_budget must be true or false'],
@@ -165,7 +191,10 @@ describe('404', () => {
       PUT: { money_budget_usd: 1 },
       POST: path === '/members' ? { id: 'a', email: 'a@example.com' } : { name: 'a', member_id: 'a' },
     };
-    expect(await at.operator(method, `${TENANTS}/none${path}`, bodies[method])).toMatchObject({ status: 404, json: { error: 'NOT_FOUND' } });
+    expect(await at.operator(method, `${TENANTS}/none${path}`, bodies[method])).toMatchObject({
+      status: 404,
+      json: { error: 'NOT_FOUND' },
+    });
   });
 
   test.each(['..', '%2e%2e', 'a%2Fb', '%2F', 'acme%00'])('a tenant named %s', async (id) => {

@@ -98,7 +98,8 @@ describe('400', () => {
 describe('503', () => {
   test('while nobody can say whose a key is', async () => {
     at.store.beforeRead = (name) => {
-      if (name === 'keyByHash') throw new Fault({ code: 'store_unavailable', message: 'gone', publicMessage: 'The database cannot be reached.' });
+      if (name === 'keyByHash')
+        throw new Fault({ code: 'store_unavailable', message: 'gone', publicMessage: 'The database cannot be reached.' });
     };
     expect(await ask(ann)).toMatchObject({ status: 503, json: { code: 'SERVICE_UNAVAILABLE' } });
   });
@@ -118,15 +119,22 @@ describe('405 and 404', () => {
     expect(json).toMatchObject({ code: 'METHOD_NOT_ALLOWED', status: 'error' });
   });
 
-  test.each(['/api', '/api/', '/api/nothing', '/api/keys/', '/api/keys/a/b', '/api/billing/usage/'])('404: %s has the surface’s form, also without a key', async (path) => {
-    expect(await at.as(null)('GET', path)).toMatchObject({ status: 404, json: { code: 'NOT_FOUND', status: 'error' } });
-  });
+  test.each(['/api', '/api/', '/api/nothing', '/api/keys/', '/api/keys/a/b', '/api/billing/usage/'])(
+    '404: %s has the surface’s form, also without a key',
+    async (path) => {
+      expect(await at.as(null)('GET', path)).toMatchObject({ status: 404, json: { code: 'NOT_FOUND', status: 'error' } });
+    },
+  );
 
   test('404 elsewhere has the form of the credential that it came with', async () => {
     const { app } = at;
-    const of = async (headers: Record<string, string>, url = '/nothing') => (await app.inject({ url, headers })).json<Record<string, unknown>>();
+    const of = async (headers: Record<string, string>, url = '/nothing') =>
+      (await app.inject({ url, headers })).json<Record<string, unknown>>();
     expect(await of({ authorization: 'Bearer x' })).toMatchObject({ error: { type: 'invalid_request_error', code: 'unknown_url' } });
-    expect(await of({ 'x-admin-api-key': 'x' })).toMatchObject({ error: 'NOT_FOUND', request_id: expect.stringMatching(/^req_/) as string });
+    expect(await of({ 'x-admin-api-key': 'x' })).toMatchObject({
+      error: 'NOT_FOUND',
+      request_id: expect.stringMatching(/^req_/) as string,
+    });
     expect(await of({ 'x-cycles-api-key': 'x', authorization: 'Bearer x' })).toMatchObject({ error: 'NOT_FOUND' });
     expect(await of({})).toMatchObject({ error: 'NOT_FOUND' });
     expect(await of({ authorization: 'Bearer x' }, '/v1/x-castellan/nothing')).toMatchObject({ error: 'NOT_FOUND' });

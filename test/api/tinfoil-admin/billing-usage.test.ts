@@ -32,7 +32,14 @@ describe('200 usage', () => {
     const other = await at.addKey({ tenantId: 'acme', memberId: 'bob', kind: 'inference', name: 'Development Key' });
     use({ model: 'kimi-k2-5', promptTokens: 350_000, completionTokens: 250_000, requests: 1200, costNanoUsd: 6_000_000_000n });
     use({ model: 'gpt-oss-120b', promptTokens: 250_000, completionTokens: 150_000, requests: 800, costNanoUsd: 4_000_000_000n });
-    use({ keyId: other.id, model: 'llama3-3-70b', promptTokens: 200_000, completionTokens: 300_000, requests: 1200, costNanoUsd: 5_000_000_000n });
+    use({
+      keyId: other.id,
+      model: 'llama3-3-70b',
+      promptTokens: 200_000,
+      completionTokens: 300_000,
+      requests: 1200,
+      costNanoUsd: 5_000_000_000n,
+    });
     expect((await at.as(ann)('GET', '/api/billing/usage?time=7d')).json).toEqual({
       tokens: 1_500_000,
       input_tokens: 800_000,
@@ -109,7 +116,10 @@ describe('200 usage', () => {
   ])('%s holds what its series shows, and no more', async (time, insideMs, outsideMs) => {
     use({ agoMs: insideMs, promptTokens: 1 });
     use({ agoMs: Math.max(outsideMs, insideMs + 1), promptTokens: 1000 });
-    const [usage, series] = await Promise.all([at.as(ann)('GET', `/api/billing/usage?time=${time}`), at.as(ann)('GET', `/api/billing/time-series?time=${time}`)]);
+    const [usage, series] = await Promise.all([
+      at.as(ann)('GET', `/api/billing/usage?time=${time}`),
+      at.as(ann)('GET', `/api/billing/time-series?time=${time}`),
+    ]);
     const points = (series.json as { data_points: { tokens: number }[] }).data_points;
     expect((usage.json as { tokens: number }).tokens).toBe(1);
     expect(points[0]?.tokens).toBe(1);
@@ -123,6 +133,25 @@ describe('200 usage', () => {
     const { json } = await at.as(ann)('GET', `/api/billing/usage?key=${key.value}`);
     expect(json).toMatchObject({ tokens: 3, keys: { 'Production Key': { total_tokens: 3 } } });
     expect(Object.keys((json as { keys: object }).keys)).toEqual(['Production Key']);
+  });
+});
+
+describe('a caller sees its own finished calls', () => {
+  test.each([
+    ['GET', '/api/billing/usage', undefined, 'usageTotals'],
+    ['GET', '/api/billing/time-series', undefined, 'usageSeries'],
+    ['POST', '/api/billing/usage/key', 'key', 'usageTotals'],
+  ] as const)('%s %s waits for what this node is still making durable', async (method, path, body, read) => {
+    let open = (): void => undefined;
+    at.store.beforeBatch = () => new Promise((resolve) => (open = resolve));
+    const writing = at.writer.execute({ verb: 'init-setting', id: 's', tenantId: 'acme', setting: { id: 's', value: 1 } });
+    const asking = at.as(ann)(method, path, body === undefined ? undefined : { key: key.value });
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(at.store.reads.get(read)).toBeUndefined();
+    open();
+    expect((await asking).status).toBe(200);
+    expect(at.store.reads.get(read)).toBe(1);
+    await writing;
   });
 });
 
@@ -152,7 +181,10 @@ describe('400', () => {
     for (const path of [`/api/billing/usage${query}`, `/api/billing/time-series${query}`]) {
       expect(await at.as(ann)('GET', path)).toMatchObject({ status: 400, json: { error: message, code: 'BAD_REQUEST' } });
     }
-    expect(await at.as(ann)('POST', `/api/billing/usage/key${query}`, { key: key.value })).toMatchObject({ status: 400, json: { error: message } });
+    expect(await at.as(ann)('POST', `/api/billing/usage/key${query}`, { key: key.value })).toMatchObject({
+      status: 400,
+      json: { error: message },
+    });
   });
 
   test('a window that is given twice', async () => {

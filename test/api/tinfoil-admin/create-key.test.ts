@@ -84,7 +84,9 @@ describe('200', () => {
   });
 
   test('an expiry in another zone is answered in UTC', async () => {
-    expect((await post({ name: 'a', expires_at: '2027-01-01T01:59:59.25+02:00' })).json).toMatchObject({ expires_at: '2026-12-31T23:59:59.250Z' });
+    expect((await post({ name: 'a', expires_at: '2027-01-01T01:59:59.25+02:00' })).json).toMatchObject({
+      expires_at: '2026-12-31T23:59:59.250Z',
+    });
   });
 
   test('names may repeat', async () => {
@@ -109,7 +111,9 @@ describe('200', () => {
   test('the value of the key is nowhere in the store but sealed', async () => {
     const { key } = (await post({ name: 'a' })).json as { key: string };
     const { records, accounts, entries, events, audit } = at.store.tables;
-    const dump = JSON.stringify([[...records], [...accounts], entries, events, audit], (_name, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));
+    const dump = JSON.stringify([[...records], [...accounts], entries, events, audit], (_name, value: unknown) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    );
     expect(dump).not.toContain(key);
     expect(JSON.stringify(at.log.lines)).not.toContain(key);
   });
@@ -121,14 +125,26 @@ describe('400', () => {
     ['a name that is no string', { name: 5 }, 'name must be a string'],
     ['an empty name', { name: '' }, 'name must have 1 to 256 characters'],
     ['a name of 257 characters', { name: 'x'.repeat(257) }, 'name must have 1 to 256 characters'],
-    ["the earlier document's own example", { name: 'User: ann@example.com' }, 'name must contain only letters, digits, hyphens, underscores, spaces and periods'],
+    [
+      "the earlier document's own example",
+      { name: 'User: ann@example.com' },
+      'name must contain only letters, digits, hyphens, underscores, spaces and periods',
+    ],
     ['a name with an umlaut', { name: 'Schlüssel' }, 'name must contain only letters, digits, hyphens, underscores, spaces and periods'],
     ['a name with a line end', { name: 'a\n' }, 'name must contain only letters, digits, hyphens, underscores, spaces and periods'],
     ['an expiry now', { expires_at: '2026-04-09T00:00:00Z' }, 'expires_at must lie in the future'],
     ['an expiry in the past', { expires_at: '2024-12-31T23:59:59Z' }, 'expires_at must lie in the future'],
     ['an expiry that is no moment', { expires_at: 'tomorrow' }, 'expires_at must be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z'],
-    ['an expiry on a day that no calendar has', { expires_at: '2027-02-30T00:00:00Z' }, 'expires_at must be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z'],
-    ['an expiry that is a number', { expires_at: 1_798_761_599 }, 'expires_at must be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z, or null'],
+    [
+      'an expiry on a day that no calendar has',
+      { expires_at: '2027-02-30T00:00:00Z' },
+      'expires_at must be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z',
+    ],
+    [
+      'an expiry that is a number',
+      { expires_at: 1_798_761_599 },
+      'expires_at must be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z, or null',
+    ],
     ['a negative cap', { max_tokens: -1 }, 'max_tokens must lie between 0 and 2^63 - 1'],
     ['a fractional cap', { max_tokens: 1.5 }, 'max_tokens must be a whole number, or null'],
     ['a cap in a string', { max_tokens: '5' }, 'max_tokens must be a whole number, or null'],
@@ -136,7 +152,11 @@ describe('400', () => {
     ['metadata that is a list', { metadata: [] }, 'metadata must be a JSON object, or null'],
     ['metadata that is text', { metadata: '{}' }, 'metadata must be a JSON object, or null'],
     ['metadata of 5,121 bytes', { metadata: { k: 'x'.repeat(5121 - 8) } }, 'metadata must be at most 5120 bytes of compact JSON, not 5121'],
-    ['metadata whose characters take more bytes', { metadata: { k: 'é'.repeat(2557) } }, 'metadata must be at most 5120 bytes of compact JSON, not 5122'],
+    [
+      'metadata whose characters take more bytes',
+      { metadata: { k: 'é'.repeat(2557) } },
+      'metadata must be at most 5120 bytes of compact JSON, not 5122',
+    ],
   ])('%s', async (what, fields, message) => {
     const { size: recordsBefore } = at.store.tables.records;
     const { size: accountsBefore } = at.store.tables.accounts;

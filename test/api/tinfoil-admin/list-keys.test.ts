@@ -95,7 +95,8 @@ describe('200', () => {
 describe('503', () => {
   test('while the store cannot be read', async () => {
     at.store.beforeRead = (name) => {
-      if (name === 'keys') throw new Fault({ code: 'store_unavailable', message: 'disk /var/x', publicMessage: 'The database cannot be reached.' });
+      if (name === 'keys')
+        throw new Fault({ code: 'store_unavailable', message: 'disk /var/x', publicMessage: 'The database cannot be reached.' });
     };
     const { status, json } = await at.as(ann)('GET', '/api/keys');
     expect(status).toBe(503);

@@ -16,7 +16,8 @@ beforeEach(async () => {
 afterEach(() => at.close());
 
 const update = (body: unknown, credential = ann): Promise<TestResponse> => at.as(credential)('POST', '/api/keys/update', body);
-const shown = async (): Promise<Record<string, unknown>> => ((await at.as(ann)('GET', '/api/keys')).json as Record<string, unknown>[])[0] ?? {};
+const shown = async (): Promise<Record<string, unknown>> =>
+  ((await at.as(ann)('GET', '/api/keys')).json as Record<string, unknown>[])[0] ?? {};
 const cap = () => at.store.tables.accounts.get(keyCapId('acme', id, TOKENS));
 
 describe('200', () => {
@@ -36,7 +37,9 @@ describe('200', () => {
     await update({ key: value, max_tokens: 0 });
     expect(await shown()).toMatchObject({ max_tokens: null });
     expect(cap()).toMatchObject({ allocated: null, spent: 0n });
-    const moved = at.store.tables.entries.filter(({ accountId }) => accountId === keyCapId('acme', id, TOKENS)).map(({ dAllocated }) => dAllocated);
+    const moved = at.store.tables.entries
+      .filter(({ accountId }) => accountId === keyCapId('acme', id, TOKENS))
+      .map(({ dAllocated }) => dAllocated);
     expect(moved).toEqual([1000n, -600n, -400n]);
     expect((await at.store.verify()).discrepancies).toEqual([]);
   });
@@ -87,7 +90,11 @@ describe('400', () => {
     ['a key that is no string', { key: 5, name: 'a' }, 'key must be the full value of an API key, as a string'],
     ['nothing to change', { key: 'K' }, 'name, max_tokens, disabled or expires_at is required'],
     ['nothing but nulls', { key: 'K', name: null, max_tokens: null }, 'name, max_tokens, disabled or expires_at is required'],
-    ['a name outside of the pattern', { key: 'K', name: 'User: x' }, 'name must contain only letters, digits, hyphens, underscores, spaces and periods'],
+    [
+      'a name outside of the pattern',
+      { key: 'K', name: 'User: x' },
+      'name must contain only letters, digits, hyphens, underscores, spaces and periods',
+    ],
     ['a negative cap', { key: 'K', max_tokens: -5 }, 'max_tokens must lie between 0 and 2^63 - 1'],
     ['a fractional cap', { key: 'K', max_tokens: 0.5 }, 'max_tokens must be a whole number'],
     ['an expiry in the past', { key: 'K', expires_at: '2020-01-01T00:00:00Z' }, 'expires_at must lie in the future'],
@@ -105,7 +112,10 @@ describe('400', () => {
   });
 
   test('a rename without a name', async () => {
-    expect(await at.as(ann)('POST', '/api/keys/rename', { key: value })).toMatchObject({ status: 400, json: { error: 'name is required' } });
+    expect(await at.as(ann)('POST', '/api/keys/rename', { key: value })).toMatchObject({
+      status: 400,
+      json: { error: 'name is required' },
+    });
   });
 });
 

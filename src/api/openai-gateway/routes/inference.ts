@@ -18,7 +18,16 @@ export function makeInferenceHandler(deps: {
   return async (request, reply) => {
     const { key, tenant } = request.gatewayPrincipal;
     const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY;
-    const outcome = await calls.relay({ key, tenant, kind, route, body, headers: request.headers, sink: new HttpSink(reply) });
+    const outcome = await calls.relay({
+      requestId: request.id,
+      key,
+      tenant,
+      kind,
+      route,
+      body,
+      headers: request.headers,
+      sink: new HttpSink(reply),
+    });
     if (outcome.kind === 'answered') return reply.hijack();
     return sendError(reply, errorOfRefusal(outcome, { hideAmounts: tenant.hideAmounts, nowMs: clock.nowMs() }));
   };

@@ -56,7 +56,10 @@ export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps
     const declaredAs = givenNames(request.body);
     const { id } = request.params as ById['Params'];
     const { upstreams } = request.body;
-    const changes = { ...renamed<ModelFields>(request.body, MODEL_NAMES), ...(upstreams === undefined ? {} : { upstreams: modelUpstreams(upstreams, id) ?? [] }) };
+    const changes = {
+      ...renamed<ModelFields>(request.body, MODEL_NAMES),
+      ...(upstreams === undefined ? {} : { upstreams: modelUpstreams(upstreams, id) ?? [] }),
+    };
     return modelObject(valueOf(await catalogue.updateModel(operatorOf(request), id, { changes, declaredAs })));
   });
   mountRemove(app, catalogue, 'model');

@@ -18,7 +18,9 @@ export function mountMembers(app: TypedApp, deps: { tenants: TenantManagement })
     const member = valueOf(await tenants.addMember(operatorOf(request), tenantId, { id, email, role }));
     return reply.code(201).send(memberObject(member));
   });
-  app.get<ById>('/tenants/:id/members', async (request) => ({ members: valueOf(await tenants.members(request.params.id)).map(memberObject) }));
+  app.get<ById>('/tenants/:id/members', async (request) => ({
+    members: valueOf(await tenants.members(request.params.id)).map(memberObject),
+  }));
   app.delete<{ Params: { id: string; memberId: string } }>('/tenants/:id/members/:memberId', async (request, reply) => {
     const { id, memberId } = request.params;
     valueOf(await tenants.removeMember(operatorOf(request), id, memberId));
@@ -37,7 +39,15 @@ export function mountMemberKeys(app: TypedApp, deps: { createKey: ReturnType<typ
       const tenantId = (request.params as ById['Params']).id;
       const wanted = { tenantId, memberId, kind, name, expiresAtMs: null, maxTokens: null, moneyBudgetMicrocents: null, metadata: {} };
       const { key, plaintext } = valueOf(await deps.createKey(operatorOf(request), wanted));
-      const body = { id: key.id, key: plaintext, name, kind, tenant_id: tenantId, member_id: memberId, created_at: formatRfc3339(key.createdAtMs) };
+      const body = {
+        id: key.id,
+        key: plaintext,
+        name,
+        kind,
+        tenant_id: tenantId,
+        member_id: memberId,
+        created_at: formatRfc3339(key.createdAtMs),
+      };
       return reply.code(201).send(body);
     });
   }

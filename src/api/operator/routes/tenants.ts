@@ -15,7 +15,10 @@ export function mountTenants(app: TypedApp, deps: { tenants: TenantManagement; r
   const { tenants, records } = deps;
   app.post('/tenants', { schema: { body: CreateTenantBody } }, async (request, reply) => {
     const { id, entitlements = {} } = request.body;
-    const changes = { ...renamed<TenantChanges>(request.body, TENANT_NAMES), entitlements: renamed<object>(entitlements, ENTITLEMENT_NAMES) };
+    const changes = {
+      ...renamed<TenantChanges>(request.body, TENANT_NAMES),
+      entitlements: renamed<object>(entitlements, ENTITLEMENT_NAMES),
+    };
     const tenant = valueOf(await tenants.create(operatorOf(request), { id, ...changes }));
     return reply.code(201).send(tenantObject(tenant));
   });
@@ -35,7 +38,9 @@ export function mountTenants(app: TypedApp, deps: { tenants: TenantManagement; r
 /** `/tenants/{id}/entitlements` and `/tenants/{id}/money-budget`. */
 export function mountTenantLimits(app: TypedApp, deps: { tenants: TenantManagement }): void {
   const { tenants } = deps;
-  app.get<ById>('/tenants/:id/entitlements', async (request) => entitlementsObject(valueOf(await tenants.find(request.params.id)).entitlements));
+  app.get<ById>('/tenants/:id/entitlements', async (request) =>
+    entitlementsObject(valueOf(await tenants.find(request.params.id)).entitlements),
+  );
   app.patch('/tenants/:id/entitlements', { schema: { body: Entitlements } }, async (request) => {
     const { id } = request.params as ById['Params'];
     const declaredAs = givenNames(request.body).map((name) => `entitlements.${name}`);

@@ -34,7 +34,10 @@ const totals = ({ requests, promptTokens, completionTokens, costNanoUsd }: Usage
 const usageObject = (usage: TenantUsage) => ({
   ...sums(usage),
   keys: Object.fromEntries(
-    usage.keys.map((key) => [key.name, { ...totals(key), models: Object.fromEntries([...key.models].map(([model, of]) => [model, sums(of)])) }]),
+    usage.keys.map((key) => [
+      key.name,
+      { ...totals(key), models: Object.fromEntries([...key.models].map(([model, of]) => [model, sums(of)])) },
+    ]),
   ),
 });
 

@@ -25,7 +25,11 @@ export function mountListKeys(app: TypedApp, deps: { keys: KeyReader; writer: Pi
   });
 }
 
-async function* listText(first: string, rest: AsyncGenerator<KeyWithUse[]>, render: (page: readonly KeyWithUse[]) => string): AsyncGenerator<string> {
+async function* listText(
+  first: string,
+  rest: AsyncGenerator<KeyWithUse[]>,
+  render: (page: readonly KeyWithUse[]) => string,
+): AsyncGenerator<string> {
   yield `[${first}`;
   for await (const page of rest) yield `,${render(page)}`;
   yield ']';

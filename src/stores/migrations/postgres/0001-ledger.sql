@@ -62,19 +62,20 @@ CREATE TABLE accounts (
   scope text COLLATE "C" NOT NULL,
   unit text COLLATE "C" NOT NULL,
   period text COLLATE "C" NOT NULL,
-  -- No part holds a bar, so this is unique exactly when the five parts are.
-  id text COLLATE "C" NOT NULL GENERATED ALWAYS AS (tenant_id || '|' || kind || '|' || scope || '|' || unit || '|' || period) STORED,
   allocated bigint,
-  spent bigint NOT NULL CHECK (spent >= 0),
-  reserved bigint NOT NULL CHECK (reserved >= 0),
-  debt bigint NOT NULL CHECK (debt >= 0),
+  spent bigint NOT NULL,
+  reserved bigint NOT NULL,
+  debt bigint NOT NULL,
   overdraft_limit bigint NOT NULL,
   is_over_limit boolean NOT NULL,
   status text COLLATE "C" NOT NULL,
   overage_policy text COLLATE "C",
-  created_at_ms bigint NOT NULL
+  created_at_ms bigint NOT NULL,
+  -- In one piece: the server reads the text of each constraint anew for every statement that updates.
+  CONSTRAINT accounts_not_negative CHECK (spent >= 0 AND reserved >= 0 AND debt >= 0)
 ) WITH (fillfactor = 50);
-CREATE UNIQUE INDEX accounts_id ON accounts (id);
+-- The account's id. No part holds a bar, so it is unique exactly when the five parts are.
+CREATE UNIQUE INDEX accounts_id ON accounts ((tenant_id || '|' || kind || '|' || scope || '|' || unit || '|' || period));
 
 -- Read from end to end (verification) or by ranges of `seq`, never by one number: block ranges do, and cost nothing to append to.
 CREATE TABLE ledger_entries (

@@ -1,0 +1,32 @@
+import type { Failpoint } from '../../src/ports/failpoints.ts';
+
+/** Every point between two steps: whether a load passes it, or only a start. The compiler refuses a table that forgets one. */
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start'>> = {
+  'call.authenticated': 'load',
+  'call.held': 'load',
+  'call.sent': 'load',
+  'call.first-byte': 'load',
+  'call.answered': 'load',
+  'call.settled': 'load',
+  'call.ended': 'load',
+  'batch.loaded': 'load',
+  'batch.decided': 'load',
+  'batch.written': 'load',
+  'batch.committed': 'load',
+  'batch.answered': 'load',
+  'fold.written': 'load',
+  'migrate.step': 'start',
+};
+
+/** The points that a load passes again and again. */
+export const LOAD_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'load' ? [point] : []));
+
+/** The points that a first start passes before it listens. */
+export const START_POINTS: readonly Failpoint[] = [
+  'migrate.step',
+  'batch.loaded',
+  'batch.decided',
+  'batch.written',
+  'batch.committed',
+  'batch.answered',
+];
