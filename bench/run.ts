@@ -36,4 +36,6 @@ for (const [name, measure] of Object.entries(ROWS)) {
     rows.push(row);
   }
 }
-console.log(`kept in ${keepResult(`${new Date().toISOString().slice(0, 10)}${wanted.length > 0 ? `-${wanted.join('-')}` : ''}${quick ? '-quick' : ''}`, rows)}`);
+console.log(
+  `kept in ${keepResult(`${new Date().toISOString().slice(0, 10)}${wanted.length > 0 ? `-${wanted.join('-')}` : ''}${quick ? '-quick' : ''}`, rows)}`,
+);

@@ -92,7 +92,9 @@ export async function gatewayRefused(options: { rounds: number; durationMs: numb
     const { callApi } = await import('../support/castellan.ts');
     const base = `http://127.0.0.1:${setup.ours.adminPort}`;
     const bearer = { authorization: `Bearer ${setup.ours.adminKey}` };
-    const spent = (await callApi(`${base}/api/keys`, bearer, { method: 'POST', body: { name: 'used-up', max_tokens: 1 } })) as { key: string };
+    const spent = (await callApi(`${base}/api/keys`, bearer, { method: 'POST', body: { name: 'used-up', max_tokens: 1 } })) as {
+      key: string;
+    };
     const load = { clients: 16, durationMs: options.durationMs };
     const request = (key: string): Buffer => jsonRequest({ path: '/v1/chat/completions', bearer: key, body: chat(false) });
     const plans = {

@@ -11,7 +11,11 @@ import { median, rounded } from '../support/stats.ts';
 const TENANT = 'bench';
 const BATCHES = [1, 16, 64, 128] as const;
 
-const legs: readonly AccountId[] = [keyCapId(TENANT, 'k', TOKENS), keyCapId(TENANT, 'k', USD_MICROCENTS), budgetId(TENANT, `tenant:${TENANT}`, USD_MICROCENTS)];
+const legs: readonly AccountId[] = [
+  keyCapId(TENANT, 'k', TOKENS),
+  keyCapId(TENANT, 'k', USD_MICROCENTS),
+  budgetId(TENANT, `tenant:${TENANT}`, USD_MICROCENTS),
+];
 
 const reserve = (id: string): Command => ({
   verb: 'reserve',

@@ -16,7 +16,14 @@ export async function startTime(): Promise<Row[]> {
   }
   await upstream.stop();
   return [
-    { what: 'start on an empty folder', ours: `${rounded(median(times) / 1000)} s`, baseline: '-', ratio: '-', owed: 'under 2 s', notes: 'median of 5 starts' },
+    {
+      what: 'start on an empty folder',
+      ours: `${rounded(median(times) / 1000)} s`,
+      baseline: '-',
+      ratio: '-',
+      owed: 'under 2 s',
+      notes: 'median of 5 starts',
+    },
   ];
 }
 

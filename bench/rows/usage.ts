@@ -8,6 +8,8 @@ import { median, quantile, rounded } from '../support/stats.ts';
 
 const KEYS = 200;
 const MODELS = 20;
+/** How many of the models one key calls. All of them is the worst there is: 4,000 lines in every answer. */
+const MODELS_OF_A_KEY = [3, MODELS] as const;
 const SPAN_DAYS = 90;
 const WINDOWS = ['5m', '1h', '24h', '7d', '30d', '90d'] as const;
 const CHUNK = 200_000;
@@ -20,12 +22,13 @@ const SYNTHETIC = `
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :first + :count)
 INSERT INTO usage_tail (id, tenant_id, key_id, model, upstream_id, price_id, route, at_ms, held_at_ms, requests, prompt_tokens,
   completion_tokens, cached_prompt_tokens, reasoning_tokens, cost_nano_usd, charge_microcents, streaming, estimated, interrupted)
-SELECT printf('syn_%012d', i), 'default', (SELECT id FROM bench_keys WHERE no = (i * 7919) % ${KEYS}), 'model-' || ((i * 104729) % ${MODELS}),
+SELECT printf('syn_%012d', i), 'default', (SELECT id FROM bench_keys WHERE no = (i * 7919) % ${KEYS}), 'model-' || (((i * 7919) % ${KEYS} + (i / ${KEYS}) % :modelsOfAKey) % ${MODELS}),
   'bench', 'p', '/v1/chat/completions', :startMs + CAST((i * 1.0 / :total) * :spanMs AS INTEGER), 0, 1, 100 + i % 50, 50 + i % 20, i % 10, 0,
   45000 + i % 1000, 4500 + i % 100, 0, 0, 0
 FROM n`;
 
-async function seed(dataDir: string, keyIds: readonly string[], total: number): Promise<void> {
+async function seed(dataDir: string, keyIds: readonly string[], options: { total: number; modelsOfAKey: number }): Promise<void> {
+  const { total, modelsOfAKey } = options;
   const file = path.join(dataDir, 'castellan.db');
   const database = new Database(file);
   database.pragma('journal_mode = WAL');
@@ -37,7 +40,7 @@ async function seed(dataDir: string, keyIds: readonly string[], total: number): 
   const startMs = Date.now() - spanMs;
   const store = await openSqliteStore({ dataDir, clock: { nowMs: Date.now } });
   for (let first = 0; first < total; first += CHUNK) {
-    insert.run({ first, count: Math.min(CHUNK, total - first), total, startMs, spanMs });
+    insert.run({ first, count: Math.min(CHUNK, total - first), total, startMs, spanMs, modelsOfAKey });
     while ((await store.foldUsage(50_000)) > 0);
   }
   await store.close();
@@ -59,6 +62,13 @@ async function timed(ours: StartedCastellan, pathAndQuery: string, times = 40): 
 
 /** Usage and time-series queries over HTTP behind more and more events: they should cost the same. */
 export async function usageQueries(options: { sizes: readonly number[] }): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const modelsOfAKey of MODELS_OF_A_KEY) rows.push(...(await measureUsage({ ...options, modelsOfAKey })));
+  return rows;
+}
+
+async function measureUsage(options: { sizes: readonly number[]; modelsOfAKey: number }): Promise<Row[]> {
+  const { modelsOfAKey } = options;
   const upstream = await startScript('bench/baseline/upstream.ts');
   const measured = new Map<number, Map<string, { p50: number; p99: number; first: number }>>();
   for (const size of options.sizes) {
@@ -66,11 +76,15 @@ export async function usageQueries(options: { sizes: readonly number[] }): Promi
     const keyIds: string[] = [];
     for (let index = 0; index < KEYS; index += 1) {
       const body = { name: `key-${index}` };
-      const made = await callApi(`http://127.0.0.1:${fresh.adminPort}/api/keys`, { authorization: `Bearer ${fresh.adminKey}` }, { method: 'POST', body });
+      const made = await callApi(
+        `http://127.0.0.1:${fresh.adminPort}/api/keys`,
+        { authorization: `Bearer ${fresh.adminKey}` },
+        { method: 'POST', body },
+      );
       keyIds.push((made as { id: string }).id);
     }
     await fresh.stop();
-    await seed(path.join(fresh.folder, 'data'), keyIds, size);
+    await seed(path.join(fresh.folder, 'data'), keyIds, { total: size, modelsOfAKey });
     const ours = await fresh.restart();
     const figures = new Map<string, { p50: number; p99: number; first: number }>();
     for (const window of WINDOWS) {
@@ -82,16 +96,20 @@ export async function usageQueries(options: { sizes: readonly number[] }): Promi
     await ours.stop();
   }
   await upstream.stop();
-  return tabulate(options.sizes, measured);
+  return tabulate(options.sizes, modelsOfAKey, measured);
 }
 
-function tabulate(sizes: readonly number[], measured: ReadonlyMap<number, ReadonlyMap<string, { p50: number; p99: number; first: number }>>): Row[] {
+function tabulate(
+  sizes: readonly number[],
+  modelsOfAKey: number,
+  measured: ReadonlyMap<number, ReadonlyMap<string, { p50: number; p99: number; first: number }>>,
+): Row[] {
   const [least = 0] = sizes;
   const most = sizes.at(-1) ?? 0;
   return [...(measured.get(least) ?? [])].map(([what, small]) => {
     const large = measured.get(most)?.get(what) ?? small;
     return {
-      what: `${what}, ${KEYS} keys, ${MODELS} models`,
+      what: `${what}, ${KEYS} keys, ${MODELS} models, ${modelsOfAKey} of them a key`,
       ours: `${most.toExponential(0)} events: p50 ${rounded(large.p50)} ms, p99 ${rounded(large.p99)} ms`,
       baseline: `${least.toExponential(0)} events: p50 ${rounded(small.p50)} ms`,
       ratio: `${rounded(large.p50 / small.p50)}`,

@@ -38,7 +38,11 @@ async function answers(port: number): Promise<boolean> {
 }
 
 /** Sends JSON to the control plane and returns the parsed answer; throws where the status is not 2xx. */
-export async function callApi(url: string, headers: Record<string, string>, options: { method?: string; body?: unknown } = {}): Promise<unknown> {
+export async function callApi(
+  url: string,
+  headers: Record<string, string>,
+  options: { method?: string; body?: unknown } = {},
+): Promise<unknown> {
   const init: RequestInit = { method: options.method ?? 'GET', headers: { ...headers } };
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
@@ -96,7 +100,11 @@ export async function startCastellan(options: { upstreamPort: number; databaseUr
     key: string;
     id: string;
   };
-  await callApi(`${base}/v1/x-castellan/keys/${made.id}`, { 'x-admin-api-key': operatorKey }, { method: 'PATCH', body: { money_budget_usd: 1_000_000 } });
+  await callApi(
+    `${base}/v1/x-castellan/keys/${made.id}`,
+    { 'x-admin-api-key': operatorKey },
+    { method: 'PATCH', body: { money_budget_usd: 1_000_000 } },
+  );
   const running = (launched: Launched): StartedCastellan => ({
     ...launched,
     port,

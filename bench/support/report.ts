@@ -15,7 +15,9 @@ export interface Row {
 
 /** Prints a row as soon as it is there. */
 export function printRow(row: Row): void {
-  console.log(`${row.what}\n    ours ${row.ours} | baseline ${row.baseline} | ratio ${row.ratio} | owed ${row.owed}${row.notes === undefined ? '' : `\n    ${row.notes}`}`);
+  console.log(
+    `${row.what}\n    ours ${row.ours} | baseline ${row.baseline} | ratio ${row.ratio} | owed ${row.owed}${row.notes === undefined ? '' : `\n    ${row.notes}`}`,
+  );
 }
 
 /** Keeps the rows with the machine's description as `bench/results/<name>.md`. */
