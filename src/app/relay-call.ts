@@ -1,25 +1,21 @@
-import { writeCallContext, type CallContext } from '../core/calls/call-context.ts';
-import { callLegs, exceedsHold, limitPerChoice, outputRange } from '../core/calls/call-hold.ts';
-import { settlementOf } from '../core/calls/settlement.ts';
-import type { SettleCallCommand } from '../core/ledger/commands.ts';
+import { limitPerChoice } from '../core/calls/call-hold.ts';
 import { estimateUsage } from '../core/metering/token-usage.ts';
-import { USAGE_ANSWER_HEADER, usageHeaderValue } from '../core/metering/usage-header.ts';
-import { dearest, type Rates } from '../core/pricing/rates.ts';
+import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
 import type { Upstream } from '../core/records.ts';
-import { Fault } from '../core/fault.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
-import { makeAskUpstreams, wantsUsage, type Asked } from './calls/ask-upstreams.ts';
+import { makeAskUpstreams, wantsUsage } from './calls/ask-upstreams.ts';
+import { makeCallBooks, type CallBooks } from './calls/book-call.ts';
 import { newCallCounters, type CallCounters } from './calls/call-counters.ts';
-import type { CallCatalogue, CallLimits, CallOutcome, CallRequest, CommandWriter, OpenUpstream } from './calls/call-types.ts';
-import type { CountedUsage } from './calls/count-usage.ts';
-import { makeCallKeeper, type ActiveCall } from './calls/keep-calls.ts';
+import type { CallCatalogue, CallLimits, CallOutcome, CallRefusal, CallRequest, CommandWriter, OpenUpstream } from './calls/call-types.ts';
+import { makeHoldCall } from './calls/hold-call.ts';
+import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-calls.ts';
 import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
-import { makeRelayAnswer, type BookCall } from './calls/relay-answer.ts';
-import { makeCallSettler, type CallSettler } from './calls/settle-calls.ts';
+import { makeRelayAnswer } from './calls/relay-answer.ts';
+import { makeCallSettler } from './calls/settle-calls.ts';
 
 /** What calls need of the rest of the program. */
 export interface RelayCallDeps {
@@ -59,73 +55,17 @@ export interface Calls {
 
 /** Makes the {@link Calls}: the life of a call as architecture section 8 tells it. */
 export function makeCalls(deps: RelayCallDeps): Calls {
-  const { clock, failpoints, log, limits } = deps;
+  const { failpoints } = deps;
   const counters = newCallCounters();
   const keeper = makeCallKeeper(deps);
   const settler = makeCallSettler({ ...deps, counters });
   const planCall = makePlanCall(deps);
-  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, counters });
-  const relayAnswer = makeRelayAnswer({ ...deps, counters });
-  const holdCall = makeHoldCall(deps, settler);
+  const holdCall = makeHoldCall({ ...deps, settler });
+  const followCall = makeFollowCall(deps, { keeper, counters, books: makeCallBooks({ ...deps, settler, counters }) });
 
-  /** Books what a call used, or returns its hold. Null where that is not durable yet. */
-  const book = async (call: ActiveCall, counted: CountedUsage | null): Promise<{ readonly usageHeader: string } | null> => {
-    if (counted === null) return (await settler.settle(releaseCommand(call))) ? { usageHeader: '' } : null;
-    const settlement = settlementOf(
-      { reservationId: call.id, tenantId: call.tenantId, context: call.context },
-      { ...counted, candidate: call.candidate, interrupted: false },
-    );
-    if (counted.estimated) counters.estimates += 1;
-    if (clock.nowMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
-    if (exceedsHold(call.legs, call.heldOutput, settlement.actuals)) {
-      counters.holdViolations += 1;
-      log.error(
-        { callId: call.id, model: call.context.model, tokens: Number(settlement.actuals.tokens) },
-        'a call used more than its hold',
-      );
-    }
-    const { actuals, usage, costNanoUsd } = settlement;
-    const durable = await settler.settle({
-      verb: 'settle-call',
-      id: `${call.id}.settle`,
-      tenantId: call.tenantId,
-      reservationId: call.id,
-      actuals,
-      usage,
-    });
-    return durable ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
-  };
-
-  const run = async (call: ActiveCall, plan: CallPlan, request: CallRequest): Promise<CallOutcome> => {
-    // Nothing was sent for a caller that left while its hold was made.
-    const asked: Asked | null = call.sink.gone ? null : await askUpstreams(call, plan, request);
-    if (asked === null || asked.kind === 'refusal') {
-      if (asked?.refusal.kind === 'failed') counters.failed += 1;
-      await book(call, null);
-      return asked === null ? { kind: 'answered' } : asked.refusal;
-    }
-    if (asked.kind === 'given_up') {
-      counters.failed += 1;
-      await book(call, { usage: estimateUsage({ promptTokens: plan.promptTokens, completionTokens: 0 }, null), estimated: true });
-      return { kind: 'failed', code: asked.code, retryAfter: null };
-    }
-    const headers: Record<string, string> = {
-      ...asked.response.headers,
-      'x-request-id': request.requestId,
-      'x-castellan-call-id': call.id,
-    };
-    if (plan.bound.sendLimitAs !== null) headers['x-castellan-output-limit'] = String(limitPerChoice(call.heldOutput, plan.bound.choices));
-    const bookCall: BookCall = (counted) => book(call, counted);
-    await relayAnswer({
-      call,
-      plan,
-      request,
-      answer: asked,
-      headers,
-      usageHeader: wantsUsage(request) ? USAGE_ANSWER_HEADER : null,
-      book: bookCall,
-    });
-    return { kind: 'answered' };
+  const refuse = (refusal: CallRefusal): CallRefusal => {
+    counters.refused += 1;
+    return refusal;
   };
 
   return {
@@ -137,39 +77,15 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       counters.calls += 1;
       failpoints.hit('call.authenticated');
       const planning = planCall(request);
+      // Awaiting what is there already would cost each call a turn of the queue.
       const planned = planning instanceof Promise ? await planning : planning;
-      if (!planned.ok) {
-        counters.refused += 1;
-        return planned.refusal;
-      }
+      if (!planned.ok) return refuse(planned.refusal);
       const held = await holdCall(request, planned.plan);
-      if (held.kind !== 'held') {
-        counters.refused += 1;
-        return held;
-      }
+      if (held.kind === 'rejected') return refuse(held);
       failpoints.hit('call.held');
-      const { call } = held;
-      keeper.add(call);
-      let isOver = false;
-      request.sink.onGone(() => {
-        // A connection that closes with the call, or that we cut, leaves nothing behind.
-        if (isOver) return;
-        counters.abandoned += 1;
-        call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, clock.nowMs() + limits.drainMs);
-      });
-      try {
-        const outcome = await run(call, planned.plan, request);
-        failpoints.hit('call.ended');
-        return outcome;
-      } catch (error) {
-        // Our own fault. What the call used is unknown here: the hold is left to be settled as interrupted once this process has ended.
-        call.abort.abort();
-        if (request.sink.begun) request.sink.cut();
-        throw error;
-      } finally {
-        isOver = true;
-        keeper.delete(call);
-      }
+      const outcome = await followCall(held.call, planned.plan, request);
+      failpoints.hit('call.ended');
+      return outcome;
     },
     tick: () => keeper.tick(),
     idle: async () => {
@@ -183,84 +99,74 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   };
 }
 
-const releaseCommand = (call: { readonly id: string; readonly tenantId: string }): SettleCallCommand => ({
-  verb: 'settle-call',
-  id: `${call.id}.settle`,
-  tenantId: call.tenantId,
-  reservationId: call.id,
-  actuals: null,
-  usage: null,
-});
+type RunCall = (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<CallOutcome>;
 
-type Held = { readonly kind: 'held'; readonly call: ActiveCall } | (CallOutcome & { readonly kind: 'rejected' });
+interface CallParts {
+  readonly keeper: CallKeeper;
+  readonly counters: CallCounters;
+  readonly books: CallBooks;
+}
 
-/** Holds for a planned call on every account that applies, by one command. */
-function makeHoldCall(
-  deps: RelayCallDeps,
-  settler: Pick<CallSettler, 'settleLater'>,
-): (request: CallRequest, plan: CallPlan) => Promise<Held> {
-  const { writer, clock, ids, limits } = deps;
-  return async (request, plan) => {
-    const { key, tenant } = request;
-    const id = ids.next('call');
-    const context: CallContext = {
-      keyId: key.id,
-      model: plan.model.id,
-      route: request.route,
-      streaming: plan.request.stream,
-      promptTokens: plan.promptTokens,
-      candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
-    };
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: plan.bound.inputTokens, rates: holdRates(plan) });
-    const nowMs = clock.nowMs();
+/** Keeps a call's hold while it runs, and bounds what is done for a caller that has gone. */
+function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
+  const { clock, limits } = deps;
+  const { keeper, counters } = parts;
+  const runCall = makeRunCall(deps, parts);
+  return async (call, plan, request) => {
+    const { sink } = request;
+    let isOver = false;
+    keeper.add(call);
+    sink.onGone(() => {
+      // A connection that closes with the call, or that we cut, leaves nothing behind.
+      if (isOver) return;
+      counters.abandoned += 1;
+      call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, clock.nowMs() + limits.drainMs);
+    });
     try {
-      const outcome = await writer.execute({
-        verb: 'reserve',
-        id: `${id}.hold`,
-        tenantId: tenant.id,
-        reservationId: id,
-        purpose: 'call',
-        legs,
-        output: outputRange(plan.bound),
-        mustCover: false,
-        mustCoverMoney: tenant.requireBudget,
-        otherUnitAccounts: [],
-        overagePolicy: 'ALLOW_WITH_OVERDRAFT',
-        ttlMs: limits.holdTtlMs,
-        graceMs: limits.holdGraceMs,
-        maxExtensions: 0,
-        ownerId: deps.ownerId,
-        context: writeCallContext(context),
-      });
-      if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
-      const call: ActiveCall = {
-        id,
-        tenantId: tenant.id,
-        context,
-        legs,
-        heldOutput: BigInt(outcome.value.output),
-        sink: request.sink,
-        abort: new AbortController(),
-        candidate: 0,
-        countOutput: null,
-        expiresAtMs: nowMs + limits.holdTtlMs,
-        nextCheckpointMs: nowMs,
-        checkpointTokens: 0,
-        keepCount: 0,
-        keeping: false,
-        upstreamDeadlineMs: Infinity,
-        callerDeadlineMs: Infinity,
-      };
-      return { kind: 'held', call };
+      return await runCall(call, plan, request);
     } catch (error) {
-      // Nobody knows whether the hold was made. If it was, it must neither stay nor be charged.
-      if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
+      // Our own fault. What the call used is unknown here: the hold is left to be settled as interrupted once this process has ended.
+      call.abort.abort();
+      if (sink.begun) sink.cut();
       throw error;
+    } finally {
+      isOver = true;
+      keeper.delete(call);
     }
   };
 }
 
-/** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */
-function holdRates(plan: CallPlan): Rates | null {
-  return dearest(plan.candidates.flatMap(({ price }) => (price === null ? [] : [price.rates])));
+/** Asks the upstreams, relays what they answer, and books it. */
+function makeRunCall(deps: RelayCallDeps, { counters, books }: CallParts): RunCall {
+  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, counters });
+  const relayAnswer = makeRelayAnswer({ ...deps, counters });
+  return async (call, plan, request) => {
+    // Nothing is sent for a caller that left while its hold was made.
+    if (call.sink.gone) {
+      await books.release(call);
+      return { kind: 'answered' };
+    }
+    const answer = await askUpstreams(call, plan, request);
+    if (answer.kind === 'refusal') {
+      if (answer.refusal.kind === 'failed') counters.failed += 1;
+      await books.release(call);
+      return answer.refusal;
+    }
+    if (answer.kind === 'given_up') {
+      counters.failed += 1;
+      const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: 0 }, null);
+      await books.book(call, { usage, estimated: true });
+      return { kind: 'failed', code: answer.code, retryAfter: null };
+    }
+    const headers: Record<string, string> = {
+      ...answer.response.headers,
+      'x-request-id': request.requestId,
+      'x-castellan-call-id': call.id,
+    };
+    const { bound } = plan;
+    if (bound.sendLimitAs !== null) headers['x-castellan-output-limit'] = String(limitPerChoice(call.heldOutput, bound.choices));
+    const usageHeader = wantsUsage(request) ? USAGE_ANSWER_HEADER : null;
+    await relayAnswer({ call, plan, request, answer, headers, usageHeader, book: (counted) => books.book(call, counted) });
+    return { kind: 'answered' };
+  };
 }

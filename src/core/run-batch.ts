@@ -16,7 +16,13 @@ export function runBatch(rows: WorkingSet, commands: readonly Command[], nowMs: 
       const { audit } = command;
       rows.applyEffect({
         type: 'audit',
-        entry: { ...audit, tenantId: command.tenantId, atMs: nowMs, code: outcome.ok ? null : outcome.rejection.code, metadata: audit.metadata ?? {} },
+        entry: {
+          ...audit,
+          tenantId: command.tenantId,
+          atMs: nowMs,
+          code: outcome.ok ? null : outcome.rejection.code,
+          metadata: audit.metadata ?? {},
+        },
       });
     }
     return outcome;

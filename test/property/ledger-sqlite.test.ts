@@ -36,7 +36,7 @@ async function makeSqliteStore(): Promise<PropertyStore> {
     makeAccounts: (accounts) => Promise.resolve(insertAll(accounts)),
     // The open store keeps its rows in memory, so it is closed meanwhile and starts from what it wrote. That takes a while: not each time.
     setTerms: async (id, { overdraftLimit, status }) => {
-      if (status === 'ACTIVE') return false;
+      if (status !== 'FROZEN') return false;
       await store.close();
       update.run({ ...parseAccountId(id), overdraftLimit, status });
       store = await openSqliteStore({ file, clock });

@@ -14,7 +14,7 @@ export function parseJsonBody(bytes: Uint8Array): unknown {
   if (bytes.length === 0) return undefined;
   let value: unknown;
   try {
-    value = parseJson(new TextDecoder('utf-8', { fatal: false }).decode(bytes));
+    value = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw malformed('the body is not valid JSON');
   }

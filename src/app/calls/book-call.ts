@@ -1,0 +1,59 @@
+import { exceedsHold } from '../../core/calls/call-hold.ts';
+import { settlementOf } from '../../core/calls/settlement.ts';
+import type { SettleCallCommand } from '../../core/ledger/commands.ts';
+import { usageHeaderValue } from '../../core/metering/usage-header.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Log } from '../../ports/log.ts';
+import type { CallCounters } from './call-counters.ts';
+import type { CallLimits } from './call-types.ts';
+import type { CountedUsage } from './count-usage.ts';
+import type { ActiveCall } from './keep-calls.ts';
+import type { CallSettler } from './settle-calls.ts';
+
+/** Ends a call's hold in the ledger, once. Throws where that is our own fault. */
+export interface CallBooks {
+  /** Books what a call used; resolves to the value of its usage header, or to null where that is not durable (yet). */
+  book(call: ActiveCall, counted: CountedUsage): Promise<{ readonly usageHeader: string } | null>;
+  /** Returns the hold of a call that no upstream worked for. */
+  release(call: ActiveCall): Promise<void>;
+}
+
+/** The command that returns a call's hold and charges nothing. */
+export const releaseCommand = (call: { readonly id: string; readonly tenantId: string }): SettleCallCommand => ({
+  verb: 'settle-call',
+  id: `${call.id}.settle`,
+  tenantId: call.tenantId,
+  reservationId: call.id,
+  actuals: null,
+  usage: null,
+});
+
+/** Makes {@link CallBooks}; counts estimates, calls settled after their hold had run out, and calls that used more than they held. */
+export function makeCallBooks(deps: {
+  readonly settler: Pick<CallSettler, 'settle'>;
+  readonly clock: Clock;
+  readonly limits: CallLimits;
+  readonly counters: CallCounters;
+  readonly log: Log;
+}): CallBooks {
+  const { settler, clock, limits, counters, log } = deps;
+  return {
+    book: async (call, counted) => {
+      const { actuals, usage, costNanoUsd } = settlementOf(
+        { reservationId: call.id, tenantId: call.tenantId, context: call.context },
+        { ...counted, candidate: call.candidate, interrupted: false },
+      );
+      if (counted.estimated) counters.estimates += 1;
+      if (clock.nowMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
+      if (exceedsHold(call.legs, call.heldOutput, actuals)) {
+        counters.holdViolations += 1;
+        log.error({ callId: call.id, model: call.context.model, tokens: Number(actuals.tokens) }, 'a call used more than its hold');
+      }
+      const durable = await settler.settle({ ...releaseCommand(call), actuals, usage });
+      return durable ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
+    },
+    release: async (call) => {
+      await settler.settle(releaseCommand(call));
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { writeCallContext, type CallContext } from '../../core/calls/call-context.ts';
+import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
+import { Fault } from '../../core/fault.ts';
+import { dearest, type Rates } from '../../core/pricing/rates.ts';
+import type { Rejection } from '../../core/rejection.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Ids } from '../../ports/ids.ts';
+import { releaseCommand } from './book-call.ts';
+import type { CallLimits, CallRequest, CommandWriter } from './call-types.ts';
+import type { ActiveCall } from './keep-calls.ts';
+import type { CallPlan } from './plan-call.ts';
+import type { CallSettler } from './settle-calls.ts';
+
+/** A call that holds, or why it may not. */
+export type Held = { readonly kind: 'held'; readonly call: ActiveCall } | { readonly kind: 'rejected'; readonly rejection: Rejection };
+
+/** What holding needs. `ownerId` is this run of the process. */
+export interface HoldCallDeps {
+  readonly writer: CommandWriter;
+  readonly settler: Pick<CallSettler, 'settleLater'>;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly limits: CallLimits;
+  readonly ownerId: string;
+}
+
+/**
+ * Holds for a planned call on every account that applies, by one command: rejects as `reserve` does. Nothing is sent before it.
+ *
+ * Throws a `Fault` where the store did not take it. If nobody knows whether it did, the hold is returned behind the caller's back.
+ */
+export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: CallPlan) => Promise<Held> {
+  const { writer, settler, clock, ids, limits } = deps;
+  return async (request, plan) => {
+    const { key, tenant } = request;
+    const id = ids.next('call');
+    const context = contextOf(request, plan);
+    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: plan.bound.inputTokens, rates: holdRates(plan) });
+    const nowMs = clock.nowMs();
+    try {
+      const outcome = await writer.execute({
+        verb: 'reserve',
+        id: `${id}.hold`,
+        tenantId: tenant.id,
+        reservationId: id,
+        purpose: 'call',
+        legs,
+        output: outputRange(plan.bound),
+        mustCover: false,
+        mustCoverMoney: tenant.requireBudget,
+        otherUnitAccounts: [],
+        overagePolicy: 'ALLOW_WITH_OVERDRAFT',
+        ttlMs: limits.holdTtlMs,
+        graceMs: limits.holdGraceMs,
+        maxExtensions: 0,
+        ownerId: deps.ownerId,
+        context: writeCallContext(context),
+      });
+      if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
+      const expiresAtMs = nowMs + limits.holdTtlMs;
+      return {
+        kind: 'held',
+        call: newActiveCall(request, { id, context, legs, heldOutput: BigInt(outcome.value.output), nowMs, expiresAtMs }),
+      };
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
+      throw error;
+    }
+  };
+}
+
+const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
+  keyId: request.key.id,
+  model: plan.model.id,
+  route: request.route,
+  streaming: plan.request.stream,
+  promptTokens: plan.promptTokens,
+  candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
+});
+
+/** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */
+const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flatMap(({ price }) => (price === null ? [] : [price.rates])));
+
+function newActiveCall(
+  request: CallRequest,
+  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'expiresAtMs'> & { readonly nowMs: number },
+): ActiveCall {
+  return {
+    id: hold.id,
+    tenantId: request.tenant.id,
+    context: hold.context,
+    legs: hold.legs,
+    heldOutput: hold.heldOutput,
+    sink: request.sink,
+    abort: new AbortController(),
+    candidate: 0,
+    countOutput: null,
+    expiresAtMs: hold.expiresAtMs,
+    nextCheckpointMs: hold.nowMs,
+    checkpointTokens: 0,
+    keepCount: 0,
+    keeping: false,
+    upstreamDeadlineMs: Infinity,
+    callerDeadlineMs: Infinity,
+  };
+}
