@@ -40,8 +40,13 @@ export function makeReader(options: {
     options: LOOKUPS_BY_KEY,
     types: TYPES,
   });
-  // An idle connection that the server ended; the pool makes a new one when it needs it.
-  pool.on('error', (error) => options.warn(`a connection to PostgreSQL was lost: ${error.message}`));
+  // An idle connection that the server ended; the pool makes a new one when it needs it, and has told below.
+  pool.on('error', () => undefined);
+  // The pool itself listens to idle connections only, and the process ends with an error that nobody listens to: such as one that breaks
+  // between two statements of a transaction, or in the moment between being handed over and its first statement.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => options.warn(`a connection to PostgreSQL was lost: ${error.message}`));
+  });
 
   const read = async <R extends object>(statement: Statement, values: readonly unknown[]): Promise<R[]> => {
     const { rows } = await pool.query<R>({
@@ -68,10 +73,6 @@ export function makeReader(options: {
         throw toThrowable(error);
       });
       let isBroken = true;
-      // The pool listens to idle connections only. One that breaks between two of our statements would end the process; as it is, the
-      // next statement fails.
-      const lost = (error: Error): void => options.warn(`a connection to PostgreSQL was lost: ${error.message}`);
-      client.on('error', lost);
       try {
         await client.query(begin);
         const result = await work(async (text, values = []) => (await client.query<Row>(text, values as unknown[])).rows);
@@ -81,7 +82,6 @@ export function makeReader(options: {
       } catch (error) {
         throw toThrowable(error);
       } finally {
-        client.off('error', lost);
         // A connection in an unknown state is thrown away, which also undoes its transaction.
         client.release(isBroken);
       }
