@@ -1,6 +1,7 @@
 import type { Command } from '../../core/verbs.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { UsageColumns } from './usage-columns.ts';
 import type { EncodedError } from './worker-errors.ts';
 
 /** What the writer does. `clockMs` is the caller's clock; the writer never takes an earlier time than its last. */
@@ -13,8 +14,11 @@ export type WriterRequest =
 /** The methods that a reader answers. */
 export type QueryName = Exclude<keyof RecordStore, 'heartbeat'>;
 
+/** What a query's answer is while it goes from thread to thread. */
+export type Answer<M extends QueryName> = M extends 'usageTotals' ? UsageColumns : Awaited<ReturnType<RecordStore[M]>>;
+
 /** Every query with its arguments, answered at once instead of by a promise. */
-export type Queries = { readonly [M in QueryName]: (...args: Parameters<RecordStore[M]>) => Awaited<ReturnType<RecordStore[M]>> } & {
+export type Queries = { readonly [M in QueryName]: (...args: Parameters<RecordStore[M]>) => Answer<M> } & {
   readonly verify: () => Awaited<ReturnType<LedgerStore['verify']>>;
 };
 

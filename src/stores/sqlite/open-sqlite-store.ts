@@ -5,7 +5,8 @@ import type { BatchResult, LedgerStore, Verification } from '../../ports/ledger-
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { DATABASE_FILE, LOCK_FILE } from './connection.ts';
-import type { QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
+import type { Answer, QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
+import { fromUsageColumns } from './usage-columns.ts';
 import type { PruneStep } from './prune.ts';
 import { startWorker, type WorkerClient } from './worker-client.ts';
 
@@ -96,9 +97,10 @@ async function pruneAll(writer: WorkerClient<WriterRequest>, nowMs: number): Pro
 function recordQueries(reader: WorkerClient<ReaderRequest>): Omit<RecordStore, 'heartbeat'> {
   const ask =
     <M extends QueryName>(query: M) =>
-    (...args: Parameters<RecordStore[M]>): ReturnType<RecordStore[M]> =>
+    (...args: Parameters<RecordStore[M]>): Promise<Answer<M>> =>
       // The reader answers a query with the query's own result.
-      reader.request({ query, args } as ReaderRequest) as ReturnType<RecordStore[M]>;
+      reader.request({ query, args } as ReaderRequest) as Promise<Answer<M>>;
+  const usageTotals = ask('usageTotals');
   return {
     record: ask('record') as RecordStore['record'],
     records: ask('records') as RecordStore['records'],
@@ -109,7 +111,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>): Omit<RecordStore, '
     reservation: ask('reservation'),
     expiredReservations: ask('expiredReservations'),
     unsettledCalls: ask('unsettledCalls'),
-    usageTotals: ask('usageTotals'),
+    usageTotals: async (query) => fromUsageColumns(await usageTotals(query)),
     usageSeries: ask('usageSeries'),
     keyUsage: ask('keyUsage'),
     usageEvents: ask('usageEvents'),

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { ALL_KEYS, ALL_TIME_LEVEL_MS, levelFor, spansFrom, type RollupSpan } from '../../../core/usage/rollups.ts';
 import { USAGE_COLUMNS, usageFromRow, type UsageRow } from '../../_shared/usage-row.ts';
 import type { Queries } from '../messages.ts';
+import { toUsageColumns, type UsageTotalRow } from '../usage-columns.ts';
 
 /**
  * Rows of the tail and of the rollup buckets `@buckets` ([[level, bucket], ...]) of a tenant. Each bucket is one look-up in the primary
@@ -65,7 +66,6 @@ interface CountRow {
   readonly prompt_tokens: bigint;
   readonly completion_tokens: bigint;
 }
-type TotalRow = CountRow & { readonly key_id: string; readonly model: string; readonly cost_nano_usd: bigint };
 type PointRow = CountRow & { readonly bucket_ms: bigint; readonly model: string };
 type CounterRow = CountRow & { readonly key_id: string; readonly last_at_ms: bigint };
 
@@ -81,8 +81,8 @@ const NO_LIMIT_MS = BigInt(Number.MIN_SAFE_INTEGER);
 /** Queries of usage, prepared on a reading connection. */
 export function makeUsageQueries(db: Database): UsageQueries {
   const prepare = <R>(sql: string) => db.prepare<[Record<string, string | bigint>], R>(sql).safeIntegers();
-  const totalsOfAll = prepare<TotalRow>(USAGE_SQL.totals);
-  const totalsOfKey = prepare<TotalRow>(USAGE_SQL.totalsOfKey);
+  const totalsOfAll = prepare<UsageTotalRow>(USAGE_SQL.totals).raw();
+  const totalsOfKey = prepare<UsageTotalRow>(USAGE_SQL.totalsOfKey).raw();
   const series = prepare<PointRow>(USAGE_SQL.series);
   const keyUsage = prepare<CounterRow>(USAGE_SQL.keyUsage);
   const someKeyUsage = prepare<CounterRow>(USAGE_SQL.someKeyUsage);
@@ -94,7 +94,7 @@ export function makeUsageQueries(db: Database): UsageQueries {
       const buckets = fromMs === null ? ALL_TIME_BUCKETS : bucketsIn(tenantId, spansFrom(fromMs, intervalMs));
       const range = { tenantId, buckets, fromMs: fromMs === null ? NO_LIMIT_MS : BigInt(fromMs) };
       const rows = keyId === undefined ? totalsOfAll.all(range) : totalsOfKey.all({ ...range, keyId });
-      return rows.map((row) => ({ keyId: row.key_id, model: row.model, ...counts(row), costNanoUsd: row.cost_nano_usd }));
+      return toUsageColumns(rows);
     }),
     usageSeries: db.transaction(({ tenantId, fromMs, intervalMs }: Parameters<Queries['usageSeries']>[0]) => {
       const buckets = bucketsIn(tenantId, [{ levelMs: levelFor(intervalMs), fromMs, toMs: null }]);
