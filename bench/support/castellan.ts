@@ -10,8 +10,6 @@ export interface StartedCastellan extends Started {
   readonly key: string;
   readonly operatorKey: string;
   readonly adminKey: string;
-  /** From the start of the process to the first answered request, milliseconds. */
-  readonly startMs: number;
   /** Starts it again on the same folder and ports, once it has stopped. */
   restart(): Promise<StartedCastellan>;
 }
@@ -29,7 +27,8 @@ models:
 tenants: [{ id: default, money_budget_usd: 1000000 }]
 `;
 
-async function answers(port: number): Promise<boolean> {
+/** Whether a server on `port` answers its health check. */
+export async function answers(port: number): Promise<boolean> {
   try {
     return (await fetch(`http://127.0.0.1:${port}/health`)).status === 200;
   } catch {
@@ -56,12 +55,10 @@ export async function callApi(
 
 interface Launched {
   readonly pid: number;
-  readonly startMs: number;
   stop(): Promise<void>;
 }
 
 async function launch(env: NodeJS.ProcessEnv, port: number): Promise<Launched> {
-  const startedAtMs = performance.now();
   // Logs go where an operator would send them: to a file, not to a terminal that somebody must read.
   const log = openSync(path.join(env['CASTELLAN_DATA_DIR'] ?? ROOT, '..', 'server.log'), 'a');
   const child = spawn(process.execPath, [path.join(ROOT, 'src/server/main.ts')], { env, stdio: ['ignore', log, log] });
@@ -71,7 +68,7 @@ async function launch(env: NodeJS.ProcessEnv, port: number): Promise<Launched> {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  return { pid: child.pid ?? 0, startMs: performance.now() - startedAtMs, stop: () => endChild(child) };
+  return { pid: child.pid ?? 0, stop: () => endChild(child) };
 }
 
 /** Starts a fresh server on an empty folder (or `databaseUrl`) in front of a model server, and makes the bench's key. */

@@ -11,14 +11,14 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from './config-error.ts';
 
 /** Makes the data folder, readable by its owner only, or checks that it can be used. */
 export function openDataFolder(dataDir: string): void {
   try {
     const isNew = !existsSync(dataDir);
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(resolve(dataDir));
     // The mode above is cut by the umask, and is not given to a folder that was there.
     if (isNew) chmodSync(dataDir, 0o700);
     writeFileDurably(join(dataDir, '.probe'), '');
@@ -28,6 +28,13 @@ export function openDataFolder(dataDir: string): void {
       `The data folder ${dataDir} cannot be written (${codeOf(error)}): give this user the right to, or set CASTELLAN_DATA_DIR to another folder.`,
     );
   }
+}
+
+/** Makes a folder and those above it. Node's own recursive `mkdir` never returns where a file system refuses with ENOENT, as /proc does. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** The text of a file, or null where there is none. */
