@@ -44,7 +44,9 @@ export interface AuditEntry {
 }
 
 /** A record as it is from now on, with its kind. */
-export type RecordPut = { [K in RecordKind]: { readonly type: 'record'; readonly kind: K; readonly id: string; readonly record: RecordTypes[K] } }[RecordKind];
+export type RecordPut = {
+  [K in RecordKind]: { readonly type: 'record'; readonly kind: K; readonly id: string; readonly record: RecordTypes[K] };
+}[RecordKind];
 
 /**
  * What a decision does to the world. `entry` adds its differences to the account as well; `account` creates an account or changes what

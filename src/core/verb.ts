@@ -66,4 +66,7 @@ export interface Verb<C extends CommandBase, T> {
 }
 
 /** A refusal without effects. */
-export const refuse = (outcome: { readonly ok: false; readonly rejection: import('./rejection.ts').Rejection }): Decision<never> => ({ outcome, effects: [] });
+export const refuse = (outcome: { readonly ok: false; readonly rejection: import('./rejection.ts').Rejection }): Decision<never> => ({
+  outcome,
+  effects: [],
+});
