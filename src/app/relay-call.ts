@@ -109,8 +109,8 @@ interface CallParts {
 
 /** Keeps a call's hold while it runs, and bounds what is done for a caller that has gone. */
 function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
-  const { clock, limits } = deps;
-  const { keeper, counters } = parts;
+  const { clock, limits, log } = deps;
+  const { keeper, counters, books } = parts;
   const runCall = makeRunCall(deps, parts);
   return async (call, plan, request) => {
     const { sink } = request;
@@ -125,15 +125,31 @@ function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
     try {
       return await runCall(call, plan, request);
     } catch (error) {
-      // Our own fault. What the call used is unknown here: the hold is left to be settled as interrupted once this process has ended.
+      // Our own fault, and past the reply's hijack nobody else would tell of it.
+      log.error({ err: error, callId: call.id }, 'a call failed by a fault of ours');
       call.abort.abort();
       if (sink.begun) sink.cut();
+      await settleBroken(books, call, plan);
       throw error;
     } finally {
       isOver = true;
       keeper.delete(call);
     }
   };
+}
+
+/**
+ * Ends the hold of a call that broke by a fault of ours: with an estimate where an upstream may have worked for it, else with nothing.
+ * Where it was booked already this changes nothing. What fails here is left to be settled when this process has ended.
+ */
+async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan): Promise<void> {
+  try {
+    if (!call.wasSent) return await books.release(call);
+    const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: call.countOutput?.() ?? 0 }, null);
+    await books.book(call, { usage, estimated: true });
+  } catch {
+    // Logged with its cause by the caller; a second fault has nothing to add.
+  }
 }
 
 /** Asks the upstreams, relays what they answer, and books it. */

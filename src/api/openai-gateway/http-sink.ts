@@ -15,6 +15,7 @@ export class HttpSink implements CallSink {
   #gone = false;
   #begun = false;
   #wrote = false;
+  #trails = false;
   #onGone: (() => void) | null = null;
   #onDrained: (() => void) | null = null;
 
@@ -56,7 +57,8 @@ export class HttpSink implements CallSink {
   begin(status: number, headers: AnswerHeaders, trailer: string | null): void {
     this.#begin();
     if (this.#gone) return;
-    this.#response.writeHead(status, trailer === null ? headers : { ...headers, trailer });
+    this.#trails = trailer !== null && takesTrailers(this.#response);
+    this.#response.writeHead(status, trailer === null || !this.#trails ? headers : { ...headers, trailer });
   }
 
   write(piece: Uint8Array): boolean {
@@ -77,7 +79,7 @@ export class HttpSink implements CallSink {
   end(pieces: readonly Uint8Array[], trailers: AnswerHeaders | null): void {
     if (this.#gone) return;
     const response = this.#response;
-    if (trailers !== null) {
+    if (trailers !== null && this.#trails) {
       // Node leaves the trailers out where it took the whole body for known: nothing written yet, or an empty one.
       if (!this.#wrote) response.flushHeaders();
       response.addTrailers(trailers);
@@ -106,3 +108,6 @@ export class HttpSink implements CallSink {
     this.#onGone?.();
   };
 }
+
+/** Trailers need chunks, which HTTP/1.0 does not have: such a caller gets its answer without its usage. */
+const takesTrailers = ({ req }: ServerResponse): boolean => req.httpVersionMajor > 1 || req.httpVersionMinor >= 1;

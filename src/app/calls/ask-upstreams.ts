@@ -96,8 +96,17 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
     continuousUsage: upstream.continuousUsage,
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
   });
-  const { client, secrets } = deps.open(upstream);
+  let opened: OpenUpstream;
   try {
+    opened = deps.open(upstream);
+  } catch (error) {
+    // A credential that cannot be opened, an address that is none: another upstream may do better.
+    deps.log.error({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream cannot be opened');
+    return { kind: 'next', code: 'upstream_failed', retryAfter: null };
+  }
+  const { client, secrets } = opened;
+  try {
+    call.wasSent = true;
     const sent = client.send({
       path: request.route,
       method: 'POST',

@@ -94,6 +94,7 @@ function newActiveCall(
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,
+    wasSent: false,
     countOutput: null,
     expiresAtMs: hold.expiresAtMs,
     nextCheckpointMs: hold.nowMs,

@@ -22,6 +22,8 @@ export interface ActiveCall {
   readonly abort: AbortController;
   /** The place of the upstream that is being tried, among the context's candidates. */
   candidate: number;
+  /** Whether anything was sent upstream. */
+  wasSent: boolean;
   /** Output tokens so far by our own count; null until the answer streams. */
   countOutput: (() => number) | null;
   /** When the hold ends by our clock, without its grace. */

@@ -84,14 +84,17 @@ function refuseTenant({ tenant }: CallRequest): CallRefusal | null {
   return null;
 }
 
+/** Refuses what is no UTF-8, where a lenient decoder would change it in silence. */
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 function readBody(
   call: CallRequest,
 ): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
   let body: unknown;
   try {
-    body = parseJson(call.body.toString('utf8'));
-  } catch {
-    return invalidBody('The body is not valid JSON.');
+    body = parseJson(STRICT_UTF8.decode(call.body));
+  } catch (error) {
+    return invalidBody(error instanceof TypeError ? 'The body is not valid UTF-8.' : 'The body is not valid JSON.');
   }
   const defect = inspectJson(body);
   if (defect?.kind === 'forbidden_key') return invalidBody(`The key ${defect.key} is not allowed in a body.`);

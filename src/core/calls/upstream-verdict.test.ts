@@ -40,6 +40,7 @@ describe('an error that passes', () => {
     ['its address', 'see http://10.0.0.7:9001/v1/chat?key=x for more', 'see [removed] for more'],
     ['its host with a port', 'backend llm.internal.example:8443 and 10.1.2.3:80 refused', 'backend [removed] and [removed] refused'],
     ['its declared host', 'internal-host refused', '[removed] refused'],
+    ['an address with the declared host', 'see http://internal-host:9999/v1 now', 'see [removed] now'],
     ['our key there', 'the key very-secret is not good', 'the key [removed] is not good'],
     ['what looks like a key', 'got sk-abcdef123456 and Bearer abc.def', 'got [removed] and [removed]'],
   ])('tells nothing about the upstream: %s', (_name, message, expected) => {

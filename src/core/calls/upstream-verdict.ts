@@ -72,9 +72,10 @@ function scrubText(
   text: string,
   options: { readonly secrets: readonly string[]; readonly rename: { readonly from: string; readonly to: string } },
 ): string {
+  // Whole addresses first: a host taken out of one would leave its port and path behind.
   let clean = text.slice(0, MAX_TEXT_CHARS);
-  for (const secret of options.secrets) if (secret.length > 3) clean = clean.replaceAll(secret, '[removed]');
   clean = clean.replace(URL_LIKE, '[removed]').replace(CREDENTIAL_LIKE, '[removed]').replace(HOST_LIKE, '[removed]');
+  for (const secret of options.secrets) if (secret.length > 3) clean = clean.replaceAll(secret, '[removed]');
   const { from, to } = options.rename;
   return from.length < 3 || from === to ? clean : clean.replaceAll(from, to);
 }

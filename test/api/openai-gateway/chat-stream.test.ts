@@ -12,6 +12,7 @@ import {
   type GatewayOptions,
 } from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiBehaviour, type OpenAiServer } from '../../support/openai-server.ts';
+import { sendRaw } from '../../support/raw-http.ts';
 
 const STREAM = { model: 'm1', stream: true, messages: [{ role: 'user', content: 'hello there' }] };
 
@@ -334,5 +335,25 @@ describe('a caller that reads slowly', () => {
     for await (const chunk of answer) bytes += (chunk as Buffer).length;
     expect(bytes).toBe(pieces.join('').length);
     expect(gateway.ledger.usage).toHaveLength(1);
+  });
+});
+
+describe('HTTP/1.0, which has no chunks and so no trailers', () => {
+  test('a stream that asks for its usage is answered, booked and leaves no hold', async () => {
+    await start({});
+    const body = JSON.stringify({ model: 'm1', stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'hello there' }] });
+    const head = [
+      'POST /v1/chat/completions HTTP/1.0',
+      `Authorization: Bearer ${KEY}`,
+      'Content-Type: application/json',
+      'X-Tinfoil-Request-Usage-Metrics: true',
+      `Content-Length: ${body.length}`,
+    ];
+    const answer = await sendRaw(`http://127.0.0.1:${gateway.port}`, [`${head.join('\r\n')}\r\n\r\n${body}`]);
+    expect(answer.status).toBe(200);
+    expect(answer.headers).not.toHaveProperty('trailer');
+    expect(answer.body).toContain('data: [DONE]');
+    expect(gateway.ledger.usage).toHaveLength(1);
+    expect(gateway.account(CAP).reserved).toBe(0n);
   });
 });

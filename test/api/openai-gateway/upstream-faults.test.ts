@@ -65,6 +65,7 @@ describe('the next upstream is tried after', () => {
     ['401, which is about our own credential', status(401)],
     ['403, which is about our own credential', status(403)],
     ['a redirect', { fault: { kind: 'redirect', location: 'http://127.0.0.1:1/' } }],
+    ['an address that is none', 'http://127.0.0.1:99999/v1'],
   ])('%s', async (_name, behaviour) => {
     await start([behaviour, {}]);
     gateway.prices.push(priceOf({ id: 'p2', upstreamId: 'u2', inputNanos: 1000 }));
@@ -175,5 +176,35 @@ describe("the caller's own error", () => {
     await start([status(422)]);
     expect((await failed(true)).status).toBe(422);
     expectReleased();
+  });
+});
+
+describe('a fault of ours', () => {
+  const boom = (at: string): void => {
+    gateway.onFailpoint = (point) => {
+      if (point === at) throw new Error('a fault of ours');
+    };
+  };
+
+  test('an upstream that cannot be opened returns the hold, is logged, and answers 502', async () => {
+    await start(['http://127.0.0.1:99999/v1']);
+    const answer = await failed();
+    expect(answer.status).toBe(502);
+    expectReleased();
+    expect(gateway.logged.some(({ level, message }) => level === 'error' && message === 'an upstream cannot be opened')).toBe(true);
+  });
+
+  test.each([false, true])('after the answer began books an estimate and leaves no hold (stream: %s)', async (stream) => {
+    await start([{}]);
+    boom('call.first-byte');
+    await gateway.post('/chat/completions', { ...CALL, stream }).then(
+      (answer) => answer.text(),
+      () => 'cut',
+    );
+    await eventually(() => gateway.ledger.usage.length).toBe(1);
+    expect(gateway.ledger.usage[0]).toMatchObject({ estimated: true, interrupted: false });
+    expect(gateway.account(CAP).reserved).toBe(0n);
+    expect(gateway.account(CAP).spent).toBeGreaterThan(0n);
+    expect(gateway.logged.some(({ message }) => message === 'a call failed by a fault of ours')).toBe(true);
   });
 });
