@@ -8,6 +8,9 @@ import { memory, startTime } from './rows/process.ts';
 import { usageQueries } from './rows/usage.ts';
 import { keepResult, printRow, type Row } from './support/report.ts';
 
+// Each started process is ended with this one, by a listener of its own.
+process.setMaxListeners(0);
+
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
 const wanted = args.filter((arg) => !arg.startsWith('--'));

@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 05d35933b91efeb47bc66d4a808defe307bfa62223c166db4d59921d786f9311
+-- Migrations: 9b70c25567282e19697aec7ed4058b84e1d9bbb28a3d4b17909f9ef3c6cefa75
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -36,7 +36,9 @@ CREATE TABLE public.accounts (
     status text NOT NULL COLLATE pg_catalog."C",
     overage_policy text COLLATE pg_catalog."C",
     created_at_ms bigint NOT NULL,
-    CONSTRAINT accounts_not_negative CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0)))
+    terms_sum bigint NOT NULL,
+    journal_sum bigint NOT NULL,
+    CONSTRAINT accounts_sound CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0) AND (kind = ANY (ARRAY['budget'::text, 'key_cap'::text, 'window'::text, 'balance'::text])) AND (status = ANY (ARRAY['ACTIVE'::text, 'FROZEN'::text, 'CLOSED'::text]))))
 )
 WITH (fillfactor='50');
 
@@ -184,7 +186,8 @@ CREATE TABLE public.reservations (
     settled_at_ms bigint,
     owner_id text NOT NULL COLLATE pg_catalog."C",
     context json NOT NULL,
-    checkpoint json
+    checkpoint json,
+    CONSTRAINT reservations_sound CHECK (((purpose = ANY (ARRAY['call'::text, 'budget'::text])) AND (state = ANY (ARRAY['ACTIVE'::text, 'COMMITTED'::text, 'RELEASED'::text, 'EXPIRED'::text]))))
 )
 WITH (fillfactor='80');
 
@@ -228,7 +231,8 @@ CREATE TABLE public.usage_events (
     charge_microcents bigint NOT NULL,
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
-    interrupted boolean NOT NULL
+    interrupted boolean NOT NULL,
+    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
 CREATE TABLE public.usage_rollups (
@@ -266,7 +270,8 @@ CREATE TABLE public.usage_tail (
     charge_microcents bigint NOT NULL,
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
-    interrupted boolean NOT NULL
+    interrupted boolean NOT NULL,
+    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
 ALTER TABLE ONLY public.accounts

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 2cd204af28ea0883d9848a8211d1bcd02decf4f74715ae9018943f6e4d9570e8
+-- Migrations: f3265c7b3e76e384973189d49bcdee8f5a7ac31292415bba4bf29b69a6aecd49
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -16,7 +16,9 @@ CREATE TABLE accounts (
   is_over_limit INTEGER NOT NULL CHECK (is_over_limit IN (0, 1)),
   status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'FROZEN', 'CLOSED')),
   overage_policy TEXT,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  terms_sum INTEGER NOT NULL,
+  journal_sum INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX accounts_identity ON accounts (tenant_id, kind, scope, unit, period);

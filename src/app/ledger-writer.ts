@@ -13,7 +13,7 @@ export interface LedgerWriter {
    * Runs `command` in a batch with whatever else arrives. Commands of one tenant run in the order in which they came.
    *
    * Resolves with the outcome, durable. Throws a `Fault`: `overloaded` (the queue is full; nothing happened) or `store_unavailable`
-   * (nothing happened, or nobody knows), or what the decision threw (our fault; nothing happened).
+   * (nothing happened, or nobody knows; it is not tried again), or what the decision threw (our fault; nothing happened).
    */
   execute<C extends Command>(command: C): Promise<Outcome<CommandValue<C>>>;
   /** Resolves when every command that was given before is decided and durable, or failed; of that tenant only where one is named. */
@@ -108,6 +108,8 @@ export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
       );
     } catch (error) {
       const [only, ...others] = jobs;
+      // Behind a `Fault` the batch may have happened, and running its commands again could book them twice. Of everything else the store
+      // promises that nothing happened.
       if (error instanceof Fault || others.length === 0) {
         if (!(error instanceof Fault)) log.error({ err: error, verb: only?.command.verb, commandId: only?.command.id }, 'a command failed');
         for (const job of jobs) job.reject(error);

@@ -25,6 +25,8 @@ export interface RelayCallDeps {
   readonly openUpstream: (upstream: Upstream) => OpenUpstream;
   readonly tokenizers: Tokenizers;
   readonly clock: Clock;
+  /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
+  readonly elapsedMs: () => number;
   readonly ids: Ids;
   readonly failpoints: Failpoints;
   readonly log: Log;
@@ -109,7 +111,7 @@ interface CallParts {
 
 /** Keeps a call's hold while it runs, and bounds what is done for a caller that has gone. */
 function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
-  const { clock, limits, log } = deps;
+  const { elapsedMs, limits, log } = deps;
   const { keeper, counters, books } = parts;
   const runCall = makeRunCall(deps, parts);
   return async (call, plan, request) => {
@@ -120,7 +122,7 @@ function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
       // A connection that closes with the call, or that we cut, leaves nothing behind.
       if (isOver) return;
       counters.abandoned += 1;
-      call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, clock.nowMs() + limits.drainMs);
+      call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, elapsedMs() + limits.drainMs);
     });
     try {
       return await runCall(call, plan, request);
@@ -140,9 +142,14 @@ function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
 
 /**
  * Ends the hold of a call that broke by a fault of ours: with an estimate where an upstream may have worked for it, else with nothing.
- * Where it was booked already this changes nothing. What fails here is left to be settled when this process has ended.
+ * Where it was settled already, or is being settled, that stands. What fails here is left to be settled when this process has ended.
  */
 async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan): Promise<void> {
+  const isSettled = await call.settling?.then(
+    () => true,
+    () => false,
+  );
+  if (isSettled === true) return;
   try {
     if (!call.wasSent) return await books.release(call);
     const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: call.countOutput?.() ?? 0 }, null);

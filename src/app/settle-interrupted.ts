@@ -44,6 +44,7 @@ export function makeSettleInterrupted(deps: {
           const command = context === null ? releaseCommand(call) : interruptedCommand(call, context);
           const outcome = await writer.execute(command);
           if (!outcome.ok) log.error({ callId: call.id, code: outcome.rejection.code }, 'an interrupted call was not settled');
+          else if (!outcome.value.booked) return true;
           else if (context === null) released += 1;
           else settled += 1;
           return outcome.ok;

@@ -1,5 +1,4 @@
 import type { LedgerWriter } from '../app/ledger-writer.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { JobResult } from './start-job.ts';
@@ -15,14 +14,13 @@ export const makeExpireReservations =
   (deps: {
     records: Pick<RecordStore, 'expiredReservations'>;
     writer: Pick<LedgerWriter, 'execute'>;
-    clock: Clock;
     ids: Ids;
   }): (() => Promise<JobResult>) =>
   async () => {
-    const expired = await deps.records.expiredReservations({ nowMs: deps.clock.nowMs(), limit: LIMIT });
+    const expired = await deps.records.expiredReservations({ limit: LIMIT });
     const outcomes = await Promise.all(
       expired.map(({ id, tenantId }) => deps.writer.execute({ verb: 'expire', id: deps.ids.next('cmd'), tenantId, reservationId: id })),
     );
-    // Where no command did anything, the store's clock lies behind ours: asking again at once would spin.
+    // Where no command did anything, somebody else was faster or a batch's time lags: asking again at once would spin.
     return { more: expired.length === LIMIT && outcomes.some((outcome) => outcome.ok && outcome.value.expired) };
   };

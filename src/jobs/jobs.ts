@@ -1,5 +1,4 @@
 import type { LedgerWriter } from '../app/ledger-writer.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
@@ -32,14 +31,13 @@ export interface JobDeps {
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
-  readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
 }
 
 /** Starts every job. */
 export function startJobs(deps: JobDeps): Jobs {
-  const { store, liveOwners, clock, log } = deps;
+  const { store, liveOwners, log } = deps;
   const expire = makeExpireReservations({ ...deps, records: store });
   const jobs: Job[] = [
     startJob({ name: 'expire-reservations', everyMs: SECOND_MS, run: expire, log }),
@@ -59,7 +57,7 @@ export function startJobs(deps: JobDeps): Jobs {
       name: 'prune',
       everyMs: HOUR_MS,
       firstInMs: FIRST_PRUNE_MS,
-      run: async () => void (await store.prune(clock.nowMs())),
+      run: async () => void (await store.prune()),
       log,
     }),
   ];

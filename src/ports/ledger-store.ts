@@ -34,14 +34,18 @@ export interface LedgerStore {
    * Resolves only then. A batch without effects is not written.
    *
    * `batchId` is new for each attempt series: a lost answer to COMMIT is resolved by it (found: it happened).
-   * Throws a `Fault` (`store_unavailable`; nothing happened, or the store could not learn whether) or whatever a decision throws
-   * (nothing happened). `batch.*` failpoints lie between its steps.
+   * Throws a `Fault` (`store_unavailable`) where nothing happened, or where the store could not learn whether. Throws anything else (what
+   * a decision threw, a row that the database refused) only where it is certain that nothing happened and nothing will: the caller may
+   * then run the commands again, under a new id. `batch.*` failpoints lie between its steps.
    */
   execute(batchId: string, commands: readonly Command[], lane: number): Promise<BatchResult>;
   /** Folds the usage events that are not yet in the rollups, at most `limit` of them; returns how many it folded. */
   foldUsage(limit: number): Promise<number>;
-  /** Forgets rollups, usage events and idempotency records whose time to be kept is over. Returns how many rows went. */
-  prune(nowMs: number): Promise<number>;
+  /**
+   * Forgets rollups, usage events and idempotency records whose time to be kept is over, by the store's own time: no caller's fast clock
+   * destroys what all rely on. An embedded store goes by its last batch's time where its clock is ahead of that. Returns how many rows went.
+   */
+  prune(): Promise<number>;
   /** Recomputes every account and every reservation's state from the journal, in SQL that shares no code with the writer. */
   verify(): Promise<Verification>;
   /** Finishes what is under way and closes every connection. */

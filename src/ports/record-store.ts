@@ -44,8 +44,8 @@ export interface RecordStore {
   keyNames(tenantId: string, keyIds: readonly string[]): Promise<Map<string, string>>;
   accounts(ids: readonly AccountId[]): Promise<Map<AccountId, Account>>;
   reservation(id: string): Promise<Reservation | undefined>;
-  /** Ids of ACTIVE reservations past expiry and grace at `nowMs`, oldest expiry first. */
-  expiredReservations(query: { nowMs: number; limit: number }): Promise<{ id: string; tenantId: string }[]>;
+  /** Ids of ACTIVE reservations past expiry and grace by the store's own time, oldest expiry first. */
+  expiredReservations(query: { limit: number }): Promise<{ id: string; tenantId: string }[]>;
   /** Calls that ended without being settled: ACTIVE or EXPIRED holds of `call`s without a charge whose owner is not among `liveOwners`. */
   unsettledCalls(query: { liveOwnerIds: readonly string[]; limit: number }): Promise<Reservation[]>;
   /** Totals by key and model of the events in [fromMs, toMs]; all time with `fromMs` null. `fromMs` is a multiple of `intervalMs`. */

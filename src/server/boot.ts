@@ -12,7 +12,7 @@ import { openSecrets } from './master-key.ts';
 import { openStore } from './open-store.ts';
 import type { Overrides } from './overrides.ts';
 import { prepareStore, type Prepared } from './prepare-store.ts';
-import { beginRun } from './run-identity.ts';
+import { beginRun, takeRunLock } from './run-identity.ts';
 import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
 import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
@@ -23,6 +23,8 @@ export interface Running {
   readonly listeners: Listeners;
   readonly prepared: Prepared;
   readonly log: ProcessLog;
+  /** Resolves with the cause where the store stops for good: nothing can be booked from then on, and only a new start mends it. */
+  readonly storeLost: Promise<Error>;
   /** Ends gracefully: nothing new is taken, what is in flight is finished and settled, everything is closed. Safe to call again. */
   stop(): Promise<void>;
 }
@@ -35,6 +37,13 @@ export interface Running {
 export async function boot(config: Config, overrides: Overrides = {}): Promise<Running> {
   const log = overrides.log ?? makeProcessLog({ level: config.logLevel });
   const closers = makeClosers(log);
+  let lostBecause: Error | null = null;
+  let tellLost = (_error: Error): void => undefined;
+  const storeLost = new Promise<Error>((resolve) => (tellLost = resolve));
+  const onLost = (error: Error): void => {
+    lostBecause ??= error;
+    tellLost(error);
+  };
   closers.add('log', () => log.flush());
   try {
     const systemClock = makeSystemClock();
@@ -42,26 +51,43 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
     const tokenizers = makeTokenizers();
     openDataFolder(config.dataDir);
+    const lock = takeRunLock(config.dataDir);
+    closers.add('run lock', () => lock?.release());
     // A first start prices the demo call by its tokenizer: a third of a second of work, done while the store's threads start. Should it
     // fail, the same failure meets whoever waits for it.
     if (!hasCredentials(config.dataDir)) loadDemoTokenizer(tokenizers).catch(() => undefined);
     const startId = ids.next('start');
-    const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log });
+    const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log, onLost });
     closers.add('store', () => store.close());
     const { secretBox, keyHashSecret } = await openSecrets({ dataDir: config.dataDir, configured: config.masterKey, store, ids });
     const hasher = makeHmacKeyHasher({ secret: keyHashSecret });
     const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
     for (const notice of prepared.notices) log.warn({}, notice);
-    const run = beginRun({ dataDir: config.dataDir, ids });
+    const run = beginRun({ dataDir: config.dataDir, ids, isLocked: lock !== null });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
     const { operator_key: operatorKey } = prepared.credentials;
     const fromConfig = { gateway: config.gateway, declared: makeDeclaredFields(config.declared), operatorKey };
-    const deps: ComposeDeps = { store, isShared, run, hasher, secretBox, tokenizers, clock, ids, failpoints, ...fromConfig, log, closers };
+    const isStoreLost = (): boolean => lostBecause !== null;
+    const deps: ComposeDeps = {
+      store,
+      isShared,
+      isStoreLost,
+      run,
+      hasher,
+      secretBox,
+      tokenizers,
+      clock,
+      ids,
+      failpoints,
+      ...fromConfig,
+      log,
+      closers,
+    };
     const parts = await compose(deps);
     const listeners = await openListeners({ config, deps, parts, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
     log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId }, 'castellan is up');
-    return { listeners, prepared, log, stop: () => closers.closeAll() };
+    return { listeners, prepared, log, storeLost, stop: () => closers.closeAll() };
   } catch (error) {
     await closers.closeAll();
     throw error;

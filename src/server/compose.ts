@@ -33,10 +33,15 @@ const CONNECT_TIMEOUT_MS = 5000;
 /** What a settlement that waits for the store may take at a stop, beside the time for upstreams to finish. */
 const SETTLE_AT_STOP_MS = 5000;
 
+/** Beats go out every second: after this long without an answer the database counts as out of reach. */
+const MAX_SILENT_MS = 5000;
+
 /** What everything is wired from. */
 export interface ComposeDeps {
   readonly store: LedgerStore & RecordStore;
   readonly isShared: boolean;
+  /** Whether an embedded store has stopped for good. */
+  readonly isStoreLost: () => boolean;
   readonly run: RunIdentity;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
@@ -56,6 +61,8 @@ export interface Parts {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
+  /** Whether the store can be used, as far as is known without asking it. */
+  readonly isReady: () => boolean;
 }
 
 /**
@@ -83,11 +90,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const pool = makeUpstreamPool({ secretBox: deps.secretBox, makeClient: (upstream, apiKey) => makeClient(deps, upstream, apiKey) });
   closers.add('upstreams', () => pool.close());
 
-  const liveOwners = makeLiveOwners({ ...deps.run, records: store, isShared: deps.isShared, elapsedMs });
+  const holdMs = gateway.holdTtlMs + gateway.holdGraceMs;
+  const liveOwners = makeLiveOwners({ ...deps.run, records: store, isShared: deps.isShared, holdMs, elapsedMs });
   const settleInterrupted = makeSettleInterrupted({ writer, store, log });
   await liveOwners.beat();
   await settleInterrupted({ liveOwnerIds: liveOwners.current() });
-  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, clock, ids, log });
+  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, ids, log });
   closers.add('jobs', () => jobs.stop());
 
   const calls = makeCalls({
@@ -96,6 +104,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream: (upstream) => pool.open(upstream),
     tokenizers: deps.tokenizers,
     clock,
+    elapsedMs,
     ids,
     failpoints,
     log,
@@ -103,7 +112,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
-  return { writer, directory, calls };
+  return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
 }
 
 function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {

@@ -1,13 +1,19 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 
-const PATHS = ['/health', '/actuator/health', '/actuator/health/liveness', '/actuator/health/readiness'];
-const BODY = '{"status":"UP"}';
+const LIVE_PATHS = ['/health', '/actuator/health', '/actuator/health/liveness'];
+const READY_PATH = '/actuator/health/readiness';
 
-/** Health for the public clients of the Cycles protocol: no credential, and nothing told but that the process answers. */
-export function registerHealth(app: FastifyInstance): void {
-  for (const path of PATHS) {
-    app.get(path, (_request, reply) => {
-      void reply.header('content-type', 'application/json').send(BODY);
-    });
-  }
+/**
+ * Health for the public clients of the Cycles protocol: no credential, and nothing told but that the process answers, and on the path of
+ * readiness whether it can work: 503 while it cannot.
+ */
+export function registerHealth(app: FastifyInstance, isReady: () => boolean): void {
+  const answer = (reply: FastifyReply, isUp: boolean): void => {
+    void reply
+      .code(isUp ? 200 : 503)
+      .header('content-type', 'application/json')
+      .send(isUp ? '{"status":"UP"}' : '{"status":"DOWN"}');
+  };
+  for (const path of LIVE_PATHS) app.get(path, (_request, reply) => answer(reply, true));
+  app.get(READY_PATH, (_request, reply) => answer(reply, isReady()));
 }

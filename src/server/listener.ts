@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
 import Fastify, { type ConnectionError, type FastifyInstance } from 'fastify';
 import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts';
@@ -48,7 +49,8 @@ export interface ServerOptions {
 /** Makes a server without routes. Its requests have ids, its errors are the surfaces' business, and it logs nothing by itself. */
 export function makeServer(options: ServerOptions): FastifyInstance {
   const { bodyLimit, ids, timeouts } = options;
-  return Fastify({
+  const answering = new WeakMap<object, ServerResponse>();
+  const app = Fastify({
     bodyLimit,
     trustProxy: false,
     requestIdHeader: false,
@@ -57,29 +59,72 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     keepAliveTimeout: timeouts.keepAliveMs,
     // No limit on silence: a call that does not stream says nothing until the model has finished.
     connectionTimeout: 0,
-    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkMs },
+    // Node's own answer to a missing Host has no body; the guards of the transport give one.
+    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkMs, requireHostHeader: false },
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: false },
     // `__proto__` in a body is the surfaces' to refuse, in their own form.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
     frameworkErrors: makeFrameworkErrors(options),
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, options),
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { ...options, answer: answering.get(socket) }),
   });
+  app.server.on('request', (request: IncomingMessage, response: ServerResponse) => void answering.set(request.socket, response));
+  app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => refuseExpectation(response, options));
+  return app;
 }
 
-/** Answers what is no HTTP request, or did not become a whole one in time, and closes its connection. */
-function answerBrokenRequest(error: ConnectionError, socket: Socket, options: { readonly form: ErrorForm; readonly ids: Ids }): void {
-  // After a reset there is nobody to answer; on a connection that has begun an answer, another one would be taken for a part of it.
-  if (String(error.code) === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) return void socket.destroy();
-  const isLate = String(error.code) === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const problem: Problem = isLate
-    ? { code: 'request_timeout', message: 'the request did not arrive in time' }
-    : { code: 'bad_request', message: 'the request cannot be read as HTTP' };
-  const answer = options.form(problem, options.ids.next('req'));
-  const body = JSON.stringify(answer.body);
-  const head = `HTTP/1.1 ${answer.status} ${isLate ? 'Request Timeout' : 'Bad Request'}`;
-  const headers = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`;
-  socket.end(`${head}\r\n${headers}\r\n\r\n${body}`, () => socket.destroy());
+/** Answers an `Expect` other than `100-continue`, which nobody here can meet. */
+function refuseExpectation(response: ServerResponse, { form, ids }: { readonly form: ErrorForm; readonly ids: Ids }): void {
+  const requestId = ids.next('req');
+  const { body } = form({ code: 'bad_request', message: 'the header Expect may only be 100-continue', field: 'expect' }, requestId);
+  const text = JSON.stringify(body);
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'x-request-id': requestId,
+  };
+  // What follows may be a body, or the next request: the connection is of no use any more.
+  response.writeHead(417, { ...headers, connection: 'close' }).end(text);
+}
+
+/** What is said about requests that Node cannot read; by the code of its error. */
+const BROKEN: Readonly<Record<string, { readonly status?: string; readonly problem: Problem }>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: '408 Request Timeout',
+    problem: { code: 'request_timeout', message: 'the request did not arrive in time' },
+  },
+  HPE_HEADER_OVERFLOW: {
+    status: '431 Request Header Fields Too Large',
+    problem: { code: 'bad_request', message: 'the headers of the request are larger than this server takes' },
+  },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    status: '413 Payload Too Large',
+    problem: { code: 'body_too_large', message: 'the chunk extensions of the body are larger than this server takes' },
+  },
+};
+
+/** Answers what is no HTTP request, or did not become a whole one in time, and closes its connection. `answer` is its latest answer. */
+function answerBrokenRequest(
+  error: ConnectionError,
+  socket: Socket,
+  options: { readonly form: ErrorForm; readonly ids: Ids; readonly answer: ServerResponse | undefined },
+): void {
+  const { answer } = options;
+  // After a reset there is nobody to answer; in the middle of an answer, another one would be taken for a part of it.
+  const isAnswering = answer !== undefined && answer.headersSent && !answer.writableFinished;
+  if (String(error.code) === 'ECONNRESET' || !socket.writable || isAnswering) return void socket.destroy();
+  const { status = '400 Bad Request', problem } = BROKEN[String(error.code)] ?? {
+    problem: { code: 'bad_request', message: 'the request cannot be read as HTTP' },
+  };
+  const requestId = options.ids.next('req');
+  const body = JSON.stringify(options.form(problem, requestId).body);
+  const headers = [
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${requestId}`,
+    'Connection: close',
+  ];
+  socket.end(`HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 /** Starts to listen. `variable` is the environment variable of the port, for the sentence that says what to do when it is taken. */

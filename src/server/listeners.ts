@@ -44,7 +44,7 @@ export async function openListeners(options: {
     registerRequestLog(app, { listener: name, log });
     if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
     registerFallback(app, { owners, log });
-    registerHealth(app);
+    registerHealth(app, parts.isReady);
     await mountDataPlane(app, deps, parts);
     if (name === 'admin') await mountControlPlane(app, deps, parts);
     const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);

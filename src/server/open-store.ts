@@ -13,7 +13,7 @@ export interface OpenedStore {
 
 /**
  * Opens the store that the configuration asks for. Each adapter is loaded only where it is used. `clock` replaces the store's own idea
- * of time, `failpoints` and `failpointsModule` reach into its batches: only tests give them.
+ * of time; `onLost` is called where an embedded store stops for good; `failpoints` and `failpointsModule` reach into its batches: only tests give them.
  */
 export async function openStore(options: {
   config: Pick<Config, 'dataDir' | 'databaseUrl'>;
@@ -23,6 +23,7 @@ export async function openStore(options: {
   failpoints: Failpoints | undefined;
   failpointsModule: string | undefined;
   log: Log;
+  onLost: (error: Error) => void;
 }): Promise<OpenedStore> {
   const { config, log } = options;
   if (config.databaseUrl === null) {
@@ -32,6 +33,7 @@ export async function openStore(options: {
       clock: options.clock ?? options.systemClock,
       ...(options.failpointsModule === undefined ? {} : { failpointsModule: options.failpointsModule }),
       log,
+      onLost: options.onLost,
     });
     return { store, isShared: false };
   }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Ids } from '../ports/ids.ts';
+import { takeDataLock, type DataLock } from '../stores/sqlite/data-lock.ts';
 import { readTextFile, writeFileDurably } from './data-folder.ts';
 
 /** This run of the process, and the run before it on the same data folder where that one is dead for certain. */
@@ -10,35 +11,38 @@ export interface RunIdentity {
 }
 
 /**
- * Names this run and remembers it in `run.json`, durably before it owns anything. A restarted node so knows at once which calls were
- * its own, without waiting until its last heartbeat is old. A damaged file, or a folder that two nodes share, only costs that
- * knowledge: a run whose process may still live is never called dead.
+ * Takes the lock that a run holds on its data folder, whatever its store, until its process ends. Names and numbers of processes prove
+ * nothing: two containers may have both alike. Throws a `StoreRefusal` where another run holds it; null where the file system cannot
+ * lock, which costs only what {@link beginRun} could have known.
  */
-export function beginRun(options: { dataDir: string; ids: Ids }): RunIdentity {
+export function takeRunLock(dataDir: string): DataLock | null {
+  try {
+    return takeDataLock(join(dataDir, 'run.lock'));
+  } catch (error) {
+    if (error instanceof Error && error.name === 'StoreRefusal') throw error;
+    return null;
+  }
+}
+
+/**
+ * Names this run and remembers it in `run.json`, durably before it owns anything. A restarted node so knows at once which calls were
+ * its own, without waiting until its last heartbeat is old: with the folder's lock in hand (`isLocked`) the run that is named there has
+ * ended. A damaged file, a folder without a lock, or one that another machine wrote (locks may not reach that far) only costs that
+ * knowledge: a run that may still live is never called dead.
+ */
+export function beginRun(options: { dataDir: string; ids: Ids; isLocked: boolean }): RunIdentity {
   const path = join(options.dataDir, 'run.json');
   const ownerId = options.ids.next('run');
-  const deadOwnerId = deadOwnerOf(readTextFile(path));
-  writeFileDurably(path, `${JSON.stringify({ owner_id: ownerId, pid: process.pid, host: hostname() })}\n`);
+  const deadOwnerId = options.isLocked ? ownerOf(readTextFile(path)) : null;
+  writeFileDurably(path, `${JSON.stringify({ owner_id: ownerId, host: hostname() })}\n`);
   return { ownerId, deadOwnerId };
 }
 
-function deadOwnerOf(text: string | null): string | null {
-  let kept: { owner_id?: unknown; pid?: unknown; host?: unknown } | null;
+function ownerOf(text: string | null): string | null {
   try {
-    kept = JSON.parse(text ?? 'null') as typeof kept;
+    const kept = JSON.parse(text ?? 'null') as { owner_id?: unknown; host?: unknown } | null;
+    return typeof kept?.owner_id === 'string' && kept.host === hostname() ? kept.owner_id : null;
   } catch {
     return null;
-  }
-  if (typeof kept?.owner_id !== 'string' || typeof kept.pid !== 'number' || kept.host !== hostname()) return null;
-  return kept.pid !== process.pid && isAlive(kept.pid) ? null : kept.owner_id;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Not ours to signal, but there.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,16 +1,21 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
 import { Fault } from '../../src/core/fault.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import type { Failpoint } from '../../src/ports/failpoints.ts';
+import type { Log } from '../../src/ports/log.ts';
 import { openPostgresStore, type PostgresStoreOptions } from '../../src/stores/postgres/open-postgres-store.ts';
 import { allocate, balances, debit, reserve, TENANT_BUDGET, valueOf } from '../support/ledger-fixtures.ts';
 import { startDropProxy, type CommitFault, type DropProxy } from '../support/drop-proxy.ts';
 import { describePostgres, postgresBinaries, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 
 type Store = Awaited<ReturnType<typeof openPostgresStore>>;
+
+const noLog = (): void => undefined;
+const silentLog: Log = { debug: noLog, info: noLog, warn: noLog, error: noLog };
 
 const charge = (id: string, amount = 7n): Command => debit(amount, { id: `cmd_${id}`, debitId: id });
 
@@ -88,6 +93,60 @@ describePostgres('a PostgreSQL store whose connection fails', () => {
     // The answer was lost, not the commit.
     expect(await lines('d1')).toBe(1);
     await expectSpent(store, 14n);
+  });
+
+  describe('the answer to a COMMIT is lost while somebody holds the table that could tell', () => {
+    let holder: pg.Client;
+    beforeEach(async () => {
+      holder = new pg.Client({ connectionString: database });
+      await holder.connect();
+    });
+    afterEach(() => holder.end());
+
+    /** Loses the next COMMIT's answer, and locks the table of batches before anybody can look at it. */
+    const loseAnswerAndLock = async (): Promise<void> => {
+      await proxy.arm('answer-dropped');
+      proxy.cut(true);
+      await holder.query('BEGIN');
+      await holder.query('LOCK TABLE batches IN ACCESS EXCLUSIVE MODE');
+      proxy.cut(false);
+    };
+
+    test('commands that shared the batch happen once, and their outcomes are answered', async () => {
+      const store = await open({ lanes: 1, timeouts: { lockMs: 50 } });
+      let count = 0;
+      const writer = makeLedgerWriter({
+        store,
+        ids: { next: (prefix) => `${prefix}_w${++count}` },
+        onRecordsChanged: () => undefined,
+        maxQueued: 10,
+        failpoints: { hit: () => undefined },
+        log: silentLog,
+      });
+      const locked = loseAnswerAndLock();
+      const both = Promise.all([writer.execute(charge('d1')), writer.execute(charge('d2'))]);
+      await locked;
+      // It has looked at the table, in vain.
+      await vi.waitUntil(() => cluster.log().includes('canceling statement due to lock timeout'), { timeout: 8000 });
+      await holder.query('ROLLBACK');
+      expect((await both).map(valueOf)).toMatchObject([
+        { debitId: 'd1', charged: '7' },
+        { debitId: 'd2', charged: '7' },
+      ]);
+      expect([await lines('d1'), await lines('d2')]).toEqual([1, 1]);
+      await expectSpent(store, 14n);
+    });
+
+    test('where it is not let go in time the batch fails as unavailable, which says that nobody knows', async () => {
+      const store = await open({ timeouts: { lockMs: 50 }, giveUpMs: 800 });
+      const locked = loseAnswerAndLock();
+      const failed = store.execute('batch_1', [charge('d1')], 0).catch((thrown: unknown) => thrown);
+      await locked;
+      expect(await failed).toMatchObject({ name: 'Fault', code: 'store_unavailable' });
+      await holder.query('ROLLBACK');
+      await store.execute('batch_2', [charge('d2')], 0);
+      await expectSpent(store, 14n);
+    });
   });
 
   test('while the server is away every batch and read fails as unavailable, and both work once it is back', async () => {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { FundCommand } from '../../src/core/ledger/commands.ts';
 import type { Command } from '../../src/core/verbs.ts';
+import { budgetId } from '../../src/core/ledger/account.ts';
 import { makeCommands, moneyOf, type CommandMaker } from './commands.ts';
 import { makeTestClock, type MakeStore, type TestClock, type TestStore } from './test-store.ts';
 
@@ -11,19 +13,33 @@ interface VouchedColumn {
   readonly where?: string;
 }
 
-const ENTRY_OF_RESERVATION = `verb IN ('reserve', 'commit', 'release', 'expire')`;
+const ACCOUNT_COLUMNS =
+  'tenant_id kind scope unit period allocated spent reserved debt overdraft_limit is_over_limit status overage_policy created_at_ms terms_sum journal_sum'.split(
+    ' ',
+  );
 
 const VOUCHED: readonly VouchedColumn[] = [
-  ...['allocated', 'spent', 'reserved', 'debt'].map((column) => ({ table: 'accounts', key: 'no', column })),
-  ...['account_no', 'd_allocated', 'd_spent', 'd_reserved', 'd_debt'].map((column) => ({ table: 'ledger_entries', key: 'seq', column })),
-  ...['command', 'at_ms'].map((column) => ({ table: 'ledger_entries', key: 'seq', column, where: ENTRY_OF_RESERVATION })),
-  ...['legs', 'charged', 'created_at_ms', 'finalized_at_ms'].map((column) => ({ table: 'reservations', key: 'id', column })),
+  ...ACCOUNT_COLUMNS.map((column) => ({ table: 'accounts', key: 'no', column })),
+  ...['account_no', 'command', 'verb', 'd_allocated', 'd_spent', 'd_reserved', 'd_debt', 'at_ms'].map((column) => ({
+    table: 'ledger_entries',
+    key: 'seq',
+    column,
+  })),
+  ...['tenant_id', 'state', 'legs', 'charged', 'created_at_ms', 'finalized_at_ms'].map((column) => ({
+    table: 'reservations',
+    key: 'id',
+    column,
+  })),
   { table: 'reservations', key: 'id', column: 'settled_at_ms', where: `state <> 'EXPIRED' OR charged IS NOT NULL` },
-  { table: 'usage_events', key: 'id', column: 'charge_microcents' },
+  ...['tenant_id', 'key_id', 'model', 'at_ms', 'held_at_ms', 'charge_microcents'].map((column) => ({
+    table: 'usage_events',
+    key: 'id',
+    column,
+  })),
 ];
 
 /** Rows of each column that lose a digit: enough that every verb and every state comes up, few enough for a short run. */
-const ROWS_PER_COLUMN = 5;
+const ROWS_PER_COLUMN = 12;
 
 /** Rows spread evenly over all of them. */
 const sample = <T>(rows: readonly T[]): T[] => {
@@ -62,7 +78,17 @@ export function describeVerify(makeStore: MakeStore): void {
       expect(outcomes.filter((outcome) => !outcome.ok)).toEqual([]);
     };
 
-    /** One reservation of each end, late charges, debt, a cleared limit and direct debits. */
+    const fund = (operation: FundCommand['operation'], amount: bigint, spent = 0n): Command => ({
+      verb: 'fund',
+      id: commands.id('fnd'),
+      tenantId: 'acme',
+      accountId: moneyOf('acme'),
+      operation,
+      amount,
+      spent,
+    });
+
+    /** One reservation of each end, late charges, debt, a cleared limit, direct debits and every funding, also of nothing. */
     const populate = async (): Promise<void> => {
       await execute(
         commands.createTenant('acme'),
@@ -112,6 +138,13 @@ export function describeVerify(makeStore: MakeStore): void {
         },
         commands.allocate(moneyOf('acme'), null),
         commands.allocate(moneyOf('acme'), 10_500n),
+        fund('CREDIT', 0n),
+        fund('CREDIT', 250n),
+        fund('DEBIT', 40n),
+        fund('RESET', 11_000n),
+        fund('RESET_SPENT', 11_000n, 8_500n),
+        fund('RESET_SPENT', 11_000n, 8_500n),
+        fund('REPAY_DEBT', 15n),
       );
       while ((await at.store.foldUsage(100)) > 0);
     };
@@ -178,6 +211,141 @@ export function describeVerify(makeStore: MakeStore): void {
       await at.raw(`UPDATE ledger_entries SET account_no = account_no - 4000 WHERE seq = ${String(seq)}`);
       await at.raw(`DELETE FROM ledger_entries WHERE seq = ${String(seq)}`);
       expect((await at.store.verify()).discrepancies).not.toEqual([]);
+    });
+
+    const found = async (): Promise<number> => (await at.store.verify()).discrepancies.length;
+    const LINE = 'account_no, command, verb, d_allocated, d_spent, d_reserved, d_debt, at_ms';
+
+    test('finds any line of the journal that is gone, whether or not it added up to something', { timeout: 120_000 }, async () => {
+      await populate();
+      await at.unlockJournal();
+      await at.raw('CREATE TABLE kept AS SELECT * FROM ledger_entries');
+      const lines = await at.raw('SELECT seq, verb FROM ledger_entries ORDER BY seq');
+      const missed: string[] = [];
+      // Emptied and filled again, the journal is as it was: what names its lines is their order.
+      const restore = async (): Promise<void> => {
+        await at.raw('DELETE FROM ledger_entries');
+        await at.raw(`INSERT INTO ledger_entries (${LINE}) SELECT ${LINE} FROM kept ORDER BY seq`);
+      };
+      for (const [index, { verb }] of lines.entries()) {
+        await at.raw(`DELETE FROM ledger_entries WHERE seq = (SELECT seq FROM ledger_entries ORDER BY seq LIMIT 1 OFFSET ${index})`);
+        if ((await found()) === 0) missed.push(`${String(verb)}, line ${index}`);
+        await restore();
+        if (index === 0) expect(await found()).toBe(0);
+      }
+      expect(missed).toEqual([]);
+      expect(new Set(lines.map(({ verb }) => verb))).toEqual(
+        new Set([
+          'reserve',
+          'commit',
+          'release',
+          'expire',
+          'debit',
+          'allocate',
+          'credit',
+          'fund_debit',
+          'reset',
+          'reset_spent',
+          'repay_debt',
+        ]),
+      );
+    });
+
+    test.each([
+      ['a line of nothing', [['credit', 0]]],
+      [
+        'a pair that cancels out',
+        [
+          ['credit', 500],
+          ['fund_debit', -500],
+        ],
+      ],
+      [
+        'a pair of a verb that does not exist',
+        [
+          ['gift', 500],
+          ['gift', -500],
+        ],
+      ],
+    ] as const)('finds %s that nobody booked', async (_, lines) => {
+      await populate();
+      const [{ no } = { no: 0 }] = await at.raw(`SELECT no FROM accounts WHERE kind = 'budget'`);
+      for (const [verb, amount] of lines) {
+        await at.raw(`INSERT INTO ledger_entries (${LINE}) VALUES (${String(no)}, 'fnd_forged', '${verb}', ${amount}, 0, 0, 0, 1)`);
+      }
+      expect(await found()).toBeGreaterThan(0);
+    });
+
+    test('finds a batch that was booked twice, whole', async () => {
+      await populate();
+      await at.raw(`INSERT INTO ledger_entries (${LINE}) SELECT ${LINE} FROM ledger_entries WHERE verb = 'debit'`);
+      await at.raw(`UPDATE accounts SET spent = (SELECT sum(d_spent) FROM ledger_entries WHERE account_no = accounts.no)`);
+      const checks = (await at.store.verify()).discrepancies.map(({ subject }) => subject);
+      expect(checks.some((subject) => subject.startsWith('debit dbt'))).toBe(true);
+    });
+
+    test('finds another verb in a line that verbs of the same effect could have left', async () => {
+      await populate();
+      await at.unlockJournal();
+      for (const [from, to] of [
+        ['credit', 'reset'],
+        ['reset', 'credit'],
+        ['reset_spent', 'allocate'],
+        ['fund_debit', 'reset'],
+      ]) {
+        const [{ seq } = { seq: 0 }] = await at.raw(`SELECT min(seq) AS seq FROM ledger_entries WHERE verb = '${from}'`);
+        await at.raw(`UPDATE ledger_entries SET verb = '${to}' WHERE seq = ${String(seq)}`);
+        expect(await found(), `${from} as ${to}`).toBeGreaterThan(0);
+        await at.raw(`UPDATE ledger_entries SET verb = '${from}' WHERE seq = ${String(seq)}`);
+      }
+      expect(await found()).toBe(0);
+    });
+
+    test('finds other terms of an account, also of one that was never used', async () => {
+      await populate();
+      const idle = budgetId('acme', 'tenant:acme/workspace:idle', 'TOKENS');
+      await execute(commands.allocate(idle, null));
+      expect(await found()).toBe(0);
+      const [{ flag } = { flag: '' }] = await at.raw(
+        `SELECT CAST(is_over_limit AS text) AS flag FROM accounts WHERE scope = 'tenant:acme/workspace:idle'`,
+      );
+      const [off, on] = flag === '0' ? ['0', '1'] : ['false', 'true'];
+      for (const [column, changed, original] of [
+        ['scope', `'tenant:acme/workspace:idler'`, `'tenant:acme/workspace:idle'`],
+        ['unit', `'RISK_POINTS'`, `'TOKENS'`],
+        ['kind', `'key_cap'`, `'budget'`],
+        ['tenant_id', `'acne'`, `'acme'`],
+        ['allocated', '0', 'NULL'],
+        ['overdraft_limit', '1', '0'],
+        ['is_over_limit', on, off],
+        ['status', `'FROZEN'`, `'ACTIVE'`],
+        ['overage_policy', `'REJECT'`, 'NULL'],
+      ]) {
+        await at.raw(`UPDATE accounts SET ${column} = ${changed} WHERE no = (SELECT max(no) FROM accounts)`);
+        expect(await found(), `${column} ${changed}`).toBeGreaterThan(0);
+        await at.raw(`UPDATE accounts SET ${column} = ${original} WHERE no = (SELECT max(no) FROM accounts)`);
+      }
+      expect(await found()).toBe(0);
+    });
+
+    test('finds one more in the sums of any level, and of any event', async () => {
+      await populate();
+      const levels = await at.raw('SELECT DISTINCT level_ms FROM usage_rollups');
+      expect(levels.length).toBeGreaterThan(5);
+      for (const { level_ms: level } of levels) {
+        for (const column of [...SUMS, 'last_at_ms']) {
+          const where = `level_ms = ${String(level)} AND key_id = 'key_1'`;
+          await at.raw(`UPDATE usage_rollups SET ${column} = ${column} + 1 WHERE ${where}`);
+          expect(await found(), `${column} at ${String(level)}`).toBeGreaterThan(0);
+          await at.raw(`UPDATE usage_rollups SET ${column} = ${column} - 1 WHERE ${where}`);
+        }
+      }
+      for (const column of SUMS) {
+        await at.raw(`UPDATE usage_events SET ${column} = ${column} + 1`);
+        expect(await found(), `${column} of the events`).toBeGreaterThan(0);
+        await at.raw(`UPDATE usage_events SET ${column} = ${column} - 1`);
+      }
+      expect(await found()).toBe(0);
     });
 
     test.each(['ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED'])('finds a reservation that is %s against its entries', async (state) => {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { makeControlPlane } from '../support/control-plane.ts';
 import { bearer, makeHttpClient, type Answer, type HttpClient } from '../support/http-client.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
@@ -8,10 +9,11 @@ import { readState, type StoredState } from '../support/store-reader.ts';
 import { chatBody, testConfig } from '../support/test-config.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-/** A node is taken for dead ten seconds after its last sign of life. */
-const NOTICED_MS = 30_000;
+/** A node is taken for dead when its holds must have ended, and five seconds: fourteen after its last sign of life. */
+const GATEWAY = 'gateway: { hold_ttl_ms: 8000, hold_grace_ms: 1000 }';
+const NOTICED_MS = 40_000;
 
-describePostgres('two nodes on one database, one of which is killed', () => {
+describePostgres('two nodes on one database, one of which is paused or killed', () => {
   let cluster: PostgresCluster;
   let model: OpenAiServer;
   let client: HttpClient;
@@ -20,20 +22,67 @@ describePostgres('two nodes on one database, one of which is killed', () => {
 
   beforeAll(async () => {
     cluster = await startPostgresCluster();
-    model = await startOpenAiServer();
     client = makeHttpClient();
+  });
+  afterAll(async () => {
+    await client.close();
+    await cluster.stop();
+  });
+
+  beforeEach(async () => {
+    model = await startOpenAiServer();
     const store = { kind: 'postgres', url: await cluster.createDatabase() } as const;
-    const options = { store, config: testConfig(model.url), env: { CASTELLAN_MASTER_KEY: Buffer.alloc(32, 3).toString('base64') } };
+    const options = {
+      store,
+      config: testConfig(model.url, GATEWAY),
+      env: { CASTELLAN_MASTER_KEY: Buffer.alloc(32, 3).toString('base64') },
+    };
     doomed = await startServer(options);
     survivor = await startServer(options);
   });
 
-  afterAll(async () => {
+  afterEach(async () => {
     await doomed.dispose();
     await survivor.dispose();
-    await client.close();
     await model.close();
-    await cluster.stop();
+  });
+
+  /** Begins a stream on one node, pauses that node for as long as `pause` takes, and lets the stream end; what came of it. */
+  const streamOver = async (node: TestServer, pause: () => Promise<void>): Promise<Answer | Error> => {
+    const control = makeControlPlane(node, client);
+    const { key } = await control.makeKey(control.firstTenant(), { name: 'paused', maxTokens: 100_000 });
+    model.behaviour.chunkDelayMs = 100;
+    const body = chatBody('one two three four five six seven eight nine ten', { stream: true });
+    let begun = (): void => undefined;
+    const head = new Promise<void>((resolve) => (begun = resolve));
+    const url = `${node.runtime}/v1/chat/completions`;
+    const answer = client
+      .ask(url, { method: 'POST', headers: bearer(key), body, onHead: begun })
+      .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    await head;
+    node.signal('SIGSTOP');
+    try {
+      await pause();
+    } finally {
+      node.signal('SIGCONT');
+      model.behaviour.chunkDelayMs = 0;
+    }
+    return answer;
+  };
+
+  test('a pause shorter than a hold and a margin costs nothing: the call is booked with what it used', { timeout: 60_000 }, async () => {
+    const answer = await streamOver(doomed, () => delay(12_000));
+    expect(answer).toMatchObject({ status: 200, text: expect.stringContaining('[DONE]') as string });
+    const { usage } = await readState(survivor.reader());
+    expect(usage).toMatchObject([{ interrupted: false, estimated: false }]);
+  });
+
+  test('after a longer one the answer is cut, since the other node has settled the call', { timeout: 2 * NOTICED_MS }, async () => {
+    const settled = async (): Promise<boolean> => (await readState(survivor.reader())).usage.length > 0;
+    expect(await streamOver(doomed, () => waitUntil(settled, NOTICED_MS))).toBeInstanceOf(Error);
+    const { usage } = await readState(survivor.reader());
+    expect(usage).toMatchObject([{ interrupted: true, estimated: true }]);
+    expect(doomed.stderr()).toContain('a call was settled by another node');
   });
 
   test('its calls are settled as interrupted by the other, whose own calls go on', { timeout: 2 * NOTICED_MS }, async () => {

@@ -39,6 +39,93 @@ describe('a credential that comes twice', () => {
   });
 });
 
+describe('what could be read in two ways', () => {
+  const ADMIN_HOST = (): string => new URL(server.admin).host;
+  const send = (plane: 'admin' | 'runtime', text: string): ReturnType<typeof sendRaw> => sendRaw(server[plane], [text]);
+  const get = (target: string, headers: readonly string[], method = 'GET'): string =>
+    `${method} ${target} HTTP/1.1\r\n${[...headers, 'Connection: close'].join('\r\n')}\r\n\r\n`;
+
+  test('a doubled credential is 400 also where no route looks at it', async () => {
+    for (const plane of ['admin', 'runtime'] as const) {
+      for (const path of ['/v1/foo', '/health', '/v1/chat/anything', '/v1/embeddings']) {
+        const twice = ['Authorization: Bearer a', 'Authorization: Bearer b'];
+        const answer = await send(plane, get(path, [`Host: ${new URL(server[plane]).host}`, ...twice]));
+        expect({ plane, path, status: answer.status }).toEqual({ plane, path, status: 400 });
+        expect(answer.body).toContain('authorization came more than once');
+      }
+    }
+  });
+
+  test.each(['Host: 127.0.0.1', 'Host: evil.example'])('two hosts are 400: %s', async (second) => {
+    for (const plane of ['admin', 'runtime'] as const) {
+      const answer = await send(plane, get('/health', ['Host: 127.0.0.1', second]));
+      expect(answer.status).toBe(400);
+      expect(answer.body).toContain('host came more than once');
+    }
+  });
+
+  test.each([
+    'http://evil.example/api/keys',
+    'HTTP://evil.example/api/keys',
+    'http://127.0.0.1@evil.example/api/keys',
+    'http://evil.example:7979/health',
+  ])('the control plane judges %s by the host that it names', async (address) => {
+    const answer = await send('admin', get(address, [`Host: ${ADMIN_HOST()}`, `Authorization: Bearer ${tenant.adminKey}`]));
+    expect(answer.status).toBe(421);
+    JSON.parse(answer.body);
+  });
+
+  test('an absolute address of its own is answered as its path is', async () => {
+    const own = await send('admin', get(`${server.admin}/api/keys`, [`Host: ${ADMIN_HOST()}`, `Authorization: Bearer ${tenant.adminKey}`]));
+    expect(own.status).toBe(200);
+    const wrong = await send('admin', get(`${server.admin}/api/nothing`, [`Host: ${ADMIN_HOST()}`]));
+    expect(wrong.status).toBe(404);
+    FORMS.tinfoil(JSON.parse(wrong.body));
+  });
+
+  test('Allow names what is served, whatever was tried', async () => {
+    for (const method of ['TRACE', 'PROPFIND', 'GET']) {
+      const answer = await send('runtime', get('/v1/chat/completions', ['Host: 127.0.0.1'], method));
+      expect([method, answer.status, answer.headers['allow']]).toEqual([method, 405, 'POST']);
+      expect([method, (await send('runtime', get('/v1/chat/anything', ['Host: 127.0.0.1'], method))).status]).toEqual([method, 404]);
+    }
+  });
+
+  test.each([
+    ['no Host', 400, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 'Host'],
+    ['an Expect that nobody knows', 417, 'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: bogus\r\n\r\n', 'Expect'],
+    ['too many headers', 431, `GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`, 'headers'],
+    ['no HTTP behind an answer', 400, 'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 'HTTP'],
+  ])('%s is answered with a sentence in JSON', async (what, status, text, says) => {
+    for (const plane of ['admin', 'runtime'] as const) {
+      const late = what.startsWith('no HTTP') ? [200, 'hello\r\n\r\n'] : [];
+      const answer = await sendRaw(server[plane], [text, ...late]);
+      const body = late.length === 0 ? answer.body : (answer.body.split('\r\n\r\n').at(-1) ?? '');
+      if (late.length === 0) expect(answer.status).toBe(status);
+      else expect(answer.body).toContain(`HTTP/1.1 ${status}`);
+      expect(JSON.stringify(JSON.parse(body))).toContain(says);
+    }
+  });
+
+  test.each([
+    ['Content-Encoding: gzip', 'Content-Type: application/json', 415],
+    ['Content-Type: application/json; charset=latin1', 'Accept: */*', 415],
+    ['Content-Type: application/json', 'Content-Type: text/plain', 400],
+  ])('a body with %s and %s is %d on every surface', async (first, second, status) => {
+    const body = CHAT;
+    const operatorLine = `X-Admin-API-Key: ${server.credentials().operator_key}`;
+    for (const [plane, path, credential] of [
+      ['runtime', '/v1/chat/completions', `Authorization: Bearer ${key.key}`],
+      ['admin', '/api/keys', `Authorization: Bearer ${tenant.adminKey}`],
+      ['admin', '/v1/x-castellan/tenants', operatorLine],
+    ] as const) {
+      const answer = await sendRaw(server[plane], [rawRequest({ method: 'POST', path, headers: [credential, first, second], body })]);
+      expect([path, answer.status]).toEqual([path, status]);
+      JSON.parse(answer.body);
+    }
+  });
+});
+
 describe('slow clients are cut off', () => {
   const head = (path: string, credential: string, length: number): string =>
     `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer ${credential}\r\nContent-Length: ${length}\r\n\r\n`;
@@ -80,7 +167,7 @@ describe('requests that are no proper HTTP', () => {
     ],
     ['a header with a NUL', 'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Bad: a\u0000b\r\n\r\n'],
     ['headers of 100 KB', `GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Large: ${'x'.repeat(100_000)}\r\n\r\n`],
-    ['no host', 'GET /v1/models HTTP/1.1\r\n\r\n'],
+    ['no host', 'GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n'],
   ])('are refused or cut off: %s', async (_what, text) => {
     for (const plane of ['admin', 'runtime'] as const) {
       const answer = await sendRaw(server[plane], [text]);

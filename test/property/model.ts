@@ -207,8 +207,9 @@ export class LedgerModel {
   #commit(command: CommitCommand, now: number): unknown {
     const hold = this.#clientHold(command);
     this.#mustBeOpen(hold.tenant, { suspendedToo: false });
-    this.#mustBeSettleable(hold, now, hold.endsAt + hold.grace);
+    this.#mustHold(hold);
     if (!hold.parts.some((part) => unitOf(part.account) === command.unit)) throw new Refusal('unit_mismatch');
+    this.#mustBeSettleable(hold, now, hold.endsAt + hold.grace);
     if (!inRange(command.actual)) throw new Refusal('amount_out_of_range');
     const estimate = hold.parts[0]?.amount ?? 0n;
     const ids = hold.parts.map((part) => part.account);
@@ -378,12 +379,13 @@ export class LedgerModel {
   #settle(command: SettleCallCommand, now: number): unknown {
     const hold = this.holds.get(command.reservationId);
     if (hold === undefined || hold.tenant !== command.tenantId) throw new Refusal('reservation_not_found');
-    if (hold.settledAt !== null) return { booked: false };
+    const { actuals } = command;
+    const used = (account: string): bigint => (unitOf(account) === 'TOKENS' ? actuals?.tokens : actuals?.microcents) ?? 0n;
+    if (hold.settledAt !== null) return { booked: false, agrees: hold.parts.every((part) => part.charged === used(part.account)) };
     for (const part of hold.parts) {
       const account = this.#account(part.account);
       if (hold.state === 'ACTIVE') account.held -= part.amount;
-      part.charged = 0n;
-      if (command.actuals !== null) part.charged = unitOf(part.account) === 'TOKENS' ? command.actuals.tokens : command.actuals.microcents;
+      part.charged = used(part.account);
       account.spent += part.charged;
     }
     hold.settledAt = now;
@@ -431,9 +433,13 @@ export class LedgerModel {
     return hold;
   }
 
-  #mustBeSettleable(hold: ModelHold, now: number, lastMoment: number): void {
+  #mustHold(hold: ModelHold): void {
     if (hold.state === 'EXPIRED') throw new Refusal('reservation_expired');
     if (hold.state !== 'ACTIVE') throw new Refusal('reservation_finalized');
+  }
+
+  #mustBeSettleable(hold: ModelHold, now: number, lastMoment: number): void {
+    this.#mustHold(hold);
     if (now > lastMoment) throw new Refusal('reservation_expired');
   }
 

@@ -133,6 +133,27 @@ test('what the API has changed beside the file stays as it is, and a field that 
   });
 });
 
+test('fields that leave the file are named at the start, keep their values and are the API’s', async () => {
+  await startWith(FILE);
+  const without = FILE.replace(', provider: scaleway, region: fr', '')
+    .replace('    name: Acme\n', '')
+    .replace('email: ann@example.com, role: admin', 'email: ann@example.com')
+    .replace('    money_budget_usd: 50\n', '');
+  const sentences = [
+    'castellan.yaml no longer names provider, region of the upstream scw: they keep their values, and the operator API may now change them.',
+    'castellan.yaml no longer names money_budget_usd, name of the tenant acme: they keep their values, and the operator API may now change them.',
+    'castellan.yaml no longer names role of the member acme/ann: it keeps its value, and the operator API may now change it.',
+  ];
+  expect(await startWith(without)).toEqual(sentences);
+  await folder.withStore(async (store) => {
+    expect(await store.record('upstream', 'scw')).toMatchObject({ provider: 'scaleway', region: 'fr' });
+    expect(await store.record('tenant', 'acme')).toMatchObject({ name: 'Acme' });
+    expect(await store.record('member', 'acme/ann')).toMatchObject({ role: 'admin' });
+  });
+  expect(await budgetOf()).toMatchObject({ allocated: 5_000_000_000n });
+  expect(await startWith(FILE)).toEqual([]);
+});
+
 test('a changed price is added as a new version, and the old one stays', async () => {
   await startWith(FILE);
   await startWith(FILE.replace('input_per_1m: 1,', 'input_per_1m: 3,'));
@@ -163,11 +184,14 @@ test('a changed money budget sets what is allocated and never touches what is sp
 test('what leaves the file stays, and the start says so', async () => {
   await startWith(FILE);
   const notices = await startWith('upstreams: [{ id: scw, base_url: "http://127.0.0.1:9/v1" }]');
-  expect([...notices].sort()).toEqual([
-    'castellan.yaml no longer names the member acme/ann: it stays as it was, and the operator API may now change or remove it.',
-    'castellan.yaml no longer names the model big: it stays as it was, and the operator API may now change or remove it.',
-    'castellan.yaml no longer names the tenant acme: it stays as it was, and the operator API may now change or remove it.',
-  ]);
+  expect([...notices].sort()).toEqual(
+    [
+      'castellan.yaml no longer names the member acme/ann: it stays as it was, and the operator API may now change or remove it.',
+      'castellan.yaml no longer names the model big: it stays as it was, and the operator API may now change or remove it.',
+      'castellan.yaml no longer names the tenant acme: it stays as it was, and the operator API may now change or remove it.',
+      'castellan.yaml no longer names api_key, provider, region of the upstream scw: they keep their values, and the operator API may now change them.',
+    ].sort(),
+  );
   expect(await budgetOf()).toMatchObject({ allocated: 5_000_000_000n });
   await folder.withStore(async (store) => expect(await store.record('model', 'big')).toBeDefined());
   expect(await startWith(FILE)).toEqual([]);

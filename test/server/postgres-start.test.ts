@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { DEMO_BODY } from '../../src/server/demo-call.ts';
 import type { Running } from '../../src/server/boot.ts';
+import { startDropProxy } from '../support/drop-proxy.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { makeTestFolder, type TestFolder } from './in-process.ts';
 
 describePostgres('starts on PostgreSQL', () => {
@@ -69,6 +71,28 @@ describePostgres('starts on PostgreSQL', () => {
       expect(tenants.status).toBe(200);
       expect(await tenants.text()).toContain('"default"');
     }
+  });
+
+  test('readiness is DOWN while the database is out of reach, and UP again after; liveness stays UP', { timeout: 60_000 }, async () => {
+    const proxy = await startDropProxy(cluster.port);
+    try {
+      const { listeners } = await first.start({ env: { ...env, DATABASE_URL: proxy.url(env['DATABASE_URL'] ?? '') } });
+      const health = async (path: string): Promise<number> => (await fetch(`${listeners.runtime.origin}/actuator/health/${path}`)).status;
+      expect(await health('readiness')).toBe(200);
+      proxy.cut(true);
+      await waitUntil(async () => (await health('readiness')) === 503, 20_000);
+      expect(await health('liveness')).toBe(200);
+      proxy.cut(false);
+      await waitUntil(async () => (await health('readiness')) === 200, 20_000);
+    } finally {
+      await first.dispose();
+      await proxy.close();
+    }
+  });
+
+  test('two programs on one data folder are refused, since a run must know for certain that the one before it is gone', async () => {
+    await first.start({ env });
+    await expect(first.start({ env })).rejects.toThrow(/^Another Castellan is running on the data folder /);
   });
 
   test('a server that is not there stops the start', async () => {

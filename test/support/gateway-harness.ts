@@ -41,6 +41,8 @@ export interface GatewayOptions {
   readonly maxBodyBytes?: number;
   /** Milliseconds that each batch takes to become durable. */
   readonly flushMs?: number;
+  /** The gateway's wall clock; the store has a right one of its own. */
+  readonly wallMs?: () => number;
 }
 
 /** A gateway on a free port of 127.0.0.1, over a ledger in memory. */
@@ -178,7 +180,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     (fields: LogFields, message: string): void =>
       void logged.push({ level, fields, message });
   const log: Log = { debug: record('debug'), info: record('info'), warn: record('warn'), error: record('error') };
-  const clock = { nowMs: () => Date.now() };
+  const clock = { nowMs: options.wallMs ?? (() => Date.now()) };
   const commands: Command[] = [];
   const hits: Failpoint[] = [];
   let flushes = 0;
@@ -206,7 +208,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
           retryAfterMs: 1000,
         });
       }
-      const nowMs = clock.nowMs();
+      const nowMs = Date.now();
       commands.push(...batch);
       const { outcomes, changes } = ledger.batch(batch, nowMs);
       if (changes.entries.length + changes.reservations.length > 0) flushes += 1;
@@ -243,6 +245,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     openUpstream: (upstream) => pool.open(upstream),
     tokenizers,
     clock,
+    elapsedMs: () => performance.now(),
     ids,
     failpoints,
     log,

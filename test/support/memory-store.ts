@@ -98,7 +98,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     if (changes.records.length > 0) generation += 1;
   }
 
-  const reader = makeReader(tables, async (name) => {
+  const reader = makeReader(tables, options.clock, async (name) => {
     reads.set(name, (reads.get(name) ?? 0) + 1);
     await store.beforeRead?.(name);
   });
@@ -137,7 +137,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
 
 type Reader = Omit<RecordStore, 'generation'>;
 
-function makeReader(tables: Tables, onRead: (name: string) => Promise<void>): Reader {
+function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Promise<void>): Reader {
   const all = <K extends RecordKind>(kind: K): RecordTypes[K][] =>
     [...tables.records].filter(([key]) => key.startsWith(`${kind} `)).map(([, record]) => record as RecordTypes[K]);
   const liveKeys = (): ApiKey[] => all('key').filter(({ deletedAtMs }) => deletedAtMs === null);
@@ -176,10 +176,10 @@ function makeReader(tables: Tables, onRead: (name: string) => Promise<void>): Re
       );
     },
     reservation: (id) => Promise.resolve(tables.reservations.get(id)),
-    expiredReservations: ({ nowMs, limit }) =>
+    expiredReservations: ({ limit }) =>
       Promise.resolve(
         [...tables.reservations.values()]
-          .filter(({ state, expiresAtMs, graceMs }) => state === 'ACTIVE' && expiresAtMs + graceMs < nowMs)
+          .filter(({ state, expiresAtMs, graceMs }) => state === 'ACTIVE' && expiresAtMs + graceMs < clock.nowMs())
           .toSorted((a, b) => a.expiresAtMs - b.expiresAtMs)
           .slice(0, limit)
           .map(({ id, tenantId }) => ({ id, tenantId })),

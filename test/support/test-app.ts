@@ -116,6 +116,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   await app.register(
     makeOperatorApi({
       ...deps,
+      store,
       operatorKey: OPERATOR_KEY,
       tokenizerNames: ['o200k_base'],
       declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },

@@ -3,6 +3,8 @@ import type { Log } from '../../ports/log.ts';
 import { cyclesForm } from './cycles-form.ts';
 import { openAiForm } from './openai-form.ts';
 import { makeErrorHandler, sendProblem, type ErrorForm, type Problem } from './problem.ts';
+import { targetOf } from './request-target.ts';
+import { addTransportGuards } from './transport-guards.ts';
 
 /** A surface that owns every path under `prefix`, also those that it does not serve. */
 export interface PathOwner {
@@ -10,16 +12,16 @@ export interface PathOwner {
   readonly form: ErrorForm;
 }
 
-/** The path of a request as it came: no percent escape is opened, so that `%2F` splits nothing. */
-function rawPath(request: FastifyRequest): string {
-  const url = request.raw.url ?? '/';
-  const end = url.search(/[?#]/);
-  return end === -1 ? url : url.slice(0, end);
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route only refuses: it serves nothing, and a 405 does not count its methods. */
+    readonly onlyRefuses?: boolean;
+  }
 }
 
 /** The form of an answer that no surface gives: that of the path's owner, else of the credential. Source: architecture section 6. */
 function formOf(request: FastifyRequest, owners: readonly PathOwner[]): ErrorForm {
-  const path = rawPath(request);
+  const path = targetOf(request).path;
   const owner = owners.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
   if (owner !== undefined) return owner.form;
   const { headers } = request;
@@ -36,7 +38,8 @@ interface RouteTable {
 /** Begins to gather the routes of `app` and of every plugin that is registered after this call. */
 function collectRoutes(app: FastifyInstance): RouteTable {
   const methodsByPattern = new Map<string, Set<string>>();
-  app.addHook('onRoute', ({ url, method }) => {
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (config?.onlyRefuses === true) return;
     const methods = methodsByPattern.get(url) ?? new Set<string>();
     for (const each of Array.isArray(method) ? method : [method]) methods.add(each);
     methodsByPattern.set(url, methods);
@@ -61,17 +64,19 @@ const fits = (segment: string, given: string | undefined): boolean =>
 
 /**
  * Answers whatever no surface answers: 404 or, where the path takes other methods, 405 with `Allow`, both in the right form; and errors
- * outside of the surfaces, such as those of the guards. Call it on the root before any route is registered.
+ * outside of the surfaces, such as those of the guards. The transport's own guards come with it: they too are for every request. Call
+ * it on the root before any route is registered.
  */
 export function registerFallback(app: FastifyInstance, options: { readonly owners: readonly PathOwner[]; readonly log: Log }): void {
   const { owners, log } = options;
   const routes = collectRoutes(app);
+  addTransportGuards(app);
   app.setNotFoundHandler((request, reply) => sendProblem(reply, formOf(request, owners), unknownPath(request, routes)));
   app.setErrorHandler((error, request, reply) => makeErrorHandler({ form: formOf(request, owners), log })(error, request, reply));
 }
 
 function unknownPath(request: FastifyRequest, routes: RouteTable): Problem {
-  const allow = routes.allowedMethods(rawPath(request));
+  const allow = routes.allowedMethods(targetOf(request).path);
   if (allow.length === 0) return { code: 'route_not_found', message: 'there is nothing under this address' };
   return { code: 'method_not_allowed', message: `${request.method} is not allowed here; use ${allow.join(', ')}`, allow };
 }

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RefusedRequest } from './problem.ts';
+import { targetOf } from './request-target.ts';
+import { refuseAmbiguous } from './transport-guards.ts';
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'] as const;
 
@@ -19,7 +21,7 @@ function originAuthority(origin: string): string | null {
  * Guards a listener against browsers, for which loopback is no boundary: a page anywhere can send requests here, under any name that
  * its owner lets point here.
  *
- * A `Host` outside the list is 421 (`misdirected`). An `Origin` that is not this very host and port is 403 (`foreign_origin`).
+ * A `Host`, or the authority of an absolute address, outside the list is 421 (`misdirected`). An `Origin` that is not this very host and port is 403 (`foreign_origin`).
  * `allowedHosts` are names or addresses without port; loopback's are always allowed. Source: architecture section 6.
  */
 export function addBrowserGuards(app: FastifyInstance, options: { readonly allowedHosts: readonly string[] }): void {
@@ -38,10 +40,16 @@ export function addBrowserGuards(app: FastifyInstance, options: { readonly allow
 const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
 
 function refuseForeign(request: FastifyRequest, allowed: ReadonlySet<string>): void {
-  const authority = request.headers.host ?? '';
-  const host = hostOf(authority);
-  if (host === null || !allowed.has(host)) {
+  // Which host a request means must be certain before it is judged.
+  refuseAmbiguous(request);
+  const named = request.headers.host ?? '';
+  const isForeign = (authority: string): boolean => !allowed.has(hostOf(authority) ?? '');
+  if (isForeign(named)) {
     throw new RefusedRequest({ code: 'misdirected', message: 'this server does not answer for the host that the Host header names' });
+  }
+  const authority = targetOf(request).authority ?? named;
+  if (isForeign(authority)) {
+    throw new RefusedRequest({ code: 'misdirected', message: 'this server does not answer for the host that the address names' });
   }
   const { origin } = request.headers;
   if (origin === undefined) return;

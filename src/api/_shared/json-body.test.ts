@@ -34,3 +34,16 @@ test.each([
 ])('refuses %s and repeats nothing of it', (_what, text, message) => {
   expect(problemWith(bytes(text))).toEqual({ code: 'malformed_body', message });
 });
+
+test.each([
+  ['1e400', '{"max_tokens":1e400}', 'max_tokens'],
+  ['5,000 digits', `{"a":{"max_tokens":${'9'.repeat(5000)}}}`, 'max_tokens'],
+])('names the field of a number out of range: %s', (_what, text, field) => {
+  const message = `${field} must be within the range of numbers that can be kept`;
+  expect(problemWith(bytes(text))).toEqual({ code: 'invalid_request', message, field });
+});
+
+test('says what is wrong with a number out of range in a list', () => {
+  const message = 'a number in the body must be within the range of numbers that can be kept';
+  expect(problemWith(bytes('[1,1e400]'))).toEqual({ code: 'invalid_request', message });
+});

@@ -85,15 +85,28 @@ function ruleAt(schema: TSchema, segments: readonly string[]): string | null {
   let node: unknown = schema;
   let rule: string | null = null;
   for (const segment of segments) {
-    const { properties, items, additionalProperties } = node as {
-      properties?: Record<string, unknown>;
-      items?: unknown;
-      additionalProperties?: unknown;
-    };
-    node = properties?.[segment] ?? items ?? additionalProperties;
+    node = innerSchema(node as InnerSchemas, segment);
     if (typeof node !== 'object' || node === null) break;
     const own = (node as Record<string, unknown>)[RULE];
     if (typeof own === 'string') rule = own;
   }
   return rule;
+}
+
+/** Where a schema keeps those of what a value holds. */
+interface InnerSchemas {
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly items?: unknown;
+  readonly additionalProperties?: unknown;
+  readonly anyOf?: readonly InnerSchemas[];
+}
+
+/** The schema of one field or item; of several alternatives, the first that knows it. */
+function innerSchema({ properties, items, additionalProperties, anyOf = [] }: InnerSchemas, segment: string): unknown {
+  return (
+    properties?.[segment] ??
+    items ??
+    additionalProperties ??
+    anyOf.map((each) => innerSchema(each, segment)).find((each) => each !== undefined)
+  );
 }

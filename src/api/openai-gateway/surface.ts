@@ -81,12 +81,18 @@ function mountRoutes(app: FastifyInstance, deps: OpenAiGatewayDeps): void {
   refuseOthers(app, '/v1/models/*', ['GET', 'HEAD']);
   // Answered before a body is read: what comes with it changes nothing.
   for (const url of OWNED_PATHS)
-    app.route({ method: [...METHODS], url, onRequest: async (request, reply) => sendNotFound(request, reply), handler: sendNotFound });
+    app.route({
+      method: [...METHODS],
+      url,
+      config: { onlyRefuses: true },
+      onRequest: async (request, reply) => sendNotFound(request, reply),
+      handler: sendNotFound,
+    });
 }
 
 function refuseOthers(app: FastifyInstance, url: string, allowed: readonly HTTPMethods[]): void {
   const method = METHODS.filter((each) => !allowed.includes(each));
   const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     sendMethodNotAllowed(request, reply, allowed.join(', '));
-  app.route({ method, url, onRequest: refuse, handler: refuse });
+  app.route({ method, url, config: { onlyRefuses: true }, onRequest: refuse, handler: refuse });
 }

@@ -35,11 +35,11 @@ export const memberObject = ({ id, tenantId, email, role, createdAtMs }: Member)
   created_at: formatRfc3339(createdAtMs),
 });
 
-/** Money of an account, exact USD; `money_budget_usd` null where nothing limits it. */
+/** Money of an account, exact USD. `money_budget_usd` is null where nothing limits it, and all is null where nobody keeps an account. */
 export const moneyObject = (account: Account | undefined): object => ({
   money_budget_usd: usdOrNull(account?.allocated ?? null),
-  spent_usd: usd(account?.spent ?? 0n),
-  reserved_usd: usd(account?.reserved ?? 0n),
+  spent_usd: usdOrNull(account?.spent ?? null),
+  reserved_usd: usdOrNull(account?.reserved ?? null),
   remaining_usd: account === undefined ? null : usdOrNull(remainingOf(account)),
 });
 

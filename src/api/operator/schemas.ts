@@ -62,7 +62,7 @@ export const MemberKeyBody = strict({ name: Text, member_id: Text });
 export const UpdateKeyBody = strict({
   disabled: Type.Optional(Switch),
   money_budget_usd: Type.Optional(UsdOrNull),
-  output_bound: Type.Optional(Type.Union([Type.Literal('hard'), Type.Literal('soft')], rule('hard or soft'))),
+  output_bound: Type.Optional(Type.Literal('hard', rule('hard: soft is not supported yet'))),
 });
 
 const upstreamFields = {

@@ -7,9 +7,11 @@ import { makeKeyReader } from '../../app/list-keys.ts';
 import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
 import { makeTenantManagement } from '../../app/manage-tenants.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
+import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
+import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
@@ -22,11 +24,13 @@ import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts'
 import { mountKeys } from './routes/keys.ts';
 import { mountMemberKeys, mountMembers } from './routes/members.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
+import { mountVerify } from './routes/verify.ts';
 
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
 export interface OperatorDeps {
   readonly operatorKey: string;
   readonly writer: LedgerWriter;
+  readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;
   readonly ids: Ids;
   readonly hasher: KeyHasher;
@@ -63,6 +67,7 @@ export const makeOperatorApi =
         mountKeys(app, { ...deps, keys: makeKeyReader(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps) });
         const catalogue = makeCatalogueManagement(deps);
         for (const mount of [mountUpstreams, mountModels, mountPrices]) mount(app, { ...deps, catalogue });
+        mountVerify(app, { verifyLedger: makeVerifyLedger(deps.store) });
       },
       { prefix: OPERATOR_PREFIX },
     );

@@ -2,17 +2,16 @@ import { exceedsHold } from '../../core/calls/call-hold.ts';
 import { settlementOf } from '../../core/calls/settlement.ts';
 import type { SettleCallCommand } from '../../core/ledger/commands.ts';
 import { usageHeaderValue } from '../../core/metering/usage-header.ts';
-import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { CallCounters } from './call-counters.ts';
 import type { CallLimits } from './call-types.ts';
 import type { CountedUsage } from './count-usage.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallSettler } from './settle-calls.ts';
+import type { CallSettler, Settled } from './settle-calls.ts';
 
 /** Ends a call's hold in the ledger, once. Throws where that is our own fault. */
 export interface CallBooks {
-  /** Books what a call used; resolves to the value of its usage header, or to null where that is not durable (yet). */
+  /** Books what a call used; resolves to the value of its usage header, or to null where that is not durable (yet) or another node booked something else. */
   book(call: ActiveCall, counted: CountedUsage): Promise<{ readonly usageHeader: string } | null>;
   /** Returns the hold of a call that no upstream worked for. */
   release(call: ActiveCall): Promise<void>;
@@ -31,12 +30,18 @@ export const releaseCommand = (call: { readonly id: string; readonly tenantId: s
 /** Makes {@link CallBooks}; counts estimates, calls settled after their hold had run out, and calls that used more than they held. */
 export function makeCallBooks(deps: {
   readonly settler: Pick<CallSettler, 'settle'>;
-  readonly clock: Clock;
+  /** A clock that never goes back, for measuring lengths only. */
+  readonly elapsedMs: () => number;
   readonly limits: CallLimits;
   readonly counters: CallCounters;
   readonly log: Log;
 }): CallBooks {
-  const { settler, clock, limits, counters, log } = deps;
+  const { settler, elapsedMs, limits, counters, log } = deps;
+  const settle = (call: ActiveCall, command: SettleCallCommand): Promise<Settled> => {
+    const settling = settler.settle(command);
+    call.settling = settling;
+    return settling;
+  };
   return {
     book: async (call, counted) => {
       const { actuals, usage, costNanoUsd } = settlementOf(
@@ -44,16 +49,16 @@ export function makeCallBooks(deps: {
         { ...counted, candidate: call.candidate, interrupted: false },
       );
       if (counted.estimated) counters.estimates += 1;
-      if (clock.nowMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
+      if (elapsedMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
       if (exceedsHold(call.legs, call.heldOutput, actuals)) {
         counters.holdViolations += 1;
         log.error({ callId: call.id, model: call.context.model, tokens: Number(actuals.tokens) }, 'a call used more than its hold');
       }
-      const durable = await settler.settle({ ...releaseCommand(call), actuals, usage });
-      return durable ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
+      const settled = await settle(call, { ...releaseCommand(call), actuals, usage });
+      return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
     },
     release: async (call) => {
-      await settler.settle(releaseCommand(call));
+      await settle(call, releaseCommand(call));
     },
   };
 }

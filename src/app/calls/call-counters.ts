@@ -18,8 +18,10 @@ export interface CallCounters {
   estimates: number;
   /** Settlements that the store did not take at the first attempt. */
   settleRetries: number;
-  /** Settlements given up; the start after the next settles them as interrupted. */
+  /** Settlements given up; the next start settles their calls as interrupted. */
   settlesGivenUp: number;
+  /** Calls that another node settled by an estimate, because it took this one for dead. */
+  settledElsewhere: number;
   /** Answers cut because the call could not be booked, or the upstream broke off. */
   answersCut: number;
 }
@@ -36,5 +38,6 @@ export const newCallCounters = (): CallCounters => ({
   estimates: 0,
   settleRetries: 0,
   settlesGivenUp: 0,
+  settledElsewhere: 0,
   answersCut: 0,
 });

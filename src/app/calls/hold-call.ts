@@ -3,7 +3,6 @@ import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
 import type { Rejection } from '../../core/rejection.ts';
-import type { Clock } from '../../ports/clock.ts';
 import type { Ids } from '../../ports/ids.ts';
 import { releaseCommand } from './book-call.ts';
 import type { CallLimits, CallRequest, CommandWriter } from './call-types.ts';
@@ -18,7 +17,8 @@ export type Held = { readonly kind: 'held'; readonly call: ActiveCall } | { read
 export interface HoldCallDeps {
   readonly writer: CommandWriter;
   readonly settler: Pick<CallSettler, 'settleLater'>;
-  readonly clock: Clock;
+  /** A clock that never goes back, for measuring lengths only. */
+  readonly elapsedMs: () => number;
   readonly ids: Ids;
   readonly limits: CallLimits;
   readonly ownerId: string;
@@ -30,13 +30,13 @@ export interface HoldCallDeps {
  * Throws a `Fault` where the store did not take it. If nobody knows whether it did, the hold is returned behind the caller's back.
  */
 export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: CallPlan) => Promise<Held> {
-  const { writer, settler, clock, ids, limits } = deps;
+  const { writer, settler, elapsedMs, ids, limits } = deps;
   return async (request, plan) => {
     const { key, tenant } = request;
     const id = ids.next('call');
     const context = contextOf(request, plan);
     const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: plan.bound.inputTokens, rates: holdRates(plan) });
-    const nowMs = clock.nowMs();
+    const nowMs = elapsedMs();
     try {
       const outcome = await writer.execute({
         verb: 'reserve',
@@ -103,5 +103,6 @@ function newActiveCall(
     keeping: false,
     upstreamDeadlineMs: Infinity,
     callerDeadlineMs: Infinity,
+    settling: null,
   };
 }

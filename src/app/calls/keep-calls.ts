@@ -1,9 +1,9 @@
 import type { CallContext } from '../../core/calls/call-context.ts';
 import { writeCheckpoint } from '../../core/calls/call-context.ts';
 import type { LegRequest } from '../../core/ledger/commands.ts';
-import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { CallLimits, CallSink, CommandWriter } from './call-types.ts';
+import type { Settled } from './settle-calls.ts';
 
 /** Checkpoints of a stream are at least this far apart. Source: architecture section 8. */
 const CHECKPOINT_MS = 2000;
@@ -26,7 +26,7 @@ export interface ActiveCall {
   wasSent: boolean;
   /** Output tokens so far by our own count; null until the answer streams. */
   countOutput: (() => number) | null;
-  /** When the hold ends by our clock, without its grace. */
+  /** When the hold ends, without its grace; this moment and those below are by a clock that never goes back. */
   expiresAtMs: number;
   nextCheckpointMs: number;
   checkpointTokens: number;
@@ -35,6 +35,8 @@ export interface ActiveCall {
   /** From this moment on the upstream is given up, or the caller who takes nothing. */
   upstreamDeadlineMs: number;
   callerDeadlineMs: number;
+  /** The settlement, once it was asked for. */
+  settling: Promise<Settled> | null;
 }
 
 /** Keeps the holds of calls in flight, checkpoints their output, and enforces their deadlines, all by one timer. */
@@ -58,11 +60,12 @@ export interface CallKeeper {
  */
 export function makeCallKeeper(deps: {
   readonly writer: CommandWriter;
-  readonly clock: Clock;
+  /** A clock that never goes back: the wall clock's steps must neither end a hold early nor keep it from being extended. */
+  readonly elapsedMs: () => number;
   readonly limits: CallLimits;
   readonly log: Log;
 }): CallKeeper {
-  const { writer, clock, limits, log } = deps;
+  const { writer, elapsedMs, limits, log } = deps;
   const calls = new Set<ActiveCall>();
   let waiting: (() => void)[] = [];
 
@@ -82,7 +85,7 @@ export function makeCallKeeper(deps: {
   };
 
   const tick = (): void => {
-    const nowMs = clock.nowMs();
+    const nowMs = elapsedMs();
     for (const call of calls) {
       if (nowMs >= call.callerDeadlineMs) {
         call.callerDeadlineMs = Infinity;

@@ -1,7 +1,6 @@
 import { JsonUsageScanner } from '../../core/metering/json-usage-scanner.ts';
 import { SseUsageScanner } from '../../core/metering/sse-usage-scanner.ts';
 import { estimateUsage } from '../../core/metering/token-usage.ts';
-import type { Clock } from '../../ports/clock.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import { UpstreamFault } from '../../ports/upstream.ts';
@@ -15,7 +14,7 @@ import type { CallPlan } from './plan-call.ts';
 /** How long a stream's connection may stay open after its terminal event. */
 const LINGER_MS = 2000;
 
-/** Books the call with what it used; resolves to the value of the usage header, or null where the booking is not durable (yet). */
+/** Books the call with what it used; resolves to the value of the usage header, or null where that is not booked (yet). */
 export type BookCall = (counted: CountedUsage) => Promise<{ readonly usageHeader: string } | null>;
 
 /** What relaying one answer needs. `headers` are those to send, `usageHeader` the name under which the caller wants its usage, or null. */
@@ -33,7 +32,8 @@ export interface RelayOptions {
 export type RelayAnswer = (options: RelayOptions) => Promise<void>;
 
 type RelayDeps = {
-  readonly clock: Clock;
+  /** A clock that never goes back, for measuring lengths only. */
+  readonly elapsedMs: () => number;
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
   readonly counters: CallCounters;
@@ -125,7 +125,7 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
     booking = options.book(countStream(options, scanner, true));
     // Whoever awaits it below sees the failure; until then it must not count as unhandled.
     booking.catch(() => undefined);
-    call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, deps.clock.nowMs() + LINGER_MS);
+    call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, deps.elapsedMs() + LINGER_MS);
   };
   try {
     for (const chunk of answer.gathered) await pass(chunk);
@@ -154,7 +154,7 @@ function countStream({ plan }: RelayOptions, scanner: SseUsageScanner, whole: bo
 
 /** Waits until the caller has read what it has; one that reads nothing for as long as an upstream may be silent is cut off. */
 async function waitForCaller(deps: RelayDeps, call: ActiveCall): Promise<void> {
-  call.callerDeadlineMs = deps.clock.nowMs() + deps.limits.upstreamTimeoutMs;
+  call.callerDeadlineMs = deps.elapsedMs() + deps.limits.upstreamTimeoutMs;
   await call.sink.drained();
   call.callerDeadlineMs = Infinity;
 }

@@ -43,13 +43,13 @@ afterEach(() => {
 
 describe('a settlement', () => {
   test('that the store takes is durable', async () => {
-    expect(await settler.settle(command)).toBe(true);
+    expect(await settler.settle(command)).toBe('durable');
     expect(attempts).toBe(1);
   });
 
   test('that the store does not take is tried again until it does', async () => {
     script = [fault, fault, fault, accepted({ booked: true })];
-    expect(await settler.settle(command)).toBe(false);
+    expect(await settler.settle(command)).toBe('waiting');
     const idle = settler.idle();
     await vi.advanceTimersByTimeAsync(1000);
     await idle;
@@ -57,14 +57,34 @@ describe('a settlement', () => {
     expect(counters).toMatchObject({ settleRetries: 1, settlesGivenUp: 0 });
   });
 
-  test('is given up after some minutes, and counted', async () => {
-    script = [fault];
+  test('is not given up while the process lives, however long the store is gone', async () => {
+    script = [...Array.from({ length: 5000 }, () => fault), accepted({ booked: true })];
     await settler.settle(command);
-    await vi.advanceTimersByTimeAsync(4 * 60_000);
+    await vi.advanceTimersByTimeAsync(6 * 3_600_000);
     expect(counters.settlesGivenUp).toBe(0);
-    await vi.advanceTimersByTimeAsync(4 * 60_000);
-    expect(counters.settlesGivenUp).toBe(1);
+    await vi.advanceTimersByTimeAsync(3_600_000);
     await settler.idle();
+    expect(attempts).toBe(5001);
+    expect(counters.settlesGivenUp).toBe(0);
+  });
+
+  test('of a call that another node has settled is none, even where that charged as much, and is reported', async () => {
+    for (const agrees of [true, false]) {
+      script = [accepted({ booked: false, agrees })];
+      expect(await settler.settle(command)).toBe('elsewhere');
+    }
+    expect(counters.settledElsewhere).toBe(2);
+  });
+
+  test.each([
+    ['is its own earlier attempt where the charge agrees', true, 0],
+    ['is reported where another charged something else', false, 1],
+  ])('that is tried again and finds the call settled %s', async (_what, agrees, settledElsewhere) => {
+    script = [fault, accepted({ booked: false, agrees })];
+    expect(await settler.settle(command)).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(1000);
+    await settler.idle();
+    expect(counters).toMatchObject({ settledElsewhere, settlesGivenUp: 0 });
   });
 
   test('that waits is given up at the end of the process', async () => {

@@ -8,7 +8,7 @@ import { eventEffects } from './access-events.ts';
 import type { DeleteKeyCommand, UpdateKeyCommand } from './commands.ts';
 import { isCounted } from './decide-create-key.ts';
 import { openTenant } from './decide-tenant.ts';
-import { checkAmount, checkExpiry, checkKeyName, firstOf, notFound, type Refusal } from './rules.ts';
+import { checkAmount, checkExpiry, checkKeyName, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
 /** The key of a command if it may be changed: one of the command's tenant that is not deleted. */
 function openKey(state: State, command: { readonly tenantId: string; readonly keyId: string }): { readonly key: ApiKey } | Refusal {
@@ -48,7 +48,7 @@ const fieldsOf = (command: UpdateKeyCommand): string[] =>
  * Changes what is given of a key. What it has used and holds stays, also where a limit falls below it. The value is the key.
  *
  * Rejects, in this order: `not_found` (absent, deleted, another tenant's), `tenant_closed`, `invalid_request` (name, expires_at,
- * max_tokens, money_budget_usd).
+ * max_tokens, money_budget_usd, also of an admin key).
  */
 export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
   needs: ({ tenantId, keyId }) => ({
@@ -65,6 +65,9 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
       command.expiresAtMs === undefined ? null : checkExpiry(command.expiresAtMs, nowMs),
       checkAmount('max_tokens', command.maxTokens ?? null),
       checkAmount('money_budget_usd', command.moneyBudgetMicrocents ?? null),
+      command.moneyBudgetMicrocents !== undefined && before.kind === 'admin'
+        ? invalid('money_budget_usd', 'not be given for an admin key, which makes no calls')
+        : null,
     );
     if (bad !== null) return refuse(bad);
     const key: ApiKey = {

@@ -2,19 +2,15 @@ import type { Upstream } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
+import { baseUrlFault } from './base-url.ts';
 import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
 import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
-/** `scheme://host[:port][/path]`, without a user, a query or a fragment: people put passwords into the first, and they would be shown. */
-const BASE_URL =
-  /^https?:\/\/(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9._-]{0,252})(?::\d{1,5})?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1000})?$/;
-
 function checkUpstream(upstream: Upstream): Refusal | null {
   const { retentionDays, timeoutMs, region, kind, baseUrl } = upstream;
+  const fault = kind === 'demo' ? null : baseUrlFault(baseUrl);
   return firstOf(
-    kind === 'demo' || BASE_URL.test(baseUrl)
-      ? null
-      : invalid('base_url', 'be an http:// or https:// address without user, password, query and fragment'),
+    fault === null ? null : invalid('base_url', fault),
     checkText('provider', upstream.provider, 64),
     region === null ? null : checkText('region', region, 64),
     checkWhole('retention_days', retentionDays ?? 0, { min: 0, max: 36_500 }),

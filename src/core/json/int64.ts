@@ -24,15 +24,32 @@ const MAX_INTEGER_DIGITS = 1000;
 /** Nesting beyond this is refused by `inspectJson`: recursive code after it (JSON.stringify first of all) must not run out of stack. */
 export const MAX_JSON_DEPTH = 256;
 
-// A plain parse is exact unless a number has sixteen digits in a row or an exponent of three; the reviver costs six times as much.
-const NEEDS_SOURCE_TEXT = /\d{16}|\d[eE]\+?0*[1-9]\d\d/;
+// A plain parse is exact for numbers of up to fifteen digits without an exponent; the reviver costs six times as much.
+const NEEDS_SOURCE_TEXT = /\d[\d.]{15}|\d[eE][+-]?\d/;
 const INTEGER_LITERAL = /^-?\d+$/;
+const NUMBER_LITERAL = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
+
+/** From here on doubles have no fractions. */
+const FIRST_WITHOUT_FRACTIONS = 2 ** 52;
+
+/** A number that nothing here can keep. `key` is the name of the field that holds it, or its place in a list. */
+export class JsonNumberError extends SyntaxError {
+  override readonly name = 'JsonNumberError';
+  readonly key: string;
+
+  constructor(key: string) {
+    super('JSON holds a number out of range');
+    this.key = key;
+  }
+}
 
 /**
- * Parses JSON text; an integer that a double cannot hold becomes a `bigint`, everything else is as `JSON.parse` gives it.
+ * Parses JSON text. An integer that a double cannot hold becomes a `bigint`, and a number is a whole one only where the text says so:
+ * `4.99999999999999999999` and `1e-400` become the fractions next to 5 and 0. Everything else is as `JSON.parse` gives it.
  *
- * Throws `SyntaxError` where `JSON.parse` does, for a number beyond the range of doubles (`1e400`), for an integer literal of more than
- * 1000 digits, and for nesting that exhausts the stack. The message may quote the text: never show it to a caller as it is.
+ * Throws `SyntaxError` where `JSON.parse` does, and for nesting that exhausts the stack; `JsonNumberError` for a number beyond the range of
+ * doubles (`1e400`), for an integer literal of more than 1000 digits, and for a fraction beyond 2^52 that would read as a whole number.
+ * The message may quote the text: never show it to a caller as it is.
  */
 export function parseJson(text: string): unknown {
   try {
@@ -44,19 +61,48 @@ export function parseJson(text: string): unknown {
   }
 }
 
-function reviveExactNumber(this: unknown, _key: string, value: unknown, context: ReviverContext): unknown {
+function reviveExactNumber(this: unknown, key: string, value: unknown, context: ReviverContext): unknown {
   if (typeof value !== 'number') return value;
-  if (Number.isSafeInteger(value)) {
-    // 9007199254740991.0000001 reads as a safe integer too, and is one as far as a double can tell.
-    return value;
-  }
-  const source = context.source;
-  if (source !== undefined && INTEGER_LITERAL.test(source)) {
-    if (source.length > MAX_INTEGER_DIGITS) throw new SyntaxError('JSON holds an integer that is too long');
+  const { source = '' } = context;
+  if (INTEGER_LITERAL.test(source)) {
+    if (Number.isSafeInteger(value)) return value;
+    if (source.length > MAX_INTEGER_DIGITS) throw new JsonNumberError(key);
     return BigInt(source);
   }
-  if (!Number.isFinite(value)) throw new SyntaxError('JSON holds a number out of range');
-  return value;
+  if (!Number.isFinite(value)) throw new JsonNumberError(key);
+  if (!Number.isSafeInteger(value)) return value;
+  const isLarger = exceedsAsFraction(source, value);
+  if (isLarger === null) return value;
+  if (Math.abs(value) >= FIRST_WITHOUT_FRACTIONS) throw new JsonNumberError(key);
+  return neighbour(value, { isLarger, isNegative: source.startsWith('-') });
+}
+
+/**
+ * Whether a literal that reads as the whole number `rounded` stands for a fraction that is larger, signs aside (true), or smaller (false);
+ * null where it is that number exactly. Linear, and of no regular expression that goes back: the literal may be as long as a body.
+ */
+function exceedsAsFraction(source: string, rounded: number): boolean | null {
+  const [, whole = '', fraction = '', exponent = '0'] = NUMBER_LITERAL.exec(source) ?? [];
+  const digits = whole + fraction;
+  let first = 0;
+  while (digits[first] === '0') first++;
+  if (first === digits.length) return null;
+  let last = digits.length;
+  while (digits[last - 1] === '0') last--;
+  const pointAt = whole.length + Number(exponent);
+  if (last <= pointAt) return null;
+  // It is no more than 2^53, so the digits before its point are few.
+  const truncated = pointAt <= first ? 0 : Number(digits.slice(first, pointAt));
+  return truncated >= Math.abs(rounded);
+}
+
+/** The double next to a whole number below 2^52: a fraction. */
+function neighbour(whole: number, to: { readonly isLarger: boolean; readonly isNegative: boolean }): number {
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, Math.abs(whole));
+  bits.setBigUint64(0, bits.getBigUint64(0) + (to.isLarger ? 1n : -1n));
+  const next = bits.getFloat64(0);
+  return to.isNegative ? -next : next;
 }
 
 /**

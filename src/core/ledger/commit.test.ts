@@ -464,15 +464,14 @@ describePrecedence<CommitCommand>(
     { code: 'tenant_closed', when: 'the tenant is closed', apply: ({ ledger }) => ledger.putTenant(TENANT, 'CLOSED') },
     {
       code: 'reservation_expired',
-      when: 'past expiry and grace',
+      when: 'it has expired',
       not: ['it is released'],
-      apply: (setup) => {
-        setup.nowMs = EXPIRES_MS + GRACE_MS + 1;
-      },
+      apply: ({ ledger }) => ledger.putReservation({ ...ledger.reservation('res_1'), state: 'EXPIRED' }),
     },
     {
       code: 'reservation_finalized',
       when: 'it is released',
+      not: ['it has expired'],
       apply: ({ ledger }) => ledger.putReservation({ ...ledger.reservation('res_1'), state: 'RELEASED' }),
     },
     {
@@ -480,6 +479,13 @@ describePrecedence<CommitCommand>(
       when: 'the actual is in another unit',
       apply: (setup) => {
         setup.command = { ...setup.command, unit: USD_MICROCENTS };
+      },
+    },
+    {
+      code: 'reservation_expired',
+      when: 'past expiry and grace, not swept yet',
+      apply: (setup) => {
+        setup.nowMs = EXPIRES_MS + GRACE_MS + 1;
       },
     },
     {

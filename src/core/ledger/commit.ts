@@ -19,17 +19,23 @@ export interface CommitAnswer {
   readonly [name: string]: string;
 }
 
-/** Refuses a reservation that can no longer be settled: closed tenant, expired, or finalized. */
-export function refuseUnsettleable(state: State, reservation: Reservation, nowMs: number): Rejection | null {
+/** Refuses a reservation that no longer holds: closed tenant, EXPIRED, or finalized. */
+export function refuseSettled(state: State, reservation: Reservation): Rejection | null {
   const closed = refuseClosedTenant(state, reservation.tenantId);
   if (closed !== null) return closed;
-  const late = nowMs > reservation.expiresAtMs + reservation.graceMs;
-  if (reservation.state === 'EXPIRED' || (reservation.state === 'ACTIVE' && late)) {
-    return { code: 'reservation_expired', message: `the reservation ${reservation.id} expired at ${reservation.expiresAtMs}` };
-  }
   if (reservation.state === 'ACTIVE') return null;
+  if (reservation.state === 'EXPIRED') return expiredAt(reservation);
   return { code: 'reservation_finalized', message: `the reservation ${reservation.id} is ${reservation.state}` };
 }
+
+/** Refuses a reservation that holds, but is past its expiry and grace; the sweep has only not come by yet. */
+export const refuseLate = (reservation: Reservation, nowMs: number): Rejection | null =>
+  nowMs > reservation.expiresAtMs + reservation.graceMs ? expiredAt(reservation) : null;
+
+const expiredAt = ({ id, expiresAtMs }: Reservation): Rejection => ({
+  code: 'reservation_expired',
+  message: `the reservation ${id} expired at ${expiresAtMs}`,
+});
 
 /** The rejection for a reservation that is unknown, or another tenant's. */
 export const noReservation = (id: string): Rejection => ({ code: 'reservation_not_found', message: `there is no reservation ${id}` });
@@ -49,8 +55,8 @@ export function clientReservation(
 function decideCommit(state: State, command: CommitCommand, nowMs: number): Decision<CommitAnswer> {
   const reservation = clientReservation(state, command);
   if (reservation === undefined) return refuse(rejected(noReservation(command.reservationId)));
-  const unsettleable = refuseUnsettleable(state, reservation, nowMs);
-  if (unsettleable !== null) return refuse(rejected(unsettleable));
+  const settledAlready = refuseSettled(state, reservation);
+  if (settledAlready !== null) return refuse(rejected(settledAlready));
 
   const legs = heldLegs(state, reservation);
   const { actual } = command;
@@ -59,6 +65,8 @@ function decideCommit(state: State, command: CommitCommand, nowMs: number): Deci
     const message = `the reservation holds ${[...units].join(', ')}, not ${command.unit}`;
     return refuse(rejected({ code: 'unit_mismatch', message, field: 'actual.unit' }));
   }
+  const late = refuseLate(reservation, nowMs);
+  if (late !== null) return refuse(rejected(late));
   if (actual < 0n || actual > INT64_MAX) {
     return refuse(
       rejected({ code: 'amount_out_of_range', message: 'the actual amount must lie between 0 and 2^63 - 1', field: 'actual.amount' }),
@@ -120,8 +128,8 @@ function bookAbove(legs: readonly HeldLeg[], reservation: Reservation, at: { act
  * Settles a reservation with what was really used, under the overage policy fixed when it was made.
  *
  * Rejects, in this order: `idempotency_mismatch`, `reservation_not_found` (also another tenant's, or a gateway call's),
- * `tenant_closed`, `reservation_expired` (past expiry and grace), `reservation_finalized`, `unit_mismatch`, `amount_out_of_range`; then
- * above the hold: `budget_exceeded` (REJECT), `over_limit` (the overdraft would pass its limit); last `amount_out_of_range` (what an
+ * `tenant_closed`, `reservation_expired` (EXPIRED already), `reservation_finalized`, `unit_mismatch`, `reservation_expired` (past expiry
+ * and grace, whether or not the sweep has come by), `amount_out_of_range`; then above the hold: `budget_exceeded` (REJECT), `over_limit` (the overdraft would pass its limit); last `amount_out_of_range` (what an
  * account has spent would pass int64). A refused commit leaves the hold as it was. A frozen budget does not refuse: the spend has
  * happened. Source: Cycles runtime spec, commit and overage. Invariants: L1, L4, L6.
  */

@@ -1,7 +1,7 @@
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Verb } from '../verb.ts';
 import type { ReleaseCommand } from './commands.ts';
-import { clientReservation, noReservation, refuseUnsettleable } from './commit.ts';
+import { clientReservation, noReservation, refuseLate, refuseSettled } from './commit.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { returnHold } from './settle-hold.ts';
 
@@ -24,7 +24,7 @@ export const releaseVerb: Verb<ReleaseCommand, ReleaseAnswer> = {
     decideOnce(state, command.idempotency, nowMs, () => {
       const reservation = clientReservation(state, command);
       if (reservation === undefined) return refuse(rejected(noReservation(command.reservationId)));
-      const unsettleable = refuseUnsettleable(state, reservation, nowMs);
+      const unsettleable = refuseSettled(state, reservation) ?? refuseLate(reservation, nowMs);
       if (unsettleable !== null) return refuse(rejected(unsettleable));
       const released = reservation.legs[0]?.amount ?? 0n;
       return {

@@ -142,7 +142,7 @@ describe('a call whose hold expired', () => {
       ['res_1', 30n, 0n, EXPIRED_MS + 5],
     ]);
     const after = snapshot(ledger);
-    expect(valueOf(ledger.run(settleCall(USED, { usage: usageOf('res_1') }), EXPIRED_MS + 6))).toEqual({ booked: false });
+    expect(valueOf(ledger.run(settleCall(USED, { usage: usageOf('res_1') }), EXPIRED_MS + 6))).toEqual({ booked: false, agrees: true });
     expect(snapshot(ledger)).toEqual(after);
   });
 
@@ -156,7 +156,7 @@ describe('a call whose hold expired', () => {
       finalizedAtMs: EXPIRED_MS,
       settledAtMs: EXPIRED_MS + 5,
     });
-    expect(valueOf(ledger.run(settleCall(USED), EXPIRED_MS + 6))).toEqual({ booked: false });
+    expect(valueOf(ledger.run(settleCall(USED), EXPIRED_MS + 6))).toEqual({ booked: false, agrees: false });
     expect(LEGS.map((id) => ledger.account(id).spent)).toEqual([0n, 0n, 0n]);
   });
 });
@@ -192,10 +192,12 @@ describe('a call settles once', () => {
     ['charged twice', USED, USED],
     ['charged, then said never to have run', USED, null],
     ['said never to have run, then charged', null, USED],
+    ['said never to have run twice', null, null],
+    ['charged, then charged something else', USED, { ...USED, microcents: 31n }],
   ])('in one batch: %s', (_what, first, second) => {
     const ledger = callLedger();
     const { outcomes } = ledger.batch([settleCall(first, { usage: null }), settleCall(second, { usage: usageOf('res_1') })], START_MS);
-    expect(outcomes.map(valueOf)).toEqual([{ booked: true }, { booked: false }]);
+    expect(outcomes.map(valueOf)).toEqual([{ booked: true }, { booked: false, agrees: first === second }]);
     expect(LEGS.map((id) => ledger.account(id).spent)).toEqual(first === null ? [0n, 0n, 0n] : [80n, 30n, 30n]);
     expect(ledger.usage).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
+import { parseAccountId } from './account.ts';
 import type { SettleCallCommand } from './commands.ts';
 import { noReservation } from './commit.ts';
 import { entryEffect } from './journal.ts';
@@ -36,19 +37,29 @@ function cancelCall(reservation: Reservation, nowMs: number): Effect[] {
 }
 
 /**
+ * What a settlement did. `booked`: this very command settled the call. Otherwise it was settled before, and `agrees` tells whether each
+ * leg was charged then what this command would charge: so does an earlier attempt of the same command whose answer was lost.
+ */
+export type SettleCallAnswer = { readonly booked: true } | { readonly booked: false; readonly agrees: boolean };
+
+const agrees = ({ legs, charged }: Reservation, { actuals }: SettleCallCommand): boolean =>
+  legs.every(({ accountId }, index) => charged?.[index] === (actuals === null ? 0n : actualIn(parseAccountId(accountId).unit, actuals)));
+
+/**
  * Settles a call by force: the spend has happened, so the whole actual is booked on every leg, whatever the state of budgets, tenant
  * or hold, and `remaining` may go below zero. Books the usage in the same batch. With `actuals` null the call never ran.
  *
- * Happens once for each reservation: the value tells whether this command did it; a second one changes nothing. Rejects only
- * `reservation_not_found`. Invariants: L1, L4, L6.
+ * Happens once for each reservation: the value ({@link SettleCallAnswer}) tells whether this command did it; a second one changes
+ * nothing. Rejects only `reservation_not_found`. Invariants: L1, L4, L6.
  */
-export const settleCallVerb: Verb<SettleCallCommand, { readonly booked: boolean }> = {
+export const settleCallVerb: Verb<SettleCallCommand, SettleCallAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId] }),
-  decide: (state, command, nowMs): Decision<{ readonly booked: boolean }> => {
+  decide: (state, command, nowMs): Decision<SettleCallAnswer> => {
     const reservation = state.reservation(command.reservationId);
     if (reservation === undefined || reservation.tenantId !== command.tenantId)
       return refuse(rejected(noReservation(command.reservationId)));
-    if (reservation.settledAtMs !== null) return { outcome: accepted({ booked: false }), effects: [] };
+    if (reservation.settledAtMs !== null)
+      return { outcome: accepted({ booked: false, agrees: agrees(reservation, command) }), effects: [] };
     const { actuals, usage } = command;
     if (actuals === null) return { outcome: accepted({ booked: true }), effects: cancelCall(reservation, nowMs) };
     const legs = heldLegs(state, reservation);

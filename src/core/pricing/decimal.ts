@@ -11,7 +11,7 @@ const DECIMAL = /^(\d{1,30})(?:\.(\d{1,60}))?(?:[eE]([+-]?\d{1,3}))?$/;
  * Example: `scaleDecimal(0.15, 3)` is 150n.
  */
 export function scaleDecimal(value: number | string, scale: number): bigint | null {
-  const match = DECIMAL.exec(typeof value === 'number' ? String(value) : value.trim());
+  const match = DECIMAL.exec(typeof value === 'number' ? String(value) : value);
   if (match === null) return null;
   const fraction = match[2] ?? '';
   const digits = BigInt((match[1] ?? '') + fraction);

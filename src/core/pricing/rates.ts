@@ -54,7 +54,7 @@ const USD_DECIMALS = 9;
  * Rates from a declared price, each rounded half up to a whole nano-USD.
  *
  * Fails, naming the first wrong field, for a value that is negative, no decimal number, or above one USD per token (per request: one USD
- * times 1000). A price below half a nano-USD per token becomes 0.
+ * times 1000), or that is not 0 and would become it: who asks for a price must not get calls for nothing.
  */
 export function ratesFromPrice(price: DeclaredPrice): RatesResult {
   const perToken: Record<'inputPer1m' | 'outputPer1m' | 'cachedInputPer1m', bigint | null> = {
@@ -68,6 +68,8 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
     const nanos = scaleDecimal(declared, 3);
     if (nanos === null) return { ok: false, field, message: 'must be a decimal number that is at least 0' };
     if (nanos > MAX_RATE_NANO_USD) return { ok: false, field, message: 'must be at most 1000000' };
+    if (nanos === 0n && !isZero(declared))
+      return { ok: false, field, message: 'must be 0 or at least 0.0005: no smaller price can be kept' };
     perToken[field] = nanos;
   }
   const { inputPer1m, outputPer1m, cachedInputPer1m } = perToken;
@@ -76,8 +78,13 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
   const requestNanos = scaleDecimal(price.perRequest ?? 0, USD_DECIMALS);
   if (requestNanos === null) return { ok: false, field: 'perRequest', message: 'must be a decimal number that is at least 0' };
   if (requestNanos > MAX_RATE_NANO_USD * 1000n) return { ok: false, field: 'perRequest', message: 'must be at most 1000' };
+  if (requestNanos === 0n && !isZero(price.perRequest ?? 0))
+    return { ok: false, field: 'perRequest', message: 'must be 0 or at least 0.0000000005: no smaller fee can be kept' };
   return { ok: true, rates: { inputNanos: inputPer1m, outputNanos: outputPer1m, cachedInputNanos: cachedInputPer1m, requestNanos } };
 }
+
+/** Whether a decimal number is 0: none of its digits before an exponent is another. */
+const isZero = (declared: number | string): boolean => !/^[^eE]*[1-9]/.test(String(declared));
 
 /**
  * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + output.

@@ -6,7 +6,6 @@ test.each([
   [50, 5_000_000_000n],
   [0.1, 10_000_000n],
   ['12.50', 1_250_000_000n],
-  [' 1 ', 100_000_000n],
   [1e-8, 1n],
   ['1e2', 10_000_000_000n],
   [123n, 12_300_000_000n],
@@ -44,4 +43,18 @@ test('amounts are written without exponent or trailing zeros', () => {
     '-0.00000005',
   ]);
   expect([renderPer1m(150), renderPer1m(1), renderPerRequest(1)]).toEqual(['0.15', '0.001', '0.000000001']);
+});
+
+test.each([' 5', '5 ', '\t5', '5\n'])('blanks around an amount are refused: %j', (usd) => {
+  expect(microcentsFromUsd(usd)).toMatchObject({ ok: false });
+});
+
+test.each(['1e-60', `1.${'0'.repeat(50)}1`, '0.000000001'])('%s has more decimals than are kept', (usd) => {
+  expect(microcentsFromUsd(usd)).toEqual({ ok: false, rule: 'have at most 8 decimals' });
+});
+
+test('a number that a double cannot hold is asked for as a string, whatever the double says', () => {
+  const asNumber = Number('92233720368.54775807');
+  expect(microcentsFromUsd(asNumber)).toEqual({ ok: false, rule: 'be written as a string where it has more than 15 digits' });
+  expect(microcentsFromUsd('92233720368.54775807')).toEqual({ ok: true, microcents: 9_223_372_036_854_775_807n });
 });

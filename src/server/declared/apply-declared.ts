@@ -35,7 +35,7 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   await boot.run(label, await upstreamCommands(deps, usable, fields));
   await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
   await boot.run(label, await priceCommands(deps, models, usableIds));
-  for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant));
+  for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant, fields));
   const notices = await leftFile(deps.records, declared);
   await rememberDeclared(deps, declared);
   return [...notices, ...inVain(declared, models)];
@@ -211,7 +211,7 @@ async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredM
   return commands;
 }
 
-async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant): Promise<Command[]> {
+async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant, fields: DeclaredFields): Promise<Command[]> {
   const { boot, records } = deps;
   const kept = await records.record('tenant', declared.id);
   const base = (operation: string, kind: string, id: string) => ({
@@ -234,9 +234,13 @@ async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant)
     const changes = changedFields(kept, declared);
     if (changes !== null) commands.push({ verb: 'update-tenant', ...base('update-tenant', 'tenant', declared.id), ...changes });
   }
-  for (const member of declared.members) {
-    const found = await records.record('member', memberRecordId(declared.id, member.id));
-    const same = found !== undefined && found.removedAtMs === null && found.email === member.email && found.role === member.role;
+  for (const { role: declaredRole, ...rest } of declared.members) {
+    const recordId = memberRecordId(declared.id, rest.id);
+    const found = await records.record('member', recordId);
+    const isThere = found !== undefined && found.removedAtMs === null;
+    // A role that the file does not name is the API's: nobody loses theirs because a line left the file.
+    const member = { ...rest, role: isThere && fields.isDeclared('member', recordId, 'role') === null ? found.role : declaredRole };
+    const same = isThere && found.email === member.email && found.role === member.role;
     if (!same) commands.push({ verb: 'add-member', ...base('add-member', 'member', member.id), member });
   }
   if (declared.moneyBudgetMicrocents !== undefined) {

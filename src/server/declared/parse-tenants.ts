@@ -1,12 +1,9 @@
-import { INT64_MAX } from '../../core/int64.ts';
-import { scaleDecimal } from '../../core/pricing/decimal.ts';
+import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { type Entitlements, memberRecordId } from '../../core/records.ts';
 import type { DeclaredTenant } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
 
-/** 1 USD is 10^8 micro-cents. */
-const MICROCENT_DECIMALS = 8;
 const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const TENANT_ID_RULE = 'an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit';
 const MEMBER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -38,12 +35,8 @@ function parseEntitlements(field: Field): { entitlements: Partial<Entitlements>;
 function moneyBudgetOf(field: Field): bigint | null | undefined {
   if (!field.isNamed) return undefined;
   if (!field.isGiven) return null;
-  const declared = field.decimal();
-  const microcents = scaleDecimal(declared, MICROCENT_DECIMALS);
-  if (microcents === null || microcents > INT64_MAX)
-    return field.fail('must be an amount in USD that is at least 0, such as 50 or "12.50"');
-  if (microcents * 100n !== scaleDecimal(declared, MICROCENT_DECIMALS + 2)) return field.fail('must have at most 8 decimals');
-  return microcents;
+  const result = microcentsFromUsd(field.decimal());
+  return result.ok ? result.microcents : field.fail(`must ${result.rule}`);
 }
 
 function parseTenant(item: Field, seen: Set<string>, named: NamedFields): DeclaredTenant {

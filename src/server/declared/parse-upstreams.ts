@@ -1,3 +1,4 @@
+import { baseUrlFault } from '../../core/access/base-url.ts';
 import { UPSTREAM_DEFAULTS } from '../../core/access/defaults.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
@@ -9,12 +10,8 @@ const ID_RULE = 'an id of 1 to 64 letters, digits, ".", "_" and "-" that starts 
 /** A base address without credentials, query and final slash. What it held is never shown: people put passwords into addresses. */
 function baseUrlOf(field: Field): string {
   const text = field.text({ secret: true });
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    return field.fail('must be an http:// or https:// address such as "https://api.example.com/v1"');
-  }
-  if (url.username !== '' || url.password !== '') return field.fail('must not hold a user or password; put the credential into api_key');
-  if (url.search !== '' || url.hash !== '') return field.fail('must not hold a query or fragment; leave out everything from "?" or "#" on');
+  const fault = baseUrlFault(text);
+  if (fault !== null) return field.fail(`must ${fault}`);
   return text.replace(/\/+$/, '');
 }
 

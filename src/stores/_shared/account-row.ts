@@ -1,4 +1,5 @@
 import { accountId, type Account, type AccountKind, type AccountStatus, type OveragePolicy } from '../../core/ledger/account.ts';
+import { termsSum } from './checksums.ts';
 
 /** A row of `accounts` as both drivers give it: every integer as a bigint, flags as 0 or 1. */
 export interface AccountRow {
@@ -32,9 +33,10 @@ export const ACCOUNT_STATE_COLUMNS = [
   'is_over_limit',
   'status',
   'overage_policy',
+  'terms_sum',
 ] as const;
 
-/** All columns but `no`, which the database gives: identity, state, time of creation. */
+/** All columns but `no`, which the database gives, and `journal_sum`, which grows with the entries: identity, state, time of creation. */
 export const ACCOUNT_COLUMNS = [...ACCOUNT_KEY_COLUMNS, ...ACCOUNT_STATE_COLUMNS, 'created_at_ms'] as const;
 
 /** A value to bind: amounts are bigints, moments and flags numbers. */
@@ -59,6 +61,7 @@ export const accountStateValues = (account: Account): AccountValue[] => [
   account.isOverLimit ? 1 : 0,
   account.status,
   account.overagePolicy,
+  termsSum(account),
 ];
 
 /** The values of {@link ACCOUNT_COLUMNS}. */

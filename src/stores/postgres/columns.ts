@@ -9,6 +9,8 @@ const BIGINT_COLUMNS = new Set([
   'reserved',
   'debt',
   'overdraft_limit',
+  'terms_sum',
+  'journal_sum',
   'd_allocated',
   'd_spent',
   'd_reserved',

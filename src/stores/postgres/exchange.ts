@@ -56,6 +56,11 @@ export class Exchange implements pg.Submittable {
     return this.#requests[this.#answers.length];
   }
 
+  /** Whether `beforeLast` threw, so that the last request was never sent. */
+  get isRefused(): boolean {
+    return this.#refusal !== undefined;
+  }
+
   submit(connection: pg.Connection): void {
     const { stream } = connection;
     const last = this.#requests.length - 1;

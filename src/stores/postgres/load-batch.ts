@@ -10,7 +10,7 @@ import type { BatchNeeds } from './batch-needs.ts';
 import { ACCOUNT_ID, arrayText, columnArrays } from './columns.ts';
 import type { Answer, Request } from './exchange.ts';
 import type { Session } from './session.ts';
-import type { Statement } from './statement.ts';
+import { SERVER_NOW_MS, type Statement } from './statement.ts';
 
 /** The first number of the advisory locks of tenants; the second is a hash of the tenant's id. */
 const TENANT_LOCKS = 0x7e4a;
@@ -93,7 +93,7 @@ const READ_MOMENT: Statement = {
   name: 'read_moment',
   text: `
     SELECT moment.now_ms, t.id, t.body
-    FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms) AS moment
+    FROM (SELECT ${SERVER_NOW_MS} AS now_ms) AS moment
     LEFT JOIN tenants t ON t.id = ANY ($1::text[])`,
 };
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Session } from './session.ts';
-import { ConnectionLost, storeUnavailable } from './sql-errors.ts';
-import { Fault } from '../../core/fault.ts';
+import { storeUnavailable } from './sql-errors.ts';
 
 // Ends a server process and says whether it is still there. Its start time keeps a newer session with the same process number from
 // being ended. It counts as there until its transaction is over.
@@ -23,7 +22,8 @@ export async function endBackend(session: Session, lost: Pick<Session, 'pid' | '
  * Learns what became of a COMMIT whose answer was lost: true where batch `batchId` is in the database, false where it is not and never
  * will be. The old server process is ended first, and waited for: as long as it lives, the COMMIT may still be on its way to it.
  *
- * Throws a `Fault` where neither could be learned until `deadlineMs` (milliseconds since the epoch); the batch may then have happened.
+ * Throws a `Fault` where neither could be learned until `deadlineMs` (milliseconds since the epoch); the batch may then have happened. It
+ * throws nothing else: whoever hears of another error takes the batch for undone and runs its commands again.
  */
 export async function wasCommitted(options: {
   batchId: string;
@@ -41,8 +41,7 @@ export async function wasCommitted(options: {
         return (found?.rows.length ?? 0) > 0;
       }
     } catch (error) {
-      // A server that is starting up again answers soon; one that refuses the question itself never will.
-      if (!(error instanceof ConnectionLost || error instanceof Fault)) throw error;
+      // Whatever it is (a server that is starting, a table that is locked, a full disk), it says nothing about the COMMIT.
       cause = error;
     }
     await sleep(waitMs);

@@ -4,12 +4,12 @@ import type { Failpoints } from '../../ports/failpoints.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { StoreRefusal } from '../_shared/migrations.ts';
-import { openSession, type Timeouts } from './session.ts';
+import { leave, openSession, type Timeouts } from './session.ts';
 import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
 import { prune } from './prune.ts';
-import { makeReader } from './reader.ts';
-import { makeRecordReads } from './records.ts';
+import { makeReader, type Reader } from './reader.ts';
+import { makeRecordReads, type Readers } from './records.ts';
 import { isRefusedByServer, toThrowable } from './sql-errors.ts';
 import { TYPES } from './statement.ts';
 import { foldUsage, makeUsageReads } from './usage.ts';
@@ -18,7 +18,7 @@ import { verify } from './verify.ts';
 /** The oldest server that is taken. */
 const LEAST_SERVER_VERSION = 15;
 
-const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, lockMs: 2_000, statementMs: 10_000, answerMs: 15_000 };
+const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, lockMs: 2_000, statementMs: 10_000, answerMs: 15_000, closeMs: 3_000 };
 
 /** How to open a PostgreSQL store. Lengths are milliseconds. */
 export interface PostgresStoreOptions {
@@ -28,7 +28,7 @@ export interface PostgresStoreOptions {
   readonly nodeId?: string;
   /** Writers, each with a connection of its own. */
   readonly lanes?: number;
-  /** Connections for reading. */
+  /** Connections for queries. Three more serve what must not wait behind them. */
   readonly readers?: number;
   readonly timeouts?: Partial<Timeouts>;
   /** How long a batch waits for a connection before it fails. */
@@ -80,13 +80,13 @@ async function checkServer(client: pg.Client, warn: (message: string) => void): 
 }
 
 async function prepareDatabase(
-  options: PostgresStoreOptions & { connectMs: number },
+  options: Pick<PostgresStoreOptions, 'url'> & { timeouts: Timeouts },
   failpoints: Failpoints | undefined,
   warn: (message: string) => void,
 ): Promise<void> {
   const client = new pg.Client({
     connectionString: options.url,
-    connectionTimeoutMillis: options.connectMs,
+    connectionTimeoutMillis: options.timeouts.connectMs,
     types: TYPES,
     keepAlive: true,
   });
@@ -100,7 +100,7 @@ async function prepareDatabase(
     if (isRefusedByServer(error)) throw new StoreRefusal(`DATABASE_URL leads to a PostgreSQL server that refuses us: ${error.message}.`);
     throw error instanceof AggregateError || 'code' in error ? toThrowable(error) : error;
   } finally {
-    await client.end();
+    await leave(client.end(), options.timeouts.closeMs, () => client.connection.stream.destroy());
   }
 }
 
@@ -115,7 +115,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const { failpoints } = options;
   const warn = (message: string): void => options.log?.warn(message);
-  await prepareDatabase({ ...options, connectMs: timeouts.connectMs }, failpoints, warn);
+  await prepareDatabase({ url, timeouts }, failpoints, warn);
 
   const applicationName = options.nodeId === undefined ? 'castellan' : `castellan ${options.nodeId}`;
   const batchClock = makeBatchClock(clock);
@@ -129,9 +129,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       giveUpMs: options.giveUpMs ?? 10_000,
     }),
   );
-  const { connectMs, statementMs } = timeouts;
-  const reader = makeReader({ url, applicationName, connections: options.readers ?? 6, connectMs, statementMs, warn });
+  const openReader = (connections: number): Reader => makeReader({ url, applicationName, connections, timeouts, warn });
+  const reader = openReader(options.readers ?? 6);
+  const readers: Readers = { general: reader, lookups: openReader(2), pulse: openReader(1) };
 
+  const parts = [...lanes, reader, readers.lookups, readers.pulse];
   let closing: Promise<void> | undefined;
   return {
     lanes: lanes.length,
@@ -141,10 +143,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return writer.execute(batchId, commands);
     },
     foldUsage: (limit) => foldUsage(reader, limit, () => failpoints?.hit('fold.written')),
-    prune: (nowMs) => prune(reader, nowMs),
+    prune: () => prune(reader, clock),
     verify: () => verify(reader),
-    close: () => (closing ??= Promise.all([...lanes, reader].map((part) => part.close())).then(() => undefined)),
-    ...makeRecordReads(reader, clock),
+    close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
+    ...makeRecordReads(readers, clock),
     ...makeUsageReads(reader),
   };
 }

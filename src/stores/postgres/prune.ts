@@ -1,5 +1,7 @@
 import { ALL_TIME_LEVEL_MS, ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Reader } from './reader.ts';
+import { SERVER_NOW_MS } from './statement.ts';
 
 /** How long a batch's id is kept: many times what a lost COMMIT takes to be resolved. */
 const BATCHES_KEEP_MS = 60 * 60 * 1000;
@@ -10,6 +12,9 @@ const HEARTBEATS_KEEP_MS = 24 * 60 * 60 * 1000;
 /** Rows of one statement, so that none holds its locks for long or waits for the disk for long. */
 const CHUNK_ROWS = 10_000;
 
+// What one node forgets is forgotten for all, so it does not go by that node's clock.
+const NOW = { name: 'prune_now', text: `SELECT ${SERVER_NOW_MS} AS now_ms` };
+
 /** What may go: rows of a table whose `column` is below `beforeMs`. */
 interface Overdue {
   readonly table: string;
@@ -18,10 +23,11 @@ interface Overdue {
 }
 
 /**
- * Deletes what is no longer to be kept at `nowMs`, a chunk at a time; returns the number of rows. Rollups by usage_rollups_age, the
- * others by the block ranges of their age.
+ * Deletes what is no longer to be kept by the server's time, which `clock` replaces, a chunk at a time; returns the number of rows.
+ * Rollups by usage_rollups_age, the others by the block ranges of their age.
  */
-export async function prune(reader: Reader, nowMs: number): Promise<number> {
+export async function prune(reader: Reader, clock: Clock | undefined): Promise<number> {
+  const nowMs = clock?.nowMs() ?? Number((await reader.rows<{ now_ms: bigint }>(NOW))[0]?.now_ms);
   const rollups = ROLLUP_LEVELS.flatMap(({ levelMs, keepMs }): Overdue[] =>
     keepMs === null || levelMs === ALL_TIME_LEVEL_MS
       ? []

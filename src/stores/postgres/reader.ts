@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { storable } from './columns.ts';
+import { leave, type Timeouts } from './session.ts';
 import { TYPES, type Row, type Statement } from './statement.ts';
 import { sqlStateOf, toThrowable } from './sql-errors.ts';
 
@@ -20,21 +21,22 @@ const LOOKUPS_BY_KEY =
 export const WHOLE_TABLES =
   'SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = 0';
 
-/** Makes a reader with at most `connections` connections. Timeouts are milliseconds. */
+/** Makes a reader with at most `connections` connections. */
 export function makeReader(options: {
   url: string;
   applicationName: string;
   connections: number;
-  connectMs: number;
-  statementMs: number;
+  timeouts: Timeouts;
   warn: (message: string) => void;
 }): Reader {
+  const { connectMs, lockMs, statementMs, closeMs } = options.timeouts;
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: options.applicationName,
     max: options.connections,
-    connectionTimeoutMillis: options.connectMs,
-    statement_timeout: options.statementMs,
+    connectionTimeoutMillis: connectMs,
+    lock_timeout: lockMs,
+    statement_timeout: statementMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     options: LOOKUPS_BY_KEY,
@@ -44,7 +46,14 @@ export function makeReader(options: {
   pool.on('error', () => undefined);
   // The pool itself listens to idle connections only, and the process ends with an error that nobody listens to: such as one that breaks
   // between two statements of a transaction, or in the moment between being handed over and its first statement.
+  const open = new Map<pg.PoolClient, Promise<void>>();
   pool.on('connect', (client) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    open.set(client, promise);
+    client.once('end', () => {
+      open.delete(client);
+      resolve();
+    });
     client.on('error', (error) => options.warn(`a connection to PostgreSQL was lost: ${error.message}`));
   });
 
@@ -52,7 +61,7 @@ export function makeReader(options: {
     const { rows } = await pool.query<R>({
       ...statement,
       values: values.map(storable),
-      query_timeout: options.statementMs + 1000,
+      query_timeout: statementMs + 1000,
     } as pg.QueryConfig);
     return rows;
   };
@@ -86,6 +95,12 @@ export function makeReader(options: {
         client.release(isBroken);
       }
     },
-    close: () => pool.end(),
+    async close() {
+      // The pool ends before the connections that it says goodbye to.
+      const ended = pool.end().then(() => Promise.all(open.values()));
+      await leave(ended, closeMs, () => {
+        for (const client of open.keys()) client.connection.stream.destroy();
+      });
+    },
   };
 }

@@ -6,7 +6,7 @@ import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/acc
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
-import type { Statement } from './statement.ts';
+import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
 
 interface BodyRow {
@@ -37,12 +37,12 @@ const UNSETTLED_CALLS: Statement = {
     ORDER BY id LIMIT $2`)} ORDER BY r.id`,
 };
 
-// Index: reservations_expiry.
+// By the server's time, asked once, unless $1 replaces it. Index: reservations_expiry.
 const EXPIRED_RESERVATIONS: Statement = {
   name: 'expired_reservations',
   text: `
     SELECT id, tenant_id FROM reservations
-    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < $1
+    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < (SELECT coalesce($1::bigint, ${SERVER_NOW_MS}))
     ORDER BY expires_at_ms + grace_ms, id LIMIT $2`,
 };
 
@@ -66,7 +66,7 @@ const GENERATION: Statement = { name: 'generation', text: 'SELECT value FROM gen
 const HEARTBEAT: Statement = {
   name: 'heartbeat',
   text: `
-    WITH moment AS (SELECT coalesce($3::bigint, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS now_ms),
+    WITH moment AS (SELECT coalesce($3::bigint, ${SERVER_NOW_MS}) AS now_ms),
     mine AS (
       INSERT INTO heartbeats (owner_id, seen_at_ms) SELECT $1, now_ms FROM moment
       ON CONFLICT (owner_id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms RETURNING owner_id
@@ -85,15 +85,28 @@ const reservationOf = (row: ReservationRow & { numbers: string | null }): Return
 /** The reads of records, accounts and reservations. */
 export type RecordReads = Omit<RecordStore, 'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents'>;
 
-/** Makes the reads of records, accounts and reservations. `clock` replaces the server's time for heartbeats. */
-export function makeRecordReads(reader: Reader, clock: Clock | undefined): RecordReads {
-  const bodies = async <K extends RecordKind>(name: string, text: string, values: readonly unknown[]): Promise<RecordTypes[K][]> =>
-    (await reader.rows<BodyRow>({ name, text }, values)).map(({ body }) => recordFromBody<K>(body));
+/** Connections by what must not wait behind what: `general` may be taken up for seconds. */
+export interface Readers {
+  readonly general: Reader;
+  /** For what every call needs: its key, and records by their id. */
+  readonly lookups: Reader;
+  /** For the signs of life: of this run, and of changes by other nodes. */
+  readonly pulse: Reader;
+}
+
+/** Makes the reads of records, accounts and reservations. `clock` replaces the server's time. */
+export function makeRecordReads({ general: reader, lookups, pulse }: Readers, clock: Clock | undefined): RecordReads {
+  const bodies = async <K extends RecordKind>(
+    from: Reader,
+    name: string,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<RecordTypes[K][]> => (await from.rows<BodyRow>({ name, text }, values)).map(({ body }) => recordFromBody<K>(body));
 
   return {
     async record(kind, id) {
       const { table } = RECORD_TABLES[kind];
-      const [found] = await bodies<typeof kind>(`record_${table}`, `SELECT body FROM ${table} WHERE id = $1`, [id]);
+      const [found] = await bodies<typeof kind>(lookups, `record_${table}`, `SELECT body FROM ${table} WHERE id = $1`, [id]);
       return found;
     },
     records(kind, tenantId) {
@@ -103,10 +116,10 @@ export function makeRecordReads(reader: Reader, clock: Clock | undefined): Recor
       if (isNarrowed) conditions.push('tenant_id = $1');
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
       const name = `records_${table}${isNarrowed ? '_of_tenant' : ''}`;
-      return bodies(name, `SELECT body FROM ${table} ${where} ORDER BY id`, isNarrowed ? [tenantId] : []);
+      return bodies(reader, name, `SELECT body FROM ${table} ${where} ORDER BY id`, isNarrowed ? [tenantId] : []);
     },
     async keyByHash(hash) {
-      const [row] = await reader.rows<BodyRow>(KEY_BY_HASH, [hash]);
+      const [row] = await lookups.rows<BodyRow>(KEY_BY_HASH, [hash]);
       return row === undefined ? undefined : recordFromBody<'key'>(row.body);
     },
     async keys({ tenantId, kinds, afterId, limit }): Promise<ApiKey[]> {
@@ -125,8 +138,8 @@ export function makeRecordReads(reader: Reader, clock: Clock | undefined): Recor
       const [row] = await reader.rows<ReservationRow & { numbers: string | null }>(RESERVATION, [id]);
       return row === undefined ? undefined : reservationOf(row);
     },
-    async expiredReservations({ nowMs, limit }) {
-      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [nowMs, limit]);
+    async expiredReservations({ limit }) {
+      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [clock?.nowMs() ?? null, limit]);
       return rows.map((row) => ({ id: row.id, tenantId: row.tenant_id }));
     },
     async unsettledCalls({ liveOwnerIds, limit }) {
@@ -134,11 +147,11 @@ export function makeRecordReads(reader: Reader, clock: Clock | undefined): Recor
       return rows.map(reservationOf);
     },
     async generation() {
-      const [row] = await reader.rows<{ value: bigint }>(GENERATION);
+      const [row] = await pulse.rows<{ value: bigint }>(GENERATION);
       return Number(row?.value ?? 0n);
     },
     async heartbeat({ ownerId, withinMs }) {
-      const rows = await reader.rows<{ owner_id: string }>(HEARTBEAT, [ownerId, withinMs, clock?.nowMs() ?? null]);
+      const rows = await pulse.rows<{ owner_id: string }>(HEARTBEAT, [ownerId, withinMs, clock?.nowMs() ?? null]);
       return rows.map((row) => row.owner_id);
     },
   };

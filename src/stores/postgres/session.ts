@@ -13,6 +13,8 @@ export interface Timeouts {
   readonly statementMs: number;
   /** Silence of a connection that owes us an answer, after which we take it for lost. Longer than `statementMs`. */
   readonly answerMs: number;
+  /** To take leave of a connection, after which it is cut. */
+  readonly closeMs: number;
 }
 
 /** Makes a batch's transaction durable. An error of this statement alone says nothing about whether it happened. */
@@ -37,6 +39,8 @@ export interface Session {
 
 // The statements of a batch look rows up by key and by nothing else. Tables grow from empty to large under statements that were
 // planned once, so the planner is told what the small tables of the first minute would hide from it.
+// How far a commit is carried stays what it was when the session was opened: a later change of the server's settings reaches new sessions,
+// which refuse `off`, and never turns the commits of an open one into promises.
 const sessionSettings = (timeouts: Timeouts): string => `
   SET statement_timeout = ${timeouts.statementMs};
   SET lock_timeout = ${timeouts.lockMs};
@@ -47,9 +51,23 @@ const sessionSettings = (timeouts: Timeouts): string => `
   SET enable_hashjoin = off;
   SET enable_mergejoin = off;
   SET jit = off;
-  SELECT pid, backend_start::text, current_setting('synchronous_commit') AS synchronous_commit
+  SELECT pid, backend_start::text, set_config('synchronous_commit', current_setting('synchronous_commit'), false) AS synchronous_commit
   FROM pg_stat_activity WHERE pid = pg_backend_pid();
 `;
+
+/**
+ * Waits until a connection's goodbye is answered, at most `closeMs`; then cuts it. A server that has stopped without dying keeps the
+ * socket open for ever, and with it this process.
+ */
+export async function leave(ended: Promise<unknown>, closeMs: number, cut: () => void): Promise<void> {
+  const { promise: isTime, resolve } = Promise.withResolvers<'time'>();
+  const timer = setTimeout(() => resolve('time'), closeMs);
+  try {
+    if ((await Promise.race([ended, isTime])) === 'time') cut();
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 interface Backend {
   readonly pid: number;
@@ -100,8 +118,10 @@ export async function openSession(options: { url: string; applicationName: strin
     try {
       return await client.query(sent).result;
     } catch (error) {
-      if (!isLost && !(error instanceof pg.DatabaseError)) throw error;
-      // A COMMIT that fails may have happened all the same: the server may die while it waits for the disk.
+      // The last request was never sent.
+      if (sent.isRefused) throw error;
+      // A COMMIT that fails may have happened all the same: the server may die while it waits for the disk. So may one behind an error
+      // that is not the server's.
       if (!endsSession(sqlStateOf(error)) && sent.current?.statement !== COMMIT) throw error;
       destroy();
       throw new ConnectionLost(error);
@@ -125,7 +145,7 @@ export async function openSession(options: { url: string; applicationName: strin
     async close() {
       await tail;
       if (isLost) destroy();
-      else await client.end();
+      else await leave(client.end(), timeouts.closeMs, destroy);
     },
   };
 }

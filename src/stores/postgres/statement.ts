@@ -9,6 +9,9 @@ export interface Statement {
 /** A row as the driver gives it: bigints, texts (JSON too), booleans and nulls. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** The server's time at this moment, in milliseconds, as an expression. The planner does not take it for constant. */
+export const SERVER_NOW_MS = '(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint)';
+
 const INT8 = 20;
 const JSON_TEXT = 114;
 

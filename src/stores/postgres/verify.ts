@@ -1,9 +1,14 @@
+import { crc32 } from 'node:zlib';
 import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
 import { ACCOUNT_ID } from './columns.ts';
 import { WHOLE_TABLES, type Reader } from './reader.ts';
+import type { Row } from './statement.ts';
 
 /** At most so many contradictions of each check are reported: one is enough to know, and a broken table has millions. */
 const MAX_REPORTED = 100;
+
+/** A journal's sum is kept below this. */
+const JOURNAL_SUM_MASK = 4503599627370495n;
 
 /** Every leg with its reservation: its account, its place, what it holds, and what it was charged. */
 const LEGS = `
@@ -32,6 +37,26 @@ const balance = (column: string): string => `
     FROM accounts a
     LEFT JOIN (SELECT account_no, sum(d_${column}) AS total FROM ledger_entries GROUP BY account_no) AS j ON j.account_no = a.no`;
 
+/** What each verb may do to an account. */
+const ALLOWED = `CASE verb
+  WHEN 'reserve' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved >= 0 AND d_debt = 0
+  WHEN 'commit' THEN d_allocated = 0 AND d_spent >= 0 AND d_reserved <= 0 AND d_debt >= 0
+  WHEN 'release' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved <= 0 AND d_debt = 0
+  WHEN 'expire' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved <= 0 AND d_debt = 0
+  WHEN 'debit' THEN d_allocated = 0 AND d_spent >= 0 AND d_reserved = 0 AND d_debt >= 0
+  WHEN 'allocate' THEN d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'credit' THEN d_allocated >= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'fund_debit' THEN d_allocated <= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'reset' THEN d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'reset_spent' THEN d_reserved = 0 AND d_debt = 0
+  WHEN 'repay_debt' THEN d_allocated >= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt <= 0
+  ELSE false END`;
+
+const DAY_MS = 86_400_000;
+const FORGOTTEN_BEFORE_MS = `extract(epoch FROM now()) * 1000 - ${34 * DAY_MS}`;
+const SUMS = ['requests', 'prompt_tokens', 'completion_tokens', 'cached_prompt_tokens', 'cost_nano_usd', 'charge_microcents'];
+const eachSum = (template: (column: string) => string, joiner = ', '): string => SUMS.map(template).join(joiner);
+
 /** The checks: each yields a row (subject, found, expected) for whatever contradicts itself. No code of the writer takes part. */
 const CHECKS: Readonly<Record<string, string>> = {
   'account.allocated': balance('allocated'),
@@ -50,6 +75,15 @@ const CHECKS: Readonly<Record<string, string>> = {
     SELECT e.seq::text AS subject, 'reservation ' || e.command AS found, 'a known reservation' AS expected
     FROM ledger_entries e
     WHERE e.verb IN ('reserve', 'commit', 'release', 'expire') AND NOT EXISTS (SELECT FROM reservations r WHERE r.id = e.command)`,
+  'entry.verb': `
+    SELECT seq::text AS subject, concat_ws(' ', verb, d_allocated, d_spent, d_reserved, d_debt) AS found, 'a known verb, within what it may do' AS expected
+    FROM ledger_entries WHERE NOT ${ALLOWED}`,
+  'entry.once': `
+    SELECT concat_ws(' ', verb, command, 'on account', account_no) AS subject, count(*)::text AS found, '1' AS expected
+    FROM ledger_entries WHERE verb <> 'allocate' GROUP BY command, verb, account_no HAVING count(*) > 1`,
+  'reservation.tenant': `
+    SELECT r.id AS subject, r.tenant_id AS found, a.tenant_id AS expected
+    FROM (${LEGS}) AS legs JOIN reservations r ON r.id = legs.id JOIN accounts a ON a.no = legs.account_no`,
   // What a settlement wrote where there is no leg shows here too, because a leg is looked for on either side.
   'reservation.hold': `
     SELECT coalesce(legs.id, e.command) AS subject, ${summed('e')} AS found,
@@ -100,6 +134,25 @@ const CHECKS: Readonly<Record<string, string>> = {
     FROM (SELECT tenant_id, level_ms, bucket_ms, model, ${COUNTERS} AS counters FROM usage_rollups WHERE key_id = '' GROUP BY 1, 2, 3, 4) AS whole
     FULL JOIN (SELECT tenant_id, level_ms, bucket_ms, model, ${COUNTERS} AS counters FROM usage_rollups WHERE key_id <> '' GROUP BY 1, 2, 3, 4) AS parts
       USING (tenant_id, level_ms, bucket_ms, model)`,
+  'usage.moments': `
+    SELECT u.id AS subject, concat_ws(' ', u.tenant_id, u.held_at_ms, u.at_ms) AS found,
+           concat_ws(' ', r.tenant_id, r.created_at_ms, coalesce(r.settled_at_ms::text, '-')) AS expected
+    FROM (SELECT id, tenant_id, at_ms, held_at_ms FROM usage_events UNION ALL SELECT id, tenant_id, at_ms, held_at_ms FROM usage_tail) AS u
+    JOIN reservations r ON r.id = u.id`,
+  // Events are forgotten after 35 days, in no order: of an old day, or the first that has any, some may be gone already.
+  'usage.events': `
+    SELECT concat_ws(' ', tenant_id, key_id, model, bucket_ms) AS subject, concat_ws('/', ${eachSum((column) => column)}) AS found,
+           concat_ws('/', ${eachSum((column) => `CASE WHEN bucket_ms = day_ms OR bucket_ms < ${FORGOTTEN_BEFORE_MS} THEN greatest(${column}, raw_${column}) ELSE raw_${column} END`)}) AS expected
+    FROM (
+      SELECT tenant_id, key_id, model, bucket_ms, day_ms, ${eachSum((column) => `sum(${column}) AS ${column}, sum(raw_${column}) AS raw_${column}`)}
+      FROM (
+        SELECT tenant_id, key_id, model, bucket_ms, ${eachSum((column) => column)}, ${eachSum((column) => `0 AS raw_${column}`)}
+        FROM usage_rollups WHERE level_ms = ${DAY_MS} AND key_id <> ''
+        UNION ALL
+        SELECT tenant_id, key_id, model, at_ms - at_ms % ${DAY_MS}, ${eachSum(() => '0')}, ${eachSum((column) => column)} FROM usage_events
+      ) AS lines, (SELECT min(at_ms - at_ms % ${DAY_MS}) AS day_ms FROM usage_events) AS first
+      WHERE bucket_ms >= day_ms GROUP BY tenant_id, key_id, model, bucket_ms, day_ms
+    ) AS sums`,
   // Days and all time are both kept for ever.
   'usage.days': `
     SELECT concat_ws(' ', tenant_id, key_id, model) AS subject, coalesce(whole.counters, '-') AS found, coalesce(days.counters, '-') AS expected
@@ -111,6 +164,57 @@ const CHECKS: Readonly<Record<string, string>> = {
 const COUNTS = `
   SELECT (SELECT count(*) FROM accounts) AS accounts, (SELECT count(*) FROM ledger_entries) AS entries,
          (SELECT count(*) FROM reservations) AS reservations`;
+
+type Query = (text: string) => Promise<readonly Row[]>;
+
+/** Lines read at once. */
+const LINES_PER_FETCH = 10_000;
+
+/** The journal's sum of each account by number, made anew of its lines. */
+async function journalSums(query: Query): Promise<Map<string, bigint>> {
+  const sums = new Map<string, bigint>();
+  await query(
+    `DECLARE journal CURSOR FOR SELECT account_no::text AS no, command || '|' || verb || '|' || at_ms AS line FROM ledger_entries`,
+  );
+  for (;;) {
+    const lines = (await query(`FETCH ${LINES_PER_FETCH} FROM journal`)) as unknown as { no: string; line: string }[];
+    for (const { no, line } of lines) sums.set(no, (sums.get(no) ?? 0n) + BigInt(crc32(line)));
+    if (lines.length < LINES_PER_FETCH) break;
+  }
+  await query('CLOSE journal');
+  return sums;
+}
+
+interface SummedAccount {
+  readonly no: string;
+  readonly subject: string;
+  readonly terms: string;
+  readonly terms_sum: bigint;
+  readonly journal_sum: bigint;
+}
+
+const SUMMED_ACCOUNTS = `
+  SELECT no::text, ${ACCOUNT_ID} AS subject, terms_sum, journal_sum,
+         concat_ws('|', ${ACCOUNT_ID}, CASE WHEN allocated IS NULL THEN 'unlimited' ELSE 'limited' END, overdraft_limit,
+           is_over_limit::int, status, coalesce(overage_policy, ''), created_at_ms) AS terms
+  FROM accounts ORDER BY no`;
+
+/**
+ * What balances do not show: lines that add up to nothing, and what of an account no line explains. The server has no CRC-32, so the
+ * rows come here.
+ */
+async function checkSums(query: Query): Promise<Discrepancy[]> {
+  const sums = await journalSums(query);
+  const [terms, journal]: [Discrepancy[], Discrepancy[]] = [[], []];
+  for (const account of (await query(SUMMED_ACCOUNTS)) as unknown as SummedAccount[]) {
+    const { subject, terms_sum: termsSum, journal_sum: journalSum } = account;
+    const expectedTerms = BigInt(crc32(account.terms));
+    if (termsSum !== expectedTerms) terms.push({ check: 'account.terms', subject, found: `${termsSum}`, expected: `${expectedTerms}` });
+    const expected = (sums.get(account.no) ?? 0n) & JOURNAL_SUM_MASK;
+    if (journalSum !== expected) journal.push({ check: 'account.journal', subject, found: `${journalSum}`, expected: `${expected}` });
+  }
+  return [...terms.slice(0, MAX_REPORTED), ...journal.slice(0, MAX_REPORTED)];
+}
 
 /** Runs every check in one snapshot. Reads whole tables; writers are not held up. */
 export function verify(reader: Reader): Promise<Verification> {
@@ -124,6 +228,7 @@ export function verify(reader: Reader): Promise<Verification> {
       )) as unknown as Omit<Discrepancy, 'check'>[];
       discrepancies.push(...found.map((one) => ({ check, ...one })));
     }
+    discrepancies.push(...(await checkSums(query)));
     return {
       accounts: Number(counts?.accounts),
       entries: Number(counts?.entries),

@@ -3,6 +3,7 @@ import { invariant } from '../../core/invariant.ts';
 import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, type Changes, type RecordChange } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
+import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
   auditValues,
@@ -40,8 +41,15 @@ const updateMany = (table: string, key: string, columns: readonly string[]): Sta
     FROM ${unnest([key, ...columns], 'x')} WHERE t.${key} = x.${key}`,
 });
 
-const INSERT_ACCOUNTS = insertMany('accounts', ACCOUNT_COLUMNS, `RETURNING no, ${ACCOUNT_ID} AS id`);
-const UPDATE_ACCOUNTS = updateMany('accounts', 'no', ACCOUNT_STATE_COLUMNS);
+const INSERT_ACCOUNTS = insertMany('accounts', [...ACCOUNT_COLUMNS, 'journal_sum'], `RETURNING no, ${ACCOUNT_ID} AS id`);
+// `journal_sum` is given as what the batch adds to it.
+const UPDATE_ACCOUNTS: Statement = {
+  name: 'update_accounts',
+  text: `
+    UPDATE accounts AS t SET ${ACCOUNT_STATE_COLUMNS.map((column) => `${column} = x.${column}`).join(', ')},
+      journal_sum = (t.journal_sum + x.journal_sum) & ${JOURNAL_SUM_MASK}
+    FROM ${unnest(['no', ...ACCOUNT_STATE_COLUMNS, 'journal_sum'], 'x')} WHERE t.no = x.no`,
+};
 const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
@@ -137,7 +145,10 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
 export async function writeNewAccounts(session: Session, changes: Changes, accountNos: Map<AccountId, bigint>): Promise<void> {
   const created = changes.accounts.filter(({ isNew }) => isNew).map(({ account }) => account);
   if (created.length === 0) return;
-  const rows = created.toSorted((a, b) => compareBytes(a.id, b.id)).map(accountValues);
+  const sums = journalSums(changes.entries);
+  const rows = created
+    .toSorted((a, b) => compareBytes(a.id, b.id))
+    .map((account) => [...accountValues(account), sums.get(account.id) ?? 0]);
   const [answer] = await session.send([writeRows(INSERT_ACCOUNTS, rows)]);
   for (const { no, id } of (answer?.rows ?? []) as unknown as { no: bigint; id: AccountId }[]) accountNos.set(id, no);
 }
@@ -159,12 +170,9 @@ export function writeRequests(options: {
   const requests: Request[] = [];
   const accounts = changes.accounts.filter(({ isNew }) => !isNew);
   if (accounts.length > 0) {
-    requests.push(
-      writeRows(
-        UPDATE_ACCOUNTS,
-        accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account)]),
-      ),
-    );
+    const sums = journalSums(changes.entries);
+    const rows = accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account), sums.get(account.id) ?? 0]);
+    requests.push(writeRows(UPDATE_ACCOUNTS, rows));
   }
   if (changes.entries.length > 0)
     requests.push(

@@ -8,7 +8,7 @@ import type { EncodedError } from './worker-errors.ts';
 export type WriterRequest =
   | { readonly type: 'execute'; readonly commands: readonly Command[]; readonly clockMs: number }
   | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
-  | { readonly type: 'prune'; readonly nowMs: number; readonly limit: number }
+  | { readonly type: 'prune'; readonly clockMs: number; readonly limit: number }
   | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number };
 
 /** The methods that a reader answers. */
@@ -17,8 +17,13 @@ export type QueryName = Exclude<keyof RecordStore, 'heartbeat'>;
 /** What a query's answer is while it goes from thread to thread. */
 export type Answer<M extends QueryName> = M extends 'usageTotals' ? UsageColumns : Awaited<ReturnType<RecordStore[M]>>;
 
+/** The arguments of a query; one that looks at the time is told the caller's clock. */
+type Arguments<M extends QueryName> = M extends 'expiredReservations'
+  ? [query: { readonly limit: number; readonly clockMs: number }]
+  : Parameters<RecordStore[M]>;
+
 /** Every query with its arguments, answered at once instead of by a promise. */
-export type Queries = { readonly [M in QueryName]: (...args: Parameters<RecordStore[M]>) => Answer<M> } & {
+export type Queries = { readonly [M in QueryName]: (...args: Arguments<M>) => Answer<M> } & {
   readonly verify: () => Awaited<ReturnType<LedgerStore['verify']>>;
 };
 

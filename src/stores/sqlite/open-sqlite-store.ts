@@ -5,7 +5,7 @@ import type { BatchResult, LedgerStore, Verification } from '../../ports/ledger-
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { DATABASE_FILE, LOCK_FILE } from './connection.ts';
-import type { Answer, QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
+import type { Answer, Queries, QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
 import { fromUsageColumns } from './usage-columns.ts';
 import type { PruneStep } from './prune.ts';
 import { startWorker, type WorkerClient } from './worker-client.ts';
@@ -18,6 +18,8 @@ export type SqliteStoreOptions = ({ readonly dataDir: string } | { readonly file
   readonly clock: Clock;
   readonly failpointsModule?: string;
   readonly log?: Log;
+  /** Called where a thread of the store ends by itself: nothing works from then on until the store is opened anew. */
+  readonly onLost?: (error: Error) => void;
 };
 
 /** Rows that one step of pruning removes at most, of each kind and level: some ten milliseconds of the writer's time. */
@@ -32,16 +34,23 @@ const PRUNE_STEP_ROWS = 2000;
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<LedgerStore & RecordStore> {
   const { clock, log } = options;
   const files = locate(options);
+  const onLost = (error: Error): void => options.onLost?.(error);
   const writer = await startWorker<WriterRequest>({
     url: workerUrl('writer-worker'),
     name: 'sqlite writer',
     data: { ...files, failpointsModule: options.failpointsModule ?? null } satisfies WriterData,
+    onLost,
   });
-  const openReader = (name: string): Promise<WorkerClient<ReaderRequest>> =>
-    startWorker({ url: workerUrl('reader-worker'), name, data: { file: files.file } satisfies ReaderData });
+  const openReader = (name: string, lost?: (error: Error) => void): Promise<WorkerClient<ReaderRequest>> =>
+    startWorker({
+      url: workerUrl('reader-worker'),
+      name,
+      data: { file: files.file } satisfies ReaderData,
+      ...(lost === undefined ? {} : { onLost: lost }),
+    });
   let reader: WorkerClient<ReaderRequest>;
   try {
-    reader = await openReader('sqlite reader');
+    reader = await openReader('sqlite reader', onLost);
   } catch (error) {
     await writer.close();
     throw error;
@@ -49,14 +58,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
   log?.info({ file: files.file }, 'the store is open');
 
   return {
-    ...recordQueries(reader),
+    ...recordQueries(reader, clock),
     heartbeat: ({ ownerId, withinMs }) =>
       writer.request({ type: 'heartbeat', ownerId, withinMs, clockMs: clock.nowMs() }) as Promise<string[]>,
     lanes: 1,
     // A lost COMMIT cannot be: the writer is in this process, and its answer is the commit's. So the batch's id is not stored.
     execute: (_batchId, commands) => writer.request({ type: 'execute', commands, clockMs: clock.nowMs() }) as Promise<BatchResult>,
     foldUsage: (limit) => writer.request({ type: 'fold-usage', limit, clockMs: clock.nowMs() }) as Promise<number>,
-    prune: (nowMs) => pruneAll(writer, nowMs),
+    prune: () => pruneAll(writer, clock.nowMs()),
     verify: async () => {
       // On a thread of its own: it reads the whole journal, and queries must not wait for that.
       const verifier = await openReader('sqlite verifier');
@@ -86,21 +95,22 @@ function locate(options: SqliteStoreOptions): { file: string; lockFile: string }
 const workerUrl = (name: string): URL => new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
 /** Step by step, so that batches go between the steps. */
-async function pruneAll(writer: WorkerClient<WriterRequest>, nowMs: number): Promise<number> {
+async function pruneAll(writer: WorkerClient<WriterRequest>, clockMs: number): Promise<number> {
   for (let removed = 0; ;) {
-    const step = (await writer.request({ type: 'prune', nowMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
+    const step = (await writer.request({ type: 'prune', clockMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
     removed += step.removed;
     if (step.isDone) return removed;
   }
 }
 
-function recordQueries(reader: WorkerClient<ReaderRequest>): Omit<RecordStore, 'heartbeat'> {
+function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<RecordStore, 'heartbeat'> {
   const ask =
     <M extends QueryName>(query: M) =>
-    (...args: Parameters<RecordStore[M]>): Promise<Answer<M>> =>
+    (...args: Parameters<Queries[M]>): Promise<Answer<M>> =>
       // The reader answers a query with the query's own result.
       reader.request({ query, args } as ReaderRequest) as Promise<Answer<M>>;
   const usageTotals = ask('usageTotals');
+  const expiredReservations = ask('expiredReservations');
   return {
     record: ask('record') as RecordStore['record'],
     records: ask('records') as RecordStore['records'],
@@ -109,7 +119,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>): Omit<RecordStore, '
     keyNames: ask('keyNames'),
     accounts: ask('accounts'),
     reservation: ask('reservation'),
-    expiredReservations: ask('expiredReservations'),
+    expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),
     unsettledCalls: ask('unsettledCalls'),
     usageTotals: async (query) => fromUsageColumns(await usageTotals(query)),
     usageSeries: ask('usageSeries'),

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { Database } from 'better-sqlite3';
 import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
 
@@ -11,6 +12,9 @@ interface Check {
   readonly name: string;
   readonly sql: string;
 }
+
+/** A journal's sum is kept below this. */
+const JOURNAL_SUM_MASK = 4503599627370495n;
 
 /** Contradictions that a check shows at most; one is enough to say that the ledger does not hold. */
 const SHOWN_PER_CHECK = 100;
@@ -52,6 +56,66 @@ function balanceCheck(column: 'allocated' | 'spent' | 'reserved' | 'debt'): Chec
   };
 }
 
+const ACCOUNT_ID = `tenant_id || '|' || kind || '|' || scope || '|' || unit || '|' || period`;
+
+/** What each verb may do to an account. */
+const ALLOWED = `CASE verb
+  WHEN 'reserve' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved >= 0 AND d_debt = 0
+  WHEN 'commit' THEN d_allocated = 0 AND d_spent >= 0 AND d_reserved <= 0 AND d_debt >= 0
+  WHEN 'release' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved <= 0 AND d_debt = 0
+  WHEN 'expire' THEN d_allocated = 0 AND d_spent = 0 AND d_reserved <= 0 AND d_debt = 0
+  WHEN 'debit' THEN d_allocated = 0 AND d_spent >= 0 AND d_reserved = 0 AND d_debt >= 0
+  WHEN 'allocate' THEN d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'credit' THEN d_allocated >= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'fund_debit' THEN d_allocated <= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'reset' THEN d_spent = 0 AND d_reserved = 0 AND d_debt = 0
+  WHEN 'reset_spent' THEN d_reserved = 0 AND d_debt = 0
+  WHEN 'repay_debt' THEN d_allocated >= 0 AND d_spent = 0 AND d_reserved = 0 AND d_debt <= 0
+  ELSE false END`;
+
+/** What balances do not show: lines that add up to nothing, and what of an account no line explains. */
+const WRITTEN_CHECKS: readonly Check[] = [
+  {
+    name: 'an account has the lines that were counted into it',
+    sql: `
+      WITH sums AS (
+        SELECT account_no, sum(crc32(command || '|' || verb || '|' || at_ms)) & ${JOURNAL_SUM_MASK} AS total FROM ledger_entries GROUP BY account_no
+      )
+      SELECT ${ACCOUNT_ID} AS subject, journal_sum AS found, coalesce(total, 0) AS expected
+      FROM accounts LEFT JOIN sums ON sums.account_no = accounts.no WHERE journal_sum <> coalesce(total, 0)`,
+  },
+  {
+    name: 'an account has the terms that were written',
+    sql: `
+      SELECT subject, found, expected FROM (
+        SELECT ${ACCOUNT_ID} AS subject, terms_sum AS found,
+          crc32(${ACCOUNT_ID} || '|' || CASE WHEN allocated IS NULL THEN 'unlimited' ELSE 'limited' END || '|' || overdraft_limit || '|'
+            || is_over_limit || '|' || status || '|' || coalesce(overage_policy, '') || '|' || created_at_ms) AS expected
+        FROM accounts
+      ) WHERE found <> expected`,
+  },
+  {
+    name: 'entries are numbered without a gap',
+    sql: `
+      SELECT 'entries' AS subject, first || ' to ' || last AS found, '1 to ' || entries AS expected
+      FROM (SELECT min(seq) AS first, max(seq) AS last, count(*) AS entries FROM ledger_entries)
+      WHERE entries > 0 AND (first <> 1 OR last <> entries)`,
+  },
+  {
+    name: 'an entry does what its verb may do',
+    sql: `
+      SELECT 'entry ' || seq AS subject, verb || ' ' || d_allocated || ' ' || d_spent || ' ' || d_reserved || ' ' || d_debt AS found,
+        'a known verb, within what it may do' AS expected
+      FROM ledger_entries WHERE NOT ${ALLOWED}`,
+  },
+  {
+    name: 'an account is booked once by each command',
+    sql: `
+      SELECT verb || ' ' || command || ' on account ' || account_no AS subject, count(*) AS found, 1 AS expected
+      FROM ledger_entries WHERE verb <> 'allocate' GROUP BY command, verb, account_no HAVING count(*) > 1`,
+  },
+];
+
 const LEDGER_CHECKS: readonly Check[] = [
   balanceCheck('allocated'),
   balanceCheck('spent'),
@@ -86,6 +150,13 @@ const LEDGER_CHECKS: readonly Check[] = [
     sql: `
       WITH legs AS (${LEGS})
       SELECT id AS subject, account_no AS found, 'an account' AS expected FROM legs WHERE account_no NOT IN (SELECT no FROM accounts)`,
+  },
+  {
+    name: 'a leg names an account of the same tenant',
+    sql: `
+      SELECT reservations.id AS subject, reservations.tenant_id AS found, accounts.tenant_id AS expected
+      FROM (${LEGS}) AS legs JOIN reservations ON reservations.id = legs.id JOIN accounts ON accounts.no = legs.account_no
+      WHERE reservations.tenant_id <> accounts.tenant_id`,
   },
   {
     // One row for each reservation and account: what its legs say beside what the journal says.
@@ -150,20 +221,24 @@ const LEDGER_CHECKS: readonly Check[] = [
 
 const ROLLUP_SUMS = ['requests', 'prompt_tokens', 'completion_tokens', 'cached_prompt_tokens', 'cost_nano_usd', 'charge_microcents'];
 
-/** Compares two ways to sum the same usage, by tenant, key and model. `one` and `other` select a part of the rollups. */
-function usageCheck(name: string, sides: { one: string; other: string; key: string }): Check {
+/** Compares two ways to sum the same usage, by tenant, model and `by`. `one` and `other` select a part of the rollups. */
+function usageCheck(name: string, sides: { one: string; other: string; by: string }): Check {
   const sums = (condition: string, sign: string): string =>
-    ROLLUP_SUMS.map((column) => `sum(CASE WHEN ${condition} THEN ${column} ELSE 0 END) AS ${sign}_${column}`).join(', ');
-  const texts = (sign: string): string => ROLLUP_SUMS.map((column) => `${sign}_${column}`).join(` || ' ' || `);
+    [
+      ...ROLLUP_SUMS.map((column) => `sum(CASE WHEN ${condition} THEN ${column} ELSE 0 END) AS ${sign}_${column}`),
+      `max(CASE WHEN ${condition} THEN last_at_ms ELSE 0 END) AS ${sign}_last_at_ms`,
+    ].join(', ');
+  const columns = [...ROLLUP_SUMS, 'last_at_ms'];
+  const texts = (sign: string): string => columns.map((column) => `${sign}_${column}`).join(` || ' ' || `);
   return {
     name,
     sql: `
       WITH sums AS (
-        SELECT tenant_id, ${sides.key} AS sum_key, model, ${sums(sides.one, 'one')}, ${sums(sides.other, 'other')}
-        FROM usage_rollups WHERE ${sides.one} OR ${sides.other} GROUP BY tenant_id, sum_key, model
+        SELECT tenant_id, ${sides.by} AS sum_by, model, ${sums(sides.one, 'one')}, ${sums(sides.other, 'other')}
+        FROM usage_rollups WHERE ${sides.one} OR ${sides.other} GROUP BY tenant_id, sum_by, model
       )
-      SELECT tenant_id || ' ' || sum_key || ' ' || model AS subject, ${texts('one')} AS found, ${texts('other')} AS expected
-      FROM sums WHERE ${ROLLUP_SUMS.map((column) => `one_${column} <> other_${column}`).join(' OR ')}`,
+      SELECT tenant_id || ' ' || sum_by || ' ' || model AS subject, ${texts('one')} AS found, ${texts('other')} AS expected
+      FROM sums WHERE ${columns.map((column) => `one_${column} <> other_${column}`).join(' OR ')}`,
   };
 }
 
@@ -171,11 +246,11 @@ const DAY_LEVEL_MS = 86_400_000;
 
 const USAGE_CHECKS: readonly Check[] = [
   usageCheck('usage of all keys is the sum of each', {
-    one: `(level_ms = 0 AND key_id = '')`,
-    other: `(level_ms = 0 AND key_id > '')`,
-    key: `''`,
+    one: `(key_id = '')`,
+    other: `(key_id > '')`,
+    by: `level_ms || ' ' || bucket_ms`,
   }),
-  usageCheck('usage of all time is the sum of the days', { one: '(level_ms = 0)', other: `(level_ms = ${DAY_LEVEL_MS})`, key: 'key_id' }),
+  usageCheck('usage of all time is the sum of the days', { one: '(level_ms = 0)', other: `(level_ms = ${DAY_LEVEL_MS})`, by: 'key_id' }),
   {
     name: 'a call is charged what its usage says',
     sql: `
@@ -184,6 +259,38 @@ const USAGE_CHECKS: readonly Check[] = [
       SELECT used.id AS subject, legs.charged AS found, used.charge_microcents AS expected
       FROM used JOIN legs ON legs.id = used.id JOIN accounts ON accounts.no = legs.account_no
       WHERE legs.purpose = 'call' AND accounts.unit <> 'TOKENS' AND legs.charged IS NOT used.charge_microcents`,
+  },
+  {
+    name: 'usage bears the moments of its call',
+    sql: `
+      WITH used AS (SELECT id, tenant_id, at_ms, held_at_ms FROM usage_tail UNION ALL SELECT id, tenant_id, at_ms, held_at_ms FROM usage_events)
+      SELECT used.id AS subject, used.tenant_id || ' ' || held_at_ms || ' ' || at_ms AS found,
+        reservations.tenant_id || ' ' || created_at_ms || ' ' || coalesce(settled_at_ms, '-') AS expected
+      FROM used JOIN reservations ON reservations.id = used.id
+      WHERE used.tenant_id <> reservations.tenant_id OR held_at_ms <> created_at_ms OR at_ms IS NOT settled_at_ms`,
+  },
+  {
+    // Of the first day that has raw events, some may be forgotten already.
+    name: 'usage of a day is the sum of its events',
+    sql: `
+      WITH first AS (SELECT min(at_ms - at_ms % ${DAY_LEVEL_MS}) AS day_ms FROM usage_events),
+        lines AS (
+          SELECT tenant_id, key_id, model, bucket_ms, ${ROLLUP_SUMS.join(', ')}, ${ROLLUP_SUMS.map((column) => `0 AS raw_${column}`).join(', ')}
+          FROM usage_rollups, first WHERE level_ms = ${DAY_LEVEL_MS} AND key_id > '' AND bucket_ms >= day_ms
+          UNION ALL
+          SELECT tenant_id, key_id, model, at_ms - at_ms % ${DAY_LEVEL_MS}, ${ROLLUP_SUMS.map(() => '0').join(', ')}, ${ROLLUP_SUMS.join(', ')}
+          FROM usage_events
+        ),
+        sums AS (
+          SELECT tenant_id, key_id, model, bucket_ms,
+            ${ROLLUP_SUMS.map((column) => `sum(${column}) AS ${column}, sum(raw_${column}) AS raw_${column}`).join(', ')}
+          FROM lines GROUP BY tenant_id, key_id, model, bucket_ms
+        )
+      SELECT tenant_id || ' ' || key_id || ' ' || model || ' ' || bucket_ms AS subject, ${ROLLUP_SUMS.join(` || ' ' || `)} AS found,
+        ${ROLLUP_SUMS.map((column) => `raw_${column}`).join(` || ' ' || `)} AS expected
+      FROM sums, first
+      WHERE ${ROLLUP_SUMS.map((column) => `raw_${column} > ${column}`).join(' OR ')}
+        OR (bucket_ms > day_ms AND (${ROLLUP_SUMS.map((column) => `raw_${column} < ${column}`).join(' OR ')}))`,
   },
 ];
 
@@ -195,6 +302,8 @@ interface DifferenceRow {
 
 /** Prepares the verification; it reads one snapshot, and every row of the ledger. */
 export function makeVerifier(db: Database): () => Verification {
+  // In a function of this connection; everything else is SQL.
+  db.function('crc32', { deterministic: true }, (text) => BigInt(crc32(String(text))));
   const count = (table: string): number => db.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get() ?? 0;
   const run = ({ name, sql }: Check): Discrepancy[] =>
     db
@@ -206,6 +315,6 @@ export function makeVerifier(db: Database): () => Verification {
     accounts: count('accounts'),
     entries: count('ledger_entries'),
     reservations: count('reservations'),
-    discrepancies: [...LEDGER_CHECKS, ...USAGE_CHECKS].flatMap(run),
+    discrepancies: [...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run),
   }));
 }

@@ -15,13 +15,23 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** What a worker is started with. `onLost` is called once where the worker was ready and ends without being told to. */
+export interface WorkerOptions {
+  readonly url: URL;
+  readonly name: string;
+  readonly data: unknown;
+  readonly onLost?: (error: Error) => void;
+}
+
 /**
  * Starts a worker and waits until it is ready. Rejects with what kept it from that.
  *
  * A worker that ends without being told to takes everything pending with it: nobody knows whether the last batch was committed.
  */
-export function startWorker<R>(options: { readonly url: URL; readonly name: string; readonly data: unknown }): Promise<WorkerClient<R>> {
+export function startWorker<R>(options: WorkerOptions): Promise<WorkerClient<R>> {
   const { url, name, data } = options;
+  let isReady = false;
+  let isClosing = false;
   const worker = new Worker(url, { name, workerData: data });
   const pending = new Map<number, Pending>();
   let nextId = 1;
@@ -45,6 +55,7 @@ export function startWorker<R>(options: { readonly url: URL; readonly name: stri
         worker.postMessage({ id, request } satisfies ToWorker<R>);
       }),
     close: async () => {
+      isClosing = true;
       if (goneBecause === null) {
         worker.postMessage({ close: true } satisfies ToWorker<R>);
       }
@@ -54,7 +65,10 @@ export function startWorker<R>(options: { readonly url: URL; readonly name: stri
 
   return new Promise((resolve, reject) => {
     worker.on('message', (message: FromWorker) => {
-      if ('ready' in message) return resolve(client);
+      if ('ready' in message) {
+        isReady = true;
+        return resolve(client);
+      }
       if (message.id === null) return 'error' in message ? reject(decodeError(message.error)) : undefined;
       const waiting = pending.get(message.id);
       pending.delete(message.id);
@@ -64,8 +78,10 @@ export function startWorker<R>(options: { readonly url: URL; readonly name: stri
     worker.once('error', (error) => fail(storeUnavailable(`the ${name} thread failed: ${String(error)}`, error)));
     worker.once('exit', (code) => {
       fail(storeUnavailable(`the ${name} thread has ended (exit code ${code})`));
+      const error = goneBecause ?? storeUnavailable(`the ${name} thread did not start`);
+      if (isReady && !isClosing) options.onLost?.(error);
       // After `ready` this does nothing.
-      reject(goneBecause ?? storeUnavailable(`the ${name} thread did not start`));
+      reject(error);
     });
   });
 }

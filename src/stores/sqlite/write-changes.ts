@@ -5,6 +5,7 @@ import type { Reservation } from '../../core/ledger/reservation.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { Changes, RecordChange } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
+import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
   auditValues,
@@ -50,7 +51,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
 
   return (changes, nowMs) => {
     // First, since legs and entries name accounts by number.
-    writeAccounts(changes.accounts);
+    writeAccounts(changes);
     writeReservations(changes.reservations);
     insertEntries(changes.entries.map((entry) => entryValues(entry, accountNo(caches, entry.accountId))));
     insertUsage(changes.usage.map(usageValues));
@@ -68,13 +69,18 @@ function accountNo(caches: WriterCaches, id: AccountId): number {
   return known.no;
 }
 
-function makeAccountWriter(db: Database, caches: WriterCaches): (accounts: Changes['accounts']) => void {
-  const insert = db.prepare<BindValue[]>(`INSERT INTO accounts (${ACCOUNT_COLUMNS.join(', ')}) VALUES (${placeholders(ACCOUNT_COLUMNS)})`);
-  const update = db.prepare<BindValue[]>(`UPDATE accounts SET ${assignments(ACCOUNT_STATE_COLUMNS)} WHERE no = ?`);
-  return (accounts) => {
+function makeAccountWriter(db: Database, caches: WriterCaches): (changes: Changes) => void {
+  const columns = [...ACCOUNT_COLUMNS, 'journal_sum'];
+  const insert = db.prepare<BindValue[]>(`INSERT INTO accounts (${columns.join(', ')}) VALUES (${placeholders(columns)})`);
+  const update = db.prepare<BindValue[]>(
+    `UPDATE accounts SET ${assignments(ACCOUNT_STATE_COLUMNS)}, journal_sum = (journal_sum + ?) & ${JOURNAL_SUM_MASK} WHERE no = ?`,
+  );
+  return ({ accounts, entries }) => {
+    const sums = journalSums(entries);
     for (const { account, isNew } of accounts) {
-      const no = isNew ? Number(insert.run(...accountValues(account)).lastInsertRowid) : accountNo(caches, account.id);
-      if (!isNew) update.run(...accountStateValues(account), no);
+      const sum = sums.get(account.id) ?? 0;
+      const no = isNew ? Number(insert.run(...accountValues(account), sum).lastInsertRowid) : accountNo(caches, account.id);
+      if (!isNew) update.run(...accountStateValues(account), sum, no);
       caches.accounts.set(account.id, { no, account });
     }
   };

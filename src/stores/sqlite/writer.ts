@@ -26,8 +26,12 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
   const seenOwners = db.prepare<[number], string>('SELECT owner_id FROM heartbeats WHERE seen_at_ms >= ? ORDER BY owner_id').pluck();
   const transaction = makeTransaction(db);
 
-  let lastMs = db.prepare<[], number>('SELECT last_ms FROM store_state').pluck().get() ?? 0;
+  const durableMs = db.prepare<[], number>('SELECT last_ms FROM store_state').pluck();
+  let lastMs = durableMs.get() ?? 0;
   const timeOf = (clockMs: number): number => (lastMs = Math.max(lastMs, clockMs));
+
+  /** For what cannot be made good: a clock that jumped ahead and made nothing durable since is not believed. */
+  const cautiousTimeOf = (clockMs: number): number => Math.min(clockMs, durableMs.get() ?? 0);
 
   const execute = (commands: readonly Command[], clockMs: number): BatchResult => {
     const nowMs = timeOf(clockMs);
@@ -72,9 +76,9 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
         case 'execute':
           return execute(request.commands, request.clockMs);
         case 'fold-usage':
-          return transaction((commit) => foldUsage(request.limit, timeOf(request.clockMs), commit));
+          return transaction((commit) => foldUsage(request.limit, cautiousTimeOf(request.clockMs), commit));
         case 'prune':
-          return transaction((commit) => prune(request.nowMs, request.limit, commit));
+          return transaction((commit) => prune(cautiousTimeOf(request.clockMs), request.limit, commit));
         case 'heartbeat':
           return heartbeat(request.ownerId, request.withinMs, timeOf(request.clockMs));
       }

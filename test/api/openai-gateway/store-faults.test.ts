@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { CAP, eventually, startGateway, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
+import { CAP, eventually, startGateway, TENANT, type Gateway, type GatewayOptions } from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiServer } from '../../support/openai-server.ts';
 
 const CALL = { model: 'm1', max_tokens: 100, messages: [{ role: 'user', content: 'hello there' }] };
@@ -58,6 +58,43 @@ describe('a lost answer of the store', () => {
     expect(gateway.ledger.usage).toHaveLength(1);
     expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 14n });
   });
+});
+
+describe('a call that another node has settled meanwhile', () => {
+  test.each([false, true])('is cut, counted and logged, and what was booked stands (stream: %s)', async (stream) => {
+    await start();
+    upstream.behaviour.gated = true;
+    const answer = gateway.post('/chat/completions', { ...CALL, stream }).then((response) => response.text());
+    answer.catch(() => undefined);
+    await eventually(() => upstream.waiting()).toBe(1);
+    const [hold] = gateway.ledger.reservations.values();
+    const id = hold?.id ?? '';
+    const actuals = { tokens: 3n, microcents: 0n };
+    gateway.ledger.run(
+      { verb: 'settle-call', id: `${id}.interrupted`, tenantId: TENANT, reservationId: id, actuals, usage: null },
+      Date.now(),
+    );
+    upstream.release();
+    await expect(answer).rejects.toThrow(stream ? /terminated|fetch failed/ : 'fetch failed');
+    await gateway.calls.idle();
+    expect(gateway.calls.counters).toMatchObject({ settledElsewhere: 1, answersCut: 1 });
+    expect(gateway.logged.filter(({ level }) => level === 'error').map(({ fields }) => fields['callId'])).toEqual([id]);
+    expect(gateway.account(CAP)).toMatchObject({ reserved: 0n, spent: 3n });
+  });
+});
+
+test('a wall clock that steps back keeps no hold from being extended', async () => {
+  let stepMs = 0;
+  await start({ limits: { holdTtlMs: 600 }, wallMs: () => Date.now() + stepMs });
+  upstream.behaviour.gated = true;
+  const answer = gateway.post('/chat/completions', CALL);
+  await eventually(() => upstream.waiting()).toBe(1);
+  const end = (): number => Math.max(...[...gateway.ledger.reservations.values()].map(({ expiresAtMs }) => expiresAtMs));
+  const endAtFirst = end();
+  stepMs = -3_600_000;
+  await eventually(end).toBeGreaterThan(endAtFirst + 1000);
+  upstream.release();
+  expect((await answer).status).toBe(200);
 });
 
 describe('an answer that cannot be booked', () => {

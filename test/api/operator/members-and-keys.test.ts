@@ -105,8 +105,8 @@ describe('keys', () => {
       expires_at: null,
       max_tokens: null,
       money_budget_usd: null,
-      spent_usd: 0,
-      reserved_usd: 0,
+      spent_usd: null,
+      reserved_usd: null,
       remaining_usd: null,
       output_bound: 'hard',
       tokens_used: 7,
@@ -138,9 +138,9 @@ describe('keys', () => {
   });
 
   test('200: disabled and output_bound', async () => {
-    expect(await at.operator('PATCH', `${BASE}/keys/${key.id}`, { disabled: true, output_bound: 'soft' })).toMatchObject({
+    expect(await at.operator('PATCH', `${BASE}/keys/${key.id}`, { disabled: true, output_bound: 'hard' })).toMatchObject({
       status: 200,
-      json: { disabled: true, output_bound: 'soft' },
+      json: { disabled: true, output_bound: 'hard' },
     });
     expect(await at.directory.authenticate(key.value, at.clock.nowMs())).toMatchObject({ ok: false, rejection: { code: 'key_disabled' } });
   });
@@ -171,7 +171,8 @@ describe('keys', () => {
     },
   );
 
-  test('200: a tenant without keys, or none at all, has an empty list', async () => {
+  test('200: a tenant without keys has an empty list', async () => {
+    expect((await at.operator('POST', `${BASE}/tenants`, { id: 'none' })).status).toBe(201);
     expect((await at.operator('GET', `${BASE}/keys?tenant_id=none`)).json).toEqual({ keys: [], has_more: false, next_cursor: null });
   });
 });

@@ -80,8 +80,8 @@ describe('200', () => {
   test('a money budget that was never set is no limit', async () => {
     expect((await at.operator('GET', `${TENANTS}/acme/money-budget`)).json).toEqual({
       money_budget_usd: null,
-      spent_usd: 0,
-      reserved_usd: 0,
+      spent_usd: null,
+      reserved_usd: null,
       remaining_usd: null,
     });
   });

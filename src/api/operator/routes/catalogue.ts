@@ -26,7 +26,10 @@ export function mountUpstreams(app: TypedApp, { catalogue, records }: CatalogueD
     refuseUnknownQuery(request, []);
     return { upstreams: (await records.records('upstream')).map(upstreamObject) };
   });
-  app.get<ById>('/upstreams/:id', async (request) => upstreamObject(valueOf(await catalogue.find('upstream', request.params.id))));
+  app.get<ById>('/upstreams/:id', async (request) => {
+    refuseUnknownQuery(request, []);
+    return upstreamObject(valueOf(await catalogue.find('upstream', request.params.id)));
+  });
   app.patch('/upstreams/:id', { schema: { body: UpdateUpstreamBody } }, async (request) => {
     const declaredAs = givenNames(request.body);
     const changes = renamed<UpstreamFields>(request.body, UPSTREAM_NAMES);
@@ -51,7 +54,10 @@ export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps
     refuseUnknownQuery(request, []);
     return { models: (await records.records('model')).map(modelObject) };
   });
-  app.get<ById>('/models/:id', async (request) => modelObject(valueOf(await catalogue.find('model', request.params.id))));
+  app.get<ById>('/models/:id', async (request) => {
+    refuseUnknownQuery(request, []);
+    return modelObject(valueOf(await catalogue.find('model', request.params.id)));
+  });
   app.patch('/models/:id', { schema: { body: UpdateModelBody } }, async (request) => {
     const declaredAs = givenNames(request.body);
     const { id } = request.params as ById['Params'];

@@ -43,12 +43,24 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
     if (tenantId === undefined) throw new RefusedRequest({ code: 'invalid_request', message: 'tenant_id is required', field: 'tenant_id' });
     const limit = queryWhole(request, 'limit', { min: 1, max: 1000, fallback: 100 });
     const cursor = queryText(request, 'cursor');
+    if ((await records.record('tenant', tenantId)) === undefined)
+      throw new RefusedRequest({ code: 'not_found', message: `tenant ${tenantId.slice(0, 100)} not found`, field: 'tenant_id' });
+    // Deleted keys stay as records, so a cursor stays good.
+    if (cursor !== undefined && (await records.record('key', cursor))?.tenantId !== tenantId)
+      throw new RefusedRequest({
+        code: 'invalid_request',
+        message: 'cursor must be the next_cursor of a page of this list',
+        field: 'cursor',
+      });
     const found = await keys.page({ tenantId, kinds: ALL_KINDS, limit: limit + 1, ...(cursor === undefined ? {} : { afterId: cursor }) });
     const page = found.slice(0, limit);
     const hasMore = found.length > limit;
     return { keys: page.map(keyObject), has_more: hasMore, next_cursor: hasMore ? (page.at(-1)?.key.id ?? null) : null };
   });
-  app.get<ById>('/keys/:id', async (request) => describe(await find(request.params.id)));
+  app.get<ById>('/keys/:id', async (request) => {
+    refuseUnknownQuery(request, []);
+    return describe(await find(request.params.id));
+  });
   app.patch('/keys/:id', { schema: { body: UpdateKeyBody } }, async (request) => {
     givenNames(request.body);
     const { disabled, money_budget_usd: usd, output_bound: outputBound } = request.body;

@@ -2,6 +2,7 @@ import type { makeCreateKey } from '../../../app/create-key.ts';
 import type { TenantManagement } from '../../../app/manage-tenants.ts';
 import { formatRfc3339 } from '../../../core/rfc3339.ts';
 import { valueOf } from '../../_shared/problem.ts';
+import { refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
 import { memberObject } from '../objects.ts';
@@ -18,9 +19,10 @@ export function mountMembers(app: TypedApp, deps: { tenants: TenantManagement })
     const member = valueOf(await tenants.addMember(operatorOf(request), tenantId, { id, email, role }));
     return reply.code(201).send(memberObject(member));
   });
-  app.get<ById>('/tenants/:id/members', async (request) => ({
-    members: valueOf(await tenants.members(request.params.id)).map(memberObject),
-  }));
+  app.get<ById>('/tenants/:id/members', async (request) => {
+    refuseUnknownQuery(request, []);
+    return { members: valueOf(await tenants.members(request.params.id)).map(memberObject) };
+  });
   app.delete<{ Params: { id: string; memberId: string } }>('/tenants/:id/members/:memberId', async (request, reply) => {
     const { id, memberId } = request.params;
     valueOf(await tenants.removeMember(operatorOf(request), id, memberId));

@@ -26,7 +26,10 @@ export function mountTenants(app: TypedApp, deps: { tenants: TenantManagement; r
     refuseUnknownQuery(request, []);
     return { tenants: (await records.records('tenant')).map(tenantObject) };
   });
-  app.get<ById>('/tenants/:id', async (request) => tenantObject(valueOf(await tenants.find(request.params.id))));
+  app.get<ById>('/tenants/:id', async (request) => {
+    refuseUnknownQuery(request, []);
+    return tenantObject(valueOf(await tenants.find(request.params.id)));
+  });
   app.patch('/tenants/:id', { schema: { body: UpdateTenantBody } }, async (request) => {
     const { id } = request.params as ById['Params'];
     const declaredAs = givenNames(request.body);
@@ -38,16 +41,20 @@ export function mountTenants(app: TypedApp, deps: { tenants: TenantManagement; r
 /** `/tenants/{id}/entitlements` and `/tenants/{id}/money-budget`. */
 export function mountTenantLimits(app: TypedApp, deps: { tenants: TenantManagement }): void {
   const { tenants } = deps;
-  app.get<ById>('/tenants/:id/entitlements', async (request) =>
-    entitlementsObject(valueOf(await tenants.find(request.params.id)).entitlements),
-  );
+  app.get<ById>('/tenants/:id/entitlements', async (request) => {
+    refuseUnknownQuery(request, []);
+    return entitlementsObject(valueOf(await tenants.find(request.params.id)).entitlements);
+  });
   app.patch('/tenants/:id/entitlements', { schema: { body: Entitlements } }, async (request) => {
     const { id } = request.params as ById['Params'];
     const declaredAs = givenNames(request.body).map((name) => `entitlements.${name}`);
     const changes = { entitlements: renamed<object>(request.body, ENTITLEMENT_NAMES) };
     return entitlementsObject(valueOf(await tenants.update(operatorOf(request), id, { changes, declaredAs })).entitlements);
   });
-  app.get<ById>('/tenants/:id/money-budget', async (request) => moneyObject(valueOf(await tenants.moneyBudget(request.params.id))));
+  app.get<ById>('/tenants/:id/money-budget', async (request) => {
+    refuseUnknownQuery(request, []);
+    return moneyObject(valueOf(await tenants.moneyBudget(request.params.id)));
+  });
   app.put('/tenants/:id/money-budget', { schema: { body: MoneyBudgetBody } }, async (request) => {
     const { id } = request.params as ById['Params'];
     const microcents = microcentsOf(request.body.money_budget_usd);

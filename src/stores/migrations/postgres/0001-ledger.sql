@@ -71,8 +71,14 @@ CREATE TABLE accounts (
   status text COLLATE "C" NOT NULL,
   overage_policy text COLLATE "C",
   created_at_ms bigint NOT NULL,
+  -- For verification: of the account's terms, and of its lines in the journal.
+  terms_sum bigint NOT NULL,
+  journal_sum bigint NOT NULL,
   -- In one piece: the server reads the text of each constraint anew for every statement that updates.
-  CONSTRAINT accounts_not_negative CHECK (spent >= 0 AND reserved >= 0 AND debt >= 0)
+  CONSTRAINT accounts_sound CHECK (
+    spent >= 0 AND reserved >= 0 AND debt >= 0
+    AND kind IN ('budget', 'key_cap', 'window', 'balance') AND status IN ('ACTIVE', 'FROZEN', 'CLOSED')
+  )
 ) WITH (fillfactor = 50);
 -- The account's id. No part holds a bar, so it is unique exactly when the five parts are.
 CREATE UNIQUE INDEX accounts_id ON accounts ((tenant_id || '|' || kind || '|' || scope || '|' || unit || '|' || period));
@@ -120,7 +126,10 @@ CREATE TABLE reservations (
   settled_at_ms bigint,
   owner_id text COLLATE "C" NOT NULL,
   context json NOT NULL,
-  checkpoint json
+  checkpoint json,
+  CONSTRAINT reservations_sound CHECK (
+    purpose IN ('call', 'budget') AND state IN ('ACTIVE', 'COMMITTED', 'RELEASED', 'EXPIRED')
+  )
 ) WITH (fillfactor = 80);
 -- A settled reservation is in none of the two, so settling one touches the primary key alone.
 CREATE INDEX reservations_expiry ON reservations ((expires_at_ms + grace_ms), id) WHERE state = 'ACTIVE';
@@ -159,7 +168,11 @@ CREATE TABLE usage_tail (
   charge_microcents bigint NOT NULL,
   streaming boolean NOT NULL,
   estimated boolean NOT NULL,
-  interrupted boolean NOT NULL
+  interrupted boolean NOT NULL,
+  CONSTRAINT usage_not_negative CHECK (
+    requests >= 0 AND prompt_tokens >= 0 AND completion_tokens >= 0 AND cached_prompt_tokens >= 0 AND reasoning_tokens >= 0
+    AND cost_nano_usd >= 0 AND charge_microcents >= 0
+  )
 );
 
 CREATE TABLE usage_events (LIKE usage_tail INCLUDING ALL);

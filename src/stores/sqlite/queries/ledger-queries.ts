@@ -14,9 +14,10 @@ export const LEDGER_SQL = {
   accountByNo: 'SELECT * FROM accounts WHERE no = ?',
   /** By primary key. */
   reservation: 'SELECT * FROM reservations WHERE id = ?',
-  /** By reservations_due, which gives the order as well. */
+  /** By reservations_due, which gives the order as well. The time is never below that of a batch. */
   expiredReservations: `SELECT id, tenant_id FROM reservations
-    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < ? ORDER BY expires_at_ms + grace_ms LIMIT ?`,
+    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < max(?, (SELECT last_ms FROM store_state WHERE one = 1))
+    ORDER BY expires_at_ms + grace_ms LIMIT ?`,
   /** Calls in flight by reservations_due, expired ones by reservations_uncharged: both hold no row of a call that has ended well. */
   unsettledCalls: `
     SELECT * FROM (
@@ -58,8 +59,8 @@ export function makeLedgerQueries(db: Database): LedgerQueries {
       const row = reservation.get(id);
       return row === undefined ? undefined : reservationFromRow(row, idOf);
     }),
-    expiredReservations: ({ nowMs, limit }) =>
-      expiredReservations.all(nowMs, limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
+    expiredReservations: ({ limit, clockMs }) =>
+      expiredReservations.all(clockMs, limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
     unsettledCalls: db.transaction(({ liveOwnerIds, limit }: { liveOwnerIds: readonly string[]; limit: number }) =>
       unsettledCalls.all(JSON.stringify(liveOwnerIds), limit).map((row) => reservationFromRow(row, idOf)),
     ),
