@@ -1,6 +1,6 @@
 import { boundRequest, type RequestBound } from '../../core/bounds/bound-request.ts';
 import { readInferenceRequest, type InferenceRequest } from '../../core/bounds/inference-request.ts';
-import { inspectJson, parseJson } from '../../core/json/int64.ts';
+import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
 import type { Model } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -94,6 +94,10 @@ function readBody(
   try {
     body = parseJson(STRICT_UTF8.decode(call.body));
   } catch (error) {
+    if (error instanceof JsonNumberError) {
+      const message = 'A number in the body is beyond the range of numbers that can be kept.';
+      return refused({ kind: 'invalid', defect: { param: error.key, code: 'invalid_value', message } });
+    }
     return invalidBody(error instanceof TypeError ? 'The body is not valid UTF-8.' : 'The body is not valid JSON.');
   }
   const defect = inspectJson(body);
