@@ -82,7 +82,8 @@ describePostgres('two nodes on one database, one of which is paused or killed', 
     expect(await streamOver(doomed, () => waitUntil(settled, NOTICED_MS))).toBeInstanceOf(Error);
     const { usage } = await readState(survivor.reader());
     expect(usage).toMatchObject([{ interrupted: true, estimated: true }]);
-    expect(doomed.stderr()).toContain('a call was settled by another node');
+    // The log is written a moment after.
+    await waitUntil(() => Promise.resolve(doomed.stderr().includes('a call was settled by another node')));
   });
 
   test('its calls are settled as interrupted by the other, whose own calls go on', { timeout: 2 * NOTICED_MS }, async () => {
