@@ -31,7 +31,8 @@ export function describeRefusals(makeStore: MakeStore): void {
     });
 
     test('two accounts of one identity are refused', async () => {
-      const columns = 'tenant_id, kind, scope, unit, period, spent, reserved, debt, overdraft_limit, is_over_limit, status, created_at_ms';
+      const columns =
+        'tenant_id, kind, scope, unit, period, spent, reserved, debt, overdraft_limit, is_over_limit, status, created_at_ms, terms_sum, journal_sum';
       await expect(at.raw(`INSERT INTO accounts (${columns}) SELECT ${columns} FROM accounts`)).rejects.toThrow(/unique/i);
     });
 

@@ -17,15 +17,15 @@ export const JOURNAL_SUM_MASK = 2 ** 52 - 1;
  */
 const lineSum = (command: string, verb: string, atMs: number | bigint): number => crc32(`${command}|${verb}|${atMs}`);
 
-/** What `entries` add to the `journal_sum` of each of their accounts. */
-export function journalSums(entries: readonly Entry[]): Map<AccountId, number> {
+/** What `entries` add to the `journal_sum` of each of their accounts. `stored` gives a text as the store keeps it, where that may differ. */
+export function journalSums(entries: readonly Entry[], stored: (text: string) => string = (text) => text): Map<AccountId, number> {
   const sums = new Map<AccountId, number>();
   let last: Entry | undefined;
   let sum = 0;
   for (const entry of entries) {
     // The lines of one command follow each other and differ in account and amounts alone.
     if (last === undefined || entry.command !== last.command || entry.verb !== last.verb || entry.atMs !== last.atMs) {
-      sum = lineSum(entry.command, entry.verb, entry.atMs);
+      sum = lineSum(stored(entry.command), entry.verb, entry.atMs);
       last = entry;
     }
     sums.set(entry.accountId, (sums.get(entry.accountId) ?? 0) + sum);

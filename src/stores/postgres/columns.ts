@@ -51,7 +51,10 @@ const NUL = /\0/g;
  * A parameter as the server takes it: PostgreSQL's text cannot hold the character U+0000, so it becomes U+FFFD, as a lone surrogate does
  * on its way through UTF-8. Text inside of JSON keeps both, because there they are escapes.
  */
-export const storable = (value: unknown): unknown => (typeof value === 'string' ? value.replace(NUL, '\uFFFD') : value);
+export const storable = (value: unknown): unknown => (typeof value === 'string' ? storableText(value) : value);
+
+/** The same for a text. */
+export const storableText = (text: string): string => text.replace(NUL, '\uFFFD');
 
 /**
  * An array parameter in PostgreSQL's own text form; null stays null. One array goes for each column of a batch, and building its text

@@ -22,7 +22,7 @@ import {
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
-import { ACCOUNT_ID, arrayText, columnArrays, compareBytes, unnest, type ColumnValue } from './columns.ts';
+import { ACCOUNT_ID, arrayText, columnArrays, compareBytes, unnest, type ColumnValue, storableText } from './columns.ts';
 import type { Request } from './exchange.ts';
 import type { Session } from './session.ts';
 import type { Statement } from './statement.ts';
@@ -145,7 +145,7 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
 export async function writeNewAccounts(session: Session, changes: Changes, accountNos: Map<AccountId, bigint>): Promise<void> {
   const created = changes.accounts.filter(({ isNew }) => isNew).map(({ account }) => account);
   if (created.length === 0) return;
-  const sums = journalSums(changes.entries);
+  const sums = journalSums(changes.entries, storableText);
   const rows = created
     .toSorted((a, b) => compareBytes(a.id, b.id))
     .map((account) => [...accountValues(account), sums.get(account.id) ?? 0]);
@@ -170,7 +170,7 @@ export function writeRequests(options: {
   const requests: Request[] = [];
   const accounts = changes.accounts.filter(({ isNew }) => !isNew);
   if (accounts.length > 0) {
-    const sums = journalSums(changes.entries);
+    const sums = journalSums(changes.entries, storableText);
     const rows = accounts.map(({ account }) => [numberOf(account.id), ...accountStateValues(account), sums.get(account.id) ?? 0]);
     requests.push(writeRows(UPDATE_ACCOUNTS, rows));
   }
