@@ -354,7 +354,7 @@ upstreams: [{ id: a, base_url: "http://\${HOST}:9001/v1", eu_native: "\${EU}", p
     [
       'a budget below zero',
       'tenants: [{ id: acme, money_budget_usd: -1 }]',
-      'castellan.yaml:1: tenants[0].money_budget_usd must be at most 92233720368.54775807.',
+      'castellan.yaml:1: tenants[0].money_budget_usd must be an amount in USD that is at least 0, such as 50 or "12.50".',
     ],
     [
       'a budget that is too fine',

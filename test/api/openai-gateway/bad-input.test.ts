@@ -105,7 +105,7 @@ describe('400', () => {
     ['an array', '[]', null],
     ['a string', '"hello"', null],
     ['null', 'null', null],
-    ['a number that JSON cannot hold', '{"model":"m1","max_tokens":1e999}', null],
+    ['a number that JSON cannot hold', '{"model":"m1","max_tokens":1e999}', 'max_tokens'],
     ['__proto__ as a key', '{"__proto__":{"admin":true},"model":"m1"}', null],
     ['__proto__ deep inside', '{"model":"m1","messages":[{"role":"user","content":"x","a":[{"__proto__":1}]}]}', null],
     ['constructor as a key', '{"model":"m1","constructor":{"prototype":{}}}', null],
