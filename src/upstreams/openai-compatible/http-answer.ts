@@ -17,7 +17,7 @@ export interface AnswerHead {
  * Receives one answer from undici's dispatcher: a promise of its head, and its body as a stream.
  *
  * Written against the dispatcher itself, because only it tells a connection that was never made from one that broke, and because its pieces
- * reach the reader without a Node stream between. It costs no more processor time than undici's own `stream` and less than `request`.
+ * reach the reader without a Node stream between. It costs about as much processor time as undici's own `stream` and `request`.
  */
 export class HttpAnswer implements Dispatcher.DispatchHandler, UpstreamBodyStream {
   readonly head: Promise<AnswerHead>;
