@@ -11,6 +11,8 @@ interface PendingBatch {
   readonly batchId: string;
   readonly ids: readonly string[];
   readonly lane: number;
+  /** Says that the batch is written and not yet durable; false where nobody asked. */
+  write(): Promise<boolean>;
   finish(changed?: readonly RecordRef[]): Promise<void>;
   fail(error: Error): Promise<void>;
 }
@@ -30,18 +32,28 @@ function makeSlowStore(
     lanes,
     open,
     all,
-    execute: (batchId, commands, lane) =>
+    execute: (batchId, commands, lane, onWritten) =>
       new Promise<BatchResult>((resolve, reject) => {
         const done = (): Promise<void> => {
           open.splice(open.indexOf(batch), 1);
           return settle();
         };
+        const result = (changedRecords: readonly RecordRef[]): BatchResult => ({
+          outcomes: commands.map(({ id }) => accepted({ id, value: id })),
+          nowMs: 1,
+          changedRecords,
+        });
         const batch: PendingBatch = {
+          write: async () => {
+            onWritten?.(result([]));
+            await settle();
+            return onWritten !== undefined;
+          },
           batchId,
           ids: commands.map(({ id }) => id),
           lane,
           finish: (changedRecords = []) => {
-            resolve({ outcomes: commands.map(({ id }) => accepted({ id, value: id })), nowMs: 1, changedRecords });
+            resolve(result(changedRecords));
             return done();
           },
           fail: (error) => {
@@ -145,13 +157,63 @@ describe('batches', () => {
     await all;
   });
 
-  test('two may be under way where that is allowed, no more', async () => {
-    const { store, execute } = start({ maxBatch: 1, maxInFlight: 2 });
-    execute('a', 'b', 'c');
+  test('the next one begins when the one before is written, durable or not', async () => {
+    const { store, execute, writer } = start({ maxBatch: 1 });
+    void writer.write(command('a'));
+    execute('b', 'c');
     await settle();
+    expect(store.open.map(({ ids }) => ids)).toEqual([['a']]);
+    expect(await store.open[0]?.write()).toBe(true);
     expect(store.open.map(({ ids }) => ids)).toEqual([['a'], ['b']]);
-    await store.open[1]?.finish();
-    expect(store.open.map(({ ids }) => ids)).toEqual([['a'], ['c']]);
+  });
+});
+
+describe('a caller who asks for the writing only', () => {
+  test('is answered when the batch is written, and told when it is durable', async () => {
+    const { store, writer, journal, execute } = start();
+    const early = writer.write(command('a'));
+    execute('b');
+    await settle();
+    await store.open[0]?.write();
+    const { outcome, durable } = await early;
+    expect(outcome.ok).toBe(true);
+    let isDurable = false;
+    void durable.then(() => (isDurable = true));
+    await settle();
+    expect({ isDurable, journal }).toEqual({ isDurable: false, journal: [] });
+    await store.open[0]?.finish();
+    expect({ isDurable, journal }).toEqual({ isDurable: true, journal: ['batch.answered', 'b ok'] });
+  });
+
+  test('is answered with the rest by a store that writes and flushes in one step', async () => {
+    const { store, writer } = start();
+    const early = writer.write(command('a'));
+    await settle();
+    await store.open[0]?.finish();
+    const { outcome, durable } = await early;
+    expect(outcome.ok).toBe(true);
+    await durable;
+  });
+
+  test('learns of a failure before the writing by it, of one after it from its promise', async () => {
+    const { store, writer } = start();
+    const first = writer.write(command('a'));
+    await settle();
+    first.catch(() => undefined);
+    await store.open[0]?.fail(storeGone);
+    await expect(first).rejects.toBe(storeGone);
+    const second = writer.write(command('b'));
+    await settle();
+    await store.open[0]?.write();
+    await store.open[0]?.fail(storeGone);
+    await expect((await second).durable).rejects.toBe(storeGone);
+  });
+
+  test('is not asked for where every caller waits until it is durable', async () => {
+    const { store, execute } = start();
+    execute('a');
+    await settle();
+    expect(await store.open[0]?.write()).toBe(false);
   });
 });
 
@@ -283,9 +345,11 @@ describe('barrier', () => {
   });
 
   test('waits for the slower of two batches under way', async () => {
-    const { store, execute, writer } = start({ maxBatch: 1, maxInFlight: 2 });
-    execute('a', 'b');
+    const { store, writer } = start({ maxBatch: 1 });
+    void writer.write(command('a'));
+    void writer.write(command('b'));
     await settle();
+    await store.open[0]?.write();
     const barrier = watch(writer);
     await store.open[1]?.finish();
     expect(barrier.passed).toBe(false);

@@ -7,6 +7,13 @@ import type { Ids } from '../ports/ids.ts';
 import type { BatchResult, LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 
+/** An outcome that the end of this process cannot undo. `durable` resolves once the loss of the machine's power cannot either. */
+export interface Written<T> {
+  readonly outcome: Outcome<T>;
+  /** Rejects with the store's `Fault` where it could not flush. */
+  readonly durable: Promise<void>;
+}
+
 /** The one way to change anything: commands go in, and their outcomes come back when they are durable. */
 export interface LedgerWriter {
   /**
@@ -16,6 +23,11 @@ export interface LedgerWriter {
    * (nothing happened, or nobody knows; it is not tried again), or what the decision threw (our fault; nothing happened).
    */
   execute<C extends Command>(command: C): Promise<Outcome<CommandValue<C>>>;
+  /**
+   * As {@link LedgerWriter.execute}, but resolves as soon as the outcome is written. For what nobody outside learns before something later
+   * in the same lane is durable, or before `durable` has resolved.
+   */
+  write<C extends Command>(command: C): Promise<Written<CommandValue<C>>>;
   /** Resolves when every command that was given before is decided and durable, or failed; of that tenant only where one is named. */
   barrier(tenantId?: string): Promise<void>;
   /** How many commands wait or are under way. */
@@ -36,8 +48,6 @@ export interface LedgerWriterOptions {
   readonly log: Log;
   /** Largest batch; 256 where nothing is said. */
   readonly maxBatch?: number;
-  /** Batches of one lane under way at once; 1 where nothing is said. */
-  readonly maxInFlight?: number;
 }
 
 /** What a caller is told to wait when the queue is full: by then it has been worked off, or the store is stuck. */
@@ -46,16 +56,22 @@ const RETRY_AFTER_MS = 1000;
 interface Job {
   readonly command: Command;
   readonly sequence: number;
+  /** Takes the outcome as soon as it is written; null for a caller who waits until it is durable. */
+  readonly early: ((outcome: Outcome<unknown>, durable: Promise<void>) => void) | null;
   readonly resolve: (outcome: Outcome<unknown>) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Commands that run one batch after another. `inFlight` holds the first sequence number of each batch under way. */
+/**
+ * Commands that run one batch after another. `isWriting`: a batch is not yet written. `inFlight` holds the first sequence number of each
+ * batch that is not yet durable.
+ */
 interface Lane {
   readonly index: number;
   queue: Job[];
   nextSequence: number;
   isScheduled: boolean;
+  isWriting: boolean;
   readonly inFlight: Set<number>;
   waiters: { readonly before: number; readonly resolve: () => void }[];
 }
@@ -69,44 +85,61 @@ function laneIndex(tenantId: string, lanes: number): number {
 
 /** Makes the group-committing writer: a batch gathers what arrives while the one before it is being made durable. */
 export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
-  const { maxQueued, log, maxBatch = 256, maxInFlight = 1 } = options;
+  const { maxQueued, log, maxBatch = 256 } = options;
   const lanes = Array.from({ length: options.store.lanes }, (_, index) => newLane(index));
   let pending = 0;
   let isClosed = false;
 
   function schedule(lane: Lane): void {
-    if (lane.isScheduled || lane.queue.length === 0 || lane.inFlight.size >= maxInFlight) return;
+    if (lane.isScheduled || lane.queue.length === 0 || lane.isWriting) return;
     lane.isScheduled = true;
     // After the events of this turn of the loop: requests that arrived together share a batch, and a lone one waits for nothing.
     setImmediate(() => {
       lane.isScheduled = false;
-      if (lane.queue.length > 0 && lane.inFlight.size < maxInFlight) void flush(lane);
-      schedule(lane);
+      if (lane.queue.length > 0 && !lane.isWriting) void runBatch(lane);
     });
   }
 
-  async function flush(lane: Lane): Promise<void> {
+  async function runBatch(lane: Lane): Promise<void> {
     const jobs = lane.queue.length <= maxBatch ? lane.queue : lane.queue.slice(0, maxBatch);
     lane.queue = lane.queue.length <= maxBatch ? [] : lane.queue.slice(maxBatch);
     const first = jobs[0]?.sequence ?? lane.nextSequence;
     lane.inFlight.add(first);
-    await runJobs(jobs, lane);
+    lane.isWriting = true;
+    let isWritten = false;
+    const written = (): void => {
+      if (isWritten) return;
+      isWritten = true;
+      lane.isWriting = false;
+      schedule(lane);
+    };
+    await runJobs(jobs, lane, written);
     lane.inFlight.delete(first);
     pending -= jobs.length;
     releaseWaiters(lane);
-    schedule(lane);
+    written();
   }
 
   /** Runs jobs as one batch; where our own code threw, one by one, so that only the guilty command fails. Never throws. */
-  async function runJobs(jobs: readonly Job[], lane: Lane): Promise<void> {
+  async function runJobs(jobs: readonly Job[], lane: Lane, written: () => void): Promise<void> {
     let result: BatchResult;
+    const early = jobs.some((job) => job.early !== null) ? answerEarly(jobs) : null;
+    const onWritten =
+      early === null
+        ? undefined
+        : (outcome: BatchResult): void => {
+            early.answer(outcome);
+            written();
+          };
     try {
       result = await options.store.execute(
         options.ids.next('bat'),
         jobs.map(({ command }) => command),
         lane.index,
+        onWritten,
       );
     } catch (error) {
+      early?.fail(error);
       const [only, ...others] = jobs;
       // Behind a `Fault` the batch may have happened, and running its commands again could book them twice. Of everything else the store
       // promises that nothing happened.
@@ -116,10 +149,12 @@ export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
         return;
       }
       log.warn({ err: error, commands: jobs.length }, 'a batch failed; its commands run one by one');
-      for (const job of jobs) await runJobs([job], lane);
+      for (const job of jobs) await runJobs([job], lane, () => undefined);
       return;
     }
     announce(result.changedRecords);
+    early?.answer(result);
+    early?.flushed();
     for (const [index, job] of jobs.entries()) settle(job, result.outcomes[index]);
     options.failpoints.hit('batch.answered');
   }
@@ -134,19 +169,28 @@ export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
     }
   }
 
+  function enqueue(command: Command, answer: Pick<Job, 'early' | 'resolve' | 'reject'>): void {
+    if (isClosed) return answer.reject(closedFault());
+    if (pending >= maxQueued) return answer.reject(overloadedFault(pending));
+    const lane = lanes[laneIndex(command.tenantId, lanes.length)] as Lane;
+    pending += 1;
+    lane.queue.push({ command, sequence: lane.nextSequence++, ...answer });
+    schedule(lane);
+  }
+
   return {
-    execute<C extends Command>(command: C) {
-      if (isClosed) return Promise.reject(closedFault());
-      if (pending >= maxQueued) return Promise.reject(overloadedFault(pending));
-      const lane = lanes[laneIndex(command.tenantId, lanes.length)] as Lane;
-      pending += 1;
-      return new Promise<Outcome<CommandValue<C>>>((resolve, reject) => {
-        const sequence = lane.nextSequence++;
-        // The store answers commands in order, each with the value of its verb.
-        lane.queue.push({ command, sequence, resolve: resolve as Job['resolve'], reject });
-        schedule(lane);
-      });
-    },
+    // The store answers commands in order, each with the value of its verb.
+    execute: <C extends Command>(command: C) =>
+      new Promise<Outcome<CommandValue<C>>>((resolve, reject) =>
+        enqueue(command, { early: null, resolve: resolve as Job['resolve'], reject }),
+      ),
+    write: <C extends Command>(command: C) =>
+      new Promise<Written<CommandValue<C>>>((resolve, reject) => {
+        const early = (outcome: Outcome<unknown>, durable: Promise<void>): void =>
+          resolve({ outcome: outcome as Outcome<CommandValue<C>>, durable });
+        // What `early` has resolved stays so.
+        enqueue(command, { early, resolve: () => undefined, reject });
+      }),
     barrier: async (tenantId) => {
       const concerned = tenantId === undefined ? lanes : lanes.filter(({ index }) => index === laneIndex(tenantId, lanes.length));
       await Promise.all(concerned.map(laneBarrier));
@@ -161,7 +205,35 @@ export function makeLedgerWriter(options: LedgerWriterOptions): LedgerWriter {
   };
 }
 
-const newLane = (index: number): Lane => ({ index, queue: [], nextSequence: 0, isScheduled: false, inFlight: new Set(), waiters: [] });
+const newLane = (index: number): Lane => ({
+  index,
+  queue: [],
+  nextSequence: 0,
+  isScheduled: false,
+  isWriting: false,
+  inFlight: new Set(),
+  waiters: [],
+});
+
+/** Answers those jobs of a batch that wait for its writing only. Each function may be called more than once. */
+interface EarlyAnswers {
+  answer(result: BatchResult): void;
+  flushed(): void;
+  fail(error: unknown): void;
+}
+
+function answerEarly(jobs: readonly Job[]): EarlyAnswers {
+  const { promise: durable, resolve: flushed, reject: fail } = Promise.withResolvers<void>();
+  // Whoever awaits it sees the failure; a call that ends by another way has no need to.
+  durable.catch(() => undefined);
+  const answer = ({ outcomes }: BatchResult): void => {
+    for (const [index, job] of jobs.entries()) {
+      const outcome = outcomes[index];
+      if (outcome !== undefined) job.early?.(outcome, durable);
+    }
+  };
+  return { answer, flushed, fail };
+}
 
 function settle(job: Job, outcome: Outcome<unknown> | undefined): void {
   if (outcome === undefined) job.reject(new Error('the store gave fewer outcomes than commands'));

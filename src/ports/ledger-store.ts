@@ -37,8 +37,12 @@ export interface LedgerStore {
    * Throws a `Fault` (`store_unavailable`) where nothing happened, or where the store could not learn whether. Throws anything else (what
    * a decision threw, a row that the database refused) only where it is certain that nothing happened and nothing will: the caller may
    * then run the commands again, under a new id. `batch.*` failpoints lie between its steps.
+   *
+   * `onWritten` asks for the result once the end of this process cannot undo it any more, while the loss of the machine's power could:
+   * called at most once, before the promise resolves, and the lane takes its next batch from then on. A store that writes and flushes in
+   * one step never calls it.
    */
-  execute(batchId: string, commands: readonly Command[], lane: number): Promise<BatchResult>;
+  execute(batchId: string, commands: readonly Command[], lane: number, onWritten?: (result: BatchResult) => void): Promise<BatchResult>;
   /** Folds the usage events that are not yet in the rollups, at most `limit` of them; returns how many it folded. */
   foldUsage(limit: number): Promise<number>;
   /**

@@ -64,7 +64,7 @@ export type CallRefusal =
 export type CallOutcome = { readonly kind: 'answered' } | CallRefusal;
 
 /** The one way to change anything. */
-export type CommandWriter = Pick<LedgerWriter, 'execute'>;
+export type CommandWriter = Pick<LedgerWriter, 'execute' | 'write'>;
 
 /** What a call needs to know of the catalogue, as it is now. */
 export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices'>;

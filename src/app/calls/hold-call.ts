@@ -25,7 +25,8 @@ export interface HoldCallDeps {
 }
 
 /**
- * Holds for a planned call on every account that applies, by one command: rejects as `reserve` does. Nothing is sent before it.
+ * Holds for a planned call on every account that applies, by one command: rejects as `reserve` does. Nothing is sent upstream before the
+ * hold is written, and nothing to the caller before it is durable ({@link ActiveCall.durable}).
  *
  * Throws a `Fault` where the store did not take it. If nobody knows whether it did, the hold is returned behind the caller's back.
  */
@@ -38,7 +39,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: plan.bound.inputTokens, rates: holdRates(plan) });
     const nowMs = elapsedMs();
     try {
-      const outcome = await writer.execute({
+      const { outcome, durable } = await writer.write({
         verb: 'reserve',
         id: `${id}.hold`,
         tenantId: tenant.id,
@@ -60,7 +61,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
       const expiresAtMs = nowMs + limits.holdTtlMs;
       return {
         kind: 'held',
-        call: newActiveCall(request, { id, context, legs, heldOutput: BigInt(outcome.value.output), nowMs, expiresAtMs }),
+        call: newActiveCall(request, { id, context, legs, heldOutput: BigInt(outcome.value.output), durable, nowMs, expiresAtMs }),
       };
     } catch (error) {
       if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
@@ -83,7 +84,7 @@ const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flat
 
 function newActiveCall(
   request: CallRequest,
-  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'expiresAtMs'> & { readonly nowMs: number },
+  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'durable' | 'expiresAtMs'> & { readonly nowMs: number },
 ): ActiveCall {
   return {
     id: hold.id,
@@ -91,6 +92,7 @@ function newActiveCall(
     context: hold.context,
     legs: hold.legs,
     heldOutput: hold.heldOutput,
+    durable: hold.durable,
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,

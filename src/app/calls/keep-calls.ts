@@ -17,6 +17,8 @@ export interface ActiveCall {
   readonly legs: readonly LegRequest[];
   /** Output tokens that the hold pays for, over all choices. */
   readonly heldOutput: bigint;
+  /** Resolves when the hold is on the disk; nothing of an answer goes out before. A settlement that is durable implies it. */
+  readonly durable: Promise<void>;
   readonly sink: CallSink;
   /** Ends the upstream's answer. */
   readonly abort: AbortController;

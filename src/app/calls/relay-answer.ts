@@ -86,6 +86,7 @@ async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIte
   const scanner = new JsonUsageScanner({ keepBytes: 0 });
   let whole = true;
   let last: Uint8Array | null = null;
+  await call.durable;
   sink.begin(answer.response.status, options.headers, null);
   const pass = async (piece: Uint8Array): Promise<void> => {
     scanner.push(piece);
@@ -113,6 +114,7 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
   const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: countWith(plan.tokenizer) });
   call.countOutput = () => scanner.estimatedOutputTokens();
   const { usageHeader } = options;
+  await call.durable;
   sink.begin(answer.response.status, options.headers, usageHeader);
 
   let whole = true;

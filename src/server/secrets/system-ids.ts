@@ -31,6 +31,23 @@ function increment(digits: Uint8Array): void {
   }
 }
 
+/** Random bytes are fetched in portions of this size: asking the system for sixteen of them costs as much as for thousands. */
+const POOL_BYTES = 4096;
+
+/** Hands out random bytes, each once. Not for secrets: those are fetched when they are made. */
+function makeRandomPool(): (length: number) => Uint8Array {
+  let pool = randomBytes(POOL_BYTES);
+  let used = 0;
+  return (length) => {
+    if (used + length > pool.length) {
+      pool = randomBytes(POOL_BYTES);
+      used = 0;
+    }
+    used += length;
+    return pool.subarray(used - length, used);
+  };
+}
+
 /**
  * Ids and secrets from the system's random source.
  *
@@ -39,7 +56,8 @@ function increment(digits: Uint8Array): void {
 export function makeSystemIds(options: { clock: Clock }): Ids {
   let lastMs = -1;
   let timeText = '';
-  let digits = new Uint8Array(RANDOM_CHARACTERS);
+  const digits = new Uint8Array(RANDOM_CHARACTERS);
+  const random = makeRandomPool();
 
   return {
     next(prefix) {
@@ -47,12 +65,13 @@ export function makeSystemIds(options: { clock: Clock }): Ids {
       if (nowMs > lastMs) {
         lastMs = nowMs;
         timeText = encodeTime(nowMs);
-        digits = Uint8Array.from(randomBytes(RANDOM_CHARACTERS), (byte) => byte & 31);
+        const bytes = random(RANDOM_CHARACTERS);
+        for (let i = 0; i < RANDOM_CHARACTERS; i++) digits[i] = (bytes[i] ?? 0) & 31;
       } else {
         increment(digits);
       }
       let text = '';
-      for (const digit of digits) text += CROCKFORD.charAt(digit);
+      for (let i = 0; i < RANDOM_CHARACTERS; i++) text += CROCKFORD.charAt(digits[i] ?? 0);
       return `${prefix}_${timeText}${text}`;
     },
     base62(length) {

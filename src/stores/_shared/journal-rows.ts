@@ -16,6 +16,22 @@ export const entryValues = (entry: Entry, accountNo: bigint | number): (string |
   entry.atMs,
 ];
 
+/** Tells a line that changes what is spent and held only: most of them. */
+export const isPlainEntry = (entry: Entry): boolean => entry.dAllocated === 0n && entry.dDebt === 0n;
+
+/** {@link ENTRY_COLUMNS} of a plain line, in the order of {@link plainEntryValues}, with those two last that are 0. */
+export const PLAIN_ENTRY_COLUMNS = ['account_no', 'command', 'verb', 'd_spent', 'd_reserved', 'at_ms', 'd_allocated', 'd_debt'] as const;
+
+/** The row of a plain journal line without its two zeros. */
+export const plainEntryValues = (entry: Entry, accountNo: bigint | number): (string | number | bigint)[] => [
+  accountNo,
+  entry.command,
+  entry.verb,
+  entry.dSpent,
+  entry.dReserved,
+  entry.atMs,
+];
+
 /** Columns of `events` but `seq` and `delivered_at_ms`, in the order of {@link eventValues}. */
 export const EVENT_COLUMNS = ['id', 'type', 'tenant_id', 'at_ms', 'data'] as const;
 

@@ -6,13 +6,17 @@ export type BindValue = string | number | bigint | null;
 /** Rows in one statement. Each call of a statement costs about as much as binding and inserting one row. */
 const CHUNK_ROWS = 8;
 
-/** Inserts many rows in few statements. Values must come in the order of the columns. */
+/**
+ * Inserts many rows in few statements. Values must come in the order of the columns; `constants` are SQL for the last columns, the same in
+ * every row and not bound.
+ */
 export function makeRowInserter(
   db: Database,
   table: string,
   columns: readonly string[],
+  constants: readonly string[] = [],
 ): (rows: readonly (readonly BindValue[])[]) => void {
-  const tuple = `(${columns.map(() => '?').join(', ')})`;
+  const tuple = `(${columns.map((_, index) => constants[index - (columns.length - constants.length)] ?? '?').join(', ')})`;
   const sqlFor = (rowCount: number): string =>
     `INSERT INTO ${table} (${columns.join(', ')}) VALUES ${Array(rowCount).fill(tuple).join(', ')}`;
   const insertOne = db.prepare<BindValue[]>(sqlFor(1));

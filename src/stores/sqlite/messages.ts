@@ -1,12 +1,15 @@
-import type { Command } from '../../core/verbs.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { PackedCommand } from './packed-command.ts';
 import type { UsageColumns } from './usage-columns.ts';
 import type { EncodedError } from './worker-errors.ts';
 
-/** What the writer does. `clockMs` is the caller's clock; the writer never takes an earlier time than its last. */
+/**
+ * What the writer does. `clockMs` is the caller's clock; the writer never takes an earlier time than its last. `flush`: a batch is answered
+ * when it is on the disk; else when it is written, and the one who asked flushes the log.
+ */
 export type WriterRequest =
-  | { readonly type: 'execute'; readonly commands: readonly Command[]; readonly clockMs: number }
+  | { readonly type: 'execute'; readonly commands: readonly PackedCommand[]; readonly clockMs: number; readonly flush: boolean }
   | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
   | { readonly type: 'prune'; readonly clockMs: number; readonly limit: number }
   | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number };

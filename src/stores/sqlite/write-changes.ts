@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { invariant } from '../../core/invariant.ts';
-import type { AccountId } from '../../core/ledger/account.ts';
+import type { Account, AccountId } from '../../core/ledger/account.ts';
+import type { Entry } from '../../core/ledger/entry.ts';
 import type { Reservation } from '../../core/ledger/reservation.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { Changes, RecordChange } from '../../core/working-set.ts';
@@ -15,6 +16,9 @@ import {
   eventValues,
   IDEMPOTENCY_COLUMNS,
   idempotencyValues,
+  isPlainEntry,
+  PLAIN_ENTRY_COLUMNS,
+  plainEntryValues,
 } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
 import {
@@ -39,7 +43,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const writeAccounts = makeAccountWriter(db, caches);
   const writeReservations = makeReservationWriter(db, caches);
   const writeRecord = makeRecordWriter(db, caches);
-  const insertEntries = makeRowInserter(db, 'ledger_entries', ENTRY_COLUMNS);
+  const insertEntries = makeEntryInserter(db, caches);
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
   const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
   const insertAudit = makeRowInserter(db, 'audit', AUDIT_COLUMNS);
@@ -53,13 +57,25 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     // First, since legs and entries name accounts by number.
     writeAccounts(changes);
     writeReservations(changes.reservations);
-    insertEntries(changes.entries.map((entry) => entryValues(entry, accountNo(caches, entry.accountId))));
+    insertEntries(changes.entries);
     insertUsage(changes.usage.map(usageValues));
     for (const change of changes.records) writeRecord(change);
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
     insertEvents(changes.events.map(eventValues));
     insertAudit(changes.audit.map(auditValues));
-    (changes.records.length > 0 ? keepTimeAndRecords : keepTime).run(nowMs);
+    if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);
+    else if (changes.entries.length === 0) keepTime.run(nowMs);
+  };
+}
+
+/** Lines that neither allocate nor make debt have fewer values to bind, and most batches have no others. */
+function makeEntryInserter(db: Database, caches: WriterCaches): (entries: readonly Entry[]) => void {
+  const insert = makeRowInserter(db, 'ledger_entries', ENTRY_COLUMNS);
+  const insertPlain = makeRowInserter(db, 'ledger_entries', PLAIN_ENTRY_COLUMNS, ['0', '0']);
+  return (entries) => {
+    const no = (entry: Entry): number => accountNo(caches, entry.accountId);
+    if (entries.every(isPlainEntry)) insertPlain(entries.map((entry) => plainEntryValues(entry, no(entry))));
+    else insert(entries.map((entry) => entryValues(entry, no(entry))));
   };
 }
 
@@ -75,16 +91,34 @@ function makeAccountWriter(db: Database, caches: WriterCaches): (changes: Change
   const update = db.prepare<BindValue[]>(
     `UPDATE accounts SET ${assignments(ACCOUNT_STATE_COLUMNS)}, journal_sum = (journal_sum + ?) & ${JOURNAL_SUM_MASK} WHERE no = ?`,
   );
+  const updateUse = db.prepare<BindValue[]>(
+    `UPDATE accounts SET spent = ?, reserved = ?, journal_sum = (journal_sum + ?) & ${JOURNAL_SUM_MASK} WHERE no = ?`,
+  );
+  const put = (account: Account, isNew: boolean, sum: number): number => {
+    if (isNew) return Number(insert.run(...accountValues(account), sum).lastInsertRowid);
+    const known = caches.accounts.get(account.id);
+    invariant(known !== undefined && known !== null, `the account ${account.id} has no number`);
+    if (isUseAlone(known.account, account)) updateUse.run(account.spent, account.reserved, sum, known.no);
+    else update.run(...accountStateValues(account), sum, known.no);
+    return known.no;
+  };
   return ({ accounts, entries }) => {
     const sums = journalSums(entries);
     for (const { account, isNew } of accounts) {
-      const sum = sums.get(account.id) ?? 0;
-      const no = isNew ? Number(insert.run(...accountValues(account), sum).lastInsertRowid) : accountNo(caches, account.id);
-      if (!isNew) update.run(...accountStateValues(account), sum, no);
+      const no = put(account, isNew, sums.get(account.id) ?? 0);
       caches.accounts.set(account.id, { no, account });
     }
   };
 }
+
+/** Whether an account differs from what is stored in what it has spent and holds only: what a call changes. */
+const isUseAlone = (stored: Account, account: Account): boolean =>
+  stored.allocated === account.allocated &&
+  stored.debt === account.debt &&
+  stored.overdraftLimit === account.overdraftLimit &&
+  stored.isOverLimit === account.isOverLimit &&
+  stored.status === account.status &&
+  stored.overagePolicy === account.overagePolicy;
 
 /** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
 const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs: null, settledAtMs: null, checkpoint: null } as const;

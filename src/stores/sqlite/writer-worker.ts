@@ -1,11 +1,13 @@
+import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import { loadMigrations } from '../_shared/migrations.ts';
-import { openWriterConnection } from './connection.ts';
+import { logFile, openWriterConnection } from './connection.ts';
 import { takeDataLock, type DataLock } from './data-lock.ts';
 import type { WriterData, WriterRequest } from './messages.ts';
 import { migrate } from './migrate.ts';
+import { storeUnavailable } from './worker-errors.ts';
 import { serve } from './worker-server.ts';
 import { makeWriter } from './writer.ts';
 
@@ -37,18 +39,33 @@ function open({ file, lockFile }: WriterData, failpoints: Failpoints): OpenDatab
   }
 }
 
+/**
+ * Brings the log to the disk. Where that fails nobody knows what the system has dropped, and a second try that succeeds would tell nothing:
+ * the thread ends, and with it the store, which recovers from what is on the disk when it is opened anew.
+ */
+function flushOrEnd(log: number): void {
+  try {
+    fdatasyncSync(log);
+  } catch (error) {
+    setImmediate(() => process.exit(1));
+    throw storeUnavailable(`the log could not be flushed: ${String(error)}`, error);
+  }
+}
+
 // The thread that owns the one connection that writes.
 await serve<WriterRequest>(async () => {
   const data = workerData as WriterData;
   const failpoints = await loadFailpoints(data.failpointsModule);
   const { db, lock } = open(data, failpoints);
-  const writer = makeWriter(db, failpoints);
+  const log = openSync(logFile(data.file), 'r+');
+  const writer = makeWriter(db, { failpoints, flush: () => flushOrEnd(log) });
   return {
     answer: writer.answer,
     answered: (request) => {
       if (request.type === 'execute') failpoints.hit('batch.answered');
     },
     close: () => {
+      closeSync(log);
       db.close();
       lock.release();
     },

@@ -7,7 +7,9 @@ import type { BatchResult } from '../../ports/ledger-store.ts';
 import { makeUsageFolder } from './fold-usage.ts';
 import { emptyCaches, makeRowLoader } from './load-rows.ts';
 import type { WriterRequest } from './messages.ts';
+import { unpackCommand } from './packed-command.ts';
 import { makePruner } from './prune.ts';
+import { LAST_BATCH_MS } from './store-time.ts';
 import { makeChangeWriter } from './write-changes.ts';
 
 /** The single writer of a database. */
@@ -15,8 +17,14 @@ export interface Writer {
   readonly answer: (request: WriterRequest) => unknown;
 }
 
+/** What a writer needs beside its connection. `flush` brings everything that was written so far to the disk, and throws where it cannot. */
+export interface WriterDeps {
+  readonly failpoints: Failpoints;
+  readonly flush: () => void;
+}
+
 /** Runs on the thread that owns `db`. Every request is one transaction, done or undone as a whole. */
-export function makeWriter(db: Database, failpoints: Failpoints): Writer {
+export function makeWriter(db: Database, { failpoints, flush }: WriterDeps): Writer {
   const caches = emptyCaches(db);
   const load = makeRowLoader(db, caches);
   const write = makeChangeWriter(db, caches);
@@ -26,12 +34,12 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
   const seenOwners = db.prepare<[number], string>('SELECT owner_id FROM heartbeats WHERE seen_at_ms >= ? ORDER BY owner_id').pluck();
   const transaction = makeTransaction(db);
 
-  const durableMs = db.prepare<[], number>('SELECT last_ms FROM store_state').pluck();
-  let lastMs = durableMs.get() ?? 0;
+  let lastMs = db.prepare<[], number>(`SELECT ${LAST_BATCH_MS}`).pluck().get() ?? 0;
+  let writtenMs = lastMs;
   const timeOf = (clockMs: number): number => (lastMs = Math.max(lastMs, clockMs));
 
   /** For what cannot be made good: a clock that jumped ahead and made nothing durable since is not believed. */
-  const cautiousTimeOf = (clockMs: number): number => Math.min(clockMs, durableMs.get() ?? 0);
+  const cautiousTimeOf = (clockMs: number): number => Math.min(clockMs, writtenMs);
 
   const execute = (commands: readonly Command[], clockMs: number): BatchResult => {
     const nowMs = timeOf(clockMs);
@@ -47,6 +55,7 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
         write(changes, nowMs);
         failpoints.hit('batch.written');
         commit();
+        writtenMs = nowMs;
         failpoints.hit('batch.committed');
         return { outcomes, nowMs, changedRecords: changes.records.map(({ kind, id }) => ({ kind, id })) };
       });
@@ -73,8 +82,11 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
   return {
     answer: (request) => {
       switch (request.type) {
-        case 'execute':
-          return execute(request.commands, request.clockMs);
+        case 'execute': {
+          const result = execute(request.commands.map(unpackCommand), request.clockMs);
+          if (request.flush) flush();
+          return result;
+        }
         case 'fold-usage':
           return transaction((commit) => foldUsage(request.limit, cautiousTimeOf(request.clockMs), commit));
         case 'prune':

@@ -1,3 +1,4 @@
+import { LAST_BATCH_MS } from '../store-time.ts';
 import type { Database } from 'better-sqlite3';
 import { invariant } from '../../../core/invariant.ts';
 import { parseAccountId, type Account, type AccountId } from '../../../core/ledger/account.ts';
@@ -16,7 +17,7 @@ export const LEDGER_SQL = {
   reservation: 'SELECT * FROM reservations WHERE id = ?',
   /** By reservations_due, which gives the order as well. The time is never below that of a batch. */
   expiredReservations: `SELECT id, tenant_id FROM reservations
-    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < max(?, (SELECT last_ms FROM store_state WHERE one = 1))
+    WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < max(?, ${LAST_BATCH_MS})
     ORDER BY expires_at_ms + grace_ms LIMIT ?`,
   /** Calls in flight by reservations_due, expired ones by reservations_uncharged: both hold no row of a call that has ended well. */
   unsettledCalls: `
