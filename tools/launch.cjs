@@ -17,6 +17,9 @@ var path = require('path');
 
 var ROOT = path.dirname(__dirname);
 var SERVER = path.join(ROOT, 'src', 'server', 'main.ts');
+var SOURCES = path.join(ROOT, 'src') + path.sep;
+/** Compiled code from one start to the next. Where it cannot be written, Node goes on without it. */
+var COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'castellan');
 var LEAST_SYSTEM_MAJOR = 24;
 var WINDOWS = process.platform === 'win32';
 
@@ -87,9 +90,20 @@ function chooseBinary() {
   return null;
 }
 
+/**
+ * Keeps what our own programs compile: their threads then do not load the compiler that strips types, which saves some fifteen megabytes
+ * of memory in each, and time. An older Node ignores the setting.
+ */
+function keepCompiled(script) {
+  if (path.resolve(script).indexOf(SOURCES) !== 0 || process.env.NODE_COMPILE_CACHE || process.env.NODE_DISABLE_COMPILE_CACHE) return;
+  process.env.NODE_COMPILE_CACHE = COMPILE_CACHE;
+}
+
 /** Makes `script` the main module of this process, as if Node had been started with it. */
 function runHere(script, args) {
   process.argv = [process.argv[0], path.resolve(script)].concat(args);
+  // Node has read its environment already.
+  if (process.env.NODE_COMPILE_CACHE && nodeModule.enableCompileCache) nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   nodeModule.runMain();
 }
 
@@ -136,6 +150,7 @@ function main(args) {
   }
   var full = args.length > 0 ? args : [SERVER];
   var hasNodeOptions = full[0].charAt(0) === '-';
+  if (!hasNodeOptions) keepCompiled(full[0]);
   if (binary === process.execPath && !hasNodeOptions) runHere(full[0], full.slice(1));
   else runChild(binary, full);
 }

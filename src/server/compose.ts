@@ -9,6 +9,7 @@ import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import { startJobs } from '../jobs/jobs.ts';
+import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DeclaredFields } from '../ports/declared-fields.ts';
@@ -111,6 +112,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     limits: gateway,
     ownerId: deps.run.ownerId,
   });
+  const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
+  closers.add('idle memory', () => idleMemory.stop());
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
   return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
 }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Fault } from '../core/fault.ts';
 import type { LogFields } from '../ports/log.ts';
 import { boot, type Running } from './boot.ts';
@@ -30,6 +31,8 @@ async function start(overrides: Overrides): Promise<void> {
   const config = await readConfig();
   const running = await boot(config, overrides);
   process.stdout.write(welcome(running, config.dataDir));
+  // Now, since a process that is killed writes nothing. Does nothing where the launcher asked for no cache.
+  flushCompileCache();
 
   // Also while it stops: what is in flight cannot be booked any more, and the next start settles it.
   void running.storeLost.then((err) => endNow(running, { err }, 'the store has stopped for good: this process ends, a new start recovers'));

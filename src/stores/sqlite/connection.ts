@@ -9,8 +9,8 @@ export const logFile = (file: string): string => `${file}-wal`;
 
 /** Pages (4 KiB) that the write-ahead log may hold before they are copied into the database. A late checkpoint copies a hot page once. */
 const CHECKPOINT_PAGES = 8192;
-const WRITER_CACHE_KIB = 32_768;
-const READER_CACHE_KIB = 16_384;
+const WRITER_CACHE_KIB = 8_192;
+const READER_CACHE_KIB = 8_192;
 
 /** After a checkpoint the log file is cut to this, so that a burst does not keep the disk. */
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024;

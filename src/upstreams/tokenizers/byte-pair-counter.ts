@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { makeRankOf, NO_RANK, type RankOf, type RankTable } from './rank-table.ts';
 
 /** Longer pieces are merged in parts of this size: merging takes time in the square of the length. */
 const MAX_MERGE_BYTES = 128;
@@ -12,11 +13,6 @@ const MAX_REMEMBERED_PIECES = 20_000;
 /** Longer pieces are not remembered, which bounds the memory of the above to a few megabytes. */
 const MAX_REMEMBERED_CHARS = 64;
 
-const NO_RANK = 0x7fffffff;
-
-/** A vocabulary: tokens by rank, as text where they are whole characters, else as bytes. */
-export type Vocabulary = readonly (string | readonly number[])[];
-
 /**
  * Makes a counter of byte-pair tokens: `split` cuts text into pieces, each is a token or is merged from its bytes by lowest rank.
  *
@@ -24,77 +20,72 @@ export type Vocabulary = readonly (string | readonly number[])[];
  * seconds. Ours merges pieces above 128 bytes in parts, and after 8 KiB of merging counts bytes: up to there the count is exact but for
  * such pieces, which may come out a few tokens high.
  */
-export function makeBytePairCounter(vocabulary: Vocabulary, split: RegExp): (text: string) => number {
-  const ranks = new Map<string, number>();
-  vocabulary.forEach((token, rank) => ranks.set(typeof token === 'string' ? bytesOf(token) : Buffer.from(token).toString('latin1'), rank));
+export function makeBytePairCounter(table: RankTable, split: RegExp): (text: string) => number {
+  const rankOf = makeRankOf(table);
   const remembered = new Map<string, number>();
-  const merge = makeMerge(ranks);
+  const merge = makeMerge(rankOf);
+  // The bytes of the piece at hand. No token is longer than what is merged at once.
+  const encoder = new TextEncoder();
+  const piece = new Uint8Array(MAX_MERGE_BYTES);
 
-  const countPiece = (piece: string): number => {
-    const bytes = bytesOf(piece);
-    if (ranks.has(bytes)) return 1;
-    if (bytes.length <= MAX_MERGE_BYTES) return merge(bytes);
+  /** Tokens of a piece that is longer than any token. */
+  const countLong = (text: string): number => {
+    const bytes = Buffer.from(text);
     let tokens = 0;
-    for (let from = 0; from < bytes.length; from += MAX_MERGE_BYTES) tokens += merge(bytes.slice(from, from + MAX_MERGE_BYTES));
+    for (let from = 0; from < bytes.length; from += MAX_MERGE_BYTES) tokens += merge(bytes.subarray(from, from + MAX_MERGE_BYTES));
     return tokens;
+  };
+
+  /** The piece's length in bytes where it fits, else -1. */
+  const encode = (text: string): number => {
+    if (text.length > MAX_MERGE_BYTES) return -1;
+    const { read, written } = encoder.encodeInto(text, piece);
+    return read === text.length ? written : -1;
+  };
+
+  const countPiece = (text: string, length: number): number => {
+    const known = remembered.get(text);
+    if (known !== undefined) return known;
+    const count = length < 0 ? countLong(text) : merge(piece.subarray(0, length));
+    if (text.length <= MAX_REMEMBERED_CHARS) {
+      // Dropping everything now and then costs less than keeping an order of use.
+      if (remembered.size >= MAX_REMEMBERED_PIECES) remembered.clear();
+      remembered.set(text, count);
+    }
+    return count;
   };
 
   return (text) => {
     let tokens = 0;
     let merged = 0;
-    for (const piece of text.match(split) ?? []) {
-      if (ranks.has(piece) && isAscii(piece)) {
+    for (const part of text.match(split) ?? []) {
+      const length = encode(part);
+      if (length >= 0 && rankOf(piece, 0, length) !== NO_RANK) {
         tokens += 1;
-        continue;
+      } else if (merged > MAX_MERGED_BYTES) {
+        tokens += Buffer.byteLength(part);
+      } else {
+        tokens += countPiece(part, length);
+        merged += part.length;
       }
-      if (merged > MAX_MERGED_BYTES) {
-        tokens += Buffer.byteLength(piece);
-        continue;
-      }
-      let count = remembered.get(piece);
-      if (count === undefined) {
-        count = countPiece(piece);
-        if (piece.length <= MAX_REMEMBERED_CHARS) {
-          // Dropping everything now and then costs less than keeping an order of use.
-          if (remembered.size >= MAX_REMEMBERED_PIECES) remembered.clear();
-          remembered.set(piece, count);
-        }
-      }
-      if (count > 1) merged += piece.length;
-      tokens += count;
     }
     return tokens;
   };
 }
 
-/** The UTF-8 bytes of text, one character of the result a byte; ASCII text is its own. */
-function bytesOf(text: string): string {
-  return isAscii(text) ? text : Buffer.from(text).toString('latin1');
-}
-
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
-  return true;
-}
-
-/** Counts the tokens that a byte string of at most `MAX_MERGE_BYTES` merges into. */
-function makeMerge(ranks: ReadonlyMap<string, number>): (bytes: string) => number {
+/** Counts the tokens that at most `MAX_MERGE_BYTES` bytes merge into. */
+function makeMerge(rankOf: RankOf): (bytes: Uint8Array) => number {
   // Where the parts begin, and the rank of the pair that begins there. Reused by every call; the function never calls itself.
   const starts = new Int32Array(MAX_MERGE_BYTES + 2);
   const pairRanks = new Int32Array(MAX_MERGE_BYTES + 2);
-  const rankOfTwo = new Int32Array(65_536).fill(NO_RANK);
-  for (const [bytes, rank] of ranks) {
-    if (bytes.length === 2) rankOfTwo[(bytes.charCodeAt(0) << 8) | bytes.charCodeAt(1)] = rank;
-  }
   return (bytes) => {
     let parts = bytes.length;
     for (let part = 0; part <= parts; part++) {
       starts[part] = part;
-      const isPair = part + 1 < parts;
-      pairRanks[part] = isPair ? (rankOfTwo[(bytes.charCodeAt(part) << 8) | bytes.charCodeAt(part + 1)] as number) : NO_RANK;
+      pairRanks[part] = part + 1 < parts ? rankOf(bytes, part, part + 2) : NO_RANK;
     }
     const rankAt = (part: number): number =>
-      part + 1 < parts ? (ranks.get(bytes.slice(starts[part], starts[part + 2])) ?? NO_RANK) : NO_RANK;
+      part + 1 < parts ? rankOf(bytes, starts[part] as number, starts[part + 2] as number) : NO_RANK;
     while (parts > 1) {
       let lowest = NO_RANK;
       let at = -1;

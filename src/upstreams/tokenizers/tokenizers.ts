@@ -1,57 +1,56 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
-import { makeBytePairCounter, type Vocabulary } from './byte-pair-counter.ts';
+import { makeBytePairCounter } from './byte-pair-counter.ts';
+import { decodeRankTable, type RankTable } from './rank-table.ts';
 
-/** Loads a vocabulary and the expression that cuts text for it. */
-type Source = () => Promise<{ readonly vocabulary: Vocabulary; readonly split: RegExp }>;
-
-// Imported only when a model declares the name: a vocabulary is two megabytes of source, a few hundred milliseconds of processor time.
-const SOURCES: ReadonlyMap<string, Source> = new Map<string, Source>([
-  [
-    'o200k_base',
-    async () => {
-      const [ranks, patterns] = await Promise.all([
-        import('gpt-tokenizer/bpeRanks/o200k_base'),
-        import('gpt-tokenizer/encodingParams/constants'),
-      ]);
-      return { vocabulary: ranks.default, split: patterns.O200K_TOKEN_SPLIT_REGEX };
-    },
-  ],
-  [
-    'cl100k_base',
-    async () => {
-      const [ranks, patterns] = await Promise.all([
-        import('gpt-tokenizer/bpeRanks/cl100k_base'),
-        import('gpt-tokenizer/encodingParams/constants'),
-      ]);
-      return { vocabulary: ranks.default, split: patterns.CL100K_TOKEN_SPLIT_REGEX };
-    },
-  ],
+/** The expression that cuts text for each vocabulary, by name. */
+const SPLITS: ReadonlyMap<string, () => Promise<RegExp>> = new Map([
+  ['o200k_base', async () => (await import('gpt-tokenizer/encodingParams/constants')).O200K_TOKEN_SPLIT_REGEX],
+  ['cl100k_base', async () => (await import('gpt-tokenizer/encodingParams/constants')).CL100K_TOKEN_SPLIT_REGEX],
 ]);
 
-/** The tokenizers `o200k_base` and `cl100k_base`, each loaded at first use and then kept. */
+/** The tokenizers `o200k_base` and `cl100k_base`, each loaded at first use and kept. */
 export function makeTokenizers(): Tokenizers {
   const loading = new Map<string, Promise<Tokenizer>>();
   const ready = new Map<string, Tokenizer>();
   return {
-    names: [...SOURCES.keys()],
+    names: [...SPLITS.keys()],
     loaded: (name) => ready.get(name) ?? null,
     load: async (name) => {
-      const source = SOURCES.get(name);
-      if (source === undefined) return null;
+      const split = SPLITS.get(name);
+      if (split === undefined) return null;
       let pending = loading.get(name);
       if (pending === undefined) {
-        pending = loadTokenizer(name, source).then((tokenizer) => {
+        pending = loadTokenizer(name, split).then((tokenizer) => {
           ready.set(name, tokenizer);
           return tokenizer;
         });
         loading.set(name, pending);
+        // What could not be started now may be startable later.
+        pending.catch(() => loading.delete(name));
       }
       return pending;
     },
   };
 }
 
-async function loadTokenizer(name: string, source: Source): Promise<Tokenizer> {
-  const { vocabulary, split } = await source();
-  return { name, count: makeBytePairCounter(vocabulary, split) };
+async function loadTokenizer(name: string, split: () => Promise<RegExp>): Promise<Tokenizer> {
+  const [table, expression] = await Promise.all([readTable(name), split()]);
+  return { name, count: makeBytePairCounter(table, expression) };
+}
+
+/** The table of a vocabulary has some four megabytes; more than this would be something else. */
+const MAX_TABLE_BYTES = 64 * 1024 * 1024;
+
+/** Reads a vocabulary in a process of its own, so that neither its time nor its memory is this one's. */
+function readTable(name: string): Promise<RankTable> {
+  const script = new URL(`./print-vocabulary${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  return new Promise((resolve, reject) => {
+    const args = [fileURLToPath(script), name];
+    execFile(process.execPath, args, { encoding: 'buffer', maxBuffer: MAX_TABLE_BYTES, windowsHide: true }, (error, printed) => {
+      if (error !== null) return reject(new Error(`the vocabulary ${name} could not be read: ${error.message}`, { cause: error }));
+      resolve(decodeRankTable(printed));
+    });
+  });
 }
