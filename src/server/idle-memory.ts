@@ -37,7 +37,7 @@ export function startIdleMemory(options: { workload: () => Workload; collect?: (
 type Collector = (options: { readonly type: 'major'; readonly execution: 'sync'; readonly flavor: 'last-resort' }) => void;
 
 /** A full collection that also returns free pages, which no other interface asks for. */
-function collectAll(): void {
+export function collectAll(): void {
   setFlagsFromString('--expose-gc');
   const collector: unknown = runInNewContext('globalThis.gc');
   setFlagsFromString('--no-expose-gc');

@@ -16,7 +16,7 @@ import { allocate, reserve } from '../support/ledger-fixtures.ts';
 const noFailpoints = { hit: () => undefined };
 
 /** What a disk would hold if the power went at the moment of the last flush: the files as they were when it began. */
-const disk = vi.hoisted(() => ({ file: '', copy: '', flushes: 0, take: () => undefined as void }));
+const disk = vi.hoisted(() => ({ file: '', copy: '', flushes: 0, take: (): void => undefined }));
 
 vi.mock('node:fs', async (importOriginal) => {
   const actual = await importOriginal<typeof import('node:fs')>();

@@ -18,7 +18,7 @@ const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 /**
  * The one connection that writes. A commit is written to the log when it returns, where the end of the process cannot undo it, and not yet
  * flushed: `synchronous = FULL` would flush inside of COMMIT, and keep the thread from the next batch meanwhile. Whoever promises that a
- * batch is durable flushes the log first (docs/adr/0009).
+ * batch is durable flushes the log first (docs/adr/0009-the-flush-runs-beside-the-next-batch.md).
  */
 export function openWriterConnection(file: string): Database.Database {
   const db = new Database(file);
