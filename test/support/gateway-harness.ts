@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly flushMs?: number;
   /** The gateway's wall clock; the store has a right one of its own. */
   readonly wallMs?: () => number;
+  /** What draws among weighted upstreams; else always 0. */
+  readonly random?: () => number;
 }
 
 /** A gateway on a free port of 127.0.0.1, over a ledger in memory. */
@@ -228,10 +230,10 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   });
   const pool = makeUpstreamPool({
     secretBox: { seal: (text) => text, open: (text) => text },
-    makeClient: (upstream, apiKey) =>
+    makeClient: (upstream, apiKey, headers) =>
       upstream.kind === 'demo'
         ? makeDemoClient({ tokenizers, clock })
-        : makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, connections: null, connectTimeoutMs: 1000 }),
+        : makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, headers, connections: null, connectTimeoutMs: 1000 }),
   });
   const catalogue = {
     model: (id: string) => models.get(id),
@@ -247,6 +249,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     clock,
     elapsedMs: () => performance.now(),
     ids,
+    random: options.random ?? (() => 0),
     failpoints,
     log,
     limits: { ...LIMITS, ...options.limits },

@@ -60,7 +60,15 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
       const expiresAtMs = nowMs + limits.holdTtlMs;
       return {
         kind: 'held',
-        call: newActiveCall(request, { id, context, legs, heldOutput: BigInt(outcome.value.output), nowMs, expiresAtMs }),
+        call: newActiveCall(request, {
+          id,
+          context,
+          legs,
+          heldOutput: BigInt(outcome.value.output),
+          softOutput: plan.softOutput,
+          nowMs,
+          expiresAtMs,
+        }),
       };
     } catch (error) {
       if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
@@ -83,7 +91,7 @@ const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flat
 
 function newActiveCall(
   request: CallRequest,
-  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'expiresAtMs'> & { readonly nowMs: number },
+  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'softOutput' | 'expiresAtMs'> & { readonly nowMs: number },
 ): ActiveCall {
   return {
     id: hold.id,
@@ -91,9 +99,11 @@ function newActiveCall(
     context: hold.context,
     legs: hold.legs,
     heldOutput: hold.heldOutput,
+    softOutput: hold.softOutput,
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,
+    attempt: null,
     wasSent: false,
     countOutput: null,
     expiresAtMs: hold.expiresAtMs,

@@ -74,7 +74,8 @@ function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): Co
     promptTokens: plan.promptTokens,
     outputText: () => scanner.outputText(),
     bytesSeen: scanner.bytesSeen,
-    heldOutput: call.heldOutput,
+    // Where the upstream was told no limit of ours, the model's own is the most that it can have given.
+    heldOutput: call.softOutput ? BigInt(plan.bound.choices) * BigInt(plan.model.maxOutputTokens) : call.heldOutput,
     tokenizer: plan.tokenizer,
   });
 }
@@ -166,5 +167,6 @@ function cut(deps: RelayDeps, call: ActiveCall): void {
 
 function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown): void {
   if (!(error instanceof UpstreamFault)) throw error;
+  if (error.kind !== 'aborted') call.attempt?.broke();
   deps.log.warn({ err: error, callId: call.id }, 'an upstream broke off its answer');
 }
