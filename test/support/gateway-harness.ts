@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly wallMs?: () => number;
   /** What draws among weighted upstreams; else always 0. */
   readonly random?: () => number;
+  /** The clock by which lengths are measured, where a test moves it. */
+  readonly elapsedMs?: () => number;
 }
 
 /** A gateway on a free port of 127.0.0.1, over a ledger in memory. */
@@ -236,7 +238,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
         : makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, headers, connections: null, connectTimeoutMs: 1000 }),
   });
   const catalogue = {
-    model: (id: string) => models.get(id),
+    model: (name: string) => models.get(name) ?? [...models.values()].find(({ aliases }) => aliases?.includes(name)),
     models: () => [...models.values()],
     upstream: (id: string) => upstreams.get(id),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
@@ -247,7 +249,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     openUpstream: (upstream) => pool.open(upstream),
     tokenizers,
     clock,
-    elapsedMs: () => performance.now(),
+    elapsedMs: options.elapsedMs ?? (() => performance.now()),
     ids,
     random: options.random ?? (() => 0),
     failpoints,
