@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeControlPlane } from '../support/control-plane.ts';
+import { makeControlPlane, type ControlPlane } from '../support/control-plane.ts';
 import { makeHttpClient } from '../support/http-client.ts';
 import { seededRandom, seedOfRun } from '../support/seeded-random.ts';
 import { makeServer, type TestServer } from '../support/server-process.ts';
@@ -40,9 +40,11 @@ models:
 /** Defines the tests of one store. `makeStore` gives a store that nobody has used. */
 export function testFaults(makeStore: () => Promise<TestStore>): void {
   const random = seededRandom(seedOfRun());
+  const client = makeHttpClient();
   let upstreams: { readonly a: FaultUpstream; readonly b: FaultUpstream };
   let server: TestServer;
   let keys: CallingKey[];
+  let ask: ControlPlane;
   let driving: CallersOptions;
   let nextCall = 0;
   let ready: Promise<void> = Promise.resolve();
@@ -53,11 +55,13 @@ export function testFaults(makeStore: () => Promise<TestStore>): void {
     upstreams = { a: await startFaultUpstream('a'), b: await startFaultUpstream('b') };
     server = makeServer({ store: await makeStore(), config: configOf({ a: upstreams.a.url, b: upstreams.b.url }) });
     await server.start();
-    keys = await makeKeys(server);
+    ask = makeControlPlane(server, client);
+    keys = await makeKeys(ask);
     driving = { server, keys, models: MODELS, upstreams: ['a', 'b'], random, callers: CALLERS, ready: () => ready };
   });
 
   afterAll(async () => {
+    await client.close();
     await server.dispose();
     await upstreams.a.close();
     await upstreams.b.close();
@@ -100,6 +104,13 @@ export function testFaults(makeStore: () => Promise<TestStore>): void {
       expect(new Set(callers.map(({ end }) => end))).toEqual(new Set(['ended', 'cut', 'left']));
       const statuses = new Set(callers.map(({ status }) => status));
       for (const status of [200, 400, 422, 502]) expect(statuses).toContain(status);
+      // What was declared for one upstream went to it and to no other.
+      expect(new Set(upstreams.a.produced.map(({ campaign }) => campaign))).toEqual(new Set(['faults']));
+      expect(new Set(upstreams.b.produced.map(({ campaign }) => campaign))).toEqual(new Set([null]));
+      const shown = await ask.operator('GET', '/upstreams');
+      const { upstreams: listed } = shown.json<{ upstreams: { id: string; header_names: string[]; health: { opened_count: number } }[] }>();
+      expect(listed.find(({ id }) => id === 'a')?.header_names).toEqual(['X-Campaign']);
+      expect(listed.find(({ id }) => id === 'gone')?.health.opened_count).toBeGreaterThan(0);
     },
   );
 
@@ -128,21 +139,15 @@ export function testFaults(makeStore: () => Promise<TestStore>): void {
 }
 
 /** Keys with a cap, with money, with neither, and a soft one. */
-async function makeKeys(server: TestServer): Promise<CallingKey[]> {
-  const client = makeHttpClient();
-  try {
-    const control = makeControlPlane(server, client);
-    const tenant = control.firstTenant();
-    await control.setTenantBudget(tenant.id, 100_000_000_000_000n);
-    const keys: CallingKey[] = [];
-    for (const label of ['capped', 'paid', 'free', 'soft']) {
-      const made = await control.makeKey(tenant, { name: label, ...(label === 'capped' ? { maxTokens: 4_000_000_000 } : {}) });
-      if (label === 'paid') await control.setKeyBudget(made.id, 100_000_000_000_000n);
-      if (label === 'soft') await control.operator('PATCH', `/keys/${made.id}`, { output_bound: 'soft' });
-      keys.push({ label, ...made, isSoft: label === 'soft' });
-    }
-    return keys;
-  } finally {
-    await client.close();
+async function makeKeys(control: ControlPlane): Promise<CallingKey[]> {
+  const tenant = control.firstTenant();
+  await control.setTenantBudget(tenant.id, 100_000_000_000_000n);
+  const keys: CallingKey[] = [];
+  for (const label of ['capped', 'paid', 'free', 'soft']) {
+    const made = await control.makeKey(tenant, { name: label, ...(label === 'capped' ? { maxTokens: 4_000_000_000 } : {}) });
+    if (label === 'paid') await control.setKeyBudget(made.id, 100_000_000_000_000n);
+    if (label === 'soft') await control.operator('PATCH', `/keys/${made.id}`, { output_bound: 'soft' });
+    keys.push({ label, ...made, isSoft: label === 'soft' });
   }
+  return keys;
 }

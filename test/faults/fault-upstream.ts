@@ -43,6 +43,8 @@ export interface Produced {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly reported: boolean;
+  /** The header that is declared for every request, as it came. */
+  readonly campaign: string | null;
   delivered: boolean;
   broken: boolean;
 }
@@ -100,6 +102,7 @@ async function answer(id: string, produced: Produced[], { request, response }: E
     promptTokens: promptTokensOf(plan.call),
     completionTokens: plan.completionTokens,
     reported: fault !== 'no_usage',
+    campaign: (request.headers['x-campaign'] as string | undefined) ?? null,
     delivered: false,
     broken: false,
   };

@@ -133,9 +133,9 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
     const { rest } = answer;
     if (rest !== null) for (let next = await rest.next(); next.done !== true; next = await rest.next()) await pass(next.value);
   } catch (error) {
-    expectUpstreamFault(deps, call, error);
     // What breaks after the terminal event breaks nothing.
     whole = scanner.terminal;
+    expectUpstreamFault(deps, call, error, whole);
   }
   const ending = scanner.end();
   if (booking === null) deps.failpoints.hit('call.answered');
@@ -165,8 +165,8 @@ function cut(deps: RelayDeps, call: ActiveCall): void {
   call.sink.cut();
 }
 
-function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown): void {
+function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown, isHarmless = false): void {
   if (!(error instanceof UpstreamFault)) throw error;
-  if (error.kind !== 'aborted') call.attempt?.broke();
+  if (error.kind !== 'aborted' && !isHarmless) call.attempt?.broke();
   deps.log.warn({ err: error, callId: call.id }, 'an upstream broke off its answer');
 }

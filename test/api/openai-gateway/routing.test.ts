@@ -192,6 +192,14 @@ describe('the circuit breaker', () => {
     expect(healthOf('u1')).toMatchObject({ state: 'open', lastFailure: { code: 'broke_off' } });
   });
 
+  test('is not moved by connections that break after the end of a stream', async () => {
+    await start(1);
+    server(0).behaviour.rawPieces = { contentType: 'text/event-stream', pieces: [`data: {"choices":[]}\n\n`, 'data: [DONE]\n\n', '\n'] };
+    server(0).behaviour.fault = { kind: 'reset_mid_body', afterPieces: 2 };
+    for (let index = 0; index < 5; index++) expect(await call({ ...CALL, stream: true })).toBe(200);
+    expect(healthOf('u1')).toMatchObject({ state: 'closed', window: { attempts: 5, failures: 0 }, lastFailure: null });
+  });
+
   test('begins anew where the upstream was given another address', async () => {
     await start(2);
     failing(0);
