@@ -1,6 +1,7 @@
 import { MODEL_DEFAULTS, UPSTREAM_DEFAULTS } from '../core/access/defaults.ts';
+import { upstreamHeadersFault } from '../core/access/upstream-headers.ts';
 import { ratesFromPrice, type DeclaredPrice } from '../core/pricing/rates.ts';
-import { sealIdentity, SYSTEM_TENANT, type Model, type Price, type Upstream } from '../core/records.ts';
+import { headersIdentity, sealIdentity, SYSTEM_TENANT, type Model, type Price, type Upstream } from '../core/records.ts';
 import { accepted, rejected, type Outcome, type Rejection } from '../core/rejection.ts';
 import type { DeclaredFields, DeclaredKind } from '../ports/declared-fields.ts';
 import type { Ids } from '../ports/ids.ts';
@@ -10,8 +11,14 @@ import { auditedBase, type Actor } from './audited-command.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 import { refuseDeclared } from './refuse-declared.ts';
 
-/** What may be given of an upstream. `apiKey` is its plaintext, which is sealed and never shown again; null is none. */
-export type UpstreamFields = Partial<Omit<Upstream, 'id' | 'createdAtMs' | 'apiKeySealed'>> & { readonly apiKey?: string | null };
+/**
+ * What may be given of an upstream. `apiKey` and the values of `headers` are plaintext, which is sealed and never shown again; null is none,
+ * and headers that are given replace all that were there.
+ */
+export type UpstreamFields = Partial<Omit<Upstream, 'id' | 'createdAtMs' | 'apiKeySealed' | 'headerNames' | 'headersSealed'>> & {
+  readonly apiKey?: string | null;
+  readonly headers?: Readonly<Record<string, string>> | null;
+};
 
 /** What may be given of a model. */
 export type ModelFields = Partial<Omit<Model, 'id' | 'createdAtMs'>>;
@@ -31,9 +38,9 @@ export interface Change<F> {
 
 /** What the operator does with upstreams, models and prices. */
 export interface CatalogueManagement {
-  /** Rejects as `put-upstream`. */
+  /** Rejects: `invalid_request` (headers), then as `put-upstream`. */
   createUpstream(actor: Actor, upstream: UpstreamFields & Pick<Upstream, 'id'>): Promise<Outcome<Upstream>>;
-  /** Rejects: `managed_by_file`, then as `update-upstream`. */
+  /** Rejects: `managed_by_file`, `invalid_request` (headers), then as `update-upstream`. */
   updateUpstream(actor: Actor, id: string, change: Change<UpstreamFields>): Promise<Outcome<Upstream>>;
   /** Rejects: `invalid_request` (tokenizer), then as `put-model`. Output limits left out are no larger than the context. */
   createModel(actor: Actor, model: ModelFields & Pick<Model, 'id' | 'upstreams'>): Promise<Outcome<Model>>;
@@ -72,23 +79,35 @@ export function makeCatalogueManagement(deps: {
   const sealKey = (id: string, apiKey: string | null): string | null =>
     apiKey === null ? null : deps.secretBox.seal(apiKey, sealIdentity('upstream', id));
 
+  const refuseHeaders = (headers: UpstreamFields['headers']): Rejection | null => {
+    const fault = headers === undefined || headers === null ? null : upstreamHeadersFault(headers);
+    return fault === null ? null : { code: 'invalid_request', message: `headers must ${fault}`, field: 'headers' };
+  };
+
+  const sealHeaders = (id: string, headers: UpstreamFields['headers']): Pick<Upstream, 'headerNames' | 'headersSealed'> =>
+    headers === undefined ? {} : sealedHeaders(deps.secretBox, id, headers ?? {});
+
   const refuseTokenizer = (tokenizer: string | null | undefined): Rejection | null =>
     tokenizer === undefined || tokenizer === null || deps.tokenizerNames.includes(tokenizer)
       ? null
       : { code: 'invalid_request', message: `tokenizer must be one of ${deps.tokenizerNames.join(', ')}, or null`, field: 'tokenizer' };
 
   return {
-    createUpstream: (actor, { id, apiKey = null, ...fields }) =>
-      writer.execute({
+    createUpstream: async (actor, { id, apiKey = null, headers, ...fields }) => {
+      const refusal = refuseHeaders(headers);
+      if (refusal !== null) return rejected(refusal);
+      const sealed = { apiKeySealed: sealKey(id, apiKey), ...sealHeaders(id, headers) };
+      return writer.execute({
         verb: 'put-upstream',
         ...base(actor, 'create-upstream', { kind: 'upstream', id }),
-        upstream: { ...UPSTREAM_DEFAULTS, kind: 'openai', baseUrl: '', provider: id, ...fields, id, apiKeySealed: sealKey(id, apiKey) },
+        upstream: { ...UPSTREAM_DEFAULTS, kind: 'openai', baseUrl: '', provider: id, ...fields, id, ...sealed },
         replace: false,
-      }),
-    updateUpstream: async (actor, id, { changes: { apiKey, ...changes }, declaredAs }) => {
-      const refusal = refuseFile('upstream', id, declaredAs);
+      });
+    },
+    updateUpstream: async (actor, id, { changes: { apiKey, headers, ...changes }, declaredAs }) => {
+      const refusal = refuseFile('upstream', id, declaredAs) ?? refuseHeaders(headers);
       if (refusal !== null) return rejected(refusal);
-      const sealed = apiKey === undefined ? {} : { apiKeySealed: sealKey(id, apiKey) };
+      const sealed = { ...(apiKey === undefined ? {} : { apiKeySealed: sealKey(id, apiKey) }), ...sealHeaders(id, headers) };
       const command = base(actor, 'update-upstream', { kind: 'upstream', id });
       return writer.execute({ verb: 'update-upstream', ...command, upstreamId: id, changes: { ...changes, ...sealed } });
     },
@@ -149,4 +168,15 @@ export function makeCatalogueManagement(deps: {
       return accepted(record as K extends 'upstream' ? Upstream : Model);
     },
   };
+}
+
+/** What a record keeps of an upstream's headers: their names, and the sealed whole. */
+export function sealedHeaders(
+  secretBox: Pick<SecretBox, 'seal'>,
+  upstreamId: string,
+  headers: Readonly<Record<string, string>>,
+): Required<Pick<Upstream, 'headerNames' | 'headersSealed'>> {
+  const headerNames = Object.keys(headers);
+  if (headerNames.length === 0) return { headerNames, headersSealed: null };
+  return { headerNames, headersSealed: secretBox.seal(JSON.stringify(headers), headersIdentity(upstreamId)) };
 }

@@ -16,6 +16,7 @@ import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-c
 import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
 import { makeRelayAnswer } from './calls/relay-answer.ts';
 import { makeCallSettler } from './calls/settle-calls.ts';
+import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
 
 /** What calls need of the rest of the program. */
 export interface RelayCallDeps {
@@ -28,6 +29,8 @@ export interface RelayCallDeps {
   /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
   readonly elapsedMs: () => number;
   readonly ids: Ids;
+  /** A number from [0, 1), a new one each time: what draws among weighted upstreams. */
+  readonly random: () => number;
   readonly failpoints: Failpoints;
   readonly log: Log;
   readonly limits: CallLimits;
@@ -45,6 +48,8 @@ export interface Calls {
    */
   relay(request: CallRequest): Promise<CallOutcome>;
   readonly counters: Readonly<CallCounters>;
+  /** How upstreams do, as far as the calls of this process tell. */
+  readonly health: UpstreamHealth;
   /** Calls in flight, those whose caller has gone among them. */
   readonly active: number;
   /** One round of the keeper, for tests whose clock does not run by itself. */
@@ -61,9 +66,10 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const counters = newCallCounters();
   const keeper = makeCallKeeper(deps);
   const settler = makeCallSettler({ ...deps, counters });
-  const planCall = makePlanCall(deps);
+  const health = makeUpstreamHealth(deps);
+  const planCall = makePlanCall({ ...deps, health });
   const holdCall = makeHoldCall({ ...deps, settler });
-  const followCall = makeFollowCall(deps, { keeper, counters, books: makeCallBooks({ ...deps, settler, counters }) });
+  const followCall = makeFollowCall(deps, { keeper, counters, health, books: makeCallBooks({ ...deps, settler, counters }) });
 
   const refuse = (refusal: CallRefusal): CallRefusal => {
     counters.refused += 1;
@@ -72,6 +78,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
 
   return {
     counters,
+    health,
     get active() {
       return keeper.size;
     },
@@ -106,6 +113,7 @@ type RunCall = (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promi
 interface CallParts {
   readonly keeper: CallKeeper;
   readonly counters: CallCounters;
+  readonly health: UpstreamHealth;
   readonly books: CallBooks;
 }
 
@@ -160,8 +168,8 @@ async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan):
 }
 
 /** Asks the upstreams, relays what they answer, and books it. */
-function makeRunCall(deps: RelayCallDeps, { counters, books }: CallParts): RunCall {
-  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, counters });
+function makeRunCall(deps: RelayCallDeps, { counters, health, books }: CallParts): RunCall {
+  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, health, counters });
   const relayAnswer = makeRelayAnswer({ ...deps, counters });
   return async (call, plan, request) => {
     // Nothing is sent for a caller that left while its hold was made.

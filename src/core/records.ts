@@ -47,7 +47,7 @@ export type KeyKind = 'admin' | 'inference' | 'management' | 'tenant';
 /**
  * A credential. The plaintext is nowhere but in `sealed` (base64, the master key's secret box; only inference keys made on the
  * Tinfoil surface), else null. `hash` is the base64url HMAC-SHA256 of the plaintext. `mask` is what others than its creator see.
- * `outputBound`: `hard` keys never get more output than they hold. A deleted key stays as the name of its usage.
+ * `outputBound`: `hard` keys never get more output than they hold; `soft` ones send no limit of ours upstream. A deleted key stays as the name of its usage.
  */
 export interface ApiKey {
   readonly id: string;
@@ -62,6 +62,8 @@ export interface ApiKey {
   readonly expiresAtMs: number | null;
   readonly metadata: PlainJson;
   readonly outputBound: 'hard' | 'soft';
+  /** Ids of the models that it may call; absent or null: every model. */
+  readonly allowedModels?: readonly string[] | null;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | null;
 }
@@ -83,13 +85,17 @@ export interface Upstream {
   /** Whether it takes vLLM's `stream_options.continuous_usage_stats`; strict servers refuse unknown options. */
   readonly continuousUsage: boolean;
   readonly timeoutMs: number | null;
+  /** Headers that go with every request to it: their names as declared, and the sealed JSON object of names and values. */
+  readonly headerNames?: readonly string[];
+  readonly headersSealed?: string | null;
   readonly createdAtMs: number;
 }
 
-/** What a model is called at one upstream. */
+/** What a model is called at one upstream, and its share of the model's calls (0: for fallback only; absent: see `rankCandidates`). */
 export interface ModelUpstream {
   readonly id: string;
   readonly model: string;
+  readonly weight?: number;
 }
 
 /** A model that callers may name, and what bounds a call of it. Source: architecture section 7, `models`. Token counts. */
@@ -107,6 +113,8 @@ export interface Model {
   readonly maxAudioTokens: number | null;
   readonly maxFileTokens: number | null;
   readonly tags: readonly string[];
+  /** Other names that callers may use. Usage and prices are under the id. */
+  readonly aliases?: readonly string[];
   readonly createdAtMs: number;
 }
 
@@ -157,6 +165,12 @@ export const memberRecordId = (tenantId: string, memberId: string): string => `$
 
 /** The identity under which a secret of a record is sealed: `key:<id>`, `upstream:<id>`. A sealed value opens for no other record. */
 export const sealIdentity = (kind: RecordKind, id: string): string => `${kind}:${id}`;
+
+/** The identity under which an upstream's headers are sealed: not that of its credential, so that neither opens in the other's place. */
+export const headersIdentity = (upstreamId: string): string => `${sealIdentity('upstream', upstreamId)}:headers`;
+
+/** The id of the setting that holds which name is an alias of which model: its value is an object from alias to model id. */
+export const MODEL_ALIASES = 'model-aliases';
 
 /** The tenant id under which records of the whole server (upstreams, models, prices, settings) are changed and audited. */
 export const SYSTEM_TENANT = '_system';

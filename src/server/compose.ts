@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
+import type { UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -88,7 +89,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   await directory.refresh();
   directory.start();
 
-  const pool = makeUpstreamPool({ secretBox: deps.secretBox, makeClient: (upstream, apiKey) => makeClient(deps, upstream, apiKey) });
+  const pool = makeUpstreamPool({ secretBox: deps.secretBox, makeClient: (...opened) => makeClient(deps, ...opened) });
   closers.add('upstreams', () => pool.close());
 
   const holdMs = gateway.holdTtlMs + gateway.holdGraceMs;
@@ -107,6 +108,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     clock,
     elapsedMs,
     ids,
+    random: () => Math.random(),
     failpoints,
     log,
     limits: gateway,
@@ -118,13 +120,17 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
 }
 
-function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {
+function makeClient(
+  deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>,
+  ...[upstream, apiKey, headers]: [Upstream, string | null, UpstreamHeaders]
+): UpstreamClient {
   if (upstream.kind === 'demo') return makeDemoClient(deps);
   // Without a limit of connections: the ledger limits what may be under way, and a call must not wait where nobody sees it.
   return makeOpenAiClient({
     name: upstream.id,
     baseUrl: upstream.baseUrl,
     apiKey,
+    headers,
     connections: null,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
@@ -159,5 +165,5 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const { writer, directory } = parts;
   const shared = { ...deps, writer, directory, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
-  await app.register(makeOperatorApi({ ...shared, tokenizerNames: deps.tokenizers.names }));
+  await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

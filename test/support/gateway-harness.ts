@@ -43,6 +43,10 @@ export interface GatewayOptions {
   readonly flushMs?: number;
   /** The gateway's wall clock; the store has a right one of its own. */
   readonly wallMs?: () => number;
+  /** What draws among weighted upstreams; else always 0. */
+  readonly random?: () => number;
+  /** The clock by which lengths are measured, where a test moves it. */
+  readonly elapsedMs?: () => number;
 }
 
 /** A gateway on a free port of 127.0.0.1, over a ledger in memory. */
@@ -228,13 +232,13 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   });
   const pool = makeUpstreamPool({
     secretBox: { seal: (text) => text, open: (text) => text },
-    makeClient: (upstream, apiKey) =>
+    makeClient: (upstream, apiKey, headers) =>
       upstream.kind === 'demo'
         ? makeDemoClient({ tokenizers, clock })
-        : makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, connections: null, connectTimeoutMs: 1000 }),
+        : makeOpenAiClient({ name: upstream.id, baseUrl: upstream.baseUrl, apiKey, headers, connections: null, connectTimeoutMs: 1000 }),
   });
   const catalogue = {
-    model: (id: string) => models.get(id),
+    model: (name: string) => models.get(name) ?? [...models.values()].find(({ aliases }) => aliases?.includes(name)),
     models: () => [...models.values()],
     upstream: (id: string) => upstreams.get(id),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
@@ -245,8 +249,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     openUpstream: (upstream) => pool.open(upstream),
     tokenizers,
     clock,
-    elapsedMs: () => performance.now(),
+    elapsedMs: options.elapsedMs ?? (() => performance.now()),
     ids,
+    random: options.random ?? (() => 0),
     failpoints,
     log,
     limits: { ...LIMITS, ...options.limits },

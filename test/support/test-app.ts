@@ -5,6 +5,7 @@ import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src
 import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
+import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
@@ -119,6 +120,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       store,
       operatorKey: OPERATOR_KEY,
       tokenizerNames: ['o200k_base'],
+      health: makeUpstreamHealth({ elapsedMs: () => clock.nowMs(), log }),
       declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },
     }),
   );

@@ -7,16 +7,16 @@ const perMillion = (nanos: number): number => nanos / 1000;
 /**
  * A model in the list of models: OpenAI's fields, and beside them what bounds and prices a call of it.
  *
- * `pricing` is that of the first upstream, in USD, and is left out for a model without a price. Source: Tinfoil reference 1.5.
+ * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is that of the first upstream, in USD, and is left out for a model without a price. Source: Tinfoil reference 1.5.
  */
 export function modelObject(
   model: Model,
-  options: { readonly prices: readonly Price[]; readonly nowMs: number },
+  options: { readonly prices: readonly Price[]; readonly nowMs: number; readonly name?: string },
 ): Readonly<Record<string, unknown>> {
-  const { nowMs } = options;
+  const { nowMs, name = model.id } = options;
   const price = priceAt(options.prices, { modelId: model.id, upstreamId: model.upstreams[0]?.id ?? '', nowMs });
   return {
-    id: model.id,
+    id: name,
     object: 'model',
     created: Math.floor(model.createdAtMs / 1000),
     owned_by: 'castellan',
@@ -25,6 +25,7 @@ export function modelObject(
     context_length: model.contextTokens,
     max_output_tokens: model.maxOutputTokens,
     tags: model.tags,
+    ...(name === model.id ? {} : { alias_of: model.id }),
     ...(price === null ? {} : { pricing: pricing(price) }),
   };
 }

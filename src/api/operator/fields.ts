@@ -87,6 +87,7 @@ export const UPSTREAM_NAMES = {
   retention_days: 'retentionDays',
   continuous_usage: 'continuousUsage',
   timeout_ms: 'timeoutMs',
+  headers: 'headers',
 } as const;
 
 /** The names of a model's fields on the wire, but its upstreams. */
@@ -102,4 +103,5 @@ export const MODEL_NAMES = {
   max_audio_tokens: 'maxAudioTokens',
   max_file_tokens: 'maxFileTokens',
   tags: 'tags',
+  aliases: 'aliases',
 } as const;

@@ -1,3 +1,4 @@
+import type { UpstreamHealthReport } from '../../app/calls/upstream-health.ts';
 import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
@@ -56,14 +57,27 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   max_tokens: maxTokens,
   ...moneyObject(money),
   output_bound: key.outputBound,
+  allowed_models: key.allowedModels ?? null,
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
   created_at: formatRfc3339(key.createdAtMs),
 });
 
-/** An upstream as the operator sees it: never its credential. */
-export const upstreamObject = (upstream: Upstream): object => ({
+/** How an upstream does, as this process sees it. */
+const healthObject = ({ state, window, lastFailure, ...report }: UpstreamHealthReport): object => ({
+  state,
+  consecutive_failures: report.consecutiveFailures,
+  recent_attempts: window.attempts,
+  recent_failures: window.failures,
+  opened_count: report.openedCount,
+  retry_in_ms: report.retryInMs,
+  rests_for_ms: report.restsForMs,
+  last_failure: lastFailure === null ? null : { code: lastFailure.code, ago_ms: lastFailure.agoMs },
+});
+
+/** An upstream as the operator sees it: never its credential or the values of its headers. */
+export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport): object => ({
   id: upstream.id,
   kind: upstream.kind,
   base_url: upstream.baseUrl,
@@ -75,6 +89,8 @@ export const upstreamObject = (upstream: Upstream): object => ({
   retention_days: upstream.retentionDays,
   continuous_usage: upstream.continuousUsage,
   timeout_ms: upstream.timeoutMs,
+  header_names: upstream.headerNames ?? [],
+  health: healthObject(health),
   created_at: formatRfc3339(upstream.createdAtMs),
 });
 
@@ -83,6 +99,8 @@ export const modelObject = (model: Model): object => ({
   id: model.id,
   upstreams: model.upstreams,
   ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own]])),
+  // Models of older releases have none.
+  aliases: model.aliases ?? [],
   created_at: formatRfc3339(model.createdAtMs),
 });
 

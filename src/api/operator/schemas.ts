@@ -62,7 +62,8 @@ export const MemberKeyBody = strict({ name: Text, member_id: Text });
 export const UpdateKeyBody = strict({
   disabled: Type.Optional(Switch),
   money_budget_usd: Type.Optional(UsdOrNull),
-  output_bound: Type.Optional(Type.Literal('hard', rule('hard: soft is not supported yet'))),
+  output_bound: Type.Optional(Type.Union([Type.Literal('hard'), Type.Literal('soft')], rule('hard or soft'))),
+  allowed_models: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()], rule('a list of model ids, or null'))),
 });
 
 const upstreamFields = {
@@ -77,6 +78,12 @@ const upstreamFields = {
   retention_days: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   continuous_usage: Type.Optional(Switch),
   timeout_ms: Type.Optional(orNull(Type.Integer(), 'a whole number')),
+  headers: Type.Optional(
+    Type.Union(
+      [Type.Record(Type.String(), Type.String()), Type.Null()],
+      rule('an object of header names and values that are strings, or null'),
+    ),
+  ),
 };
 
 /** Body of `POST /upstreams`. */
@@ -90,9 +97,12 @@ export const CreateUpstreamBody = strict({
 export const UpdateUpstreamBody = strict(upstreamFields);
 
 const ModelUpstreams = Type.Array(
-  Type.Object({ id: Text, model: Type.Optional(Text) }, { additionalProperties: false, ...rule('an object with id and model') }),
+  Type.Object(
+    { id: Text, model: Type.Optional(Text), weight: Type.Optional(Whole) },
+    { additionalProperties: false, ...rule('an object with id, model and weight') },
+  ),
   {
-    ...rule('a list of objects with id and model'),
+    ...rule('a list of objects with id, model and weight'),
   },
 );
 
@@ -110,6 +120,7 @@ const modelFields = {
   max_audio_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   max_file_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   tags: Type.Optional(Type.Array(Text, rule('a list of strings'))),
+  aliases: Type.Optional(Type.Array(Text, rule('a list of strings'))),
 };
 
 /** Body of `POST /models`. */

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
@@ -37,6 +38,7 @@ export interface OperatorDeps {
   readonly secretBox: SecretBox;
   readonly declared: DeclaredFields;
   readonly tokenizerNames: readonly string[];
+  readonly health: Pick<UpstreamHealth, 'report'>;
   readonly log: Log;
 }
 

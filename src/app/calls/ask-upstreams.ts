@@ -3,7 +3,10 @@ import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import { mergeStreamOptions } from '../../core/metering/upstream-body.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
+import type { AttemptOutcome } from '../../core/routing/circuit.ts';
+import { retryAfterMs } from '../../core/routing/retry-after.ts';
 import type { Upstream } from '../../core/records.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import { UpstreamFault, type UpstreamResponse } from '../../ports/upstream.ts';
@@ -11,6 +14,7 @@ import type { CallCounters } from './call-counters.ts';
 import type { CallLimits, CallRefusal, CallRequest, OpenUpstream } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './plan-call.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
 
 /** Answers up to this size are gathered and booked before their first byte goes out; larger ones pass through. */
 const GATHER_BYTES = 1_048_576;
@@ -40,43 +44,79 @@ export type Asked =
   | { readonly kind: 'refusal'; readonly refusal: CallRefusal }
   | { readonly kind: 'given_up'; readonly code: CallFailureCode };
 
-type Attempt = Asked | { readonly kind: 'next'; readonly code: CallFailureCode; readonly retryAfter: string | null };
-
 /**
- * Asks the upstreams of a call one after another until one begins its answer.
+ * Asks the upstreams of a call one after another, in the order of its plan, until one begins its answer.
  *
- * The next one is tried after a failure before the first byte of a body: no connection, a broken one, a status that tells of a fault
- * there (5xx, 429, or one about our own credential). A time limit ends the trial, since the upstream may still be at work; so does the
- * caller's own error, or a caller that has gone. Source: architecture section 8.
+ * The next one is tried after a failure before the first byte of a body: no connection, a broken one, a time limit, a status that tells
+ * of a fault there (5xx, 429, or one about our own credential). The caller's own error ends the trial; so does a caller that has gone.
+ * An upstream whose circuit is open is passed over, unless that leaves none: then all are tried, the one that is back soonest first.
+ * Source: architecture section 8.
  */
 export function makeAskUpstreams(deps: {
   readonly open: (upstream: Upstream) => OpenUpstream;
+  readonly health: Pick<UpstreamHealth, 'begin'>;
+  readonly clock: Clock;
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
   readonly counters: CallCounters;
   readonly log: Log;
 }): (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<Asked> {
-  const { log, counters } = deps;
+  const { health, log, counters } = deps;
 
   return async (call, plan, request) => {
-    let last: { readonly code: CallFailureCode; readonly retryAfter: string | null } = { code: 'upstream_failed', retryAfter: null };
-    for (const [index, candidate] of plan.candidates.entries()) {
-      if (index > 0) {
-        if (call.sink.gone) break;
-        counters.retriedUpstreams += 1;
+    let last: Failure | null = null;
+    // The second round is the last resort: it is run only where every circuit was open.
+    for (let round = 0; round < 2 && last === null; round++) {
+      for (const [index, candidate] of plan.candidates.entries()) {
+        if (last !== null && call.sink.gone) break;
+        const attempt = health.begin(candidate.upstream, { lastResort: round > 0 });
+        if (attempt === null) continue;
+        if (last !== null) counters.retriedUpstreams += 1;
         call.candidate = index;
+        call.attempt = attempt;
+        let tried: Tried;
+        try {
+          tried = await tryOne(deps, { call, plan, request, candidate });
+          attempt.end(tried.outcome, tried.kind === 'next' ? tried.code : undefined);
+        } finally {
+          // An attempt that broke by a fault of ours says nothing about the upstream.
+          attempt.end(GIVEN_UP);
+        }
+        if (tried.kind !== 'next') return tried.asked;
+        log.warn({ callId: call.id, upstream: candidate.upstream.id, code: tried.code }, 'an upstream failed before its first byte');
+        // That another one limits its rate is the better news: waiting helps.
+        if (last?.code !== 'upstream_rate_limited') last = tried;
       }
-      const attempt = await attemptOne(deps, { call, plan, request, candidate });
-      if (attempt.kind !== 'next') return attempt;
-      log.warn({ callId: call.id, upstream: candidate.upstream.id, code: attempt.code }, 'an upstream failed before its first byte');
-      // That another one limits its rate is the better news: waiting helps.
-      if (last.code !== 'upstream_rate_limited') last = attempt;
     }
-    return { kind: 'refusal', refusal: { kind: 'failed', code: last.code, retryAfter: last.retryAfter } };
+    const { code, retryAfter } = last ?? { code: 'upstream_failed', retryAfter: null };
+    return { kind: 'refusal', refusal: { kind: 'failed', code, retryAfter } };
   };
 }
 
 type AskDeps = Parameters<typeof makeAskUpstreams>[0];
+
+interface Failure {
+  readonly code: CallFailureCode;
+  readonly retryAfter: string | null;
+}
+
+/** What one attempt came to, for the call and for what is known of the upstream. */
+type Tried = { readonly outcome: AttemptOutcome } & (
+  | { readonly kind: 'over'; readonly asked: Asked }
+  | ({ readonly kind: 'next' } & Failure)
+);
+
+const ANSWERED: AttemptOutcome = { kind: 'answered' };
+const FAILED: AttemptOutcome = { kind: 'failed' };
+const GIVEN_UP: AttemptOutcome = { kind: 'given_up' };
+
+const over = (outcome: AttemptOutcome, asked: Asked): Tried => ({ kind: 'over', outcome, asked });
+const next = (outcome: AttemptOutcome, code: CallFailureCode, retryAfter: string | null = null): Tried => ({
+  kind: 'next',
+  outcome,
+  code,
+  retryAfter,
+});
 
 interface AttemptOptions {
   readonly call: ActiveCall;
@@ -85,7 +125,29 @@ interface AttemptOptions {
   readonly candidate: RouteCandidate;
 }
 
-async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attempt> {
+async function tryOne(deps: AskDeps, options: AttemptOptions): Promise<Tried> {
+  const { call, candidate } = options;
+  const { upstream } = candidate;
+  let opened: OpenUpstream;
+  try {
+    opened = deps.open(upstream);
+  } catch (error) {
+    // A credential that cannot be opened, an address that is none: another upstream may do better.
+    deps.log.error({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream cannot be opened');
+    return next(FAILED, 'upstream_failed');
+  }
+  try {
+    return await send(deps, options, opened);
+  } catch (error) {
+    if (!(error instanceof UpstreamFault)) throw error;
+    deps.log.warn({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream failed');
+    const code = error.code === 'upstream_timeout' ? 'upstream_timeout' : 'upstream_failed';
+    if (error.kind === 'aborted') return over(GIVEN_UP, { kind: 'given_up', code });
+    return error.beforeFirstByte ? next(FAILED, code) : over(FAILED, { kind: 'given_up', code });
+  }
+}
+
+async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }: OpenUpstream): Promise<Tried> {
   const { call, plan, request, candidate } = options;
   const { upstream } = candidate;
   const { bound } = plan;
@@ -96,42 +158,28 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
     continuousUsage: upstream.continuousUsage,
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
   });
-  let opened: OpenUpstream;
-  try {
-    opened = deps.open(upstream);
-  } catch (error) {
-    // A credential that cannot be opened, an address that is none: another upstream may do better.
-    deps.log.error({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream cannot be opened');
-    return { kind: 'next', code: 'upstream_failed', retryAfter: null };
+  call.wasSent = true;
+  const sent = client.send({
+    path: request.route,
+    method: 'POST',
+    headers: request.headers,
+    body: text,
+    signal: call.abort.signal,
+    timeouts: { headersMs: timeoutMs, idleMs: timeoutMs },
+  });
+  deps.failpoints.hit('call.sent');
+  const response = await sent;
+  const verdict = judgeStatus(response.status);
+  if (verdict.kind === 'answer') return over(ANSWERED, await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request) }));
+  const errorBody = await readErrorBody(response);
+  if (verdict.kind === 'failure') {
+    const retryAfter = response.headers['retry-after'] ?? null;
+    if (verdict.code !== 'upstream_rate_limited') return next(FAILED, verdict.code, retryAfter);
+    return next({ kind: 'rate_limited', restMs: retryAfterMs(retryAfter, deps.clock.nowMs()) }, verdict.code, retryAfter);
   }
-  const { client, secrets } = opened;
-  try {
-    call.wasSent = true;
-    const sent = client.send({
-      path: request.route,
-      method: 'POST',
-      headers: request.headers,
-      body: text,
-      signal: call.abort.signal,
-      timeouts: { headersMs: timeoutMs, idleMs: timeoutMs },
-    });
-    deps.failpoints.hit('call.sent');
-    const response = await sent;
-    const verdict = judgeStatus(response.status);
-    if (verdict.kind === 'answer') return await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request) });
-    const errorBody = await readErrorBody(response);
-    if (verdict.kind === 'failure') return { kind: 'next', code: verdict.code, retryAfter: response.headers['retry-after'] ?? null };
-    const rename = { from: candidate.upstreamModel, to: plan.model.id };
-    const error = scrubbedError(errorBody, { status: response.status, secrets, rename });
-    return { kind: 'refusal', refusal: { kind: 'passed', status: response.status, error } };
-  } catch (error) {
-    if (!(error instanceof UpstreamFault)) throw error;
-    deps.log.warn({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream failed');
-    const code = error.code === 'upstream_timeout' ? 'upstream_timeout' : 'upstream_failed';
-    if (error.kind === 'aborted' || !error.beforeFirstByte) return { kind: 'given_up', code };
-    if (code === 'upstream_timeout') return { kind: 'refusal', refusal: { kind: 'failed', code, retryAfter: null } };
-    return { kind: 'next', code, retryAfter: null };
-  }
+  const rename = { from: candidate.upstreamModel, to: plan.request.model };
+  const error = scrubbedError(errorBody, { status: response.status, secrets, rename });
+  return over(ANSWERED, { kind: 'refusal', refusal: { kind: 'passed', status: response.status, error } });
 }
 
 const gatherBytes = (request: CallRequest): number => (wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES);

@@ -51,8 +51,12 @@ export function makeCallBooks(deps: {
       if (counted.estimated) counters.estimates += 1;
       if (elapsedMs() > call.expiresAtMs + limits.holdGraceMs) counters.lateSettles += 1;
       if (exceedsHold(call.legs, call.heldOutput, actuals)) {
-        counters.holdViolations += 1;
-        log.error({ callId: call.id, model: call.context.model, tokens: Number(actuals.tokens) }, 'a call used more than its hold');
+        // Nobody was told to stay below it: what is above is booked, and refuses the next call.
+        if (call.softOutput) counters.softOverruns += 1;
+        else {
+          counters.holdViolations += 1;
+          log.error({ callId: call.id, model: call.context.model, tokens: Number(actuals.tokens) }, 'a call used more than its hold');
+        }
       }
       const settled = await settle(call, { ...releaseCommand(call), actuals, usage });
       return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;

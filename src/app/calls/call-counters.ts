@@ -12,6 +12,8 @@ export interface CallCounters {
   retriedUpstreams: number;
   /** Calls that used more than was held for them: the bound was wrong. */
   holdViolations: number;
+  /** Calls of soft keys that used more than was held for them, which they may. */
+  softOverruns: number;
   /** Calls settled after their hold had run out. */
   lateSettles: number;
   /** Calls whose usage we had to estimate. */
@@ -34,6 +36,7 @@ export const newCallCounters = (): CallCounters => ({
   abandoned: 0,
   retriedUpstreams: 0,
   holdViolations: 0,
+  softOverruns: 0,
   lateSettles: 0,
   estimates: 0,
   settleRetries: 0,

@@ -69,6 +69,9 @@ export type CommandWriter = Pick<LedgerWriter, 'execute' | 'write'>;
 /** What a call needs to know of the catalogue, as it is now. */
 export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices'>;
 
+/** Names and values of the headers that an operator declared for an upstream. They may be credentials. */
+export type UpstreamHeaders = Readonly<Record<string, string>>;
+
 /** A connection to an upstream, and the words of its own (host, credential) that no caller may read. */
 export interface OpenUpstream {
   readonly client: UpstreamClient;

@@ -61,7 +61,16 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
       const expiresAtMs = nowMs + limits.holdTtlMs;
       return {
         kind: 'held',
-        call: newActiveCall(request, { id, context, legs, heldOutput: BigInt(outcome.value.output), durable, nowMs, expiresAtMs }),
+        call: newActiveCall(request, {
+          id,
+          context,
+          legs,
+          heldOutput: BigInt(outcome.value.output),
+          softOutput: plan.softOutput,
+          durable,
+          nowMs,
+          expiresAtMs,
+        }),
       };
     } catch (error) {
       if (error instanceof Fault && error.code === 'store_unavailable') settler.settleLater(releaseCommand({ id, tenantId: tenant.id }));
@@ -84,7 +93,7 @@ const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flat
 
 function newActiveCall(
   request: CallRequest,
-  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'durable' | 'expiresAtMs'> & { readonly nowMs: number },
+  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'softOutput' | 'durable' | 'expiresAtMs'> & { readonly nowMs: number },
 ): ActiveCall {
   return {
     id: hold.id,
@@ -93,9 +102,11 @@ function newActiveCall(
     legs: hold.legs,
     heldOutput: hold.heldOutput,
     durable: hold.durable,
+    softOutput: hold.softOutput,
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,
+    attempt: null,
     wasSent: false,
     countOutput: null,
     expiresAtMs: hold.expiresAtMs,

@@ -4,6 +4,7 @@ import type { LegRequest } from '../../core/ledger/commands.ts';
 import type { Log } from '../../ports/log.ts';
 import type { CallLimits, CallSink, CommandWriter } from './call-types.ts';
 import type { Settled } from './settle-calls.ts';
+import type { UpstreamAttempt } from './upstream-health.ts';
 
 /** Checkpoints of a stream are at least this far apart. Source: architecture section 8. */
 const CHECKPOINT_MS = 2000;
@@ -19,11 +20,15 @@ export interface ActiveCall {
   readonly heldOutput: bigint;
   /** Resolves when the hold is on the disk; nothing of an answer goes out before. A settlement that is durable implies it. */
   readonly durable: Promise<void>;
+  /** The upstream was told no limit, so that it may give more output than is held. */
+  readonly softOutput: boolean;
   readonly sink: CallSink;
   /** Ends the upstream's answer. */
   readonly abort: AbortController;
   /** The place of the upstream that is being tried, among the context's candidates. */
   candidate: number;
+  /** The attempt at that upstream; null before the first. */
+  attempt: UpstreamAttempt | null;
   /** Whether anything was sent upstream. */
   wasSent: boolean;
   /** Output tokens so far by our own count; null until the answer streams. */

@@ -3,17 +3,23 @@ import { readInferenceRequest, type InferenceRequest } from '../../core/bounds/i
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
 import type { Model } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
+import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
+import { mayUseModel } from '../../core/access/allowed-models.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
 import { countWith } from './count-usage.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
 
 /** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
 export interface CallPlan {
   readonly request: InferenceRequest;
   readonly model: Model;
+  /** In the order of trial. */
   readonly candidates: readonly RouteCandidate[];
   readonly bound: RequestBound;
+  /** The key is soft and the caller set no limit: none is sent upstream, and the hold is what the model's default would use. */
+  readonly softOutput: boolean;
   /** The prompt's tokens without margin, for an estimate. */
   readonly promptTokens: number;
   readonly tokenizer: Tokenizer | null;
@@ -26,15 +32,18 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
  * Reads the body once, resolves the model and bounds the call. Touches no account.
  *
  * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
- * request (`invalid`); `model_not_found`; `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with
+ * request (`invalid`); `model_not_found` (also for one that the key may not call); `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with
  * `upstream_failed` where none of the model's upstreams exists any more.
  */
 export function makePlanCall(deps: {
   readonly catalogue: CallCatalogue;
   readonly tokenizers: Tokenizers;
   readonly clock: Clock;
+  /** A number from [0, 1), a new one each time. */
+  readonly random: () => number;
+  readonly health: Pick<UpstreamHealth, 'standing'>;
 }): (call: CallRequest) => Planned | Promise<Planned> {
-  const { catalogue, tokenizers, clock } = deps;
+  const { catalogue, tokenizers, clock, health } = deps;
 
   const finish = (call: CallRequest, request: InferenceRequest, model: Model, tokenizer: Tokenizer | null): Planned => {
     const route = routeOf({
@@ -53,7 +62,10 @@ export function makePlanCall(deps: {
     const bounded = boundRequest(request, model, count);
     if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
     const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
-    return { ok: true, plan: { request, model, candidates: route.candidates, bound: bounded.bound, promptTokens, tokenizer } };
+    const candidates = orderByStanding(rankCandidates(route.candidates, deps.random()), ({ upstream }) => health.standing(upstream));
+    const softOutput = call.key.outputBound === 'soft' && bounded.bound.sendLimitAs !== null;
+    const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
+    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer } };
   };
 
   return (call) => {
@@ -62,7 +74,7 @@ export function makePlanCall(deps: {
     const read = readBody(call);
     if (!read.ok) return read;
     const model = catalogue.model(read.request.model);
-    if (model === undefined) {
+    if (model === undefined || !mayUseModel(call.key, model)) {
       const message = `The model ${JSON.stringify(read.request.model)} does not exist, or you have no access to it.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
     }

@@ -74,7 +74,8 @@ function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): Co
     promptTokens: plan.promptTokens,
     outputText: () => scanner.outputText(),
     bytesSeen: scanner.bytesSeen,
-    heldOutput: call.heldOutput,
+    // Where the upstream was told no limit of ours, the model's own is the most that it can have given.
+    heldOutput: call.softOutput ? BigInt(plan.bound.choices) * BigInt(plan.model.maxOutputTokens) : call.heldOutput,
     tokenizer: plan.tokenizer,
   });
 }
@@ -134,9 +135,9 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
     const { rest } = answer;
     if (rest !== null) for (let next = await rest.next(); next.done !== true; next = await rest.next()) await pass(next.value);
   } catch (error) {
-    expectUpstreamFault(deps, call, error);
     // What breaks after the terminal event breaks nothing.
     whole = scanner.terminal;
+    expectUpstreamFault(deps, call, error, whole);
   }
   const ending = scanner.end();
   if (booking === null) deps.failpoints.hit('call.answered');
@@ -166,7 +167,8 @@ function cut(deps: RelayDeps, call: ActiveCall): void {
   call.sink.cut();
 }
 
-function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown): void {
+function expectUpstreamFault(deps: RelayDeps, call: ActiveCall, error: unknown, isHarmless = false): void {
   if (!(error instanceof UpstreamFault)) throw error;
+  if (error.kind !== 'aborted' && !isHarmless) call.attempt?.broke();
   deps.log.warn({ err: error, callId: call.id }, 'an upstream broke off its answer');
 }

@@ -19,6 +19,7 @@ const upstream: Upstream = {
 
 let opened: string[];
 let made: (string | null)[];
+let madeWith: object[];
 let closed: number[];
 let pool: UpstreamPool;
 
@@ -26,16 +27,18 @@ beforeEach(() => {
   vi.useFakeTimers();
   opened = [];
   made = [];
+  madeWith = [];
   closed = [];
   pool = makeUpstreamPool({
     secretBox: {
       seal: (text) => text,
       open: (sealed, identity) => {
         opened.push(identity);
-        return `key of ${sealed}`;
+        return sealed.startsWith('{') ? sealed : `key of ${sealed}`;
       },
     },
-    makeClient: (_upstream, apiKey) => {
+    makeClient: (_upstream, apiKey, headers) => {
+      madeWith.push(headers);
       const index = made.push(apiKey) - 1;
       return { send: () => Promise.reject(new Error('unused')), close: async () => void closed.push(index) };
     },
@@ -80,6 +83,16 @@ describe('a connection', () => {
     expect(pool.open(upstream).secrets).toEqual(['key of sealed-1', 'models.internal:9001', 'models.internal']);
     expect(pool.open({ ...upstream, id: 'u2', apiKeySealed: null, baseUrl: '' }).secrets).toEqual([]);
   });
+});
+
+test('headers are opened for that very row, made into the connection, and are nothing that anybody may read', () => {
+  const first = pool.open({ ...upstream, headerNames: ['X-Team'], headersSealed: '{"X-Team":"castle"}' });
+  expect(madeWith).toEqual([{ 'X-Team': 'castle' }]);
+  expect(opened).toEqual(['upstream:u1', 'upstream:u1:headers']);
+  expect(first.secrets).toContain('castle');
+  expect(pool.open({ ...upstream, headersSealed: '{"X-Team":"keep"}' })).not.toBe(first);
+  expect(pool.open({ ...upstream, headersSealed: null }).secrets).not.toContain('keep');
+  expect(madeWith).toEqual([{ 'X-Team': 'castle' }, { 'X-Team': 'keep' }, {}]);
 });
 
 test('closing the pool closes every connection, the replaced ones too', async () => {

@@ -1,7 +1,7 @@
-import { sealIdentity, type Upstream } from '../../core/records.ts';
+import { headersIdentity, sealIdentity, type Upstream } from '../../core/records.ts';
 import type { SecretBox } from '../../ports/secret-box.ts';
 import type { UpstreamClient } from '../../ports/upstream.ts';
-import type { OpenUpstream } from './call-types.ts';
+import type { OpenUpstream, UpstreamHeaders } from './call-types.ts';
 
 /** The connections to all upstreams. */
 export interface UpstreamPool {
@@ -15,13 +15,13 @@ export interface UpstreamPool {
 const REPLACED_LINGER_MS = 15 * 60_000;
 
 /**
- * Makes an {@link UpstreamPool}. `makeClient` makes the adapter for an upstream's kind with the opened credential.
+ * Makes an {@link UpstreamPool}. `makeClient` makes the adapter for an upstream's kind with the opened credential and headers.
  *
  * A changed record gets a connection of its own at once; the one before it is closed when its last request must have ended.
  */
 export function makeUpstreamPool(deps: {
   readonly secretBox: SecretBox;
-  readonly makeClient: (upstream: Upstream, apiKey: string | null) => UpstreamClient;
+  readonly makeClient: (upstream: Upstream, apiKey: string | null, headers: UpstreamHeaders) => UpstreamClient;
 }): UpstreamPool {
   const open = new Map<string, { readonly upstream: Upstream; readonly connection: OpenUpstream }>();
   const replaced = new Set<{ readonly client: UpstreamClient; readonly timer: NodeJS.Timeout }>();
@@ -48,7 +48,8 @@ export function makeUpstreamPool(deps: {
       }
       const apiKey =
         upstream.apiKeySealed === null ? null : deps.secretBox.open(upstream.apiKeySealed, sealIdentity('upstream', upstream.id));
-      const connection = { client: deps.makeClient(upstream, apiKey), secrets: secretsOf(upstream, apiKey) };
+      const headers = openHeaders(deps.secretBox, upstream);
+      const connection = { client: deps.makeClient(upstream, apiKey, headers), secrets: secretsOf(upstream, apiKey, headers) };
       open.set(upstream.id, { upstream, connection });
       if (known !== undefined) replace(known.connection.client);
       return connection;
@@ -63,12 +64,23 @@ export function makeUpstreamPool(deps: {
   };
 }
 
-const isSameServer = (a: Upstream, b: Upstream): boolean =>
-  a.kind === b.kind && a.baseUrl === b.baseUrl && a.apiKeySealed === b.apiKeySealed && a.createdAtMs === b.createdAtMs;
+/** Whether two records of an upstream mean the same server, reached in the same way. */
+export const isSameServer = (a: Upstream, b: Upstream): boolean =>
+  a.kind === b.kind &&
+  a.baseUrl === b.baseUrl &&
+  a.apiKeySealed === b.apiKeySealed &&
+  (a.headersSealed ?? null) === (b.headersSealed ?? null) &&
+  a.createdAtMs === b.createdAtMs;
+
+/** The headers that go with every request to an upstream. */
+function openHeaders(secretBox: SecretBox, { id, headersSealed = null }: Upstream): UpstreamHeaders {
+  // We sealed what we wrote ourselves: an object of names and values.
+  return headersSealed === null ? {} : (JSON.parse(secretBox.open(headersSealed, headersIdentity(id))) as UpstreamHeaders);
+}
 
 /** What no caller may read in an error that came from this upstream. */
-function secretsOf(upstream: Upstream, apiKey: string | null): string[] {
-  const secrets = apiKey === null ? [] : [apiKey];
+function secretsOf(upstream: Upstream, apiKey: string | null, headers: UpstreamHeaders): string[] {
+  const secrets = [...(apiKey === null ? [] : [apiKey]), ...Object.values(headers)];
   if (!URL.canParse(upstream.baseUrl)) return secrets;
   const { host, hostname } = new URL(upstream.baseUrl);
   return [...secrets, host, hostname];

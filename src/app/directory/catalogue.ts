@@ -3,7 +3,8 @@ import type { RecordStore } from '../../ports/record-store.ts';
 
 /** Upstreams, models and prices as they were when they were last read. */
 export interface Catalogue {
-  model(id: string): Model | undefined;
+  /** The model of that id, else the one with that alias. */
+  model(name: string): Model | undefined;
   /** All models, ordered by id. */
   models(): readonly Model[];
   upstream(id: string): Upstream | undefined;
@@ -23,15 +24,19 @@ export interface LoadedCatalogue extends Catalogue {
 
 interface Snapshot {
   readonly models: readonly Model[];
-  readonly modelById: ReadonlyMap<string, Model>;
+  readonly modelByName: ReadonlyMap<string, Model>;
   readonly upstreamById: ReadonlyMap<string, Upstream>;
   readonly pricesByModel: ReadonlyMap<string, readonly Price[]>;
 }
 
-const EMPTY: Snapshot = { models: [], modelById: new Map(), upstreamById: new Map(), pricesByModel: new Map() };
+const EMPTY: Snapshot = { models: [], modelByName: new Map(), upstreamById: new Map(), pricesByModel: new Map() };
 
 const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<string, T> =>
   new Map(records.map((record) => [record.id, record]));
+
+/** Models by alias and by id; ids win, should both be the same. */
+const byName = (models: readonly Model[]): Map<string, Model> =>
+  new Map([...models.flatMap((model) => (model.aliases ?? []).map((alias) => [alias, model] as const)), ...byId(models)]);
 
 /** Makes an empty catalogue that is not fresh. It is small and read as a whole, so that a call never waits for a part of it. */
 export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCatalogue {
@@ -46,7 +51,12 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
       records.records('model'),
       records.records('price'),
     ]);
-    return { models, modelById: byId(models), upstreamById: byId(upstreams), pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId) };
+    return {
+      models,
+      modelByName: byName(models),
+      upstreamById: byId(upstreams),
+      pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId),
+    };
   }
 
   async function load(): Promise<void> {
@@ -68,7 +78,7 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
   }
 
   return {
-    model: (id) => snapshot.modelById.get(id),
+    model: (name) => snapshot.modelByName.get(name),
     models: () => snapshot.models,
     upstream: (id) => snapshot.upstreamById.get(id),
     prices: (modelId) => snapshot.pricesByModel.get(modelId) ?? [],

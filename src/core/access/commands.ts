@@ -39,7 +39,7 @@ export interface CreateKeyCommand extends CommandBase {
   readonly moneyBudgetMicrocents: bigint | null;
 }
 
-/** Changes what is given of a key; null clears the cap, the budget or the expiry. */
+/** Changes what is given of a key; null clears the cap, the budget, the expiry or the list of models. */
 export interface UpdateKeyCommand extends CommandBase {
   readonly verb: 'update-key';
   readonly keyId: string;
@@ -47,6 +47,7 @@ export interface UpdateKeyCommand extends CommandBase {
   readonly disabled?: boolean;
   readonly expiresAtMs?: number | null;
   readonly outputBound?: 'hard' | 'soft';
+  readonly allowedModels?: readonly string[] | null;
   readonly maxTokens?: bigint | null;
   readonly moneyBudgetMicrocents?: bigint | null;
 }

@@ -3,10 +3,12 @@ import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
 import type { PutModelCommand, UpdateModelCommand } from './commands.ts';
+import { aliasEffects, modelNameNeeds, refuseAliases, refuseTakenId } from './model-names.ts';
 import { checkModelId, checkText, checkWhole, firstOf, invalid, MAX_DECLARED_TOKENS, notFound, type Refusal } from './rules.ts';
 
 const MAX_UPSTREAMS = 100;
 const MAX_TAGS = 50;
+const MAX_WEIGHT = 1_000_000;
 
 /** Refuses upstreams that are none, too many, named twice, or unknown: a model that nothing can answer is a mistake. */
 function checkUpstreams(state: State, model: Model): Refusal | null {
@@ -15,7 +17,11 @@ function checkUpstreams(state: State, model: Model): Refusal | null {
   if (new Set(ids).size < ids.length) return invalid('upstreams', 'name each upstream once');
   const unknown = ids.find((id) => state.record('upstream', id) === undefined);
   if (unknown !== undefined) return invalid('upstreams', `name upstreams that exist; there is no ${unknown}`);
-  return firstOf(...model.upstreams.map(({ model: name }) => checkText('upstreams', name, 200)));
+  if (model.upstreams.every(({ weight }) => weight === 0)) return invalid('upstreams', 'give at least one upstream a weight above 0');
+  return firstOf(
+    ...model.upstreams.map(({ model: name }) => checkText('upstreams', name, 200)),
+    ...model.upstreams.map(({ weight = 1 }) => checkWhole('upstreams.weight', weight, { min: 0, max: MAX_WEIGHT })),
+  );
 }
 
 function checkLimits(model: Model): Refusal | null {
@@ -36,23 +42,34 @@ function checkLimits(model: Model): Refusal | null {
   );
 }
 
-function putModel(command: PutModelCommand | UpdateModelCommand, next: { model: Model; isNew: boolean; nowMs: number }): Decision<Model> {
-  const { model, isNew, nowMs } = next;
-  const bad = checkLimits(model);
+function putModel(
+  command: PutModelCommand | UpdateModelCommand,
+  next: { state: State; model: Model; isNew: boolean; nowMs: number },
+): Decision<Model> {
+  const { state, model, isNew, nowMs } = next;
+  // Aliases that the command does not bring are those that the model has: they were looked at when they came.
+  const aliases = command.verb === 'put-model' ? (command.model.aliases ?? []) : command.changes.aliases;
+  const bad = checkLimits(model) ?? (aliases === undefined ? null : refuseAliases(state, model));
   if (bad !== null) return refuse(bad);
   const events = eventEffects(command, nowMs, [{ type: isNew ? 'model.created' : 'model.updated', data: { model_id: model.id } }]);
-  return { outcome: accepted(model), effects: [{ type: 'record', kind: 'model', id: model.id, record: model }, ...events] };
+  const names = aliases === undefined ? [] : aliasEffects(state, model.id, aliases);
+  return { outcome: accepted(model), effects: [{ type: 'record', kind: 'model', id: model.id, record: model }, ...names, ...events] };
 }
 
 /**
  * Makes a model or, with `replace`, makes it so whether it is there or not. The value is the model.
  *
- * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (upstreams, the limits, tags).
+ * Rejects, in this order: `invalid_request` (id), `conflict` (the id is taken, or an alias), `invalid_request` (upstreams, the limits,
+ * tags, aliases), `conflict` (an alias is taken).
  */
 export const putModelVerb: Verb<PutModelCommand, Model> = {
   needs: ({ model }) => ({
     tenantLock: 'exclusive',
-    records: [{ kind: 'model', id: model.id }, ...model.upstreams.map(({ id }) => ({ kind: 'upstream', id }) as const)],
+    records: [
+      { kind: 'model', id: model.id },
+      ...model.upstreams.map(({ id }) => ({ kind: 'upstream', id }) as const),
+      ...modelNameNeeds(model.aliases ?? []),
+    ],
   }),
   decide: (state, command, nowMs) => {
     const { id } = command.model;
@@ -61,10 +78,12 @@ export const putModelVerb: Verb<PutModelCommand, Model> = {
     const before = state.record('model', id);
     if (before !== undefined && !command.replace)
       return refuse(rejected({ code: 'conflict', message: `the model ${id} exists already`, field: 'id' }));
+    const taken = before === undefined ? refuseTakenId(state, id) : null;
+    if (taken !== null) return refuse(taken);
     const model: Model = { ...command.model, createdAtMs: before?.createdAtMs ?? nowMs };
     const badUpstreams = checkUpstreams(state, model);
     if (badUpstreams !== null) return refuse(badUpstreams);
-    return putModel(command, { model, isNew: before === undefined, nowMs });
+    return putModel(command, { state, model, isNew: before === undefined, nowMs });
   },
 };
 
@@ -77,7 +96,11 @@ export const putModelVerb: Verb<PutModelCommand, Model> = {
 export const updateModelVerb: Verb<UpdateModelCommand, Model> = {
   needs: ({ modelId, changes }) => ({
     tenantLock: 'exclusive',
-    records: [{ kind: 'model', id: modelId }, ...(changes.upstreams ?? []).map(({ id }) => ({ kind: 'upstream', id }) as const)],
+    records: [
+      { kind: 'model', id: modelId },
+      ...(changes.upstreams ?? []).map(({ id }) => ({ kind: 'upstream', id }) as const),
+      ...(changes.aliases === undefined ? [] : modelNameNeeds(changes.aliases)),
+    ],
   }),
   decide: (state, command, nowMs) => {
     const before = state.record('model', command.modelId);
@@ -85,6 +108,6 @@ export const updateModelVerb: Verb<UpdateModelCommand, Model> = {
     const model: Model = { ...before, ...command.changes };
     const badUpstreams = command.changes.upstreams === undefined ? null : checkUpstreams(state, model);
     if (badUpstreams !== null) return refuse(badUpstreams);
-    return putModel(command, { model, isNew: false, nowMs });
+    return putModel(command, { state, model, isNew: false, nowMs });
   },
 };

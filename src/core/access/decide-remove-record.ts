@@ -2,16 +2,20 @@ import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
 import type { RemoveRecordCommand } from './commands.ts';
+import { aliasEffects, modelNameNeeds } from './model-names.ts';
 import { notFound } from './rules.ts';
 
 /**
  * Forgets an upstream, a model, or a price that does not apply yet. The value is its id. What a model cost stays known: its prices are
- * history. A model that still lists a forgotten upstream passes it over.
+ * history. The aliases of a model are free again. A model that still lists a forgotten upstream passes it over.
  *
  * Rejects, in this order: `not_found`, `conflict` (a price that applies already).
  */
 export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }> = {
-  needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: command.kind, id: command.recordId }] }),
+  needs: (command) => ({
+    tenantLock: 'exclusive',
+    records: [{ kind: command.kind, id: command.recordId }, ...(command.kind === 'model' ? modelNameNeeds([]) : [])],
+  }),
   decide: (state, command, nowMs) => {
     const { kind, recordId } = command;
     if (state.record(kind, recordId) === undefined) return refuse(notFound(`${kind} ${recordId}`));
@@ -20,6 +24,7 @@ export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }
       return refuse(rejected({ code: 'conflict', message: 'a price that applies already cannot be removed; add a new one', field: 'id' }));
     }
     const events = eventEffects(command, nowMs, [{ type: `${kind}.deleted`, data: { [`${kind}_id`]: recordId } }]);
-    return { outcome: accepted({ id: recordId }), effects: [{ type: 'record-removed', kind, id: recordId }, ...events] };
+    const names = kind === 'model' ? aliasEffects(state, recordId, []) : [];
+    return { outcome: accepted({ id: recordId }), effects: [{ type: 'record-removed', kind, id: recordId }, ...names, ...events] };
   },
 };

@@ -32,11 +32,24 @@ function limitEffects(
   return allocateEffects(account, id, allocated, { command: command.id, nowMs });
 }
 
+const MAX_ALLOWED_MODELS = 500;
+
+/** Refuses a list of models that is empty, too long, names one twice or one that does not exist: a slip of the pen would lock callers out. */
+function refuseAllowedModels(state: State, ids: readonly string[], { kind }: ApiKey): Refusal | null {
+  if (kind !== 'inference' && kind !== 'management') return invalid('allowed_models', 'not be given for a key that makes no calls');
+  if (ids.length === 0 || ids.length > MAX_ALLOWED_MODELS)
+    return invalid('allowed_models', `list 1 to ${MAX_ALLOWED_MODELS} models, or be null for every model`);
+  if (new Set(ids).size < ids.length) return invalid('allowed_models', 'name each model once');
+  const unknown = ids.find((id) => state.record('model', id) === undefined);
+  return unknown === undefined ? null : invalid('allowed_models', `name models by their ids; there is no ${unknown.slice(0, 200)}`);
+}
+
 const FIELDS = {
   name: 'name',
   disabled: 'disabled',
   expiresAtMs: 'expires_at',
   outputBound: 'output_bound',
+  allowedModels: 'allowed_models',
   maxTokens: 'max_tokens',
   moneyBudgetMicrocents: 'money_budget_usd',
 } as const;
@@ -48,13 +61,13 @@ const fieldsOf = (command: UpdateKeyCommand): string[] =>
  * Changes what is given of a key. What it has used and holds stays, also where a limit falls below it. The value is the key.
  *
  * Rejects, in this order: `not_found` (absent, deleted, another tenant's), `tenant_closed`, `invalid_request` (name, expires_at,
- * max_tokens, money_budget_usd, also of an admin key).
+ * max_tokens, money_budget_usd, allowed_models, also of an admin key).
  */
 export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
-  needs: ({ tenantId, keyId }) => ({
+  needs: ({ tenantId, keyId, allowedModels }) => ({
     tenantLock: 'exclusive',
     accounts: [keyCapId(tenantId, keyId, TOKENS), keyCapId(tenantId, keyId, USD_MICROCENTS)],
-    records: [{ kind: 'key', id: keyId }],
+    records: [{ kind: 'key', id: keyId }, ...(allowedModels ?? []).map((id) => ({ kind: 'model', id }) as const)],
   }),
   decide: (state, command, nowMs) => {
     const open = openKey(state, command);
@@ -68,6 +81,9 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
       command.moneyBudgetMicrocents !== undefined && before.kind === 'admin'
         ? invalid('money_budget_usd', 'not be given for an admin key, which makes no calls')
         : null,
+      command.allowedModels === undefined || command.allowedModels === null
+        ? null
+        : refuseAllowedModels(state, command.allowedModels, before),
     );
     if (bad !== null) return refuse(bad);
     const key: ApiKey = {
@@ -76,6 +92,7 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
       disabled: command.disabled ?? before.disabled,
       expiresAtMs: command.expiresAtMs === undefined ? before.expiresAtMs : command.expiresAtMs,
       outputBound: command.outputBound ?? before.outputBound,
+      ...(command.allowedModels === undefined ? {} : { allowedModels: command.allowedModels }),
     };
     const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name, fields: fieldsOf(command) };
     return {

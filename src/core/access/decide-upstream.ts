@@ -4,10 +4,12 @@ import { refuse, type Decision, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
 import { baseUrlFault } from './base-url.ts';
 import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
+import { headerNamesFault, logsOn } from './upstream-headers.ts';
 import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
 function checkUpstream(upstream: Upstream): Refusal | null {
-  const { retentionDays, timeoutMs, region, kind, baseUrl } = upstream;
+  const { retentionDays, timeoutMs, region, kind, baseUrl, headerNames = [] } = upstream;
+  const headersFault = headerNamesFault(headerNames);
   const fault = kind === 'demo' ? null : baseUrlFault(baseUrl);
   return firstOf(
     fault === null ? null : invalid('base_url', fault),
@@ -15,6 +17,9 @@ function checkUpstream(upstream: Upstream): Refusal | null {
     region === null ? null : checkText('region', region, 64),
     checkWhole('retention_days', retentionDays ?? 0, { min: 0, max: 36_500 }),
     checkWhole('timeout_ms', timeoutMs ?? 100, { min: 100, max: 86_400_000 }),
+    headersFault === null ? null : invalid('headers', headersFault),
+    headerNames.length > 0 && kind === 'demo' ? invalid('headers', 'not be given for an upstream of kind demo') : null,
+    logsOn(headerNames) && upstream.apiKeySealed !== null ? invalid('headers', 'not hold authorization beside an api_key') : null,
   );
 }
 
@@ -34,7 +39,8 @@ function putUpstream(
 /**
  * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
  *
- * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms).
+ * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms,
+ * headers).
  */
 export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),

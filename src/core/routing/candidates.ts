@@ -1,14 +1,18 @@
 import { ratesOfPrice, type Rates } from '../pricing/rates.ts';
 import type { Model, Price, Upstream } from '../records.ts';
 
-/** An upstream that may answer a call, what it calls the model, and what it costs there. `price` null is a call without a price. */
+/**
+ * An upstream that may answer a call, what it calls the model, its share of the model's calls, and what it costs there. `weight` null: none
+ * was declared. `price` null is a call without a price.
+ */
 export interface RouteCandidate {
   readonly upstream: Upstream;
   readonly upstreamModel: string;
+  readonly weight: number | null;
   readonly price: { readonly id: string; readonly rates: Rates } | null;
 }
 
-/** Where a call may go, in the order of trial, or why it may go nowhere. */
+/** Where a call may go, as the model declares it, or why it may go nowhere. The order of trial is `rankCandidates`'. */
 export type Route =
   | { readonly kind: 'candidates'; readonly candidates: readonly RouteCandidate[] }
   | { readonly kind: 'unpriced' }
@@ -57,7 +61,12 @@ export function routeOf(options: {
     const upstream = options.upstreamOf(declared.id);
     if (upstream === undefined) continue;
     const price = priceAt(prices, { modelId: model.id, upstreamId: upstream.id, nowMs });
-    all.push({ upstream, upstreamModel: declared.model, price: price === null ? null : { id: price.id, rates: ratesOfPrice(price) } });
+    all.push({
+      upstream,
+      upstreamModel: declared.model,
+      weight: declared.weight ?? null,
+      price: price === null ? null : { id: price.id, rates: ratesOfPrice(price) },
+    });
   }
   if (all.length === 0) return { kind: 'no_upstream' };
   const candidates = options.allowUnpriced ? all : all.filter(({ price }) => price !== null);

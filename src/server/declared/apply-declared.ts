@@ -1,7 +1,17 @@
 import { DEFAULT_ENTITLEMENTS } from '../../core/access/defaults.ts';
 import { budgetId, USD_MICROCENTS } from '../../core/ledger/account.ts';
-import { memberRecordId, type Model, type Price, sealIdentity, SYSTEM_TENANT, type Tenant, type Upstream } from '../../core/records.ts';
+import {
+  headersIdentity,
+  memberRecordId,
+  type Model,
+  type Price,
+  sealIdentity,
+  SYSTEM_TENANT,
+  type Tenant,
+  type Upstream,
+} from '../../core/records.ts';
 import type { Command } from '../../core/verbs.ts';
+import { sealedHeaders } from '../../app/manage-catalogue.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -9,6 +19,7 @@ import type { RecordStore } from '../../ports/record-store.ts';
 import type { SecretBox } from '../../ports/secret-box.ts';
 import type { BootCommands } from '../boot-commands.ts';
 import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
+import { keyCommands } from './key-commands.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
 
@@ -35,10 +46,17 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   await boot.run(label, await upstreamCommands(deps, usable, fields));
   await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
   await boot.run(label, await priceCommands(deps, models, usableIds));
-  for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant, fields));
+  const absentKeys: string[] = [];
+  for (const tenant of declared.tenants) {
+    await boot.run(label, await tenantCommands(deps, tenant, fields));
+    const keys = await keyCommands(deps, tenant);
+    await boot.run(label, keys.commands);
+    absentKeys.push(...keys.absent);
+  }
   const notices = await leftFile(deps.records, declared);
   await rememberDeclared(deps, declared);
-  return [...notices, ...inVain(declared, models)];
+  const absent = absentKeys.map((id) => `${declared.path}: there is no key ${id}; what the file says of it waits until there is one.`);
+  return [...notices, ...inVain(declared, models), ...absent];
 }
 
 /** What the file says that this version cannot do yet. */
@@ -65,7 +83,7 @@ const UPSTREAM_FIELDS = {
   retentionDays: 'retention_days',
   continuousUsage: 'continuous_usage',
   timeoutMs: 'timeout_ms',
-} as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'sealed'>, string>>;
+} as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'headers' | 'sealed'>, string>>;
 
 /** What the file calls the fields of a model. */
 const MODEL_FIELDS = {
@@ -81,6 +99,7 @@ const MODEL_FIELDS = {
   maxAudioTokens: 'max_audio_tokens',
   maxFileTokens: 'max_file_tokens',
   tags: 'tags',
+  aliases: 'aliases',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
 
 /** What is kept, with the fields that the file names as the file has them: the others belong to the API. */
@@ -101,24 +120,35 @@ async function upstreamCommands(
 ): Promise<Command[]> {
   const { boot, records, secretBox } = deps;
   const commands: Command[] = [];
-  for (const { apiKey, sealed: _sealed, ...declared } of upstreams) {
+  for (const { apiKey, headers, sealed: _sealed, ...declared } of upstreams) {
     const { id } = declared;
     const isNamed = (field: string): boolean => fields.isDeclared('upstream', id, field) !== null;
     const identity = sealIdentity('upstream', id);
     const seal = (): string | null => (apiKey === null ? null : secretBox.seal(apiKey, identity));
     const found = await records.record('upstream', id);
     if (found === undefined) {
-      commands.push(putUpstream(boot, { ...declared, apiKeySealed: seal() }));
+      commands.push(putUpstream(boot, { ...declared, apiKeySealed: seal(), ...sealedHeaders(secretBox, id, headers) }));
       continue;
     }
     const { createdAtMs: _createdAtMs, ...kept } = found;
     const keptKey = kept.apiKeySealed === null ? null : secretBox.open(kept.apiKeySealed, identity);
     // Sealing gives another text each time; an unchanged key keeps its text, so that nothing seems changed.
     const apiKeySealed = !isNamed('api_key') || keptKey === apiKey ? kept.apiKeySealed : seal();
-    const upstream = withNamedFields({ ...kept, apiKeySealed }, { ...declared, apiKeySealed }, UPSTREAM_FIELDS, isNamed);
+    const sealed = { apiKeySealed, ...(isNamed('headers') ? declaredHeaders(secretBox, kept, headers) : {}) };
+    const upstream = withNamedFields({ ...kept, ...sealed }, { ...declared, ...sealed }, UPSTREAM_FIELDS, isNamed);
     if (!sameJson(inOrderOf(upstream, kept), upstream)) commands.push(putUpstream(boot, upstream));
   }
   return commands;
+}
+
+/** The headers of a kept upstream as the file has them; those that it has already keep their sealed text. */
+function declaredHeaders(
+  secretBox: SecretBox,
+  { id, headersSealed = null }: Pick<Upstream, 'id' | 'headersSealed'>,
+  headers: DeclaredUpstream['headers'],
+): Pick<Upstream, 'headerNames' | 'headersSealed'> {
+  const kept = headersSealed === null ? '{}' : secretBox.open(headersSealed, headersIdentity(id));
+  return kept === JSON.stringify(headers) ? {} : sealedHeaders(secretBox, id, headers);
 }
 
 const putUpstream = (boot: BootCommands, upstream: Omit<Upstream, 'createdAtMs'>): Command => ({
@@ -141,6 +171,7 @@ async function modelCommands(
 ): Promise<Command[]> {
   const { boot, records } = deps;
   const commands: Command[] = [];
+  const freed: Command[] = [];
   for (const { prices: _prices, ...whole } of models) {
     const { id } = whole;
     const declared = { ...whole, upstreams: whole.upstreams.filter((upstream) => options.usable.has(upstream.id)) };
@@ -151,6 +182,7 @@ async function modelCommands(
       const { createdAtMs: _createdAtMs, ...kept } = found;
       model = fittingLimits(withNamedFields(kept, declared, MODEL_FIELDS, isNamed), isNamed);
       if (sameJson(inOrderOf(model, kept), model)) continue;
+      freed.push(...freeingCommand(boot, kept, model));
     }
     commands.push({
       verb: 'put-model',
@@ -161,7 +193,16 @@ async function modelCommands(
       replace: true,
     });
   }
-  return commands;
+  return [...freed, ...commands];
+}
+
+/** Takes away the aliases that a model no longer has, before another one is given them. */
+function freeingCommand(boot: BootCommands, kept: Pick<Model, 'id' | 'aliases'>, model: Pick<Model, 'aliases'>): Command[] {
+  const { id, aliases = [] } = kept;
+  const staying = aliases.filter((alias) => (model.aliases ?? []).includes(alias));
+  if (staying.length === aliases.length) return [];
+  const audit = boot.audit('update-model', 'model', id);
+  return [{ verb: 'update-model', id: boot.nextId(), tenantId: SYSTEM_TENANT, audit, modelId: id, changes: { aliases: staying } }];
 }
 
 /** A limit that the file names may have fallen below one that it does not name; that one follows. */

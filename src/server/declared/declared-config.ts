@@ -1,9 +1,10 @@
 import type { Rates } from '../../core/pricing/rates.ts';
-import type { Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
+import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
 
 /** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
-export interface DeclaredUpstream extends Omit<Upstream, 'createdAtMs' | 'apiKeySealed'> {
+export interface DeclaredUpstream extends Omit<Upstream, 'createdAtMs' | 'apiKeySealed' | 'headerNames' | 'headersSealed'> {
   readonly apiKey: string | null;
+  readonly headers: Readonly<Record<string, string>>;
   readonly sealed: boolean;
 }
 
@@ -19,6 +20,13 @@ export interface DeclaredModel extends Omit<Model, 'createdAtMs' | 'upstreams'> 
   readonly prices: readonly DeclaredModelPrice[];
 }
 
+/** What the file says of a key that somebody made: the file makes none. Undefined where it is silent. */
+export interface DeclaredKey {
+  readonly id: string;
+  readonly outputBound: ApiKey['outputBound'] | undefined;
+  readonly allowedModels: readonly string[] | null | undefined;
+}
+
 /**
  * A tenant as the file declares it: only what it names is set. `moneyBudgetMicrocents` is undefined where the file is silent, and
  * null where it says that there is no limit.
@@ -32,6 +40,7 @@ export interface DeclaredTenant {
   readonly entitlements: Partial<Entitlements>;
   readonly members: readonly Omit<Member, 'createdAtMs' | 'removedAtMs' | 'tenantId'>[];
   readonly moneyBudgetMicrocents: bigint | null | undefined;
+  readonly keys: readonly DeclaredKey[];
 }
 
 /** Lengths in milliseconds, sizes in bytes. */

@@ -52,6 +52,12 @@ export class Field {
     throw new ConfigError(`${this.#locate(this.path)}: ${where} ${problem}.`);
   }
 
+  /** The fields of a mapping whose names are the operator's own; none where the file says nothing. */
+  entries(): Record<string, Field> {
+    const entries = [...this.#mapping()].map(([name, value]) => [name, new Field(value, [...this.path, name], this.#locate)] as const);
+    return Object.fromEntries(entries);
+  }
+
   /** The fields of a mapping. Names beyond `names` are refused; so is anything but a mapping. */
   fields<N extends string>(names: readonly N[]): Record<N, Field> {
     const entries = this.#mapping();

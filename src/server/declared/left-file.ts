@@ -9,7 +9,7 @@ const PREFIX = 'declared:';
 /** Settings of this form remember that a file named a field: `declared-field:<kind> <record id> <field>`. */
 const FIELD_PREFIX = 'declared-field:';
 
-type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member'>;
+type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member' | 'key'>;
 
 function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRecordKind; id: string }> {
   for (const { id } of declared.upstreams) yield { kind: 'upstream', id };
@@ -17,6 +17,7 @@ function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRe
   for (const tenant of declared.tenants) {
     yield { kind: 'tenant', id: tenant.id };
     for (const member of tenant.members) yield { kind: 'member', id: memberRecordId(tenant.id, member.id) };
+    for (const { id } of tenant.keys) yield { kind: 'key', id };
   }
 }
 
@@ -26,7 +27,9 @@ const declaredBefore = async (records: RecordStore): Promise<Setting[]> =>
   (await records.records('setting')).filter(({ id }) => id.startsWith(PREFIX) || id.startsWith(FIELD_PREFIX));
 
 const isStillThere = (record: RecordTypes[DeclaredRecordKind] | undefined): boolean =>
-  record !== undefined && !('removedAtMs' in record && record.removedAtMs !== null);
+  record !== undefined &&
+  !('removedAtMs' in record && record.removedAtMs !== null) &&
+  !('deletedAtMs' in record && record.deletedAtMs !== null);
 
 /** A sentence for each thing that a file declared once and for each field that it named, that this one does not name, and that is still there. */
 export async function leftFile(records: RecordStore, declared: DeclaredConfig): Promise<string[]> {

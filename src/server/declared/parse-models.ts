@@ -38,7 +38,7 @@ interface ModelUpstreamItem {
 }
 
 function parseModelUpstream(item: Field, modelId: string, known: ReadonlySet<string>): ModelUpstreamItem {
-  const given = item.fields(['id', 'model', 'price']);
+  const given = item.fields(['id', 'model', 'weight', 'price']);
   const id = given.id.text();
   if (!known.has(id)) {
     const nearest = nearestWord(id, [...known]);
@@ -48,7 +48,8 @@ function parseModelUpstream(item: Field, modelId: string, known: ReadonlySet<str
   }
   const model = given.model.or(modelId, (f) => f.text({ maxLength: 200 }));
   const price = given.price.or(null, (f) => ({ upstreamId: id, rates: parsePrice(f) }));
-  return { upstream: { id, model }, price };
+  const weight = given.weight.or(undefined, (f) => f.integer({ min: 0, max: 1_000_000 }));
+  return { upstream: { id, model, ...(weight === undefined ? {} : { weight }) }, price };
 }
 
 function parseModel(item: Field, context: { seen: Set<string>; upstreams: ReadonlySet<string>; named: NamedFields }): DeclaredModel {
@@ -67,11 +68,13 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_audio_tokens',
     'max_file_tokens',
     'tags',
+    'aliases',
   ]);
   const id = given.id.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE });
   refuseDouble(context.seen, id, given.id);
   const inner = given.upstreams.items().map((upstream) => parseModelUpstream(upstream, id, context.upstreams));
   if (inner.length === 0) given.upstreams.fail('must list at least one upstream, such as { id: my-upstream }');
+  if (inner.every(({ upstream }) => upstream.weight === 0)) given.upstreams.fail('must give at least one upstream a weight above 0');
   const twice = new Set<string>();
   for (const [index, { upstream }] of inner.entries()) refuseDouble(twice, upstream.id, given.upstreams.child(index).child('id'));
   const own = given.price.or(null, (f): DeclaredModelPrice => ({ upstreamId: null, rates: parsePrice(f) }));
@@ -79,7 +82,8 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
 
   context.named.add('model', id, namesGiven(given));
   for (const price of prices) context.named.add('price', price.upstreamId === null ? id : `${id}@${price.upstreamId}`, []);
-  return { id, upstreams: inner.map(({ upstream }) => upstream), prices, ...parseLimits(given) };
+  const aliases = given.aliases.items().map((alias) => alias.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE }));
+  return { id, upstreams: inner.map(({ upstream }) => upstream), prices, ...parseLimits(given), aliases };
 }
 
 type LimitField =
@@ -95,7 +99,7 @@ type LimitField =
   | 'max_file_tokens'
   | 'tags';
 
-function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices'> {
+function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices' | 'aliases'> {
   const tokens = { min: 0, max: MAX_TOKENS };
   const contextTokens = given.context_tokens.or(MODEL_DEFAULTS.contextTokens, (f) => f.integer({ min: 1, max: MAX_TOKENS }));
   const maxOutputTokens = given.max_output_tokens.or(Math.min(MODEL_DEFAULTS.maxOutputTokens, contextTokens), (f) =>
@@ -127,5 +131,13 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
 /** Reads the section `models`. A model may name the declared upstreams and the built-in `demo`. */
 export function parseModels(section: Field, upstreams: readonly DeclaredUpstream[], named: NamedFields): DeclaredModel[] {
   const context = { seen: new Set<string>(), upstreams: new Set(['demo', ...upstreams.map(({ id }) => id)]), named };
-  return section.items().map((item) => parseModel(item, context));
+  const items = section.items();
+  const models = items.map((item) => parseModel(item, context));
+  // A name stands for one model, whether as its id or as an alias; ids may stand further down than the aliases that they clash with.
+  const names = new Set(models.map(({ id }) => id));
+  for (const [index, { aliases = [] }] of models.entries()) {
+    const field = section.child(index).child('aliases');
+    for (const [at, alias] of aliases.entries()) refuseDouble(names, alias, field.child(at));
+  }
+  return models;
 }

@@ -1,6 +1,6 @@
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { type Entitlements, memberRecordId } from '../../core/records.ts';
-import type { DeclaredTenant } from './declared-config.ts';
+import type { DeclaredKey, DeclaredTenant } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
 
@@ -39,7 +39,24 @@ function moneyBudgetOf(field: Field): bigint | null | undefined {
   return result.ok ? result.microcents : field.fail(`must ${result.rule}`);
 }
 
-function parseTenant(item: Field, seen: Set<string>, named: NamedFields): DeclaredTenant {
+/** What the file says of a key; `allowed_models: null` says that it may call every model. */
+function parseKey(item: Field, seen: Set<string>, named: NamedFields): DeclaredKey {
+  const given = item.fields(['id', 'output_bound', 'allowed_models']);
+  const id = given.id.text({ maxLength: 100 });
+  refuseDouble(seen, id, given.id);
+  const names = namesGiven(given);
+  if (names.length === 0) item.fail('says nothing of the key; name output_bound or allowed_models');
+  named.add('key', id, names);
+  return {
+    id,
+    outputBound: given.output_bound.or(undefined, (f) => f.oneOf(['hard', 'soft'])),
+    allowedModels: given.allowed_models.isNamed
+      ? given.allowed_models.or(null, (f) => f.items().map((model) => model.text({ maxLength: 200 })))
+      : undefined,
+  };
+}
+
+function parseTenant(item: Field, seen: { tenants: Set<string>; keys: Set<string> }, named: NamedFields): DeclaredTenant {
   const given = item.fields([
     'id',
     'name',
@@ -48,10 +65,11 @@ function parseTenant(item: Field, seen: Set<string>, named: NamedFields): Declar
     'hide_amounts',
     'entitlements',
     'members',
+    'keys',
     'money_budget_usd',
   ]);
   const id = given.id.text({ pattern: TENANT_ID, rule: TENANT_ID_RULE });
-  refuseDouble(seen, id, given.id);
+  refuseDouble(seen.tenants, id, given.id);
   const { entitlements, named: namedEntitlements } = parseEntitlements(given.entitlements);
   const membersSeen = new Set<string>();
   const members = given.members.items().map((member) => {
@@ -65,7 +83,7 @@ function parseTenant(item: Field, seen: Set<string>, named: NamedFields): Declar
       role: fields.role.or('member' as const, (f) => f.oneOf(['admin', 'member'])),
     };
   });
-  const own = namesGiven(given).filter((name) => name !== 'members' && name !== 'entitlements');
+  const own = namesGiven(given).filter((name) => !['members', 'keys', 'entitlements'].includes(name));
   named.add('tenant', id, [...own, ...namedEntitlements.map((name) => `entitlements.${name}`)]);
   return {
     id,
@@ -76,11 +94,12 @@ function parseTenant(item: Field, seen: Set<string>, named: NamedFields): Declar
     entitlements,
     members,
     moneyBudgetMicrocents: moneyBudgetOf(given.money_budget_usd),
+    keys: given.keys.items().map((key) => parseKey(key, seen.keys, named)),
   };
 }
 
 /** Reads the section `tenants`. */
 export function parseTenants(section: Field, named: NamedFields): DeclaredTenant[] {
-  const seen = new Set<string>();
+  const seen = { tenants: new Set<string>(), keys: new Set<string>() };
   return section.items().map((item) => parseTenant(item, seen, named));
 }

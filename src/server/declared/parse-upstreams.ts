@@ -1,4 +1,5 @@
 import { baseUrlFault } from '../../core/access/base-url.ts';
+import { logsOn, upstreamHeadersFault } from '../../core/access/upstream-headers.ts';
 import { UPSTREAM_DEFAULTS } from '../../core/access/defaults.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
@@ -28,6 +29,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     'retention_days',
     'continuous_usage',
     'timeout_ms',
+    'headers',
     'sealed',
   ]);
   const id = given.id.text({ pattern: ID, rule: ID_RULE });
@@ -37,9 +39,14 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
   const sealed = given.sealed.isGiven;
   if (sealed) checkSealed(given.sealed);
   if (kind === 'demo' && given.base_url.isGiven) given.base_url.fail('has no meaning for an upstream of kind demo; remove it');
+  const headers = headersOf(given.headers);
+  if (kind === 'demo' && Object.keys(headers).length > 0) given.headers.fail('has no meaning for an upstream of kind demo; remove it');
+  if (logsOn(Object.keys(headers)) && given.api_key.isGiven)
+    given.headers.fail('holds authorization beside an api_key, and nobody could tell which one counts; remove one of them');
   return {
     id,
     kind,
+    headers,
     baseUrl: kind === 'demo' || (sealed && !given.base_url.isGiven) ? '' : baseUrlOf(given.base_url),
     apiKey: given.api_key.or(null, (f) =>
       f.text({ secret: true, pattern: /^[\x21-\x7e]+$/, rule: 'a credential of visible ASCII characters', maxLength: 4096 }),
@@ -53,6 +60,14 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     timeoutMs: given.timeout_ms.or(UPSTREAM_DEFAULTS.timeoutMs, (f) => f.integer({ min: 100, max: 86_400_000 })),
     sealed,
   };
+}
+
+/** The headers of an upstream. Their values are never shown: they may be credentials. */
+function headersOf(field: Field): Record<string, string> {
+  const values = Object.entries(field.entries()).map(([name, value]) => [name, value.text({ secret: true, maxLength: 10_000 })] as const);
+  const headers = Object.fromEntries(values);
+  const fault = upstreamHeadersFault(headers);
+  return fault === null ? headers : field.fail(`must ${fault}`);
 }
 
 function checkSealed(field: Field): void {

@@ -14,10 +14,10 @@ const RESPONSE_HEADERS: ReadonlySet<string> = new Set([
   'retry-after',
 ]);
 
-/** The headers of the upstream request: those on the list, no compression, and our credential. */
+/** The headers of the upstream request: those on the list, no compression, our credential, and what was declared for the upstream. */
 export function requestHeaders(
   callerHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-  apiKey: string | null,
+  own: { readonly apiKey: string | null; readonly headers?: Readonly<Record<string, string>> },
 ): Record<string, string> {
   // Scanning a compressed stream would cost a decompression and delay each event until its block is full.
   const headers: Record<string, string> = { 'accept-encoding': 'identity' };
@@ -25,7 +25,8 @@ export function requestHeaders(
     const value = callerHeaders[name];
     if (typeof value === 'string') headers[name] = value;
   }
-  if (apiKey !== null) headers['authorization'] = `Bearer ${apiKey}`;
+  if (own.apiKey !== null) headers['authorization'] = `Bearer ${own.apiKey}`;
+  for (const [name, value] of Object.entries(own.headers ?? {})) headers[name.toLowerCase()] = value;
   return headers;
 }
 

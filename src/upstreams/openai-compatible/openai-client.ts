@@ -12,6 +12,8 @@ export interface OpenAiClientOptions {
   readonly baseUrl: string;
   /** Sent as a bearer token; null if it wants none. */
   readonly apiKey: string | null;
+  /** Go with every request, before the caller's and our own of the same name. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The most connections to it, each with one request at a time; null for no limit. Requests above it wait for a free one. */
   readonly connections: number | null;
   readonly connectTimeoutMs: number;
@@ -44,7 +46,7 @@ export function makeOpenAiClient(options: OpenAiClientOptions): UpstreamClient {
         {
           path: basePath + request.path,
           method: request.method,
-          headers: requestHeaders(request.headers, options.apiKey),
+          headers: requestHeaders(request.headers, options),
           body: typeof body === 'string' || body === null ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
           headersTimeout: request.timeouts.headersMs,
           bodyTimeout: request.timeouts.idleMs,

@@ -44,6 +44,17 @@ describe('upstreams', () => {
       retention_days: 0,
       continuous_usage: false,
       timeout_ms: null,
+      header_names: [],
+      health: {
+        state: 'closed',
+        consecutive_failures: 0,
+        recent_attempts: 0,
+        recent_failures: 0,
+        opened_count: 0,
+        retry_in_ms: null,
+        rests_for_ms: null,
+        last_failure: null,
+      },
       created_at: '2026-04-09T00:00:00Z',
     });
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
@@ -138,6 +149,7 @@ describe('models', () => {
       max_image_tokens: null,
       max_audio_tokens: null,
       max_file_tokens: null,
+      aliases: [],
       tags: [],
       created_at: '2026-04-09T00:00:00Z',
     });

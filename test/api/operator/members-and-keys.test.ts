@@ -109,6 +109,7 @@ describe('keys', () => {
       reserved_usd: null,
       remaining_usd: null,
       output_bound: 'hard',
+      allowed_models: null,
       tokens_used: 7,
       request_count: 1,
       last_used_at: '2026-04-09T00:00:00Z',
@@ -135,6 +136,13 @@ describe('keys', () => {
     expect((await at.operator('PATCH', path, { money_budget_usd: null })).json).toMatchObject({ money_budget_usd: null });
     expect(at.store.tables.accounts.get(accountId)?.allocated).toBeNull();
     expect((await at.store.verify()).discrepancies).toEqual([]);
+  });
+
+  test('200: output_bound soft, and hard again', async () => {
+    for (const bound of ['soft', 'hard']) {
+      const answer = await at.operator('PATCH', `${BASE}/keys/${key.id}`, { output_bound: bound });
+      expect(answer).toMatchObject({ status: 200, json: { output_bound: bound } });
+    }
   });
 
   test('200: disabled and output_bound', async () => {

@@ -1,4 +1,6 @@
+import type { UpstreamHealth } from '../../../app/calls/upstream-health.ts';
 import type { CatalogueManagement, ModelFields, UpstreamFields } from '../../../app/manage-catalogue.ts';
+import type { Upstream } from '../../../core/records.ts';
 import type { RecordStore } from '../../../ports/record-store.ts';
 import { valueOf } from '../../_shared/problem.ts';
 import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
@@ -17,31 +19,33 @@ interface CatalogueDeps {
 }
 
 /** `/upstreams`. */
-export function mountUpstreams(app: TypedApp, { catalogue, records }: CatalogueDeps): void {
+export function mountUpstreams(app: TypedApp, deps: CatalogueDeps & { readonly health: Pick<UpstreamHealth, 'report'> }): void {
+  const { catalogue, records, health } = deps;
+  const describe = (upstream: Upstream): object => upstreamObject(upstream, health.report(upstream));
   app.post('/upstreams', { schema: { body: CreateUpstreamBody } }, async (request, reply) => {
     const upstream = { id: request.body.id, ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES) };
-    return reply.code(201).send(upstreamObject(valueOf(await catalogue.createUpstream(operatorOf(request), upstream))));
+    return reply.code(201).send(describe(valueOf(await catalogue.createUpstream(operatorOf(request), upstream))));
   });
   app.get('/upstreams', async (request) => {
     refuseUnknownQuery(request, []);
-    return { upstreams: (await records.records('upstream')).map(upstreamObject) };
+    return { upstreams: (await records.records('upstream')).map(describe) };
   });
   app.get<ById>('/upstreams/:id', async (request) => {
     refuseUnknownQuery(request, []);
-    return upstreamObject(valueOf(await catalogue.find('upstream', request.params.id)));
+    return describe(valueOf(await catalogue.find('upstream', request.params.id)));
   });
   app.patch('/upstreams/:id', { schema: { body: UpdateUpstreamBody } }, async (request) => {
     const declaredAs = givenNames(request.body);
     const changes = renamed<UpstreamFields>(request.body, UPSTREAM_NAMES);
     const { id } = request.params as ById['Params'];
-    return upstreamObject(valueOf(await catalogue.updateUpstream(operatorOf(request), id, { changes, declaredAs })));
+    return describe(valueOf(await catalogue.updateUpstream(operatorOf(request), id, { changes, declaredAs })));
   });
   mountRemove(app, catalogue, 'upstream');
 }
 
 /** The upstreams of a model; one that names no model of its own calls it as we do. */
-const modelUpstreams = (upstreams: readonly { id: string; model?: string }[], modelId: string): ModelFields['upstreams'] =>
-  upstreams.map(({ id, model = modelId }) => ({ id, model }));
+const modelUpstreams = (upstreams: readonly { id: string; model?: string; weight?: number }[], modelId: string): ModelFields['upstreams'] =>
+  upstreams.map(({ id, model = modelId, weight }) => ({ id, model, ...(weight === undefined ? {} : { weight }) }));
 
 /** `/models`. */
 export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps): void {

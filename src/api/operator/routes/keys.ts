@@ -63,11 +63,12 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
   });
   app.patch('/keys/:id', { schema: { body: UpdateKeyBody } }, async (request) => {
     givenNames(request.body);
-    const { disabled, money_budget_usd: usd, output_bound: outputBound } = request.body;
+    const { disabled, money_budget_usd: usd, output_bound: outputBound, allowed_models: allowedModels } = request.body;
     const changes: KeyChanges = {
       ...(disabled === undefined ? {} : { disabled }),
       ...(usd === undefined ? {} : { moneyBudgetMicrocents: microcentsOf(usd) }),
       ...(outputBound === undefined ? {} : { outputBound }),
+      ...(allowedModels === undefined ? {} : { allowedModels }),
     };
     const key = await find((request.params as ById['Params']).id);
     return describe(valueOf(await deps.updateKey(operatorOf(request), key, changes)));

@@ -1,0 +1,37 @@
+import type { Command } from '../../core/verbs.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { BootCommands } from '../boot-commands.ts';
+import type { DeclaredTenant } from './declared-config.ts';
+
+/**
+ * The commands that make keys as the file says, and the ids of those that the tenant does not have: the file says something of keys and
+ * makes none, and a file must do for a new data folder too.
+ */
+export async function keyCommands(
+  deps: { readonly boot: BootCommands; readonly records: Pick<RecordStore, 'record'> },
+  tenant: Pick<DeclaredTenant, 'id' | 'keys'>,
+): Promise<{ readonly commands: Command[]; readonly absent: string[] }> {
+  const { boot, records } = deps;
+  const commands: Command[] = [];
+  const absent: string[] = [];
+  for (const { id, outputBound, allowedModels } of tenant.keys) {
+    const kept = await records.record('key', id);
+    if (kept === undefined || kept.deletedAtMs !== null || kept.tenantId !== tenant.id) {
+      absent.push(id);
+      continue;
+    }
+    const isSameBound = outputBound === undefined || outputBound === kept.outputBound;
+    const isSameModels = allowedModels === undefined || JSON.stringify(allowedModels) === JSON.stringify(kept.allowedModels ?? null);
+    if (isSameBound && isSameModels) continue;
+    commands.push({
+      verb: 'update-key',
+      id: boot.nextId(),
+      tenantId: tenant.id,
+      audit: boot.audit('update-key', 'key', id),
+      keyId: id,
+      ...(isSameBound ? {} : { outputBound }),
+      ...(isSameModels ? {} : { allowedModels }),
+    });
+  }
+  return { commands, absent };
+}
