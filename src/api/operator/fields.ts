@@ -87,6 +87,7 @@ export const UPSTREAM_NAMES = {
   retention_days: 'retentionDays',
   continuous_usage: 'continuousUsage',
   timeout_ms: 'timeoutMs',
+  speaks: 'speaks',
 } as const;
 
 /** The names of a model's fields on the wire, but its upstreams. */

@@ -2,6 +2,7 @@ import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/cal
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import { mergeStreamOptions } from '../../core/metering/upstream-body.ts';
+import { dialectOf } from '../../core/routing/dialects.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
 import type { Upstream } from '../../core/records.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
@@ -94,6 +95,7 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
     body: plan.request.body,
     upstreamModel: candidate.upstreamModel,
     continuousUsage: upstream.continuousUsage,
+    dialect: dialectOf(request.kind),
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
   });
   let opened: OpenUpstream;
@@ -109,6 +111,7 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
     call.wasSent = true;
     const sent = client.send({
       path: request.route,
+      dialect: dialectOf(request.kind),
       method: 'POST',
       headers: request.headers,
       body: text,

@@ -2,6 +2,7 @@ import type { Upstream } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
+import { dialectsFault } from '../routing/dialects.ts';
 import { baseUrlFault } from './base-url.ts';
 import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
 import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, type Refusal } from './rules.ts';
@@ -9,12 +10,14 @@ import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, typ
 function checkUpstream(upstream: Upstream): Refusal | null {
   const { retentionDays, timeoutMs, region, kind, baseUrl } = upstream;
   const fault = kind === 'demo' ? null : baseUrlFault(baseUrl);
+  const speaksFault = upstream.speaks === undefined ? null : dialectsFault(upstream.speaks);
   return firstOf(
     fault === null ? null : invalid('base_url', fault),
     checkText('provider', upstream.provider, 64),
     region === null ? null : checkText('region', region, 64),
     checkWhole('retention_days', retentionDays ?? 0, { min: 0, max: 36_500 }),
     checkWhole('timeout_ms', timeoutMs ?? 100, { min: 100, max: 86_400_000 }),
+    speaksFault === null ? null : invalid('speaks', speaksFault),
   );
 }
 
@@ -34,7 +37,7 @@ function putUpstream(
 /**
  * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
  *
- * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms).
+ * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms, speaks).
  */
 export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),

@@ -44,6 +44,7 @@ describe('upstreams', () => {
       retention_days: 0,
       continuous_usage: false,
       timeout_ms: null,
+      speaks: ['openai'],
       created_at: '2026-04-09T00:00:00Z',
     });
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
@@ -202,7 +203,7 @@ describe('prices', () => {
     );
     expect(status).toBe(201);
     expect(text).toContain(
-      '"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"',
+      '"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"cache_write_input_per_1m":null,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"',
     );
     expect((await at.operator('GET', `${BASE}/prices`)).json).toEqual({ prices: [json] });
     expect((await at.operator('GET', `${BASE}/prices?model_id=other`)).json).toEqual({ prices: [] });
