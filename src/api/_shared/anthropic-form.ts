@@ -1,19 +1,6 @@
 import { TRANSPORT_STATUS, type ErrorForm } from './problem.ts';
 
-/** The types of errors that Anthropic's clients know. Source: Anthropic API reference, Errors. */
-export const ANTHROPIC_ERROR_TYPES: ReadonlySet<string> = new Set([
-  'api_error',
-  'authentication_error',
-  'billing_error',
-  'invalid_request_error',
-  'not_found_error',
-  'overloaded_error',
-  'permission_error',
-  'rate_limit_error',
-  'request_too_large',
-  'timeout_error',
-]);
-
+/** The types that Anthropic's clients know, where the status does not say it in general. Source: Anthropic API reference, Errors. */
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
   402: 'billing_error',

@@ -4,17 +4,15 @@ import type { CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { AccountSnapshot } from '../../core/ledger/account.ts';
 import { REJECTIONS, type Rejection, type RejectionCode } from '../../core/rejection.ts';
-import { ANTHROPIC_ERROR_TYPES, anthropicErrorType } from '../_shared/anthropic-form.ts';
+import { anthropicErrorType } from '../_shared/anthropic-form.ts';
 import { problemOf, TRANSPORT_STATUS, type Problem, type TransportCode } from '../_shared/problem.ts';
 
 /**
- * An error in Anthropic's form, with the status and the headers it goes out with. `type` is that of its status where it is not given;
- * `code` and `account` are ours, beside what its clients read. `retry` tells the clients' own retries what to do.
+ * An error in Anthropic's form, with the status and the headers it goes out with; its type is that of the status. `code` and `account` are ours, beside what its clients read. `retry` tells the clients' own retries what to do.
  */
 export interface AnthropicError {
   readonly status: number;
   readonly message: string;
-  readonly type?: string;
   readonly code: string | null;
   readonly account?: Readonly<Record<string, string | bigint | null>>;
   readonly retry?: boolean;
@@ -99,9 +97,9 @@ export function errorOfRefusal(refusal: CallRefusal, options: RefusalOptions): A
       return refusal.retryAfter === null ? failure : { ...failure, retryAfterSeconds: refusal.retryAfter };
     }
     case 'passed': {
-      const { message, type, code } = refusal.error;
-      // Servers that speak both APIs may answer in the other one's form.
-      return { status: refusal.status, message, code, ...(ANTHROPIC_ERROR_TYPES.has(type) ? { type } : {}) };
+      // Its type is not the upstream's: servers that speak both APIs may answer in the other one's form.
+      const { message, code } = refusal.error;
+      return { status: refusal.status, message, code };
     }
   }
 }
@@ -148,8 +146,12 @@ export function sendError(reply: FastifyReply, error: AnthropicError): FastifyRe
   if (error.retry !== undefined) reply.header('x-should-retry', String(error.retry));
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.allow !== undefined) reply.header('allow', error.allow);
-  const type = error.type ?? anthropicErrorType(status);
-  const inner = { type, message, ...(code === null ? {} : { code }), ...(account === undefined ? {} : { account }) };
+  const inner = {
+    type: anthropicErrorType(status),
+    message,
+    ...(code === null ? {} : { code }),
+    ...(account === undefined ? {} : { account }),
+  };
   return reply.send(stringifyJson({ type: 'error', error: inner, request_id: id }));
 }
 

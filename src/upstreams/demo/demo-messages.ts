@@ -1,6 +1,6 @@
 import { isObject, type InferenceRequest, type JsonObject } from '../../core/bounds/inference-request.ts';
 import { readMessagesRequest } from '../../core/bounds/messages-request.ts';
-import { parseJson } from '../../core/json/int64.ts';
+import { parseJson, stringifyJson } from '../../core/json/int64.ts';
 import { DEMO_MEDIA_TOKENS, DEMO_MODEL_LIMITS } from './demo-model.ts';
 import { replyToChat, replyWithText, stableId, type CountTokens, type DemoReply } from './demo-reply.ts';
 
@@ -76,7 +76,7 @@ function generate(request: InferenceRequest, promptTokens: number, settings: Mes
   const reply = text === null ? replyToChat(chatBody(body), outputLimit, countTokens) : replyWithText(text, outputLimit, countTokens);
   const usage = { promptTokens, completionTokens: reply.tokens };
   const message: Message = {
-    id: `msg_${stableId(JSON.stringify(body['messages']))}`,
+    id: `msg_${stableId(stringifyJson(body['messages']))}`,
     model: request.model,
     reply,
     stopReason: STOP_REASONS[reply.finishReason],
@@ -92,7 +92,7 @@ const head = ({ id, model }: Message): JsonObject => ({ id, type: 'message', rol
 
 function wholeBlock({ pieces, toolCall }: DemoReply): JsonObject {
   if (toolCall === null) return { type: 'text', text: pieces.join('') };
-  return { type: 'tool_use', id: toolUseId(toolCall.id), name: toolCall.name, input: JSON.parse(toolCall.arguments) as unknown };
+  return { type: 'tool_use', id: toolUseId(toolCall.id), name: toolCall.name, input: parseJson(toolCall.arguments) };
 }
 
 const toolUseId = (callId: string): string => callId.replace(/^call_/, 'toolu_');
@@ -156,9 +156,9 @@ function countPrompt(body: JsonObject, count: CountTokens): number {
   let tokens = ANSWER_FRAME_TOKENS + (tools.length === 0 ? 0 : TOOL_USE_TOKENS);
   if (body['system'] !== undefined && body['system'] !== null) tokens += MESSAGE_FRAME_TOKENS + countContent(body['system'], count);
   for (const message of body['messages'] as readonly JsonObject[]) {
-    tokens += MESSAGE_FRAME_TOKENS + count(String(message['role'])) + countContent(message['content'], count);
+    tokens += MESSAGE_FRAME_TOKENS + count(textOf(message['role'])) + countContent(message['content'], count);
   }
-  for (const tool of tools) tokens += count(JSON.stringify(tool));
+  for (const tool of tools) tokens += count(stringifyJson(tool));
   return tokens;
 }
 
@@ -171,25 +171,27 @@ function countContent(content: unknown, count: CountTokens): number {
 function countBlock(block: JsonObject, count: CountTokens): number {
   switch (block['type']) {
     case 'text':
-      return count(String(block['text'] ?? ''));
+      return count(textOf(block['text']));
     case 'thinking':
-      return count(String(block['thinking'] ?? ''));
+      return count(textOf(block['thinking']));
     case 'redacted_thinking':
-      return count(String(block['data'] ?? ''));
+      return count(textOf(block['data']));
     case 'tool_use':
-      return count(String(block['name'] ?? '')) + count(JSON.stringify(block['input'] ?? {}));
+      return count(textOf(block['name'])) + count(stringifyJson(block['input'] ?? {}));
     case 'tool_result':
     case 'search_result':
       return countContent(block['content'], count);
     case 'document': {
       const source = isObject(block['source']) ? block['source'] : {};
       if (source['type'] === 'content') return countContent(source['content'], count);
-      return source['type'] === 'text' ? count(String(source['data'] ?? '')) : DEMO_MEDIA_TOKENS;
+      return source['type'] === 'text' ? count(textOf(source['data'])) : DEMO_MEDIA_TOKENS;
     }
     default:
       return DEMO_MEDIA_TOKENS;
   }
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** An error in Anthropic's form. */
 function errorAnswer(status: number, type: string, message: string): DemoMessagesAnswer {
@@ -199,6 +201,6 @@ function errorAnswer(status: number, type: string, message: string): DemoMessage
 const json = (status: number, body: unknown, usage: DemoMessagesAnswer['usage']): DemoMessagesAnswer => ({
   status,
   contentType: 'application/json',
-  pieces: [JSON.stringify(body)],
+  pieces: [stringifyJson(body)],
   usage,
 });
