@@ -60,6 +60,22 @@ describe('upstreams', () => {
     expect(at.secretBox.open(record.apiKeySealed, 'upstream:scw')).toBe('sk-canary-1');
   });
 
+  test('201 and 200: what it speaks is declared, changed and shown', async () => {
+    const made = await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, speaks: ['anthropic'] });
+    expect([made.status, made.json]).toMatchObject([201, { speaks: ['anthropic'] }]);
+    const path = `${BASE}/upstreams/scw`;
+    expect((await at.operator('PATCH', path, { speaks: ['openai', 'anthropic'] })).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+    expect((await at.operator('PATCH', path, { region: 'nl' })).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+    await at.operator('POST', `${BASE}/upstreams`, { id: 'inside', kind: 'demo' });
+    expect((await at.operator('GET', `${BASE}/upstreams/inside`)).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+  });
+
+  test.each([[[]], [['openai', 'openai']], [['gopher']], ['openai'], [null]])('400: speaks %j', async (speaks) => {
+    const { status, json } = await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, speaks });
+    expect(status).toBe(400);
+    expect((json as { message: string }).message).toContain('speaks');
+  });
+
   test('200: PATCH changes what it names; null takes the credential away', async () => {
     await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
     const path = `${BASE}/upstreams/scw`;
@@ -213,6 +229,14 @@ describe('prices', () => {
     ]);
   });
 
+  test('201: a price of its own for what is written into a cache', async () => {
+    const { status, text } = await add('{"model_id":"open","input_per_1m":3,"output_per_1m":15,"cache_write_input_per_1m":3.75}');
+    expect(status).toBe(201);
+    expect(text).toContain('"cache_write_input_per_1m":3.75');
+    await at.directory.refresh();
+    expect(at.directory.catalogue.prices('open')).toMatchObject([{ inputNanos: 3000, cacheWriteInputNanos: 3750 }]);
+  });
+
   test('201, 204 and 409: a price that lies ahead may be taken back, one that applies may not', async () => {
     const { json } = await add({
       model_id: 'open',
@@ -237,6 +261,8 @@ describe('prices', () => {
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 'free' }, 'output_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1_000_001 }, 'output_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_request: true }, 'per_request'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: -1 }, 'cache_write_input_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: 1_000_001 }, 'cache_write_input_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: '2026-04-08T23:59:59Z' }, 'applies_from'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: 'now' }, 'applies_from'],
   ])('400: %j names %s', async (body, field) => {
