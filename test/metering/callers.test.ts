@@ -171,7 +171,7 @@ describe.each(OFFERS)('a caller that reads slowly: %s', (_name, offered) => {
     expect(bytes).toBe(offered.first.length + PIECES * offered.pieceBytes + decodedLast);
     expect(most).toBeLessThan(MAX_HELD_BYTES);
     await expectUsed(key, USED);
-  });
+  }, 60_000);
 });
 
 describe('a caller that leaves in the middle', () => {
