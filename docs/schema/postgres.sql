@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 9b70c25567282e19697aec7ed4058b84e1d9bbb28a3d4b17909f9ef3c6cefa75
+-- Migrations: e0255bf00f16854df1ffcb8a66ff486e31dbce8c7b33437101f869dc6ccad128
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -232,6 +232,8 @@ CREATE TABLE public.usage_events (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
+    cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
@@ -271,6 +273,8 @@ CREATE TABLE public.usage_tail (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
+    cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f3265c7b3e76e384973189d49bcdee8f5a7ac31292415bba4bf29b69a6aecd49
+-- Migrations: c1c3b3406daf356862f69a3f5c19401602aa4f20cdebf320d5368fe63b48a4a6
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -189,7 +189,7 @@ CREATE TABLE usage_events (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
@@ -231,7 +231,7 @@ CREATE TABLE usage_tail (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_write_prompt_tokens >= 0)) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)

@@ -58,6 +58,7 @@ const PRICE_FIELDS = {
   inputPer1m: 'input_per_1m',
   outputPer1m: 'output_per_1m',
   cachedInputPer1m: 'cached_input_per_1m',
+  cacheWriteInputPer1m: 'cache_write_input_per_1m',
   perRequest: 'per_request',
 } as const;
 
@@ -133,7 +134,7 @@ export function makeCatalogueManagement(deps: {
         const field = PRICE_FIELDS[priced.field];
         return rejected({ code: 'invalid_request', message: `${field} ${priced.message}`, field });
       }
-      const { inputNanos, outputNanos, cachedInputNanos, requestNanos } = priced.rates;
+      const { inputNanos, outputNanos, cachedInputNanos, cacheWriteInputNanos, requestNanos } = priced.rates;
       const id = ids.next('price');
       return writer.execute({
         verb: 'add-price',
@@ -147,6 +148,7 @@ export function makeCatalogueManagement(deps: {
           inputNanos: Number(inputNanos),
           outputNanos: Number(outputNanos),
           cachedInputNanos: cachedInputNanos === null ? null : Number(cachedInputNanos),
+          ...(cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: Number(cacheWriteInputNanos) }),
           requestNanos: Number(requestNanos),
         },
       });

@@ -15,6 +15,7 @@ import { makeHoldCall } from './calls/hold-call.ts';
 import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-calls.ts';
 import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
 import { makeRelayAnswer } from './calls/relay-answer.ts';
+import { makeRelayCount } from './calls/relay-count.ts';
 import { makeCallSettler } from './calls/settle-calls.ts';
 import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
 
@@ -44,7 +45,7 @@ export interface Calls {
    * Runs one inference call from its hold to its settlement, and sends the answer to its sink.
    *
    * Resolves when the call is over. Refusals come in this order: those of the plan ({@link makePlanCall}), those of the hold (`reserve`),
-   * those of the upstreams; then the sink was not used and nothing is billed. Throws a `Fault` where the store took no hold.
+   * those of the upstreams; then the sink was not used and nothing is billed. A call that only counts tokens is neither held nor billed. Throws a `Fault` where the store took no hold.
    */
   relay(request: CallRequest): Promise<CallOutcome>;
   readonly counters: Readonly<CallCounters>;
@@ -69,6 +70,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const health = makeUpstreamHealth(deps);
   const planCall = makePlanCall({ ...deps, health });
   const holdCall = makeHoldCall({ ...deps, settler });
+  const relayCount = makeRelayCount({ ...deps, ask: makeAskUpstreams({ ...deps, open: deps.openUpstream, counters, health }) });
   const followCall = makeFollowCall(deps, { keeper, counters, health, books: makeCallBooks({ ...deps, settler, counters }) });
 
   const refuse = (refusal: CallRefusal): CallRefusal => {
@@ -89,6 +91,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       // Awaiting what is there already would cost each call a turn of the queue.
       const planned = planning instanceof Promise ? await planning : planning;
       if (!planned.ok) return refuse(planned.refusal);
+      if (request.kind === 'count_tokens') return relayCount(request, planned.plan);
       const held = await holdCall(request, planned.plan);
       if (held.kind === 'rejected') return refuse(held);
       failpoints.hit('call.held');

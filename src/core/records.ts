@@ -68,6 +68,9 @@ export interface ApiKey {
   readonly deletedAtMs: number | null;
 }
 
+/** The API that a call is made in: OpenAI's, or Anthropic's Messages API. */
+export type Dialect = 'openai' | 'anthropic';
+
 /**
  * A server that answers inference requests. `kind` `demo` answers inside our process. `apiKeySealed` is base64 of the secret box.
  * `provider` and the next four feed the router.
@@ -84,6 +87,8 @@ export interface Upstream {
   readonly retentionDays: number | null;
   /** Whether it takes vLLM's `stream_options.continuous_usage_stats`; strict servers refuse unknown options. */
   readonly continuousUsage: boolean;
+  /** The APIs that it answers; records that do not say are read by `speaks`. */
+  readonly speaks?: readonly Dialect[];
   readonly timeoutMs: number | null;
   /** Headers that go with every request to it: their names as declared, and the sealed JSON object of names and values. */
   readonly headerNames?: readonly string[];
@@ -130,6 +135,8 @@ export interface Price {
   readonly inputNanos: number;
   readonly outputNanos: number;
   readonly cachedInputNanos: number | null;
+  /** For a prompt token that the upstream wrote into its cache; absent where it costs what input costs. */
+  readonly cacheWriteInputNanos?: number;
   readonly requestNanos: number;
   readonly createdAtMs: number;
 }

@@ -1,10 +1,13 @@
 import { Fault } from '../core/fault.ts';
+import type { Dialect } from '../core/records.ts';
 
 /** One inference request. */
 export interface UpstreamRequest {
   /** Path below the upstream's base address, such as `/chat/completions`. */
   readonly path: string;
   readonly method: 'GET' | 'POST';
+  /** The API of the request, which decides how the credential goes and which headers do; OpenAI's where it is not given. */
+  readonly dialect?: Dialect;
   /** The caller's headers, names in lower case. The adapter sends only those on its list, and its own credential. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** JSON text, or raw bytes, or null for none. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
@@ -148,6 +149,15 @@ async function endCalls(calls: Calls, limitMs: number): Promise<void> {
 /** Mounts what the data plane serves; the control plane serves it too. */
 export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { clock, gateway, log } = deps;
+  await app.register(
+    makeAnthropicGateway({
+      calls: parts.calls,
+      authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
+      clock,
+      log,
+      maxBodyBytes: gateway.maxBodyBytes,
+    }),
+  );
   await app.register(
     makeOpenAiGateway({
       calls: parts.calls,

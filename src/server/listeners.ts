@@ -1,7 +1,9 @@
+import { anthropicForm } from '../api/_shared/anthropic-form.ts';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
+import { MESSAGES_PREFIX } from '../api/anthropic-gateway/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/surface.ts';
 import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
@@ -17,8 +19,12 @@ export interface Listeners {
   readonly admin: Listener;
 }
 
-/** Surfaces that own every path below a prefix, on the control plane. */
+/** Surfaces that own every path below a prefix, on both listeners. */
+const DATA_PLANE_OWNERS: readonly PathOwner[] = [{ prefix: MESSAGES_PREFIX, form: anthropicForm }];
+
+/** The same on the control plane. */
 const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
+  ...DATA_PLANE_OWNERS,
   { prefix: TINFOIL_PREFIX, form: tinfoilForm },
   { prefix: OPERATOR_PREFIX, form: cyclesForm },
 ];
@@ -38,7 +44,7 @@ export async function openListeners(options: {
   deps.closers.add('listeners', async () => void (await Promise.all(open.map((listener) => listener.drain(drainMs)))));
 
   const start = async (name: 'runtime' | 'admin', address: ListenAddress): Promise<Listener> => {
-    const owners = name === 'admin' ? CONTROL_PLANE_OWNERS : [];
+    const owners = name === 'admin' ? CONTROL_PLANE_OWNERS : DATA_PLANE_OWNERS;
     const form = name === 'admin' ? tinfoilForm : openAiForm;
     const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
     registerRequestLog(app, { listener: name, log });

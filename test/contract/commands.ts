@@ -142,6 +142,8 @@ export function makeCommands(first = 0): CommandMaker {
         promptTokens: used.promptTokens,
         completionTokens: used.completionTokens,
         cachedPromptTokens: Math.floor(used.promptTokens / 2),
+        // Some calls wrote into a cache, and most did not.
+        ...(used.promptTokens % 3 === 1 ? { cacheWritePromptTokens: Math.ceil(used.promptTokens / 3) } : {}),
         reasoningTokens: 0,
         costNanoUsd: nanosOf(used.microcents),
         chargeMicrocents: used.microcents,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { boundRequest, estimatePromptTokens, type RequestBound } from '../../src/core/bounds/bound-request.ts';
-import { readInferenceRequest, type InferenceKind } from '../../src/core/bounds/inference-request.ts';
+import { readInferenceRequest, type OpenAiKind } from '../../src/core/bounds/inference-request.ts';
 import { parseJson } from '../../src/core/json/int64.ts';
 import { normalizeUsage, type TokenUsage } from '../../src/core/metering/token-usage.ts';
 import { mergeStreamOptions } from '../../src/core/metering/upstream-body.ts';
@@ -105,7 +105,7 @@ const embeddings = fc
   .map((input) => ({ model: 'demo-echo', input }));
 
 /** What the gateway does before and after the upstream, in short; and the upstream. */
-function call(kind: InferenceKind, body: object, countTokens: ((text: string) => number) | null, lowerTo: number | null) {
+function call(kind: OpenAiKind, body: object, countTokens: ((text: string) => number) | null, lowerTo: number | null) {
   const read = readInferenceRequest(kind, body);
   if (!read.ok) throw new Error(read.defect.message);
   const bounded = boundRequest(read.request, DEMO_MODEL_LIMITS, countTokens);

@@ -88,6 +88,44 @@ test('a changed file wins for what it names, and leaves the rest alone', async (
   });
 });
 
+test('what an upstream speaks, and a price for cache writes: made, changed, and left alone', async () => {
+  const speaking = FILE.replace('region: fr', 'region: fr, speaks: [anthropic, openai]');
+  const priced = speaking.replace('output_per_1m: 2 }', 'output_per_1m: 2, cache_write_input_per_1m: 1.25 }');
+  const shared = (): Promise<(number | undefined)[]> =>
+    folder.withStore(async (store) =>
+      (await store.records('price'))
+        .filter(({ modelId, upstreamId }) => modelId === 'big' && upstreamId === null)
+        .toSorted((a, b) => a.createdAtMs - b.createdAtMs)
+        .map(({ cacheWriteInputNanos }) => cacheWriteInputNanos),
+    );
+  const spoken = (): Promise<readonly string[] | undefined> =>
+    folder.withStore(async (store) => (await store.record('upstream', 'scw'))?.speaks);
+  await startWith(FILE);
+  expect([await shared(), await spoken()]).toEqual([[undefined], undefined]);
+  await startWith(priced);
+  expect([await shared(), await spoken()]).toEqual([
+    [undefined, 1250],
+    ['anthropic', 'openai'],
+  ]);
+  const before = await auditedChanges();
+  await startWith(priced);
+  expect(await auditedChanges()).toBe(before);
+  // What leaves the file stays, but a price without cache writes is another price.
+  await startWith(FILE);
+  expect([await shared(), await spoken()]).toEqual([
+    [undefined, 1250, undefined],
+    ['anthropic', 'openai'],
+  ]);
+});
+
+test.each([
+  ['speaks: [openai, openai]', 'must name each of openai and anthropic at most once'],
+  ['speaks: []', 'must name at least one of openai and anthropic'],
+  ['speaks: [gopher]', 'must be one of openai, anthropic'],
+])('%s stops the start', async (field, rule) => {
+  await expect(startWith(FILE.replace('region: fr', field))).rejects.toThrow(rule);
+});
+
 test('a changed credential of an upstream is the one that is sealed', async () => {
   await startWith(FILE);
   const sealedOf = (): Promise<string | null | undefined> =>

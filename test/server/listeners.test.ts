@@ -75,6 +75,41 @@ describe('health', () => {
   );
 });
 
+describe("Anthropic's API on both listeners", () => {
+  const ask = async (listener: 'runtime' | 'admin', path: string, headers: Record<string, string> = {}): Promise<[number, unknown]> => {
+    const body = JSON.stringify({ model: 'demo-echo', max_tokens: 5, messages: [{ role: 'user', content: 'hello' }] });
+    const answer = await fetch(`${running.listeners[listener].origin}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+    return [answer.status, await answer.json()];
+  };
+
+  test.each(['runtime', 'admin'] as const)('%s: the demo model answers it', async (listener) => {
+    const { management_key: key = '' } = running.prepared.credentials;
+    const answered = { type: 'message', usage: { output_tokens: 4 } };
+    expect(await ask(listener, '/v1/messages?beta=true', { 'x-api-key': key })).toMatchObject([200, answered]);
+    expect(await ask(listener, '/v1/messages', { authorization: `Bearer ${key}` })).toMatchObject([200, answered]);
+    expect(await ask(listener, '/v1/messages/count_tokens', { 'x-api-key': key })).toEqual([200, { input_tokens: 8 }]);
+  });
+
+  test.each(['runtime', 'admin'] as const)('%s: whatever is refused below its path is refused in its form', async (listener) => {
+    const form = (type: string, code: string): object => ({ type: 'error', error: { type, code } });
+    expect(await ask(listener, '/v1/messages')).toMatchObject([401, form('authentication_error', 'unauthorized')]);
+    expect(await ask(listener, '/v1/messages/batches')).toMatchObject([404, form('not_found_error', 'route_not_found')]);
+    expect(await ask(listener, '/v1/messages/%zz')).toMatchObject([400, form('invalid_request_error', 'bad_url')]);
+    expect(await ask(listener, '/v1/messages', { 'content-encoding': 'gzip' })).toMatchObject([401, {}]);
+  });
+
+  test('a foreign page is refused in its form too, on the control plane', async () => {
+    expect(await ask('admin', '/v1/messages', { origin: 'http://evil.example' })).toMatchObject([
+      403,
+      { type: 'error', error: { type: 'permission_error', code: 'foreign_origin' } },
+    ]);
+  });
+});
+
 describe('the control plane', () => {
   const statusFor = async (headers: Record<string, string>): Promise<string> => {
     const lines = Object.entries({ Connection: 'close', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);

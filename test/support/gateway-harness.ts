@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import { expect } from 'vitest';
+import { makeAnthropicGateway } from '../../src/api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../../src/api/openai-gateway/surface.ts';
 import type { CallLimits } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
@@ -259,21 +260,15 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   });
   const tenant = (): Tenant => ledger.tenants.get(TENANT) as Tenant;
   const app = Fastify({ logger: false });
-  await app.register(
-    makeOpenAiGateway({
-      calls,
-      authenticate: (credential) => {
-        const key = keys.get(credential);
-        return key === undefined
-          ? rejected({ code: 'unauthorized', message: 'this API key is not known' })
-          : accepted({ key, tenant: tenant() });
-      },
-      catalogue,
-      clock,
-      log,
-      maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
-    }),
-  );
+  const authenticate = (credential: string) => {
+    const key = keys.get(credential);
+    return key === undefined
+      ? rejected({ code: 'unauthorized', message: 'this API key is not known' })
+      : accepted({ key, tenant: tenant() });
+  };
+  const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
+  await app.register(makeAnthropicGateway(surface));
+  await app.register(makeOpenAiGateway({ ...surface, catalogue }));
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/v1`;

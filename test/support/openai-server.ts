@@ -31,8 +31,8 @@ export interface OpenAiBehaviour {
   gzip: boolean;
   /** Says this instead of repeating the last message. */
   text: string | null;
-  /** Sends exactly this as the body, with status 200. */
-  rawPieces: { readonly contentType: string; readonly pieces: readonly string[] } | null;
+  /** Sends exactly this as the body, with status 200 where none is given. */
+  rawPieces: { readonly contentType: string; readonly pieces: readonly string[]; readonly status?: number } | null;
   /** Trailers after the body, announced in `Trailer`. */
   trailers: Readonly<Record<string, string>> | null;
 }
@@ -121,7 +121,8 @@ export async function startOpenAiServer(initial: Partial<OpenAiBehaviour> = {}, 
   const answerFor = (path: string, bodyText: string, fault: OpenAiFault | null): DemoAnswer => {
     if (fault?.kind === 'status') return errorAnswer(fault.status, `The server was told to answer ${fault.status}.`, null, 'told_to');
     const { rawPieces } = behaviour;
-    if (rawPieces !== null) return { status: 200, contentType: rawPieces.contentType, pieces: rawPieces.pieces, usage: null };
+    if (rawPieces !== null)
+      return { status: rawPieces.status ?? 200, contentType: rawPieces.contentType, pieces: rawPieces.pieces, usage: null };
     return demoAnswer(path, bodyText, {
       countTokens: (text) => tokenizer.count(text),
       createdAt: 1_700_000_000,

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { RefusedRequest } from './problem.ts';
 
 /** Headers that carry a credential. */
-export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(['authorization', 'x-admin-api-key', 'x-cycles-api-key']);
+export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(['authorization', 'x-admin-api-key', 'x-api-key', 'x-cycles-api-key']);
 
 const BEARER = /^bearer +([\x21-\x7e]+) *$/i;
 

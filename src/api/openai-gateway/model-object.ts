@@ -34,5 +34,6 @@ const pricing = (price: Price): Readonly<Record<string, number>> => ({
   inputTokenPricePer1M: perMillion(price.inputNanos),
   outputTokenPricePer1M: perMillion(price.outputNanos),
   ...(price.cachedInputNanos === null ? {} : { cachedInputTokenPricePer1M: perMillion(price.cachedInputNanos) }),
+  ...(price.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputTokenPricePer1M: perMillion(price.cacheWriteInputNanos) }),
   requestPrice: price.requestNanos / 1_000_000_000,
 });

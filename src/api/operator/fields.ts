@@ -88,6 +88,7 @@ export const UPSTREAM_NAMES = {
   continuous_usage: 'continuousUsage',
   timeout_ms: 'timeoutMs',
   headers: 'headers',
+  speaks: 'speaks',
 } as const;
 
 /** The names of a model's fields on the wire, but its upstreams. */

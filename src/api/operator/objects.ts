@@ -4,6 +4,7 @@ import { exactNumber } from '../../core/json/int64.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
+import { dialectsOf } from '../../core/routing/dialects.ts';
 import { formatRfc3339, formatRfc3339OrNull } from '../../core/rfc3339.ts';
 import { ENTITLEMENT_NAMES, MODEL_NAMES } from './fields.ts';
 
@@ -91,6 +92,7 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
   timeout_ms: upstream.timeoutMs,
   header_names: upstream.headerNames ?? [],
   health: healthObject(health),
+  speaks: dialectsOf(upstream),
   created_at: formatRfc3339(upstream.createdAtMs),
 });
 
@@ -112,6 +114,7 @@ export const priceObject = (price: Price): object => ({
   input_per_1m: exactNumber(renderPer1m(price.inputNanos)),
   output_per_1m: exactNumber(renderPer1m(price.outputNanos)),
   cached_input_per_1m: price.cachedInputNanos === null ? null : exactNumber(renderPer1m(price.cachedInputNanos)),
+  cache_write_input_per_1m: price.cacheWriteInputNanos === undefined ? null : exactNumber(renderPer1m(price.cacheWriteInputNanos)),
   per_request: exactNumber(renderPerRequest(price.requestNanos)),
   applies_from: formatRfc3339(price.appliesFromMs),
   created_at: formatRfc3339(price.createdAtMs),

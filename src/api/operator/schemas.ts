@@ -84,6 +84,9 @@ const upstreamFields = {
       rule('an object of header names and values that are strings, or null'),
     ),
   ),
+  speaks: Type.Optional(
+    Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), rule('a list of openai and anthropic, each at most once')),
+  ),
 };
 
 /** Body of `POST /upstreams`. */
@@ -142,6 +145,7 @@ export const AddPriceBody = strict({
   input_per_1m: Price,
   output_per_1m: Price,
   cached_input_per_1m: Type.Optional(PriceOrNull),
+  cache_write_input_per_1m: Type.Optional(PriceOrNull),
   per_request: Type.Optional(PriceOrNull),
   applies_from: Type.Optional(orNull(Type.String(), 'an RFC 3339 timestamp')),
 });

@@ -2,6 +2,7 @@ import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/cal
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import { mergeStreamOptions } from '../../core/metering/upstream-body.ts';
+import { dialectOf } from '../../core/routing/dialects.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
 import type { AttemptOutcome } from '../../core/routing/circuit.ts';
 import { retryAfterMs } from '../../core/routing/retry-after.ts';
@@ -156,11 +157,13 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
     body: plan.request.body,
     upstreamModel: candidate.upstreamModel,
     continuousUsage: upstream.continuousUsage,
+    dialect: dialectOf(request.kind),
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
   });
   call.wasSent = true;
   const sent = client.send({
     path: request.route,
+    dialect: dialectOf(request.kind),
     method: 'POST',
     headers: request.headers,
     body: text,

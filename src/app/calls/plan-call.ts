@@ -1,10 +1,12 @@
 import { boundRequest, type RequestBound } from '../../core/bounds/bound-request.ts';
-import { readInferenceRequest, type InferenceRequest } from '../../core/bounds/inference-request.ts';
+import type { InferenceRequest, RequestDefect } from '../../core/bounds/inference-request.ts';
+import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
-import type { Model } from '../../core/records.ts';
+import type { Model, Upstream } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
+import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
@@ -32,8 +34,9 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
  * Reads the body once, resolves the model and bounds the call. Touches no account.
  *
  * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
- * request (`invalid`); `model_not_found` (also for one that the key may not call); `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with
- * `upstream_failed` where none of the model's upstreams exists any more.
+ * request (`invalid`); `model_not_found` (also for one that the key may not call); a model whose upstreams all speak another API
+ * (`invalid`); `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with `upstream_failed` where none
+ * of the model's upstreams exists any more.
  */
 export function makePlanCall(deps: {
   readonly catalogue: CallCatalogue;
@@ -45,14 +48,22 @@ export function makePlanCall(deps: {
 }): (call: CallRequest) => Planned | Promise<Planned> {
   const { catalogue, tokenizers, clock, health } = deps;
 
+  /** The upstream of that id, if it speaks the API that the call is made in. */
+  const speakingUpstream = (call: CallRequest, id: string): Upstream | undefined => {
+    const upstream = catalogue.upstream(id);
+    return upstream !== undefined && dialectsOf(upstream).includes(dialectOf(call.kind)) ? upstream : undefined;
+  };
+
   const finish = (call: CallRequest, request: InferenceRequest, model: Model, tokenizer: Tokenizer | null): Planned => {
     const route = routeOf({
       model,
-      upstreamOf: (id) => catalogue.upstream(id),
+      upstreamOf: (id) => speakingUpstream(call, id),
       prices: catalogue.prices(model.id),
       allowUnpriced: call.tenant.allowUnpriced,
       nowMs: clock.nowMs(),
     });
+    const isThere = model.upstreams.some(({ id }) => catalogue.upstream(id) !== undefined);
+    if (route.kind === 'no_upstream' && isThere) return refused({ kind: 'invalid', defect: otherDialect(call, model) });
     if (route.kind === 'no_upstream') return refused({ kind: 'failed', code: 'upstream_failed', retryAfter: null });
     if (route.kind === 'unpriced') {
       const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
@@ -87,6 +98,13 @@ export function makePlanCall(deps: {
 
 const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: CallRefusal } => ({ ok: false, refusal });
 
+/** Why a model is not served in the API of this call. */
+function otherDialect(call: CallRequest, model: Model): RequestDefect {
+  const served =
+    dialectOf(call.kind) === 'anthropic' ? "OpenAI's API only, such as /v1/chat/completions" : "Anthropic's API only, at /v1/messages";
+  return { param: 'model', code: 'invalid_value', message: `The model ${JSON.stringify(model.id)} is served in ${served}.` };
+}
+
 /** The hold would refuse these too; asking first keeps refused calls cheap. */
 function refuseTenant({ tenant }: CallRequest): CallRefusal | null {
   if (tenant.status === 'CLOSED')
@@ -115,7 +133,7 @@ function readBody(
   const defect = inspectJson(body);
   if (defect?.kind === 'forbidden_key') return invalidBody(`The key ${defect.key} is not allowed in a body.`);
   if (defect?.kind === 'too_deep') return invalidBody('The body is nested too deeply.');
-  const read = readInferenceRequest(call.kind, body);
+  const read = readRequest(call.kind, body);
   return read.ok ? read : refused({ kind: 'invalid', defect: read.defect });
 }
 

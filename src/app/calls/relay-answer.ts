@@ -1,4 +1,6 @@
+import { dialectOf } from '../../core/routing/dialects.ts';
 import { JsonUsageScanner } from '../../core/metering/json-usage-scanner.ts';
+import { messagesUsageFromObject } from '../../core/metering/messages-usage.ts';
 import { SseUsageScanner } from '../../core/metering/sse-usage-scanner.ts';
 import { estimateUsage } from '../../core/metering/token-usage.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
@@ -57,7 +59,7 @@ export function makeRelayAnswer(deps: RelayDeps): RelayAnswer {
 
 async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void> {
   const { call, answer } = options;
-  const scanner = new JsonUsageScanner({ keepBytes: Infinity });
+  const scanner = jsonScanner(options, Infinity);
   for (const piece of answer.gathered) scanner.push(piece);
   deps.failpoints.hit('call.answered');
   const booked = await options.book(countWhole(options, scanner));
@@ -66,6 +68,10 @@ async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void>
   const headers = options.usageHeader === null ? options.headers : { ...options.headers, [options.usageHeader]: booked.usageHeader };
   call.sink.send(answer.response.status, headers, answer.gathered);
 }
+
+/** The scanner of an answer that does not stream, by the rules of its API. */
+const jsonScanner = ({ plan }: RelayOptions, keepBytes: number): JsonUsageScanner =>
+  new JsonUsageScanner(dialectOf(plan.request.kind) === 'anthropic' ? { keepBytes, readUsage: messagesUsageFromObject } : { keepBytes });
 
 function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): CountedUsage {
   return wholeUsage({
@@ -84,7 +90,7 @@ function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): Co
 async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   const { call, answer } = options;
   const { sink } = call;
-  const scanner = new JsonUsageScanner({ keepBytes: 0 });
+  const scanner = jsonScanner(options, 0);
   let whole = true;
   let last: Uint8Array | null = null;
   await call.durable;
@@ -112,7 +118,8 @@ async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIte
 async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void> {
   const { call, plan, answer } = options;
   const { sink } = call;
-  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: countWith(plan.tokenizer) });
+  const dialect = dialectOf(plan.request.kind);
+  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: countWith(plan.tokenizer), dialect });
   call.countOutput = () => scanner.estimatedOutputTokens();
   const { usageHeader } = options;
   await call.durable;
@@ -150,7 +157,7 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
 /** A stream that ended counts as reported; one that was cut, or reported nothing, by what was seen of it. */
 function countStream({ plan }: RelayOptions, scanner: SseUsageScanner, whole: boolean): CountedUsage {
   const { usage } = scanner;
-  if (whole && usage !== null) return { usage, estimated: false };
+  if (whole && usage !== null && scanner.countsOutput) return { usage, estimated: false };
   const estimate = { promptTokens: plan.promptTokens, completionTokens: scanner.estimatedOutputTokens() };
   return { usage: estimateUsage(estimate, usage), estimated: true };
 }

@@ -2,6 +2,7 @@ import type { Upstream } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
+import { dialectsFault } from '../routing/dialects.ts';
 import { baseUrlFault } from './base-url.ts';
 import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
 import { headerNamesFault, logsOn } from './upstream-headers.ts';
@@ -11,6 +12,7 @@ function checkUpstream(upstream: Upstream): Refusal | null {
   const { retentionDays, timeoutMs, region, kind, baseUrl, headerNames = [] } = upstream;
   const headersFault = headerNamesFault(headerNames);
   const fault = kind === 'demo' ? null : baseUrlFault(baseUrl);
+  const speaksFault = upstream.speaks === undefined ? null : dialectsFault(upstream.speaks);
   return firstOf(
     fault === null ? null : invalid('base_url', fault),
     checkText('provider', upstream.provider, 64),
@@ -20,6 +22,7 @@ function checkUpstream(upstream: Upstream): Refusal | null {
     headersFault === null ? null : invalid('headers', headersFault),
     headerNames.length > 0 && kind === 'demo' ? invalid('headers', 'not be given for an upstream of kind demo') : null,
     logsOn(headerNames) && upstream.apiKeySealed !== null ? invalid('headers', 'not hold authorization beside an api_key') : null,
+    speaksFault === null ? null : invalid('speaks', speaksFault),
   );
 }
 
@@ -40,7 +43,7 @@ function putUpstream(
  * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms,
- * headers).
+ * headers, speaks).
  */
 export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),

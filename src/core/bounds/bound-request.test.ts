@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { boundRequest, estimatePromptTokens, MAX_TOKENIZED_BYTES, type ModelLimits, type RequestBound } from './bound-request.ts';
-import { readInferenceRequest, type InferenceKind, type InferenceRequest } from './inference-request.ts';
+import { readInferenceRequest, type OpenAiKind, type InferenceRequest } from './inference-request.ts';
 
 const MODEL: ModelLimits = {
   contextTokens: 10_000,
@@ -17,7 +17,7 @@ const MODEL: ModelLimits = {
 /** One token for each character: easy to count by eye. */
 const perCharacter = (text: string): number => text.length;
 
-function request(kind: InferenceKind, body: unknown): InferenceRequest {
+function request(kind: OpenAiKind, body: unknown): InferenceRequest {
   const read = readInferenceRequest(kind, body);
   if (!read.ok) throw new Error(read.defect.message);
   return read.request;

@@ -7,6 +7,7 @@ import type { OutputLimitField } from '../metering/upstream-body.ts';
 import { utf8Length } from '../metering/utf8-length.ts';
 import type { Model } from '../records.ts';
 import type { InferenceRequest, RequestDefect } from './inference-request.ts';
+import { messagesParts } from './messages-parts.ts';
 import { promptParts, type MediaKind, type PromptParts } from './prompt-parts.ts';
 
 /** What of a model bounds its calls. */
@@ -42,6 +43,8 @@ export type RequestBoundResult =
   | { readonly ok: true; readonly bound: RequestBound; readonly promptTokens: number }
   | { readonly ok: false; readonly defect: RequestDefect };
 
+const NOTHING: RequestBound = { inputTokens: 0, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null };
+
 /** A default output limit is never lowered below this: shorter answers help nobody. */
 const MIN_OUTPUT_TOKENS = 16;
 
@@ -65,6 +68,8 @@ const ESTIMATED_BYTES_PER_TOKEN = 4;
  * which no upstream reads past. Each image, audio or file adds its declared maximum; what has none counts as the
  * model's context, once.
  *
+ * A count of tokens uses nothing: no model runs for it.
+ *
  * Output: the caller's limit for each answer, else the model's default, which may be lowered to `minOutputPerChoice`. A limit above what
  * the model can produce is refused rather than lowered (`max_tokens` or `max_completion_tokens` as the `param`).
  */
@@ -74,6 +79,7 @@ export function boundRequest(
   countTokens: ((text: string) => number) | null,
 ): RequestBoundResult {
   const { outputLimit } = request;
+  if (request.kind === 'count_tokens') return { ok: true, promptTokens: 0, bound: NOTHING };
   if (outputLimit !== null && outputLimit > model.maxOutputTokens) {
     const param = request.body['max_completion_tokens'] === outputLimit ? 'max_completion_tokens' : 'max_tokens';
     const message = `${param} is too large: ${outputLimit}. This model produces at most ${model.maxOutputTokens} tokens.`;
@@ -81,7 +87,7 @@ export function boundRequest(
   }
   const { bound: inputTokens, estimate: promptTokens } = measurePrompt(request, model, countTokens);
   if (request.kind === 'embeddings') {
-    return { ok: true, promptTokens, bound: { inputTokens, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null } };
+    return { ok: true, promptTokens, bound: { ...NOTHING, inputTokens } };
   }
   const { choices } = request;
   if (outputLimit !== null) {
@@ -115,7 +121,7 @@ function measurePrompt(
   model: ModelLimits,
   countTokens: ((text: string) => number) | null,
 ): { readonly bound: number; readonly estimate: number } {
-  const parts = promptParts(request);
+  const parts = request.kind === 'messages' ? messagesParts(request) : promptParts(request);
   const exact = parts.tokenCount + boundMedia(parts.media, model);
   const bytes = textBytes(parts);
   const framing = parts.messages * ESTIMATED_MESSAGE_TOKENS;
@@ -123,7 +129,7 @@ function measurePrompt(
   let estimate: number;
   if (countTokens === null || bytes > MAX_TOKENIZED_BYTES) {
     // A chat is one prompt and ends at the context; inputs of an embedding are a prompt each.
-    const prompts = request.kind === 'chat' ? 1 : parts.messages;
+    const prompts = request.kind === 'chat' || request.kind === 'messages' ? 1 : parts.messages;
     bound = Math.min(bytes + parts.messages * MESSAGE_BYTES, model.contextTokens * prompts);
     estimate = Math.ceil(bytes / ESTIMATED_BYTES_PER_TOKEN) + framing;
   } else {

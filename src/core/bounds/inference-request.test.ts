@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseJson } from '../json/int64.ts';
-import { readInferenceRequest, type InferenceKind } from './inference-request.ts';
+import { readInferenceRequest, type OpenAiKind } from './inference-request.ts';
 
 const CHAT = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
 
@@ -29,7 +29,7 @@ describe('what is read', () => {
 });
 
 describe('what is refused, with the field', () => {
-  const cases: readonly (readonly [InferenceKind, string, string | null])[] = [
+  const cases: readonly (readonly [OpenAiKind, string, string | null])[] = [
     ['chat', '[]', null],
     ['chat', 'null', null],
     ['chat', '"x"', null],

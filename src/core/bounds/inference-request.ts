@@ -1,11 +1,18 @@
 /**
- * Reads the fields of an OpenAI request that decide what it may cost, and refuses those that cannot be bounded.
+ * Reads the fields of an OpenAI request that decide what it may cost, and refuses those that cannot be bounded. Requests of Anthropic's
+ * API are read by `readMessagesRequest`.
  *
  * Everything else in the body is the upstream's to judge. Values are checked, never changed.
  */
 
+/** What kind of answer a route of OpenAI's API gives. */
+export type OpenAiKind = 'chat' | 'completions' | 'embeddings';
+
+/** What kind of answer a route of Anthropic's API gives: a message, or only how many tokens its prompt has. */
+export type MessagesKind = 'messages' | 'count_tokens';
+
 /** What kind of answer a route gives. */
-export type InferenceKind = 'chat' | 'completions' | 'embeddings';
+export type InferenceKind = OpenAiKind | MessagesKind;
 
 /** A JSON object as it was parsed. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -39,7 +46,7 @@ export type InferenceRequestResult =
 /** The most answers that one request may ask for. Source: OpenAI API reference, `n`. */
 const MAX_CHOICES = 128;
 /** Output limits above this are mistakes, whatever the model. */
-const MAX_OUTPUT_LIMIT = 2_147_483_647;
+export const MAX_OUTPUT_LIMIT = 2_147_483_647;
 const MAX_MODEL_CHARS = 256;
 
 /**
@@ -48,7 +55,7 @@ const MAX_MODEL_CHARS = 256;
  * Order of the checks: the body, `model`, `stream`, `stream_options`, `messages` / `prompt` / `input`, `n`, `best_of`, `max_tokens`,
  * `max_completion_tokens`. A null stands for an absent field, as OpenAI's clients send it; `model` and the input are required.
  */
-export function readInferenceRequest(kind: InferenceKind, body: unknown): InferenceRequestResult {
+export function readInferenceRequest(kind: OpenAiKind, body: unknown): InferenceRequestResult {
   if (!isObject(body)) return refuse(null, 'invalid_type', 'The body must be a JSON object.');
   const defect = checkModel(body) ?? checkStream(body, kind) ?? checkInput(body, kind);
   if (defect !== null) return { ok: false, defect };
@@ -71,7 +78,8 @@ export function readInferenceRequest(kind: InferenceKind, body: unknown): Infere
   return { ok: true, request: { kind, body, model, stream: body['stream'] === true, choices, outputLimit } };
 }
 
-function checkModel(body: JsonObject): RequestDefect | null {
+/** What is wrong with `model`, or null. */
+export function checkModel(body: JsonObject): RequestDefect | null {
   const model = body['model'];
   if (model === undefined || model === null) return defectOf('model', 'missing_required_parameter', 'You must provide a model.');
   if (typeof model !== 'string') return defectOf('model', 'invalid_type', 'model must be a string.');
@@ -81,7 +89,7 @@ function checkModel(body: JsonObject): RequestDefect | null {
   return null;
 }
 
-function checkStream(body: JsonObject, kind: InferenceKind): RequestDefect | null {
+function checkStream(body: JsonObject, kind: OpenAiKind): RequestDefect | null {
   const stream = body['stream'];
   if (isGiven(stream) && typeof stream !== 'boolean') return defectOf('stream', 'invalid_type', 'stream must be true or false.');
   if (stream === true && kind === 'embeddings') return defectOf('stream', 'invalid_value', 'Embeddings cannot be streamed.');
@@ -98,7 +106,7 @@ function checkStream(body: JsonObject, kind: InferenceKind): RequestDefect | nul
   return null;
 }
 
-function checkInput(body: JsonObject, kind: InferenceKind): RequestDefect | null {
+function checkInput(body: JsonObject, kind: OpenAiKind): RequestDefect | null {
   if (kind === 'chat') return checkMessages(body['messages']);
   const field = kind === 'embeddings' ? 'input' : 'prompt';
   const value = body[field];
@@ -142,14 +150,14 @@ function checkMessages(messages: unknown): RequestDefect | null {
   return null;
 }
 
-/** A whole number from 1 to `max`; null where it is absent. */
-function readCount(body: JsonObject, field: string, max: number): number | null | RequestDefect {
+/** A whole number from `min` to `max`; null where it is absent. */
+export function readCount(body: JsonObject, field: string, max: number, min = 1): number | null | RequestDefect {
   const value = body[field];
   if (!isGiven(value)) return null;
-  const rule = `${field} must be a whole number from 1 to ${max}.`;
+  const rule = `${field} must be a whole number from ${min} to ${max}.`;
   if (typeof value === 'bigint') return defectOf(field, 'invalid_value', rule);
   if (typeof value !== 'number') return defectOf(field, 'invalid_type', rule);
-  return Number.isInteger(value) && value >= 1 && value <= max ? value : defectOf(field, 'invalid_value', rule);
+  return Number.isInteger(value) && value >= min && value <= max ? value : defectOf(field, 'invalid_value', rule);
 }
 
 function countPrompts(prompt: unknown): number {
@@ -167,11 +175,13 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isGiven(value: unknown): boolean {
+/** A value that is there: null stands for an absent field. */
+export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function defectOf(param: string | null, code: RequestDefect['code'], message: string): RequestDefect {
+/** A {@link RequestDefect}. */
+export function defectOf(param: string | null, code: RequestDefect['code'], message: string): RequestDefect {
   return { param, code, message };
 }
 

@@ -17,6 +17,10 @@ const context: CallContext = {
       price: { id: 'p2', rates: { inputNanos: 1n, outputNanos: 1_000_000_000n, cachedInputNanos: 0n, requestNanos: 1_000_000_000_000n } },
     },
     { upstreamId: 'u3', price: null },
+    {
+      upstreamId: 'u4',
+      price: { id: 'p4', rates: { inputNanos: 1n, outputNanos: 2n, cachedInputNanos: null, cacheWriteInputNanos: 0n, requestNanos: 3n } },
+    },
   ],
 };
 

@@ -43,6 +43,7 @@ const writeRates = (rates: Rates): PlainJson[] => [
   Number(rates.outputNanos),
   rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
   Number(rates.requestNanos),
+  ...(rates.cacheWriteInputNanos === undefined ? [] : [Number(rates.cacheWriteInputNanos)]),
 ];
 
 /** Reads what {@link writeCallContext} wrote; null where the value is nothing of the kind. */
@@ -58,13 +59,14 @@ export function readCallContext(value: PlainJson): CallContext | null {
 
 function readCandidate(value: PlainJson): CallCandidate[] {
   if (!Array.isArray(value)) return [];
-  const [upstreamId, priceId, input, output, cached, request] = value as readonly PlainJson[];
+  const [upstreamId, priceId, input, output, cached, request, cacheWrite] = value as readonly PlainJson[];
   if (typeof upstreamId !== 'string') return [];
   if (typeof priceId !== 'string') return [{ upstreamId, price: null }];
   const rates = {
     inputNanos: nanos(input),
     outputNanos: nanos(output),
     cachedInputNanos: typeof cached === 'number' ? nanos(cached) : null,
+    ...(typeof cacheWrite === 'number' ? { cacheWriteInputNanos: nanos(cacheWrite) } : {}),
     requestNanos: nanos(request),
   };
   return [{ upstreamId, price: { id: priceId, rates } }];

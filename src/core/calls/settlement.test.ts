@@ -49,6 +49,16 @@ test('a call costs what its own upstream asks, exact in nano-dollars and charged
   });
 });
 
+test('what was written into a cache is recorded and priced', () => {
+  const rates = { inputNanos: 100n, outputNanos: 0n, cachedInputNanos: 10n, cacheWriteInputNanos: 125n, requestNanos: 0n };
+  const priced = { ...call, context: { ...context, candidates: [{ upstreamId: 'u1', price: { id: 'p1', rates } }] } };
+  const written = { ...result, candidate: 0, usage: { ...usage, cacheWritePromptTokens: 500 } };
+  expect(settlementOf(priced, written)).toMatchObject({
+    costNanoUsd: 100n * 100n + 400n * 10n + 500n * 125n,
+    usage: { promptTokens: 1000, cachedPromptTokens: 400, cacheWritePromptTokens: 500 },
+  });
+});
+
 test('a call that used nothing pays the fee for a request', () => {
   expect(settlementOf(call, { ...result, usage: nothing })).toMatchObject({
     actuals: { tokens: 0n, microcents: 1_000_001n },

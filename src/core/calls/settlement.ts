@@ -51,6 +51,7 @@ export function settlementOf(
       completionTokens: usage.completionTokens,
       cachedPromptTokens: usage.cachedPromptTokens ?? 0,
       reasoningTokens: usage.reasoningTokens ?? 0,
+      ...(usage.cacheWritePromptTokens === undefined ? {} : { cacheWritePromptTokens: usage.cacheWritePromptTokens }),
       costNanoUsd: cost ?? 0n,
       chargeMicrocents: microcents,
       streaming: context.streaming,

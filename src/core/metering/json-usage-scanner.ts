@@ -37,6 +37,7 @@ type Place = 'before' | 'key' | 'after_key' | 'value' | 'done' | 'foreign';
  */
 export class JsonUsageScanner {
   readonly #keepBytes: number;
+  readonly #readUsage: (value: unknown) => TokenUsage | null;
   #kept: Uint8Array[] = [];
   #keptBytes = 0;
   #keptAll = true;
@@ -55,8 +56,10 @@ export class JsonUsageScanner {
   #captured: Uint8Array[] = [];
   #capturedBytes = 0;
 
-  constructor(options: { readonly keepBytes?: number } = {}) {
+  /** `readUsage` makes usage of the value of `usage`; by OpenAI's rules where it is not given. */
+  constructor(options: { readonly keepBytes?: number; readonly readUsage?: (value: unknown) => TokenUsage | null } = {}) {
     this.#keepBytes = options.keepBytes ?? 262_144;
+    this.#readUsage = options.readUsage ?? usageFromObject;
   }
 
   /** Usage found so far; null until the whole of a top-level `usage` has passed. The last of several wins, as in JSON.parse. */
@@ -202,7 +205,7 @@ export class JsonUsageScanner {
   #takeValue(chunk: Uint8Array, from: number, to: number): void {
     const raw = this.#finishCapture(chunk, from, to);
     const value = raw === null ? undefined : tryParse(decoder.decode(raw));
-    if (this.#key === 'usage') this.#usage = usageFromObject(value) ?? this.#usage;
+    if (this.#key === 'usage') this.#usage = this.#readUsage(value) ?? this.#usage;
     else if (typeof value === 'string') this.#model = value;
   }
 

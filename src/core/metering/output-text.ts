@@ -3,8 +3,8 @@
  */
 
 /**
- * All produced text of one chat chunk, chat answer, completion or Responses event: contents, reasoning, refusals, names and arguments of
- * tool calls. Empty for anything else. Never throws.
+ * All produced text of one chat chunk, chat answer, completion, Responses event, or event or answer of Anthropic's Messages API: contents,
+ * reasoning, refusals, names and arguments of tool calls. Empty for anything else. Never throws.
  */
 export function outputText(answer: unknown): string {
   const top = asObject(answer);
@@ -20,6 +20,10 @@ export function outputText(answer: unknown): string {
   // Responses: deltas of any kind (text, refusal, arguments, reasoning) carry their text in `delta`.
   addText(parts, top['delta']);
   for (const item of asArray(top['output'])) addOutputItem(parts, item);
+  // Messages: blocks of a whole answer, the beginning of one in a stream, and what is added to it.
+  for (const block of asArray(top['content'])) addBlock(parts, block);
+  addBlock(parts, top['content_block']);
+  addBlock(parts, top['delta']);
   return parts.join('');
 }
 
@@ -39,6 +43,16 @@ function addOutputItem(parts: string[], item: unknown): void {
   if (fields === null) return;
   addContent(parts, fields['content']);
   addFunction(parts, fields);
+}
+
+/** A block of a message, or a part of one. Its signature is the upstream's, not the model's. */
+function addBlock(parts: string[], block: unknown): void {
+  const fields = asObject(block);
+  if (fields === null) return;
+  for (const field of ['text', 'thinking', 'partial_json', 'name'] as const) addText(parts, fields[field]);
+  const input = asObject(fields['input']);
+  // In a stream it begins empty and comes in parts.
+  if (input !== null && Object.keys(input).length > 0) parts.push(JSON.stringify(input));
 }
 
 function addContent(parts: string[], content: unknown): void {

@@ -1,4 +1,6 @@
 import { parseJson } from '../json/int64.ts';
+import type { Dialect } from '../records.ts';
+import { MessagesStream } from './messages-stream.ts';
 import { OutputEstimate } from './output-estimate.ts';
 import { mergeUsage, normalizeUsage, type TokenUsage } from './token-usage.ts';
 
@@ -32,6 +34,8 @@ export interface SseUsageScannerOptions {
   readonly hideUsage: boolean;
   /** The model's tokenizer, for the estimate; null where none is declared. */
   readonly countTokens: ((text: string) => number) | null;
+  /** The API of the stream; OpenAI's where it is not given. */
+  readonly dialect?: Dialect;
   /** For tests; 4 MiB otherwise. */
   readonly maxEventBytes?: number;
 }
@@ -42,7 +46,7 @@ export interface SseUsageScannerOptions {
  * `push` returns what may go on to the caller now, in order, as views of the bytes that came in: never a changed byte. An event goes on when
  * it is complete. Two things do not:
  * - with `hideUsage`, an event whose JSON has usage and an empty `choices`, together with the blank line after it;
- * - from the terminal event on (`data: [DONE]`, or a Responses event completed, failed or incomplete) everything is held back until `end`,
+ * - from the terminal event on (`data: [DONE]`, a Responses event completed, failed or incomplete, or `message_stop`) everything is held back until `end`,
  *   so that the call can be booked before its stream ends. `terminal` turns true with the push that brought that event.
  *
  * Lines end with LF or CRLF. Comments outside an event pass at once (they keep connections alive). An event above 4 MiB passes unread.
@@ -52,6 +56,8 @@ export class SseUsageScanner {
   readonly #hideUsage: boolean;
   readonly #maxEventBytes: number;
   readonly #estimate: OutputEstimate;
+  /** Reads the events of a stream of Anthropic's API; null for OpenAI's. */
+  readonly #messages: MessagesStream | null;
 
   #usage: TokenUsage | null = null;
   #model: string | null = null;
@@ -77,11 +83,17 @@ export class SseUsageScanner {
     this.#hideUsage = options.hideUsage;
     this.#maxEventBytes = options.maxEventBytes ?? MAX_EVENT_BYTES;
     this.#estimate = new OutputEstimate(options.countTokens);
+    this.#messages = options.dialect === 'anthropic' ? new MessagesStream() : null;
   }
 
   /** Usage reported so far, or null. */
   get usage(): TokenUsage | null {
-    return this.#usage;
+    return this.#messages === null ? this.#usage : this.#messages.usage;
+  }
+
+  /** Whether `usage` counts the output as well; a Messages stream begins with a report that cannot. */
+  get countsOutput(): boolean {
+    return this.#messages === null ? this.#usage !== null : this.#messages.isFinal;
   }
 
   /** The model that a chunk with usage named, or null. */
@@ -283,6 +295,7 @@ export class SseUsageScanner {
 
   /** Meters one JSON text. Null if it had to be parsed and is no JSON. */
   #readPayload(text: string): Verdict | null {
+    if (this.#messages !== null) return this.#readMessagesEvent(this.#messages, text);
     const hasUsage = text.includes('"usage"') && !isOnlyNullUsage(text);
     if (!hasUsage && !TERMINAL_HINT.test(text)) {
       this.#estimate.addChunk(text);
@@ -296,6 +309,18 @@ export class SseUsageScanner {
     if (TERMINAL_TYPES.has(event['type'])) return 'terminal';
     const choices = event['choices'];
     return usage !== null && this.#hideUsage && Array.isArray(choices) && choices.length === 0 ? 'drop' : 'pass';
+  }
+
+  #readMessagesEvent(messages: MessagesStream, text: string): Verdict | null {
+    const event = messages.wants(text) ? tryParse(text) : null;
+    if (event === null) {
+      this.#estimate.addChunk(text);
+      return messages.wants(text) ? null : 'pass';
+    }
+    const meaning = messages.take(event);
+    if (meaning === 'restart') this.#estimate.restartAt(messages.usage?.completionTokens ?? 0);
+    else this.#estimate.addChunk(text);
+    return meaning === 'terminal' ? 'terminal' : 'pass';
   }
 
   #takeUsage(usage: TokenUsage, event: Readonly<Record<string, unknown>>, text: string): void {

@@ -34,6 +34,11 @@ describe('normalizeUsage', () => {
       },
       usage(10, 9, 0, 2),
     ],
+    [
+      'writes into a cache, as proxies report them',
+      { usage: { prompt_tokens: 10, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 6, cache_write_tokens: 9 } } },
+      { ...usage(10, 1, 6), cacheWritePromptTokens: 4 },
+    ],
     ['under response', { type: 'response.completed', response: { usage: { input_tokens: 1, output_tokens: 2 } } }, usage(1, 2)],
     ['top level before response', { usage: { prompt_tokens: 5 }, response: { usage: { input_tokens: 9 } } }, usage(5, 0)],
     ['a total alone is input', { usage: { total_tokens: 8 } }, usage(8, 0)],
@@ -96,6 +101,15 @@ describe('mergeUsage', () => {
 describe('estimateUsage', () => {
   test('without a report, what we counted', () => {
     expect(estimateUsage({ promptTokens: 7, completionTokens: 8 }, null)).toStrictEqual(usage(7, 8));
+  });
+
+  test('what was read from a cache and written into it stays as reported', () => {
+    const reported = { ...usage(9, 3, 2), cacheWritePromptTokens: 5 };
+    expect(estimateUsage({ promptTokens: 7, completionTokens: 8 }, reported)).toStrictEqual({
+      ...usage(9, 8, 2),
+      cacheWritePromptTokens: 5,
+    });
+    expect(mergeUsage(reported, usage(9, 4))).toStrictEqual({ ...usage(9, 4, 2), cacheWritePromptTokens: 5 });
   });
 
   test('a partial report wins where it says more', () => {

@@ -7,13 +7,15 @@
 
 /**
  * Tokens of one call. `cachedPromptTokens` is a part of `promptTokens`, `reasoningTokens` a part of `completionTokens`; each is null
- * where the upstream reported no such detail. `totalTokens` is always `promptTokens + completionTokens`.
+ * where the upstream reported no such detail. `cacheWritePromptTokens`, tokens that the upstream wrote into its cache, is another part of
+ * `promptTokens`, absent where none were reported. `totalTokens` is always `promptTokens + completionTokens`.
  */
 export interface TokenUsage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly totalTokens: number;
   readonly cachedPromptTokens: number | null;
+  readonly cacheWritePromptTokens?: number;
   readonly reasoningTokens: number | null;
 }
 
@@ -21,12 +23,13 @@ export interface TokenUsage {
 export const MAX_CALL_TOKENS = 100_000_000_000;
 
 /** Counts as they were found, before the rules that relate them. Null is "not reported". */
-interface ReportedCounts {
+export interface ReportedCounts {
   readonly prompt: number | null;
   readonly completion: number | null;
   readonly total: number | null;
   readonly cached: number | null;
   readonly reasoning: number | null;
+  readonly cacheWrite: number | null;
 }
 
 /**
@@ -61,6 +64,7 @@ export function mergeUsage(previous: TokenUsage | null, next: TokenUsage): Token
     total: null,
     cached: next.cachedPromptTokens || (previous.cachedPromptTokens ?? next.cachedPromptTokens),
     reasoning: next.reasoningTokens || (previous.reasoningTokens ?? next.reasoningTokens),
+    cacheWrite: (next.cacheWritePromptTokens || previous.cacheWritePromptTokens) ?? null,
   });
 }
 
@@ -75,19 +79,27 @@ export function estimateUsage(estimate: { promptTokens: number; completionTokens
     total: null,
     cached: reported?.cachedPromptTokens ?? null,
     reasoning: reported?.reasoningTokens ?? null,
+    cacheWrite: reported?.cacheWritePromptTokens ?? null,
   });
 }
 
-function settleCounts(counts: ReportedCounts): TokenUsage {
+/**
+ * Usage from counts, by the rules that relate them: a total that stands alone is input, parts are at most their whole, and no prompt token
+ * is both read from a cache and written into one.
+ */
+export function settleCounts(counts: ReportedCounts): TokenUsage {
   const parts = (counts.prompt ?? 0) + (counts.completion ?? 0);
   // A total that stands alone is input. Beside its parts it adds nothing, and disagreeing totals would break input + output = all.
   const prompt = clampCount(parts === 0 ? (counts.total ?? 0) : (counts.prompt ?? 0));
   const completion = clampCount(counts.completion ?? 0);
+  const cached = counts.cached === null ? null : Math.min(clampCount(counts.cached), prompt);
+  const written = Math.min(clampCount(counts.cacheWrite ?? 0), prompt - (cached ?? 0));
   return {
     promptTokens: prompt,
     completionTokens: completion,
     totalTokens: prompt + completion,
-    cachedPromptTokens: counts.cached === null ? null : Math.min(clampCount(counts.cached), prompt),
+    cachedPromptTokens: cached,
+    ...(written === 0 ? {} : { cacheWritePromptTokens: written }),
     reasoningTokens: counts.reasoning === null ? null : Math.min(clampCount(counts.reasoning), completion),
   };
 }
@@ -103,12 +115,13 @@ function readCounts(value: unknown): ReportedCounts | null {
     total: asCount(usage['total_tokens']),
     cached: asCount(inputDetails?.['cached_tokens']),
     reasoning: asCount(outputDetails?.['reasoning_tokens']),
+    cacheWrite: asCount(inputDetails?.['cache_write_tokens']),
   };
   return counts.prompt === null && counts.completion === null && counts.total === null ? null : counts;
 }
 
-/** A count as JSON brings it: a number, or a bigint where it is past 2^53. Strings and the rest are no counts; fractions are cut. */
-function asCount(value: unknown): number | null {
+/** A count as JSON brings it: a number, or a bigint where it is past 2^53. Strings and the rest are no counts (null); fractions are cut. */
+export function asCount(value: unknown): number | null {
   if (typeof value === 'bigint') return value < 0n ? 0 : MAX_CALL_TOKENS;
   return typeof value === 'number' && !Number.isNaN(value) ? clampCount(value) : null;
 }

@@ -48,6 +48,12 @@ describe('what goes upstream', () => {
       { continuousUsage: true },
       '{"model":"up","stream":true,"stream_options":{"include_usage":true,"other":1,"continuous_usage_stats":true}}',
     ],
+    [
+      "a stream of Anthropic's API has no options",
+      '{"model":"m","stream":true,"priority":1,"max_tokens":5}',
+      { dialect: 'anthropic' },
+      '{"model":"up","stream":true,"max_tokens":5}',
+    ],
     ['stream options are left alone without a stream', '{"model":"m","stream":false}', {}, '{"model":"up","stream":false}'],
   ] as const)('%s', (_name, body, options, expected) => {
     expect(merge(body, options).text).toBe(expected);

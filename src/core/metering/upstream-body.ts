@@ -1,4 +1,5 @@
 import { stringifyJson } from '../json/int64.ts';
+import type { Dialect } from '../records.ts';
 
 /** The two fields that limit output. A field that the caller used is kept; otherwise the model says which its upstream takes. */
 export type OutputLimitField = 'max_tokens' | 'max_completion_tokens';
@@ -11,6 +12,8 @@ export interface UpstreamBodyOptions {
   readonly upstreamModel: string;
   /** The upstream takes vLLM's `continuous_usage_stats`. Strict upstreams refuse options they do not know. */
   readonly continuousUsage: boolean;
+  /** The API that it is sent in; OpenAI's where it is not given. Anthropic's knows no stream options: its streams always report. */
+  readonly dialect?: Dialect;
   /** An output limit to send because the caller sent none; null to send nothing. */
   readonly outputLimit: { readonly field: OutputLimitField; readonly tokens: number } | null;
 }
@@ -27,7 +30,7 @@ const STRIPPED_FIELDS: ReadonlySet<string> = new Set(['priority', 'cache_salt'])
 
 /**
  * The body to send upstream: the caller's, with the upstream's model name, without `priority` and `cache_salt`, with an output limit where
- * the caller gave none, and for a stream with `stream_options.include_usage` (and `continuous_usage_stats` where the upstream takes it).
+ * the caller gave none, and for a stream in OpenAI's API with `stream_options.include_usage` (and `continuous_usage_stats` where the upstream takes it).
  *
  * The text is written anew, so that what we bounded is what the upstream reads: of a key that came twice only the last is left. Integers
  * keep all their digits. `outputLimit` is ignored where the body has a limit already. Source: Tinfoil reference section 5, "Counting".
@@ -43,7 +46,7 @@ export function mergeStreamOptions(options: UpstreamBodyOptions): UpstreamBody {
     delete merged['max_completion_tokens'];
     merged[outputLimit.field] = outputLimit.tokens;
   }
-  if (body['stream'] !== true) return { text: stringifyJson(merged), hideUsage: false };
+  if (body['stream'] !== true || options.dialect === 'anthropic') return { text: stringifyJson(merged), hideUsage: false };
 
   const asked = (body['stream_options'] ?? {}) as Readonly<Record<string, unknown>>;
   const streamOptions: Record<string, unknown> = { ...asked, include_usage: true };

@@ -23,8 +23,8 @@ function rates(price: DeclaredPrice): Rates {
   return result.rates;
 }
 
-function used(promptTokens: number, completionTokens: number, cachedPromptTokens: number | null = null) {
-  return { promptTokens, completionTokens, cachedPromptTokens };
+function used(promptTokens: number, completionTokens: number, cachedPromptTokens: number | null = null, written?: number) {
+  return { promptTokens, completionTokens, cachedPromptTokens, ...(written === undefined ? {} : { cacheWritePromptTokens: written }) };
 }
 
 describe('the cost of a call', () => {
@@ -38,6 +38,21 @@ describe('the cost of a call', () => {
       '0.0117',
     ],
     ['cached without a price of its own', { inputPer1m: 1, outputPer1m: 0 }, used(1000, 0, 400), '0.001'],
+    [
+      'cache writes with their own price',
+      { inputPer1m: 3, outputPer1m: 15, cachedInputPer1m: 0.3, cacheWriteInputPer1m: 3.75 },
+      used(1000, 100, 600, 300),
+      // 100 * 3 + 600 * 0.3 + 300 * 3.75 + 100 * 15, in millionths.
+      '0.003105',
+    ],
+    ['cache writes without a price of their own', { inputPer1m: 1, outputPer1m: 0 }, used(1000, 0, 0, 400), '0.001'],
+    ['cache writes for nothing', { inputPer1m: 1, outputPer1m: 0, cacheWriteInputPer1m: 0 }, used(1000, 0, 0, 400), '0.0006'],
+    [
+      'no token is read from the cache and written into it',
+      { inputPer1m: 1, outputPer1m: 0, cachedInputPer1m: 0, cacheWriteInputPer1m: 2 },
+      used(10, 0, 8, 500),
+      '0.000004',
+    ],
     ['the header example', { inputPer1m: 0.15, outputPer1m: 0.6 }, used(100, 50, 40), '0.000045'],
     ['nothing used', { inputPer1m: 1, outputPer1m: 1 }, used(0, 0), '0'],
     ['the fee of a request alone', { inputPer1m: 1, outputPer1m: 1, perRequest: 0.0000001 }, used(0, 0), '0.0000001'],
@@ -146,12 +161,16 @@ describe('rendering', () => {
   });
 });
 
-const anyRates = fc.record({
-  inputNanos: fc.bigInt({ min: 0n, max: 10n ** 6n }),
-  outputNanos: fc.bigInt({ min: 0n, max: 10n ** 6n }),
-  cachedInputNanos: fc.option(fc.bigInt({ min: 0n, max: 10n ** 6n })),
-  requestNanos: fc.bigInt({ min: 0n, max: 10n ** 9n }),
-});
+const anyRates = fc.record(
+  {
+    inputNanos: fc.bigInt({ min: 0n, max: 10n ** 6n }),
+    outputNanos: fc.bigInt({ min: 0n, max: 10n ** 6n }),
+    cachedInputNanos: fc.option(fc.bigInt({ min: 0n, max: 10n ** 6n })),
+    cacheWriteInputNanos: fc.bigInt({ min: 0n, max: 10n ** 6n }),
+    requestNanos: fc.bigInt({ min: 0n, max: 10n ** 9n }),
+  },
+  { requiredKeys: ['inputNanos', 'outputNanos', 'cachedInputNanos', 'requestNanos'] },
+);
 
 describe('holds', () => {
   test('no usage within the bound costs or charges more than its hold', () => {
@@ -162,13 +181,14 @@ describe('holds', () => {
         fc.nat(100_000),
         fc.nat(10_000),
         fc.integer({ min: 1, max: 8 }),
-        fc.tuple(fc.nat(100), fc.nat(100), fc.nat(100)),
-        (all, chosen, inputTokens, perChoice, choices, [input, output, cached]) => {
+        fc.tuple(fc.nat(100), fc.nat(100), fc.nat(100), fc.nat(100)),
+        (all, chosen, inputTokens, perChoice, choices, [input, output, cached, written]) => {
           const dear = dearest(all);
           const actual = all[chosen % all.length];
           if (dear === null || actual === undefined) throw new Error('there is at least one');
           const promptTokens = Math.floor((inputTokens * input) / 100);
-          const usage = used(promptTokens, Math.floor((perChoice * choices * output) / 100), Math.floor((promptTokens * cached) / 100));
+          const part = (percent: number): number => Math.floor((promptTokens * percent) / 100);
+          const usage = used(promptTokens, Math.floor((perChoice * choices * output) / 100), part(cached), part(written));
           const hold = holdNanoUsd(dear, { inputTokens, choices });
           const held = hold.base + hold.perUnit * BigInt(perChoice);
           expect(costNanoUsd(actual, usage) <= held).toBe(true);
@@ -185,6 +205,14 @@ describe('holds', () => {
     expect(dearest([plain, cached])).toStrictEqual(dear);
     expect(dearest([cached, plain])).toStrictEqual(dear);
     expect(dearest([plain, plain])).toStrictEqual(plain);
+  });
+
+  test('where one has no price for cache writes, they cost it its input price', () => {
+    const plain = { inputNanos: 200n, outputNanos: 5n, cachedInputNanos: null, requestNanos: 0n };
+    const writes = { ...plain, inputNanos: 100n, cacheWriteInputNanos: 125n };
+    expect(dearest([plain, writes])).toMatchObject({ inputNanos: 200n, cacheWriteInputNanos: 200n });
+    expect(dearest([writes, { ...writes, cacheWriteInputNanos: 500n }])).toMatchObject({ cacheWriteInputNanos: 500n });
+    expect(holdNanoUsd(writes, { inputTokens: 10, choices: 0 }).base).toBe(1250n);
   });
 
   test('nothing to choose from has no price', () => {

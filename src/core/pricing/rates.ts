@@ -12,11 +12,15 @@ import type { Price } from '../records.ts';
 import { ceilDiv } from '../int64.ts';
 import { renderDecimal, scaleDecimal } from './decimal.ts';
 
-/** Nano-USD per token of each kind, and per request. `cachedInputNanos` is null where cached tokens cost what input costs. */
+/**
+ * Nano-USD per token of each kind, and per request. `cachedInputNanos` is null where cached tokens cost what input costs;
+ * `cacheWriteInputNanos` is absent where tokens written into the upstream's cache do.
+ */
 export interface Rates {
   readonly inputNanos: bigint;
   readonly outputNanos: bigint;
   readonly cachedInputNanos: bigint | null;
+  readonly cacheWriteInputNanos?: bigint;
   readonly requestNanos: bigint;
 }
 
@@ -25,14 +29,19 @@ export interface DeclaredPrice {
   readonly inputPer1m: number | string;
   readonly outputPer1m: number | string;
   readonly cachedInputPer1m?: number | string | null;
+  readonly cacheWriteInputPer1m?: number | string | null;
   readonly perRequest?: number | string | null;
 }
 
-/** The counts that a cost is made of. Cached tokens are part of the prompt, not extra; null means that no details were reported. */
+/**
+ * The counts that a cost is made of. Tokens read from a cache and tokens written into one are parts of the prompt, not extra, and no token
+ * is both; null or absent means that no such detail was reported.
+ */
 export interface PricedTokens {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedPromptTokens: number | null;
+  readonly cacheWritePromptTokens?: number;
 }
 
 /** Rates, or which field of the declared price breaks which rule. */
@@ -50,6 +59,9 @@ export const MAX_CALL_COST_NANO_USD = 1_000_000_000_000_000n;
 export const NANOS_PER_MICROCENT = 10n;
 const USD_DECIMALS = 9;
 
+/** The prices of a token, in the order in which they are checked. */
+const TOKEN_PRICES = ['inputPer1m', 'outputPer1m', 'cachedInputPer1m', 'cacheWriteInputPer1m'] as const;
+
 /**
  * Rates from a declared price, each rounded half up to a whole nano-USD.
  *
@@ -57,12 +69,13 @@ const USD_DECIMALS = 9;
  * times 1000), or that is not 0 and would become it: who asks for a price must not get calls for nothing.
  */
 export function ratesFromPrice(price: DeclaredPrice): RatesResult {
-  const perToken: Record<'inputPer1m' | 'outputPer1m' | 'cachedInputPer1m', bigint | null> = {
+  const perToken: Record<(typeof TOKEN_PRICES)[number], bigint | null> = {
     inputPer1m: null,
     outputPer1m: null,
     cachedInputPer1m: null,
+    cacheWriteInputPer1m: null,
   };
-  for (const field of ['inputPer1m', 'outputPer1m', 'cachedInputPer1m'] as const) {
+  for (const field of TOKEN_PRICES) {
     const declared = price[field];
     if (declared === null || declared === undefined) continue;
     const nanos = scaleDecimal(declared, 3);
@@ -72,7 +85,7 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
       return { ok: false, field, message: 'must be 0 or at least 0.0005: no smaller price can be kept' };
     perToken[field] = nanos;
   }
-  const { inputPer1m, outputPer1m, cachedInputPer1m } = perToken;
+  const { inputPer1m, outputPer1m, cachedInputPer1m, cacheWriteInputPer1m } = perToken;
   if (inputPer1m === null) return { ok: false, field: 'inputPer1m', message: 'is required' };
   if (outputPer1m === null) return { ok: false, field: 'outputPer1m', message: 'is required' };
   const requestNanos = scaleDecimal(price.perRequest ?? 0, USD_DECIMALS);
@@ -80,36 +93,43 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
   if (requestNanos > MAX_RATE_NANO_USD * 1000n) return { ok: false, field: 'perRequest', message: 'must be at most 1000' };
   if (requestNanos === 0n && !isZero(price.perRequest ?? 0))
     return { ok: false, field: 'perRequest', message: 'must be 0 or at least 0.0000000005: no smaller fee can be kept' };
-  return { ok: true, rates: { inputNanos: inputPer1m, outputNanos: outputPer1m, cachedInputNanos: cachedInputPer1m, requestNanos } };
+  const cacheWrite = cacheWriteInputPer1m === null ? {} : { cacheWriteInputNanos: cacheWriteInputPer1m };
+  const rates = { inputNanos: inputPer1m, outputNanos: outputPer1m, cachedInputNanos: cachedInputPer1m, ...cacheWrite, requestNanos };
+  return { ok: true, rates };
 }
 
 /** Whether a decimal number is 0: none of its digits before an exponent is another. */
 const isZero = (declared: number | string): boolean => !/^[^eE]*[1-9]/.test(String(declared));
 
 /**
- * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + output.
+ * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + cache writes + output.
  *
- * Negative counts and rates count as 0, cached tokens as at most the prompt. Never above `MAX_CALL_COST_NANO_USD`.
+ * Negative counts and rates count as 0, cached tokens as at most the prompt, cache writes as at most the rest of it. Never above `MAX_CALL_COST_NANO_USD`.
  * Source: Tinfoil reference section 5, "Price".
  */
 export function costNanoUsd(rates: Rates, usage: PricedTokens): bigint {
   const prompt = count(usage.promptTokens);
   const cached = smaller(count(usage.cachedPromptTokens ?? 0), prompt);
+  const written = smaller(count(usage.cacheWritePromptTokens ?? 0), prompt - cached);
   const input = atLeastZero(rates.inputNanos);
   const cost =
     atLeastZero(rates.requestNanos) +
-    (prompt - cached) * input +
+    (prompt - cached - written) * input +
     cached * (rates.cachedInputNanos === null ? input : atLeastZero(rates.cachedInputNanos)) +
+    written * (rates.cacheWriteInputNanos === undefined ? input : atLeastZero(rates.cacheWriteInputNanos)) +
     count(usage.completionTokens) * atLeastZero(rates.outputNanos);
   return smaller(cost, MAX_CALL_COST_NANO_USD);
 }
 
 /** The rates of a stored price. Stored prices were checked when they were declared. */
-export function ratesOfPrice(price: Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>): Rates {
+export function ratesOfPrice(
+  price: Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'cacheWriteInputNanos' | 'requestNanos'>,
+): Rates {
   return {
     inputNanos: BigInt(price.inputNanos),
     outputNanos: BigInt(price.outputNanos),
     cachedInputNanos: price.cachedInputNanos === null ? null : BigInt(price.cachedInputNanos),
+    ...(price.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: BigInt(price.cacheWriteInputNanos) }),
     requestNanos: BigInt(price.requestNanos),
   };
 }
@@ -117,14 +137,15 @@ export function ratesOfPrice(price: Pick<Price, 'inputNanos' | 'outputNanos' | '
 /**
  * What a call may cost at most, in nano-USD, as a linear rule: `base + perUnit * u` for `u` output tokens per choice.
  *
- * Every input token counts at the dearer of the two input rates, since nobody knows yet what is cached. For any usage of at most
+ * Every input token counts at the dearest of the three input rates, since nobody knows yet what the upstream reads from its cache and
+ * what it writes there. For any usage of at most
  * `inputTokens` and `choices * u` tokens, `costNanoUsd` is at most this. With divisor `NANOS_PER_MICROCENT` it is the money leg of a hold.
  */
 export function holdNanoUsd(
   rates: Rates,
   bound: { readonly inputTokens: number; readonly choices: number },
 ): { readonly base: bigint; readonly perUnit: bigint } {
-  const dearInput = larger(rates.inputNanos, rates.cachedInputNanos ?? 0n);
+  const dearInput = larger(larger(rates.inputNanos, rates.cachedInputNanos ?? 0n), rates.cacheWriteInputNanos ?? 0n);
   return {
     base: atLeastZero(rates.requestNanos) + count(bound.inputTokens) * atLeastZero(dearInput),
     perUnit: count(bound.choices) * atLeastZero(rates.outputNanos),
@@ -145,11 +166,14 @@ export function dearest(rates: readonly Rates[]): Rates | null {
   if (first === undefined) return null;
   return others.reduce((dear, next) => {
     const bothCached = dear.cachedInputNanos === null && next.cachedInputNanos === null;
+    const noneWritten = dear.cacheWriteInputNanos === undefined && next.cacheWriteInputNanos === undefined;
+    const written = larger(dear.cacheWriteInputNanos ?? dear.inputNanos, next.cacheWriteInputNanos ?? next.inputNanos);
     return {
       inputNanos: larger(dear.inputNanos, next.inputNanos),
       outputNanos: larger(dear.outputNanos, next.outputNanos),
       // Where one has no cached price, cached tokens cost it its input price.
       cachedInputNanos: bothCached ? null : larger(dear.cachedInputNanos ?? dear.inputNanos, next.cachedInputNanos ?? next.inputNanos),
+      ...(noneWritten ? {} : { cacheWriteInputNanos: written }),
       requestNanos: larger(dear.requestNanos, next.requestNanos),
     };
   }, first);

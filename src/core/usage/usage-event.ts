@@ -1,7 +1,8 @@
 /**
  * One metered request. Counts are safe integers, money exact.
  *
- * `cachedPromptTokens` is a part of `promptTokens`, `reasoningTokens` a part of `completionTokens`. `costNanoUsd` is the exact cost,
+ * `cachedPromptTokens` is a part of `promptTokens`, and so is `cacheWritePromptTokens` (absent: none), which the upstream wrote into its
+ * cache; `reasoningTokens` is a part of `completionTokens`. `costNanoUsd` is the exact cost,
  * `chargeMicrocents` what the budgets were charged (the cost rounded up once). `atMs` is when it was booked and decides the bucket;
  * `heldAtMs` is when the hold was made and decides the budget period. `estimated`: the upstream reported no usage, or the call was
  * `interrupted` by the end of our process. Its `id` is the reservation's, so that a call is counted once.
@@ -20,6 +21,7 @@ export interface UsageEvent {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedPromptTokens: number;
+  readonly cacheWritePromptTokens?: number;
   readonly reasoningTokens: number;
   readonly costNanoUsd: bigint;
   readonly chargeMicrocents: bigint;

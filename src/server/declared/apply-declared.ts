@@ -83,6 +83,7 @@ const UPSTREAM_FIELDS = {
   retentionDays: 'retention_days',
   continuousUsage: 'continuous_usage',
   timeoutMs: 'timeout_ms',
+  speaks: 'speaks',
 } as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'headers' | 'sealed'>, string>>;
 
 /** What the file calls the fields of a model. */
@@ -214,12 +215,13 @@ function fittingLimits(model: Omit<Model, 'createdAtMs'>, isNamed: (field: strin
     : { ...model, defaultOutputTokens: maxOutputTokens };
 }
 
-type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>;
+type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'cacheWriteInputNanos' | 'requestNanos'>;
 
 const figuresOf = ({ rates }: DeclaredModelPrice): PriceFigures => ({
   inputNanos: Number(rates.inputNanos),
   outputNanos: Number(rates.outputNanos),
   cachedInputNanos: rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
+  ...(rates.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: Number(rates.cacheWriteInputNanos) }),
   requestNanos: Number(rates.requestNanos),
 });
 
@@ -238,7 +240,9 @@ async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredM
         .filter((price) => price.modelId === model.id && price.upstreamId === declared.upstreamId && price.appliesFromMs <= nowMs)
         .sort((a, b) => a.appliesFromMs - b.appliesFromMs || (a.id < b.id ? -1 : 1))
         .at(-1);
-      if (inForce !== undefined && sameJson(inOrderOf(figures, inForce), figures)) continue;
+      // A figure that one of the two leaves out is a difference as well.
+      const isSame = inForce?.cacheWriteInputNanos === figures.cacheWriteInputNanos;
+      if (inForce !== undefined && isSame && sameJson(inOrderOf(figures, inForce), figures)) continue;
       const id = ids.next('price');
       commands.push({
         verb: 'add-price',

@@ -11,12 +11,13 @@ const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const MODEL_ID_RULE = 'a model name of 1 to 200 letters, digits and any of . _ : / @ + - that starts with a letter or digit';
 const MAX_TOKENS = 100_000_000;
 
-const PRICE_FIELDS: Readonly<Record<keyof DeclaredPrice, 'input_per_1m' | 'output_per_1m' | 'cached_input_per_1m' | 'per_request'>> = {
+const PRICE_FIELDS = {
   inputPer1m: 'input_per_1m',
   outputPer1m: 'output_per_1m',
   cachedInputPer1m: 'cached_input_per_1m',
+  cacheWriteInputPer1m: 'cache_write_input_per_1m',
   perRequest: 'per_request',
-};
+} as const satisfies Readonly<Record<keyof DeclaredPrice, string>>;
 
 function parsePrice(field: Field): Rates {
   const given = field.fields(Object.values(PRICE_FIELDS));
@@ -24,6 +25,7 @@ function parsePrice(field: Field): Rates {
     inputPer1m: given.input_per_1m.or('', (f) => f.decimal()),
     outputPer1m: given.output_per_1m.or('', (f) => f.decimal()),
     cachedInputPer1m: given.cached_input_per_1m.or(null, (f) => f.decimal()),
+    cacheWriteInputPer1m: given.cache_write_input_per_1m.or(null, (f) => f.decimal()),
     perRequest: given.per_request.or(null, (f) => f.decimal()),
   });
   if (result.ok) return result.rates;

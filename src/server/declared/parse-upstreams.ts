@@ -1,6 +1,8 @@
 import { baseUrlFault } from '../../core/access/base-url.ts';
 import { logsOn, upstreamHeadersFault } from '../../core/access/upstream-headers.ts';
 import { UPSTREAM_DEFAULTS } from '../../core/access/defaults.ts';
+import type { Dialect } from '../../core/records.ts';
+import { DIALECTS, dialectsFault } from '../../core/routing/dialects.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
@@ -30,6 +32,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     'continuous_usage',
     'timeout_ms',
     'headers',
+    'speaks',
     'sealed',
   ]);
   const id = given.id.text({ pattern: ID, rule: ID_RULE });
@@ -58,6 +61,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     retentionDays: given.retention_days.or(UPSTREAM_DEFAULTS.retentionDays, (f) => f.integer({ min: 0, max: 36_500 })),
     continuousUsage: given.continuous_usage.or(UPSTREAM_DEFAULTS.continuousUsage, (f) => f.boolean()),
     timeoutMs: given.timeout_ms.or(UPSTREAM_DEFAULTS.timeoutMs, (f) => f.integer({ min: 100, max: 86_400_000 })),
+    ...(given.speaks.isGiven ? { speaks: dialectsOf(given.speaks) } : {}),
     sealed,
   };
 }
@@ -68,6 +72,12 @@ function headersOf(field: Field): Record<string, string> {
   const headers = Object.fromEntries(values);
   const fault = upstreamHeadersFault(headers);
   return fault === null ? headers : field.fail(`must ${fault}`);
+}
+
+function dialectsOf(field: Field): Dialect[] {
+  const dialects = field.items().map((item) => item.oneOf(DIALECTS));
+  const fault = dialectsFault(dialects);
+  return fault === null ? dialects : field.fail(`must ${fault}`);
 }
 
 function checkSealed(field: Field): void {

@@ -21,6 +21,7 @@ export const USAGE_COLUMNS = [
   'streaming',
   'estimated',
   'interrupted',
+  'cache_write_prompt_tokens',
 ] as const;
 
 /** A usage row as both drivers give it: every integer as a bigint, flags as 0 or 1. */
@@ -49,6 +50,7 @@ export const usageValues = (event: UsageEvent): (string | number | bigint)[] => 
   event.streaming ? 1 : 0,
   event.estimated ? 1 : 0,
   event.interrupted ? 1 : 0,
+  event.cacheWritePromptTokens ?? 0,
 ];
 
 /** The event of a row. */
@@ -72,4 +74,5 @@ export const usageFromRow = (row: UsageRow): UsageEvent => ({
   streaming: Boolean(row.streaming),
   estimated: Boolean(row.estimated),
   interrupted: Boolean(row.interrupted),
+  ...(Number(row.cache_write_prompt_tokens) === 0 ? {} : { cacheWritePromptTokens: Number(row.cache_write_prompt_tokens) }),
 });

@@ -21,6 +21,7 @@ const BIGINT_COLUMNS = new Set([
   'prompt_tokens',
   'completion_tokens',
   'cached_prompt_tokens',
+  'cache_write_prompt_tokens',
   'reasoning_tokens',
   'cost_nano_usd',
   'charge_microcents',

@@ -44,6 +44,7 @@ const settle: SettleCallCommand = {
     promptTokens: 2,
     completionTokens: 3,
     cachedPromptTokens: 1,
+    cacheWritePromptTokens: 2,
     reasoningTokens: 0,
     costNanoUsd: 2n ** 60n,
     chargeMicrocents: 7n,

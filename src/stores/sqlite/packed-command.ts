@@ -59,6 +59,7 @@ const USAGE = namesOf<CallUsage>({
   promptTokens: true,
   completionTokens: true,
   cachedPromptTokens: true,
+  cacheWritePromptTokens: true,
   reasoningTokens: true,
   costNanoUsd: true,
   chargeMicrocents: true,

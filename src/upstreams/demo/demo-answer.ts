@@ -1,6 +1,13 @@
-import { readInferenceRequest, type InferenceKind, type InferenceRequest, type JsonObject } from '../../core/bounds/inference-request.ts';
+import {
+  readInferenceRequest,
+  type InferenceKind,
+  type InferenceRequest,
+  type JsonObject,
+  type OpenAiKind,
+} from '../../core/bounds/inference-request.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import { embeddingsAnswer } from './demo-embeddings.ts';
+import { demoMessagesAnswer, isMessagesPath } from './demo-messages.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS } from './demo-model.ts';
 import { demoPromptTokens } from './demo-prompt-tokens.ts';
 import { replyToChat, replyWithText, stableId, type CountTokens, type DemoReply } from './demo-reply.ts';
@@ -28,7 +35,7 @@ export interface DemoSettings {
   readonly text: string | null;
 }
 
-const KINDS: ReadonlyMap<string, InferenceKind> = new Map([
+const KINDS: ReadonlyMap<string, OpenAiKind> = new Map([
   ['/chat/completions', 'chat'],
   ['/completions', 'completions'],
   ['/embeddings', 'embeddings'],
@@ -37,6 +44,7 @@ const KINDS: ReadonlyMap<string, InferenceKind> = new Map([
 /** Answers one request to a path below `/v1`; never throws. */
 export function demoAnswer(path: string, bodyText: string, settings: DemoSettings): DemoAnswer {
   if (path === '/models') return json(200, { object: 'list', data: (settings.models ?? [DEMO_MODEL_ID]).map(modelEntry) }, null);
+  if (isMessagesPath(path)) return demoMessagesAnswer(path, bodyText, settings);
   const kind = KINDS.get(path);
   if (kind === undefined) return errorAnswer(404, `No such path: ${path}`, null, 'unknown_url');
   let body: unknown;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isObject, type JsonObject } from '../../core/bounds/inference-request.ts';
+import { stringifyJson } from '../../core/json/int64.ts';
 
 /** Counts tokens of plain text. */
 export type CountTokens = (text: string) => number;
@@ -41,7 +42,7 @@ export function replyToChat(body: JsonObject, limit: number | null, count: Count
   const tool = chosenTool(body, last, said);
   if (tool === null) return replyWithText(`You said: ${said}`, limit, count);
 
-  const args = JSON.stringify(fillSchema(tool['parameters'], said, 0) ?? {});
+  const args = stringifyJson(fillSchema(tool['parameters'], said, 0) ?? {});
   const name = String(tool['name']);
   const tokens = count(name) + count(args);
   // A tool call that does not fit is cut off like any text; its arguments are then no JSON, as with a real model.

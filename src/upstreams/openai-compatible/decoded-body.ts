@@ -1,13 +1,19 @@
 import { Readable, type Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib';
 import { UpstreamFault, type UpstreamBodyStream } from '../../ports/upstream.ts';
 
-const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
-  ['gzip', createGunzip],
-  ['x-gzip', createGunzip],
-  ['deflate', createInflate],
-  ['br', createBrotliDecompress],
-  ['zstd', createZstdDecompress],
+/** Makes the decoder of a body by its first bytes. */
+type MakeDecoder = (first: Uint8Array) => Transform;
+
+/** `deflate` is zlib's format by its standard, and the bare one by the habit of some servers: the first byte tells them apart. */
+const makeInflate: MakeDecoder = (first) => (((first[0] ?? 0) & 0x0f) === 8 ? createInflate() : createInflateRaw());
+
+const DECODERS: ReadonlyMap<string, MakeDecoder> = new Map<string, MakeDecoder>([
+  ['gzip', () => createGunzip()],
+  ['x-gzip', () => createGunzip()],
+  ['deflate', makeInflate],
+  ['br', () => createBrotliDecompress()],
+  ['zstd', () => createZstdDecompress()],
 ]);
 
 /**
@@ -18,14 +24,19 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Tra
 export function decodeBody(encoded: UpstreamBodyStream, encoding: string, upstreamName: string): UpstreamBodyStream | null {
   const makeDecoder = DECODERS.get(encoding.trim().toLowerCase());
   if (makeDecoder === undefined) return null;
-  const decoder = makeDecoder();
-  const source = Readable.from(encoded, { objectMode: false });
-  source.on('error', (error) => decoder.destroy(error));
-  source.pipe(decoder);
+  const open: (Readable | Transform)[] = [];
   let started = false;
   let overread: Uint8Array[] = [];
 
-  async function* pieces(): AsyncGenerator<Uint8Array, void, undefined> {
+  async function* pieces(decoderFor: MakeDecoder): AsyncGenerator<Uint8Array, void, undefined> {
+    const iterator = encoded[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    if (first.done === true) return;
+    const decoder = decoderFor(first.value);
+    const source = Readable.from(following(first.value, iterator), { objectMode: false });
+    open.push(source, decoder);
+    source.on('error', (error) => decoder.destroy(error));
+    source.pipe(decoder);
     try {
       for await (const piece of decoder) {
         started = true;
@@ -37,7 +48,7 @@ export function decodeBody(encoded: UpstreamBodyStream, encoding: string, upstre
       throw new UpstreamFault({ kind: 'protocol', beforeFirstByte: !started, message, cause: error });
     }
   }
-  const reading = pieces();
+  const reading = pieces(makeDecoder);
 
   async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
     for (const piece of overread.splice(0)) yield piece;
@@ -64,8 +75,13 @@ export function decodeBody(encoded: UpstreamBodyStream, encoding: string, upstre
     },
     cancel: () => {
       encoded.cancel();
-      source.destroy();
-      decoder.destroy();
+      for (const stream of open) stream.destroy();
     },
   };
+}
+
+/** A piece that was read already, and the rest behind it. */
+async function* following(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield first;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }

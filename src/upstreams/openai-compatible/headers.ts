@@ -1,5 +1,13 @@
+import type { Dialect } from '../../core/records.ts';
+
 /** The caller's headers that go upstream. Everything else stays here: credentials, cookies, subject headers, what names the caller. */
-const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'] as const;
+const REQUEST_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
+  openai: ['accept', 'content-type', 'openai-beta'],
+  anthropic: ['accept', 'content-type', 'anthropic-version', 'anthropic-beta'],
+};
+
+/** Sent where the caller names no version; Anthropic refuses requests without one. */
+const ANTHROPIC_VERSION = '2023-06-01';
 
 /**
  * Headers of an answer that go to the caller. Not on the list, on purpose: rate limits and organization (ours, not the caller's), cookies,
@@ -14,18 +22,24 @@ const RESPONSE_HEADERS: ReadonlySet<string> = new Set([
   'retry-after',
 ]);
 
-/** The headers of the upstream request: those on the list, no compression, our credential, and what was declared for the upstream. */
+/**
+ * The headers of the upstream request: those on the list of its API, no compression, our credential as that API wants it, and what was
+ * declared for the upstream.
+ */
 export function requestHeaders(
   callerHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
   own: { readonly apiKey: string | null; readonly headers?: Readonly<Record<string, string>> },
+  dialect: Dialect = 'openai',
 ): Record<string, string> {
   // Scanning a compressed stream would cost a decompression and delay each event until its block is full.
   const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-  for (const name of REQUEST_HEADERS) {
+  if (dialect === 'anthropic') headers['anthropic-version'] = ANTHROPIC_VERSION;
+  for (const name of REQUEST_HEADERS[dialect]) {
     const value = callerHeaders[name];
     if (typeof value === 'string') headers[name] = value;
   }
-  if (own.apiKey !== null) headers['authorization'] = `Bearer ${own.apiKey}`;
+  if (own.apiKey !== null && dialect === 'anthropic') headers['x-api-key'] = own.apiKey;
+  else if (own.apiKey !== null) headers['authorization'] = `Bearer ${own.apiKey}`;
   for (const [name, value] of Object.entries(own.headers ?? {})) headers[name.toLowerCase()] = value;
   return headers;
 }

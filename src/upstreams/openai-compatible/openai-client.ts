@@ -20,7 +20,7 @@ export interface OpenAiClientOptions {
 }
 
 /**
- * A client of one OpenAI-compatible upstream: HTTP/1.1 over kept connections, one request at a time on each.
+ * A client of one upstream that speaks OpenAI's API, Anthropic's, or both: HTTP/1.1 over kept connections, one request at a time on each.
  *
  * Sends only the headers on its list and never the caller's credentials; follows no redirect, retries nothing. Compressed answers are
  * decoded, although none is asked for.
@@ -46,7 +46,7 @@ export function makeOpenAiClient(options: OpenAiClientOptions): UpstreamClient {
         {
           path: basePath + request.path,
           method: request.method,
-          headers: requestHeaders(request.headers, options),
+          headers: requestHeaders(request.headers, options, request.dialect),
           body: typeof body === 'string' || body === null ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
           headersTimeout: request.timeouts.headersMs,
           bodyTimeout: request.timeouts.idleMs,

@@ -55,6 +55,7 @@ describe('upstreams', () => {
         rests_for_ms: null,
         last_failure: null,
       },
+      speaks: ['openai'],
       created_at: '2026-04-09T00:00:00Z',
     });
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
@@ -68,6 +69,22 @@ describe('upstreams', () => {
     expect(everything.join()).not.toContain('sk-canary-1');
     const record = at.store.tables.records.get('upstream scw') as { apiKeySealed: string };
     expect(at.secretBox.open(record.apiKeySealed, 'upstream:scw')).toBe('sk-canary-1');
+  });
+
+  test('201 and 200: what it speaks is declared, changed and shown', async () => {
+    const made = await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, speaks: ['anthropic'] });
+    expect([made.status, made.json]).toMatchObject([201, { speaks: ['anthropic'] }]);
+    const path = `${BASE}/upstreams/scw`;
+    expect((await at.operator('PATCH', path, { speaks: ['openai', 'anthropic'] })).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+    expect((await at.operator('PATCH', path, { region: 'nl' })).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+    await at.operator('POST', `${BASE}/upstreams`, { id: 'inside', kind: 'demo' });
+    expect((await at.operator('GET', `${BASE}/upstreams/inside`)).json).toMatchObject({ speaks: ['openai', 'anthropic'] });
+  });
+
+  test.each([[[]], [['openai', 'openai']], [['gopher']], ['openai'], [null]])('400: speaks %j', async (speaks) => {
+    const { status, json } = await at.operator('POST', `${BASE}/upstreams`, { ...UPSTREAM, speaks });
+    expect(status).toBe(400);
+    expect((json as { message: string }).message).toContain('speaks');
   });
 
   test('200: PATCH changes what it names; null takes the credential away', async () => {
@@ -214,7 +231,7 @@ describe('prices', () => {
     );
     expect(status).toBe(201);
     expect(text).toContain(
-      '"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"',
+      '"input_per_1m":0.15,"output_per_1m":0.6,"cached_input_per_1m":0.075,"cache_write_input_per_1m":null,"per_request":0.000000001,"applies_from":"2026-04-09T00:00:00Z"',
     );
     expect((await at.operator('GET', `${BASE}/prices`)).json).toEqual({ prices: [json] });
     expect((await at.operator('GET', `${BASE}/prices?model_id=other`)).json).toEqual({ prices: [] });
@@ -222,6 +239,14 @@ describe('prices', () => {
     expect(at.directory.catalogue.prices('open')).toMatchObject([
       { inputNanos: 150, outputNanos: 600, cachedInputNanos: 75, requestNanos: 1 },
     ]);
+  });
+
+  test('201: a price of its own for what is written into a cache', async () => {
+    const { status, text } = await add('{"model_id":"open","input_per_1m":3,"output_per_1m":15,"cache_write_input_per_1m":3.75}');
+    expect(status).toBe(201);
+    expect(text).toContain('"cache_write_input_per_1m":3.75');
+    await at.directory.refresh();
+    expect(at.directory.catalogue.prices('open')).toMatchObject([{ inputNanos: 3000, cacheWriteInputNanos: 3750 }]);
   });
 
   test('201, 204 and 409: a price that lies ahead may be taken back, one that applies may not', async () => {
@@ -248,6 +273,8 @@ describe('prices', () => {
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 'free' }, 'output_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1_000_001 }, 'output_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_request: true }, 'per_request'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: -1 }, 'cache_write_input_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: 1_000_001 }, 'cache_write_input_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: '2026-04-08T23:59:59Z' }, 'applies_from'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: 'now' }, 'applies_from'],
   ])('400: %j names %s', async (body, field) => {

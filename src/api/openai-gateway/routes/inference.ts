@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Calls } from '../../../app/relay-call.ts';
 import type { InferenceKind } from '../../../core/bounds/inference-request.ts';
 import type { Clock } from '../../../ports/clock.ts';
+import { HttpSink } from '../../_shared/http-sink.ts';
 import { errorOfRefusal, sendError } from '../errors.ts';
-import { HttpSink } from '../http-sink.ts';
 
 const NO_BODY = Buffer.alloc(0);
 

@@ -85,6 +85,7 @@ export function mountPrices(app: TypedApp, { catalogue, records }: CatalogueDeps
       inputPer1m: body.input_per_1m,
       outputPer1m: body.output_per_1m,
       cachedInputPer1m: body.cached_input_per_1m ?? null,
+      cacheWriteInputPer1m: body.cache_write_input_per_1m ?? null,
       perRequest: body.per_request ?? null,
       appliesFromMs: momentOf(body.applies_from ?? null),
     });

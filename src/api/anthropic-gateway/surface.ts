@@ -1,0 +1,71 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import type { Calls } from '../../app/relay-call.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Log } from '../../ports/log.ts';
+import { makeAuthenticateHook, type AuthenticateKey, type MessagesPrincipal } from './authenticate.ts';
+import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
+import { makeMessagesHandler } from './routes/messages.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who the request acts as on the surface of Anthropic's API; set before any of its handlers runs. */
+    messagesPrincipal: MessagesPrincipal;
+  }
+}
+
+/** What the surface is made of. `maxBodyBytes` is the largest body that it reads. */
+export interface AnthropicGatewayDeps {
+  readonly calls: Calls;
+  readonly authenticate: AuthenticateKey;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly maxBodyBytes: number;
+}
+
+/** Every path below it answers in this surface's form. */
+export const MESSAGES_PREFIX = '/v1/messages';
+
+/** Routes below `/v1`, and what kind of answer each gives. */
+const ROUTES = [
+  { route: '/messages', kind: 'messages' },
+  { route: '/messages/count_tokens', kind: 'count_tokens' },
+] as const;
+
+const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+/** Anthropic's Messages API as one Fastify plugin, to be registered without a prefix; it keeps its parser, hooks and errors to itself. */
+export const makeAnthropicGateway =
+  (deps: AnthropicGatewayDeps): FastifyPluginAsync =>
+  async (app) => {
+    app.removeAllContentTypeParsers();
+    // The bytes go on to the call as they are: it parses them once, with the integers exact.
+    app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: deps.maxBodyBytes }, (_request, body, done) =>
+      done(null, body),
+    );
+    app.decorateRequest('messagesPrincipal');
+    app.setErrorHandler((error, request, reply) => {
+      const answer = errorOfThrown(error);
+      if (answer.status >= 500)
+        deps.log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a gateway request failed');
+      return sendError(reply, answer);
+    });
+    mountRoutes(app, deps);
+  };
+
+function mountRoutes(app: FastifyInstance, deps: AnthropicGatewayDeps): void {
+  const onRequest = makeAuthenticateHook(deps.authenticate);
+  for (const { route, kind } of ROUTES) {
+    const url = `/v1${route}`;
+    app.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler: makeMessagesHandler({ ...deps, kind, route }) });
+    refuseOthers(app, url);
+  }
+  // Batches and whatever else Anthropic has there. Answered before a body is read: what comes with it changes nothing.
+  const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => sendNotFound(request, reply);
+  app.route({ method: [...METHODS], url: `${MESSAGES_PREFIX}/*`, config: { onlyRefuses: true }, onRequest: refuse, handler: refuse });
+}
+
+function refuseOthers(app: FastifyInstance, url: string): void {
+  const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
+    sendMethodNotAllowed(request, reply, 'POST');
+  app.route({ method: METHODS.filter((each) => each !== 'POST'), url, config: { onlyRefuses: true }, onRequest: refuse, handler: refuse });
+}
