@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f3265c7b3e76e384973189d49bcdee8f5a7ac31292415bba4bf29b69a6aecd49
+-- Migrations: a28f989e2cedd7ab4044c68d7d62eeb898fbd5f28d568ee03a2729c90a0e6f5e
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -33,6 +33,8 @@ CREATE TABLE api_keys (
   deleted_at_ms INTEGER,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX api_keys_deleted_hash ON api_keys (hash) WHERE deleted_at_ms IS NOT NULL;
 
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL;
 
@@ -194,6 +196,25 @@ CREATE TABLE usage_events (
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE TABLE usage_reporters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_reports (
+  reporter_id TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  reason TEXT,
+  received_at_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (reporter_id, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX usage_reports_age ON usage_reports (received_at_ms);
+
+CREATE INDEX usage_reports_quarantined ON usage_reports (reporter_id, event_id) WHERE reason IS NOT NULL;
 
 CREATE TABLE usage_rollups (
   tenant_id TEXT NOT NULL,

@@ -4,9 +4,17 @@ import { eventEffects } from './access-events.ts';
 import type { RemoveRecordCommand } from './commands.ts';
 import { notFound } from './rules.ts';
 
+/** What people call each kind, and the name of its id where an event tells it. */
+const NAMES = {
+  upstream: { words: 'upstream', event: 'upstream' },
+  model: { words: 'model', event: 'model' },
+  price: { words: 'price', event: 'price' },
+  'usage-reporter': { words: 'usage reporter', event: 'usage_reporter' },
+} as const;
+
 /**
- * Forgets an upstream, a model, or a price that does not apply yet. The value is its id. What a model cost stays known: its prices are
- * history. A model that still lists a forgotten upstream passes it over.
+ * Forgets an upstream, a model, a usage reporter, or a price that does not apply yet. The value is its id. What a model cost stays known:
+ * its prices are history. A model that still lists a forgotten upstream passes it over. What a reporter reported stays booked.
  *
  * Rejects, in this order: `not_found`, `conflict` (a price that applies already).
  */
@@ -14,12 +22,13 @@ export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: command.kind, id: command.recordId }] }),
   decide: (state, command, nowMs) => {
     const { kind, recordId } = command;
-    if (state.record(kind, recordId) === undefined) return refuse(notFound(`${kind} ${recordId}`));
+    if (state.record(kind, recordId) === undefined) return refuse(notFound(`${NAMES[kind].words} ${recordId}`));
     const price = kind === 'price' ? state.record('price', recordId) : undefined;
     if (price !== undefined && price.appliesFromMs <= nowMs) {
       return refuse(rejected({ code: 'conflict', message: 'a price that applies already cannot be removed; add a new one', field: 'id' }));
     }
-    const events = eventEffects(command, nowMs, [{ type: `${kind}.deleted`, data: { [`${kind}_id`]: recordId } }]);
+    const name = NAMES[kind].event;
+    const events = eventEffects(command, nowMs, [{ type: `${name}.deleted`, data: { [`${name}_id`]: recordId } }]);
     return { outcome: accepted({ id: recordId }), effects: [{ type: 'record-removed', kind, id: recordId }, ...events] };
   },
 };

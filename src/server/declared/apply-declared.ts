@@ -11,6 +11,7 @@ import type { BootCommands } from '../boot-commands.ts';
 import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
+import { reporterCommands } from './apply-reporters.ts';
 
 /** What applying needs. */
 export interface ApplyDeclaredDeps {
@@ -36,6 +37,7 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
   await boot.run(label, await priceCommands(deps, models, usableIds));
   for (const tenant of declared.tenants) await boot.run(label, await tenantCommands(deps, tenant, fields));
+  await boot.run(label, await reporterCommands(deps, declared.reporters));
   const notices = await leftFile(deps.records, declared);
   await rememberDeclared(deps, declared);
   return [...notices, ...inVain(declared, models)];

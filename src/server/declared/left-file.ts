@@ -9,11 +9,12 @@ const PREFIX = 'declared:';
 /** Settings of this form remember that a file named a field: `declared-field:<kind> <record id> <field>`. */
 const FIELD_PREFIX = 'declared-field:';
 
-type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member'>;
+type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member' | 'usage-reporter'>;
 
 function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRecordKind; id: string }> {
   for (const { id } of declared.upstreams) yield { kind: 'upstream', id };
   for (const { id } of declared.models) yield { kind: 'model', id };
+  for (const { id } of declared.reporters) yield { kind: 'usage-reporter', id };
   for (const tenant of declared.tenants) {
     yield { kind: 'tenant', id: tenant.id };
     for (const member of tenant.members) yield { kind: 'member', id: memberRecordId(tenant.id, member.id) };
