@@ -8,8 +8,9 @@ import type { Queries } from '../messages.ts';
 export const RECORD_SQL = {
   /** By api_keys_deleted_hash; of several under one hash the one that was deleted last. */
   deletedKeyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NOT NULL ORDER BY deleted_at_ms DESC LIMIT 1',
-  /** By usage_reports_quarantined, which gives the order as well. */
-  quarantinedReports: 'SELECT * FROM usage_reports WHERE reporter_id = ? AND reason IS NOT NULL AND event_id > ? ORDER BY event_id LIMIT ?',
+  /** By usage_reports_quarantined, which gives the order as well; the primary key would lead past every event that was booked. */
+  quarantinedReports:
+    'SELECT * FROM usage_reports INDEXED BY usage_reports_quarantined WHERE reporter_id = ? AND reason IS NOT NULL AND event_id > ? ORDER BY event_id LIMIT ?',
   /** By api_keys_hash. */
   keyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NULL',
   /** By api_keys_of_tenant, which gives the order as well. */
