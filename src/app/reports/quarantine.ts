@@ -34,7 +34,7 @@ export interface Quarantine {
 }
 
 /** Most events of one attempt: one command, which must not hold others up for long. */
-export const MAX_RETRIED = 1000;
+const MAX_RETRIED = 1000;
 
 /** Makes the {@link Quarantine}. */
 export function makeQuarantine(

@@ -21,6 +21,9 @@ function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRe
   }
 }
 
+/** What people call a kind. */
+const wordsOf = (kind: string): string => kind.replace('-', ' ');
+
 const settingId = (kind: string, id: string): string => `${PREFIX}${kind}:${id}`;
 
 const declaredBefore = async (records: RecordStore): Promise<Setting[]> =>
@@ -40,7 +43,7 @@ export async function leftFile(records: RecordStore, declared: DeclaredConfig): 
     const id = rest.join(':');
     if (!isStillThere(await records.record(kind as DeclaredRecordKind, id))) continue;
     sentences.push(
-      `${declared.path} no longer names the ${kind} ${id}: it stays as it was, and the operator API may now change or remove it.`,
+      `${declared.path} no longer names the ${wordsOf(kind)} ${id}: it stays as it was, and the operator API may now change or remove it.`,
     );
   }
   return [...sentences, ...(await leftFields(records, declared, before))];
@@ -57,7 +60,7 @@ async function leftFields(records: RecordStore, declared: DeclaredConfig, before
     const values = fields.length === 1 ? 'it keeps its value' : 'they keep their values';
     const one = fields.length === 1 ? 'it' : 'them';
     sentences.push(
-      `${declared.path} no longer names ${fields.toSorted().join(', ')} of the ${kind} ${id}: ${values}, and the operator API may now change ${one}.`,
+      `${declared.path} no longer names ${fields.toSorted().join(', ')} of the ${wordsOf(kind)} ${id}: ${values}, and the operator API may now change ${one}.`,
     );
   }
   return sentences;
