@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: e0255bf00f16854df1ffcb8a66ff486e31dbce8c7b33437101f869dc6ccad128
+-- Migrations: 349a039432a141de5316a4bb34647d2190c00815cf40ae168520406aeaf520f5
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -237,6 +237,20 @@ CREATE TABLE public.usage_events (
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
+CREATE TABLE public.usage_reporters (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.usage_reports (
+    reporter_id text NOT NULL COLLATE pg_catalog."C",
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    hash text NOT NULL COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    received_at_ms bigint NOT NULL,
+    body json NOT NULL
+);
+
 CREATE TABLE public.usage_rollups (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
     level_ms bigint NOT NULL,
@@ -335,6 +349,12 @@ ALTER TABLE ONLY public.upstreams
 ALTER TABLE ONLY public.usage_events
     ADD CONSTRAINT usage_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.usage_reporters
+    ADD CONSTRAINT usage_reporters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.usage_reports
+    ADD CONSTRAINT usage_reports_pkey PRIMARY KEY (reporter_id, event_id);
+
 ALTER TABLE ONLY public.usage_rollups
     ADD CONSTRAINT usage_rollups_pkey PRIMARY KEY (tenant_id, level_ms, bucket_ms, key_id, model);
 
@@ -342,6 +362,8 @@ ALTER TABLE ONLY public.usage_tail
     ADD CONSTRAINT usage_tail_pkey PRIMARY KEY (id);
 
 CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree ((((((((((tenant_id || '|'::text) || kind) || '|'::text) || scope) || '|'::text) || unit) || '|'::text) || period)));
+
+CREATE INDEX api_keys_deleted_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NOT NULL);
 
 CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NULL);
 
@@ -366,6 +388,10 @@ CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHER
 CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX usage_events_of_tenant ON public.usage_events USING btree (tenant_id, at_ms DESC, id DESC);
+
+CREATE INDEX usage_reports_age ON public.usage_reports USING brin (received_at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX usage_reports_quarantined ON public.usage_reports USING btree (reporter_id, event_id) WHERE (reason IS NOT NULL);
 
 CREATE INDEX usage_rollups_age ON public.usage_rollups USING btree (level_ms, bucket_ms) WHERE ((level_ms > 0) AND (level_ms < 86400000));
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: c1c3b3406daf356862f69a3f5c19401602aa4f20cdebf320d5368fe63b48a4a6
+-- Migrations: a79c2060d39500f3223760c040e0b9b7b4238e78856ac3ddedda30777f755040
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -33,6 +33,8 @@ CREATE TABLE api_keys (
   deleted_at_ms INTEGER,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX api_keys_deleted_hash ON api_keys (hash) WHERE deleted_at_ms IS NOT NULL;
 
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL;
 
@@ -194,6 +196,25 @@ CREATE TABLE usage_events (
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE TABLE usage_reporters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_reports (
+  reporter_id TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  reason TEXT,
+  received_at_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (reporter_id, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX usage_reports_age ON usage_reports (received_at_ms);
+
+CREATE INDEX usage_reports_quarantined ON usage_reports (reporter_id, event_id) WHERE reason IS NOT NULL;
 
 CREATE TABLE usage_rollups (
   tenant_id TEXT NOT NULL,

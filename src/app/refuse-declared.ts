@@ -10,7 +10,8 @@ export function refuseDeclared(
   for (const field of fields) {
     const file = declared.isDeclared(thing.kind, thing.id, field);
     if (file === null) continue;
-    const what = field === 'id' ? `the ${thing.kind} ${thing.id} is` : `${field} of the ${thing.kind} ${thing.id} is`;
+    const name = thing.kind.replace('-', ' ');
+    const what = field === 'id' ? `the ${name} ${thing.id} is` : `${field} of the ${name} ${thing.id} is`;
     return { code: 'managed_by_file', message: `${what} declared in ${file}; change it there`, field };
   }
   return null;

@@ -3,6 +3,7 @@ import type { Entry } from './ledger/entry.ts';
 import type { PlainJson, Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordTypes } from './records.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
+import type { UsageReport } from './usage/usage-report.ts';
 
 /** Which answer is remembered: one operation of one tenant on one thing (`target` may be empty) under the caller's key. */
 export interface IdempotencyRef {
@@ -60,5 +61,6 @@ export type Effect =
   | { readonly type: 'record-removed'; readonly kind: RecordKind; readonly id: string }
   | { readonly type: 'idempotency'; readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }
   | { readonly type: 'usage'; readonly event: UsageEvent }
+  | { readonly type: 'report'; readonly report: UsageReport }
   | { readonly type: 'event'; readonly event: DomainEvent }
   | { readonly type: 'audit'; readonly entry: AuditEntry };

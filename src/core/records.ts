@@ -141,6 +141,18 @@ export interface Price {
   readonly createdAtMs: number;
 }
 
+/**
+ * Another proxy that may report usage, of keys of `tenants` only. `secretSealed` is base64 of the secret box. `previous` is the secret
+ * before the last rotation, good until `untilMs`; null there: for as long as it stands in the record.
+ */
+export interface UsageReporter {
+  readonly id: string;
+  readonly secretSealed: string;
+  readonly previous: { readonly secretSealed: string; readonly untilMs: number | null } | null;
+  readonly tenants: readonly string[];
+  readonly createdAtMs: number;
+}
+
 /** A server-wide value under a fixed name, such as the sealed secret of the key table. */
 export interface Setting {
   readonly id: string;
@@ -156,6 +168,7 @@ export interface RecordTypes {
   readonly model: Model;
   readonly price: Price;
   readonly setting: Setting;
+  readonly 'usage-reporter': UsageReporter;
 }
 
 /** The name of a kind of record. */

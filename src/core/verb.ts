@@ -3,6 +3,7 @@ import type { Account, AccountId } from './ledger/account.ts';
 import type { PlainJson, Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
 import type { Outcome } from './rejection.ts';
+import type { ReportRef, UsageReport } from './usage/usage-report.ts';
 
 /** Who sent a management command; such a command leaves an audit row, whether it succeeds or is refused. */
 export interface CommandAudit {
@@ -37,6 +38,7 @@ export interface Needs {
   readonly reservations?: readonly string[];
   readonly idempotency?: readonly IdempotencyRef[];
   readonly records?: readonly RecordRef[];
+  readonly reports?: readonly ReportRef[];
 }
 
 /**
@@ -48,6 +50,7 @@ export interface State {
   reservation(id: string): Reservation | undefined;
   idempotency(ref: IdempotencyRef): IdempotencyRecord | undefined;
   record<K extends RecordKind>(kind: K, id: string): RecordTypes[K] | undefined;
+  report(ref: ReportRef): UsageReport | undefined;
 }
 
 /** What a decision comes to. A refusal has, as a rule, no effects. */

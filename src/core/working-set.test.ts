@@ -155,6 +155,7 @@ describe('what a batch changed', () => {
       idempotency: [],
       entries: [],
       usage: [],
+      reports: [],
       events: [],
       audit: [],
     });

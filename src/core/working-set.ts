@@ -6,6 +6,7 @@ import type { Entry } from './ledger/entry.ts';
 import type { Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordTypes } from './records.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
+import type { ReportRef, UsageReport } from './usage/usage-report.ts';
 import type { State } from './verb.ts';
 
 /** A row of a record kind, or null where a batch removed it. `kind` tells the type of `record`. */
@@ -21,12 +22,15 @@ export interface Changes {
   readonly idempotency: readonly { readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }[];
   readonly entries: readonly Entry[];
   readonly usage: readonly UsageEvent[];
+  readonly reports: readonly { readonly report: UsageReport; readonly isNew: boolean }[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
 
 /** Joins the parts of an idempotency reference into one key of a map. */
 export const idempotencyMapKey = (ref: IdempotencyRef): string => JSON.stringify([ref.tenantId, ref.operation, ref.target, ref.key]);
+
+const reportMapKey = ({ reporterId, eventId }: ReportRef): string => `${reporterId} ${eventId}`;
 
 const recordMapKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
 
@@ -41,10 +45,12 @@ export class WorkingSet implements State {
   readonly #reservations = new Map<string, Reservation | undefined>();
   readonly #records = new Map<string, RecordTypes[RecordKind] | undefined>();
   readonly #idempotency = new Map<string, IdempotencyRecord | undefined>();
+  readonly #reports = new Map<string, UsageReport | undefined>();
   readonly #changedAccounts = new Map<AccountId, boolean>();
   readonly #changedReservations = new Map<string, boolean>();
   readonly #changedRecords = new Map<string, RecordChange>();
   readonly #changedIdempotency = new Map<string, { ref: IdempotencyRef; record: IdempotencyRecord }>();
+  readonly #changedReports = new Map<string, { report: UsageReport; isNew: boolean }>();
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
   readonly #events: DomainEvent[] = [];
@@ -64,6 +70,10 @@ export class WorkingSet implements State {
 
   putIdempotency(ref: IdempotencyRef, record: IdempotencyRecord | undefined): void {
     this.#idempotency.set(idempotencyMapKey(ref), record);
+  }
+
+  putReport(ref: ReportRef, report: UsageReport | undefined): void {
+    this.#reports.set(reportMapKey(ref), report);
   }
 
   account(id: AccountId): Account | undefined {
@@ -87,6 +97,12 @@ export class WorkingSet implements State {
     invariant(this.#records.has(key), `record ${key} was not loaded`);
     // The map key holds the kind, so the value is of that kind's type.
     return this.#records.get(key) as RecordTypes[K] | undefined;
+  }
+
+  report(ref: ReportRef): UsageReport | undefined {
+    const key = reportMapKey(ref);
+    invariant(this.#reports.has(key), `the report ${key} was not loaded`);
+    return this.#reports.get(key);
   }
 
   /** Folds one effect into the rows, so that the next command of the batch sees it. */
@@ -124,6 +140,13 @@ export class WorkingSet implements State {
       case 'usage':
         this.#usage.push(effect.event);
         return;
+      case 'report': {
+        const key = reportMapKey(effect.report);
+        const isNew = this.#changedReports.get(key)?.isNew ?? this.report(effect.report) === undefined;
+        this.#changedReports.set(key, { report: effect.report, isNew });
+        this.#reports.set(key, effect.report);
+        return;
+      }
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -142,6 +165,7 @@ export class WorkingSet implements State {
       idempotency: [...this.#changedIdempotency.values()],
       entries: this.#entries,
       usage: this.#usage,
+      reports: [...this.#changedReports.values()],
       events: this.#events,
       audit: this.#audit,
     };

@@ -1,5 +1,5 @@
 /** Kinds of thing that the configuration file may declare. `member` ids are `tenantId/memberId`; a `price`'s id is `modelId` or `modelId@upstreamId`. */
-export type DeclaredKind = 'tenant' | 'member' | 'key' | 'upstream' | 'model' | 'price';
+export type DeclaredKind = 'tenant' | 'member' | 'key' | 'upstream' | 'model' | 'price' | 'usage-reporter';
 
 /** What the configuration file has the last word on. */
 export interface DeclaredFields {

@@ -46,7 +46,7 @@ export interface LedgerStore {
   /** Folds the usage events that are not yet in the rollups, at most `limit` of them; returns how many it folded. */
   foldUsage(limit: number): Promise<number>;
   /**
-   * Forgets rollups, usage events and idempotency records whose time to be kept is over, by the store's own time: no caller's fast clock
+   * Forgets rollups, usage events, usage reports and idempotency records whose time to be kept is over, by the store's own time: no caller's fast clock
    * destroys what all rely on. An embedded store goes by its last batch's time where its clock is ahead of that. Returns how many rows went.
    */
   prune(): Promise<number>;

@@ -2,6 +2,7 @@ import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, KeyKind, RecordKind, RecordTypes } from '../core/records.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
+import type { UsageReport } from '../core/usage/usage-report.ts';
 
 /** Sums of usage of one key and model. Counts are safe integers; `costNanoUsd` is exact. */
 export interface UsageTotal {
@@ -38,6 +39,10 @@ export interface RecordStore {
   records<K extends RecordKind>(kind: K, tenantId?: string): Promise<RecordTypes[K][]>;
   /** The key with that hash that is not deleted. Uses the unique index on the hash. */
   keyByHash(hash: string): Promise<ApiKey | undefined>;
+  /** The key with that hash that was deleted; of several the one that was deleted last. Uses an index on the hash. */
+  deletedKeyByHash(hash: string): Promise<ApiKey | undefined>;
+  /** Events of a reporter in quarantine, by event id, those after `afterEventId`. */
+  quarantinedReports(query: { reporterId: string; afterEventId?: string; limit: number }): Promise<UsageReport[]>;
   /** Keys of a tenant that are not deleted, oldest first, of the given kinds; at most `limit`, those after `afterId` (ids sort by time). */
   keys(query: { tenantId: string; kinds: readonly KeyKind[]; afterId?: string; limit?: number }): Promise<ApiKey[]>;
   /** The names of keys, deleted ones too, for grouping usage. */

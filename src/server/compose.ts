@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
+import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import type { UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
@@ -175,5 +176,6 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const { writer, directory } = parts;
   const shared = { ...deps, writer, directory, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
+  await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

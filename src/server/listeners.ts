@@ -1,5 +1,6 @@
 import { anthropicForm } from '../api/_shared/anthropic-form.ts';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
+import { addCors } from '../api/_shared/cors.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
@@ -48,6 +49,8 @@ export async function openListeners(options: {
     const form = name === 'admin' ? tinfoilForm : openAiForm;
     const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
     registerRequestLog(app, { listener: name, log });
+    // First of all, so that what the guards refuse can be read as well. The control plane stays closed to pages.
+    if (name === 'runtime') addCors(app, { origins: config.declared?.corsOrigins ?? [] });
     if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);

@@ -118,6 +118,9 @@ export function testCanaries(options: {
       },
       { method: 'POST', path: '/api/keys', headers: [json, `Authorization: Bearer ${word}x`], body: `{"name":"${word}"}` },
       { method: 'POST', path: '/api/keys/update', headers: [json], body: `{"key":"${word}","name":1` },
+      { method: 'POST', path: '/api/shim/validate-key', headers: [json], body: `{"api_key":"${word}x","path":["${word}"]}` },
+      { method: 'POST', path: '/api/shim/route-context', headers: [json], body: `{"api_key":"${word}x"}` },
+      { method: 'POST', path: '/api/internal/usage-reports', headers: [json, `X-Tinfoil-Reporter-Id: ${word}`], body: `{"${word}":1}` },
       { method: word, path: '/', headers: [] },
       { method: 'GET', path: '/health', headers: [`Host: ${word}`] },
     ];

@@ -202,7 +202,7 @@ dns: { servers: [] }
       moneyBudgetMicrocents: 5_000_000_000n,
       requireBudget: undefined,
     });
-    expect(declared?.waiting).toEqual(['usage_reporters', 'hosts', 'sources', 'registries', 'ingress', 'dns']);
+    expect(declared?.waiting).toEqual(['hosts', 'sources', 'registries', 'ingress', 'dns']);
   });
 
   test('an empty file declares nothing', async () => {

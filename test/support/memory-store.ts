@@ -5,6 +5,7 @@ import type { Reservation } from '../../src/core/ledger/reservation.ts';
 import type { ApiKey, RecordKind, RecordTypes } from '../../src/core/records.ts';
 import { runBatch } from '../../src/core/run-batch.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
+import type { ReportRef, UsageReport } from '../../src/core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../src/core/verbs.ts';
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -18,6 +19,7 @@ interface Tables {
   readonly reservations: Map<string, Reservation>;
   readonly idempotency: Map<string, IdempotencyRecord>;
   readonly usage: Map<string, UsageEvent>;
+  readonly reports: Map<string, UsageReport>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -40,6 +42,8 @@ export interface MemoryStore extends LedgerStore, RecordStore {
 
 const recordKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
 
+const reportKey = ({ reporterId, eventId }: ReportRef): string => `${reporterId} ${eventId}`;
+
 const fromId = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
 /**
@@ -53,6 +57,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     reservations: new Map(),
     idempotency: new Map(),
     usage: new Map(),
+    reports: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -74,6 +79,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
       for (const id of needs.accounts ?? []) rows.putAccount(id, tables.accounts.get(id));
       for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, tables.idempotency.get(idempotencyMapKey(ref)));
       for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)));
+      for (const ref of needs.reports ?? []) rows.putReport(ref, tables.reports.get(reportKey(ref)));
       for (const id of needs.reservations ?? []) {
         const reservation = tables.reservations.get(id);
         rows.putReservation(id, reservation);
@@ -92,6 +98,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     }
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
+    for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
     tables.entries.push(...changes.entries);
     tables.events.push(...changes.events);
     tables.audit.push(...changes.audit);
@@ -157,6 +164,12 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
       await onRead('keyByHash');
       return liveKeys().find((key) => key.hash === hash);
     },
+    deletedKeyByHash: async (hash) => all('key').find((key) => key.hash === hash && key.deletedAtMs !== null),
+    quarantinedReports: async ({ reporterId, afterEventId = '', limit }) =>
+      [...tables.reports.values()]
+        .filter((report) => report.reporterId === reporterId && report.reason !== null && report.eventId > afterEventId)
+        .toSorted((a, b) => (a.eventId < b.eventId ? -1 : 1))
+        .slice(0, limit),
     keys: async ({ tenantId, kinds, afterId, limit }) => {
       await onRead('keys');
       return liveKeys()

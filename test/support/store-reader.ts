@@ -196,6 +196,8 @@ const TABLES = [
   'models',
   'prices',
   'settings',
+  'usage_reporters',
+  'usage_reports',
   'accounts',
   'ledger_entries',
   'reservations',

@@ -4,6 +4,7 @@ import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
 import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
+import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
@@ -114,6 +115,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
   const deps = { directory, writer, records: store, clock, ids, hasher, secretBox, log };
   await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));
+  await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(
     makeOperatorApi({
       ...deps,

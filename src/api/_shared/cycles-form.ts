@@ -52,6 +52,7 @@ const TRANSPORT: Readonly<Record<TransportCode, string>> = {
   body_too_large: 'PAYLOAD_TOO_LARGE',
   unsupported_media_type: 'UNSUPPORTED_MEDIA_TYPE',
   misdirected: 'MISDIRECTED_REQUEST',
+  too_many_requests: 'LIMIT_EXCEEDED',
   internal: 'INTERNAL_ERROR',
   upstream_failed: 'UPSTREAM_FAILED',
   upstream_timeout: 'UPSTREAM_TIMEOUT',

@@ -17,6 +17,7 @@ export const TRANSPORT_STATUS = {
   body_too_large: 413,
   unsupported_media_type: 415,
   misdirected: 421,
+  too_many_requests: 429,
   internal: 500,
   upstream_failed: 502,
   upstream_timeout: 504,

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest,
 import type { Calls } from '../../app/relay-call.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
+import { openToBrowsers } from '../_shared/cors.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type GatewayPrincipal } from './authenticate.ts';
 import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
 import { makeInferenceHandler } from './routes/inference.ts';
@@ -59,6 +60,7 @@ export const makeOpenAiGateway =
       done(null, body),
     );
     app.decorateRequest('gatewayPrincipal');
+    openToBrowsers(app);
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)

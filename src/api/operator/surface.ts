@@ -3,13 +3,17 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
+import type { Directory } from '../../app/directory.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
 import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
 import { makeTenantManagement } from '../../app/manage-tenants.ts';
+import { makeReporterManagement } from '../../app/reports/manage-reporters.ts';
+import { makeQuarantine } from '../../app/reports/quarantine.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
@@ -25,12 +29,15 @@ import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts'
 import { mountKeys } from './routes/keys.ts';
 import { mountMemberKeys, mountMembers } from './routes/members.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
+import { mountQuarantine, mountUsageReporters } from './routes/usage-reporters.ts';
 import { mountVerify } from './routes/verify.ts';
 
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
 export interface OperatorDeps {
   readonly operatorKey: string;
   readonly writer: LedgerWriter;
+  readonly directory: Pick<Directory, 'catalogue' | 'refresh' | 'tenant'>;
+  readonly clock: Clock;
   readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;
   readonly ids: Ids;
@@ -69,6 +76,8 @@ export const makeOperatorApi =
         mountKeys(app, { ...deps, keys: makeKeyReader(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps) });
         const catalogue = makeCatalogueManagement(deps);
         for (const mount of [mountUpstreams, mountModels, mountPrices]) mount(app, { ...deps, catalogue });
+        mountUsageReporters(app, { reporters: makeReporterManagement(deps) });
+        mountQuarantine(app, { quarantine: makeQuarantine(deps) });
         mountVerify(app, { verifyLedger: makeVerifyLedger(deps.store) });
       },
       { prefix: OPERATOR_PREFIX },

@@ -58,11 +58,22 @@ const TRANSPORT: Readonly<Record<TransportCode, string>> = {
   body_too_large: 'PAYLOAD_TOO_LARGE',
   unsupported_media_type: 'UNSUPPORTED_MEDIA_TYPE',
   misdirected: 'MISDIRECTED_REQUEST',
+  too_many_requests: 'RATE_LIMITED',
   internal: 'INTERNAL_ERROR',
   upstream_failed: 'INTERNAL_ERROR',
   upstream_timeout: 'INTERNAL_ERROR',
   overloaded: 'SERVICE_UNAVAILABLE',
   store_unavailable: 'SERVICE_UNAVAILABLE',
+};
+
+/** What a proxy that asks for a key must be told in another way: by its contract 402 is a quota and 429 a rate, and it knows no 409. */
+const SHIM_REJECTIONS: Readonly<Partial<Record<RejectionCode, Wire>>> = {
+  budget_frozen: PAYMENT_REQUIRED,
+  budget_closed: PAYMENT_REQUIRED,
+  over_limit: PAYMENT_REQUIRED,
+  debt_outstanding: PAYMENT_REQUIRED,
+  window_exceeded: [429, 'RATE_LIMITED'],
+  held: [429, 'RATE_LIMITED'],
 };
 
 const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANSPORT_STATUS, code);
@@ -71,4 +82,11 @@ const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANS
 export const tinfoilForm: ErrorForm = ({ code: name, message }) => {
   const [status, code] = isTransport(name) ? [TRANSPORT_STATUS[name], TRANSPORT[name]] : REJECTIONS[name];
   return { status, body: { error: message, code, status: 'error', message }, challenge: 'Bearer' };
+};
+
+/** Problems as the proxies of this API's ecosystem read them: by their status. Source: Tinfoil reference section 1.5, `validate-key`. */
+export const shimForm: ErrorForm = (problem, requestId) => {
+  const wire = isTransport(problem.code) ? undefined : SHIM_REJECTIONS[problem.code];
+  const form = tinfoilForm(problem, requestId);
+  return wire === undefined ? form : { ...form, status: wire[0], body: { ...form.body, code: wire[1] } };
 };

@@ -28,5 +28,16 @@ export const UpdateKeyBody = Type.Object({
 /** Body of `POST /api/keys/rename`, which the newest document replaced by update. */
 export const RenameKeyBody = Type.Object({ key: KeyValue, name: Name });
 
+/** Body of `POST /api/shim/validate-key`. What the key is to be used for changes nothing here. Unknown fields are ignored. */
+export const ValidateKeyBody = Type.Object({
+  api_key: KeyValue,
+  domain: NullOr(Type.String(), 'a string'),
+  requested_host: NullOr(Type.String(), 'a string'),
+  path: NullOr(Type.String(), 'a string'),
+});
+
+/** Body of `POST /api/shim/route-context`. */
+export const RouteContextBody = Type.Object({ api_key: KeyValue });
+
 /** Body of `POST /api/billing/usage/key`; empty where the key stands in the query. */
 export const KeyUsageBody = Type.Union([Type.Object({ key: Type.Optional(KeyValue) }), Type.Null()]);

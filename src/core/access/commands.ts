@@ -1,5 +1,5 @@
 import type { CommandBase } from '../verb.ts';
-import type { ApiKey, Entitlements, Member, Model, Price, Setting, Tenant, TenantStatus, Upstream } from '../records.ts';
+import type { ApiKey, Entitlements, Member, Model, Price, Setting, Tenant, TenantStatus, Upstream, UsageReporter } from '../records.ts';
 
 /** Makes a tenant; the command's `tenantId` is the new tenant's. */
 export interface CreateTenantCommand extends CommandBase {
@@ -86,10 +86,25 @@ export interface UpdateModelCommand extends CommandBase {
   readonly changes: Partial<Omit<Model, 'id' | 'createdAtMs'>>;
 }
 
-/** Forgets an upstream, a model, or a price that does not apply yet. */
+/** Makes a usage reporter, or replaces it where `replace`. */
+export interface PutUsageReporterCommand extends CommandBase {
+  readonly verb: 'put-usage-reporter';
+  readonly reporter: Omit<UsageReporter, 'createdAtMs'>;
+  readonly replace: boolean;
+}
+
+/** Changes what is given of a usage reporter. With a new secret, the one before it is good for `graceMs` more, 0: not at all. */
+export interface UpdateUsageReporterCommand extends CommandBase {
+  readonly verb: 'update-usage-reporter';
+  readonly reporterId: string;
+  readonly tenants?: readonly string[];
+  readonly secret?: { readonly sealed: string; readonly graceMs: number };
+}
+
+/** Forgets an upstream, a model, a usage reporter, or a price that does not apply yet. */
 export interface RemoveRecordCommand extends CommandBase {
   readonly verb: 'remove-record';
-  readonly kind: 'upstream' | 'model' | 'price';
+  readonly kind: 'upstream' | 'model' | 'price' | 'usage-reporter';
   readonly recordId: string;
 }
 
@@ -120,4 +135,6 @@ export type AccessCommand =
   | UpdateModelCommand
   | RemoveRecordCommand
   | AddPriceCommand
+  | PutUsageReporterCommand
+  | UpdateUsageReporterCommand
   | InitSettingCommand;

@@ -5,9 +5,18 @@ import type { RemoveRecordCommand } from './commands.ts';
 import { aliasEffects, modelNameNeeds } from './model-names.ts';
 import { notFound } from './rules.ts';
 
+/** What people call each kind, and the name of its id where an event tells it. */
+const NAMES = {
+  upstream: { words: 'upstream', event: 'upstream' },
+  model: { words: 'model', event: 'model' },
+  price: { words: 'price', event: 'price' },
+  'usage-reporter': { words: 'usage reporter', event: 'usage_reporter' },
+} as const;
+
 /**
- * Forgets an upstream, a model, or a price that does not apply yet. The value is its id. What a model cost stays known: its prices are
- * history. The aliases of a model are free again. A model that still lists a forgotten upstream passes it over.
+ * Forgets an upstream, a model, a usage reporter, or a price that does not apply yet. The value is its id. What a model cost stays known:
+ * its prices are history. The aliases of a model are free again. A model that still lists a forgotten upstream passes it over. What a
+ * reporter reported stays booked.
  *
  * Rejects, in this order: `not_found`, `conflict` (a price that applies already).
  */
@@ -18,13 +27,14 @@ export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }
   }),
   decide: (state, command, nowMs) => {
     const { kind, recordId } = command;
-    if (state.record(kind, recordId) === undefined) return refuse(notFound(`${kind} ${recordId}`));
+    if (state.record(kind, recordId) === undefined) return refuse(notFound(`${NAMES[kind].words} ${recordId}`));
     const price = kind === 'price' ? state.record('price', recordId) : undefined;
     if (price !== undefined && price.appliesFromMs <= nowMs) {
       return refuse(rejected({ code: 'conflict', message: 'a price that applies already cannot be removed; add a new one', field: 'id' }));
     }
-    const events = eventEffects(command, nowMs, [{ type: `${kind}.deleted`, data: { [`${kind}_id`]: recordId } }]);
-    const names = kind === 'model' ? aliasEffects(state, recordId, []) : [];
-    return { outcome: accepted({ id: recordId }), effects: [{ type: 'record-removed', kind, id: recordId }, ...names, ...events] };
+    const name = NAMES[kind].event;
+    const events = eventEffects(command, nowMs, [{ type: `${name}.deleted`, data: { [`${name}_id`]: recordId } }]);
+    const aliases = kind === 'model' ? aliasEffects(state, recordId, []) : [];
+    return { outcome: accepted({ id: recordId }), effects: [{ type: 'record-removed', kind, id: recordId }, ...aliases, ...events] };
   },
 };

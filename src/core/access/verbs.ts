@@ -8,6 +8,7 @@ import { removeRecordVerb } from './decide-remove-record.ts';
 import { initSettingVerb } from './decide-setting.ts';
 import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
+import { putUsageReporterVerb, updateUsageReporterVerb } from './decide-usage-reporter.ts';
 import { putUpstreamVerb, updateUpstreamVerb } from './decide-upstream.ts';
 
 /** The decisions that change records, by verb. */
@@ -25,5 +26,7 @@ export const ACCESS_VERBS = {
   'update-model': updateModelVerb,
   'remove-record': removeRecordVerb,
   'add-price': addPriceVerb,
+  'put-usage-reporter': putUsageReporterVerb,
+  'update-usage-reporter': updateUsageReporterVerb,
   'init-setting': initSettingVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

@@ -1,6 +1,7 @@
 import type { TokenActuals } from './settle-amounts.ts';
 import type { IdempotencyRef } from '../effects.ts';
 import type { UsageEvent } from '../usage/usage-event.ts';
+import type { ReportJudgement } from '../usage/usage-report.ts';
 import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
 import type { PlainJson, ReservationPurpose } from './reservation.ts';
@@ -135,6 +136,28 @@ export interface SettleCallCommand extends CommandBase {
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> | null;
 }
 
+/** An event of a usage report: what it is known by, and what it comes to as far as its sender's rights and the time do not say otherwise. */
+export interface ReportItem {
+  readonly eventId: string;
+  readonly hash: string;
+  readonly occurredAtMs: number;
+  readonly judgement: ReportJudgement;
+  /** What is kept of it where it is not booked. */
+  readonly body: PlainJson;
+}
+
+/**
+ * Books what another proxy reports of the past, by force. `nonce` names the delivery and is remembered for `nonceKeepMs`; a delivery
+ * that was taken before is refused. With `nonce` null it is our own second attempt at events that are quarantined: only those are booked.
+ */
+export interface ReportUsageCommand extends CommandBase {
+  readonly verb: 'report-usage';
+  readonly reporterId: string;
+  readonly nonce: string | null;
+  readonly nonceKeepMs: number;
+  readonly items: readonly ReportItem[];
+}
+
 /** Every command of the ledger. */
 export type LedgerCommand =
   | ReserveCommand
@@ -146,4 +169,5 @@ export type LedgerCommand =
   | AllocateCommand
   | ExpireCommand
   | KeepCallCommand
-  | SettleCallCommand;
+  | SettleCallCommand
+  | ReportUsageCommand;

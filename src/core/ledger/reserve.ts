@@ -41,7 +41,7 @@ function fittingOutput(legs: readonly CoveredLeg[], range: ReserveCommand['outpu
 }
 
 /** Refuses one account in the documented order, or null. `held`: only holds in flight are in the way. */
-function refuseLeg(account: Account, amount: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
+export function refuseLeg(account: Account, amount: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
   const inactive = refuseStatus(account);
   if (inactive !== null) return inactive;
   if (account.isOverLimit)

@@ -6,6 +6,7 @@ import { extendVerb } from './extend.ts';
 import { fundVerb } from './fund.ts';
 import { keepCallVerb } from './keep-call.ts';
 import { releaseVerb } from './release.ts';
+import { reportUsageVerb } from './report-usage.ts';
 import { reserveVerb } from './reserve.ts';
 import { settleCallVerb } from './settle-call.ts';
 
@@ -21,4 +22,5 @@ export const LEDGER_VERBS = {
   expire: expireVerb,
   'keep-call': keepCallVerb,
   'settle-call': settleCallVerb,
+  'report-usage': reportUsageVerb,
 } as const;

@@ -22,6 +22,7 @@ import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant,
 import { keyCommands } from './key-commands.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
+import { reporterCommands } from './apply-reporters.ts';
 
 /** What applying needs. */
 export interface ApplyDeclaredDeps {
@@ -53,6 +54,7 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
     await boot.run(label, keys.commands);
     absentKeys.push(...keys.absent);
   }
+  await boot.run(label, await reporterCommands(deps, declared.reporters));
   const notices = await leftFile(deps.records, declared);
   await rememberDeclared(deps, declared);
   const absent = absentKeys.map((id) => `${declared.path}: there is no key ${id}; what the file says of it waits until there is one.`);

@@ -43,6 +43,14 @@ export interface DeclaredTenant {
   readonly keys: readonly DeclaredKey[];
 }
 
+/** A usage reporter as the file declares it. `previousSecret` is good for as long as the file names it. */
+export interface DeclaredReporter {
+  readonly id: string;
+  readonly secret: string;
+  readonly previousSecret: string | null;
+  readonly tenants: readonly string[];
+}
+
 /** Lengths in milliseconds, sizes in bytes. */
 export interface GatewayConfig {
   readonly holdTtlMs: number;
@@ -71,6 +79,9 @@ export interface DeclaredConfig {
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
   readonly tenants: readonly DeclaredTenant[];
+  readonly reporters: readonly DeclaredReporter[];
+  /** Origins whose pages may call the gateway. */
+  readonly corsOrigins: readonly string[];
   readonly named: ReadonlySet<string>;
   readonly waiting: readonly string[];
 }

@@ -9,17 +9,21 @@ const PREFIX = 'declared:';
 /** Settings of this form remember that a file named a field: `declared-field:<kind> <record id> <field>`. */
 const FIELD_PREFIX = 'declared-field:';
 
-type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member' | 'key'>;
+type DeclaredRecordKind = Extract<RecordKind, 'upstream' | 'model' | 'tenant' | 'member' | 'key' | 'usage-reporter'>;
 
 function* declaredThings(declared: DeclaredConfig): Generator<{ kind: DeclaredRecordKind; id: string }> {
   for (const { id } of declared.upstreams) yield { kind: 'upstream', id };
   for (const { id } of declared.models) yield { kind: 'model', id };
+  for (const { id } of declared.reporters) yield { kind: 'usage-reporter', id };
   for (const tenant of declared.tenants) {
     yield { kind: 'tenant', id: tenant.id };
     for (const member of tenant.members) yield { kind: 'member', id: memberRecordId(tenant.id, member.id) };
     for (const { id } of tenant.keys) yield { kind: 'key', id };
   }
 }
+
+/** What people call a kind. */
+const wordsOf = (kind: string): string => kind.replace('-', ' ');
 
 const settingId = (kind: string, id: string): string => `${PREFIX}${kind}:${id}`;
 
@@ -42,7 +46,7 @@ export async function leftFile(records: RecordStore, declared: DeclaredConfig): 
     const id = rest.join(':');
     if (!isStillThere(await records.record(kind as DeclaredRecordKind, id))) continue;
     sentences.push(
-      `${declared.path} no longer names the ${kind} ${id}: it stays as it was, and the operator API may now change or remove it.`,
+      `${declared.path} no longer names the ${wordsOf(kind)} ${id}: it stays as it was, and the operator API may now change or remove it.`,
     );
   }
   return [...sentences, ...(await leftFields(records, declared, before))];
@@ -59,7 +63,7 @@ async function leftFields(records: RecordStore, declared: DeclaredConfig, before
     const values = fields.length === 1 ? 'it keeps its value' : 'they keep their values';
     const one = fields.length === 1 ? 'it' : 'them';
     sentences.push(
-      `${declared.path} no longer names ${fields.toSorted().join(', ')} of the ${kind} ${id}: ${values}, and the operator API may now change ${one}.`,
+      `${declared.path} no longer names ${fields.toSorted().join(', ')} of the ${wordsOf(kind)} ${id}: ${values}, and the operator API may now change ${one}.`,
     );
   }
   return sentences;

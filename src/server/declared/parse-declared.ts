@@ -1,8 +1,10 @@
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
+import { parseCorsOrigins } from './parse-cors-origins.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseModels } from './parse-models.ts';
+import { parseReporters } from './parse-reporters.ts';
 import { parseTenants } from './parse-tenants.ts';
 import { parseUpstreams } from './parse-upstreams.ts';
 
@@ -29,17 +31,20 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const upstreams = parseUpstreams(sections.upstreams, named);
   const models = parseModels(sections.models, upstreams, named);
   const tenants = parseTenants(sections.tenants, named);
-  const waiting = parseLaterSections(sections, tenants);
-  return { path, gateway: parseGateway(sections.gateway), upstreams, models, tenants, named: named.keys, waiting };
+  const reporters = parseReporters(sections.usage_reporters, tenants, named);
+  const waiting = parseLaterSections(sections);
+  const { gateway, corsOrigins } = parseGateway(sections.gateway);
+  return { path, gateway, corsOrigins, upstreams, models, tenants, reporters, named: named.keys, waiting };
 }
 
-function parseGateway(field: Field): GatewayConfig {
-  const given = field.fields(['hold_ttl_ms', 'hold_grace_ms', 'upstream_timeout_ms', 'drain_ms', 'max_body_bytes']);
-  return {
+function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {
+  const given = field.fields(['hold_ttl_ms', 'hold_grace_ms', 'upstream_timeout_ms', 'drain_ms', 'max_body_bytes', 'cors_origins']);
+  const gateway: GatewayConfig = {
     holdTtlMs: given.hold_ttl_ms.or(DEFAULT_GATEWAY.holdTtlMs, (f) => f.integer({ min: 1000, max: 24 * HOUR_MS })),
     holdGraceMs: given.hold_grace_ms.or(DEFAULT_GATEWAY.holdGraceMs, (f) => f.integer({ min: 0, max: 60_000 })),
     upstreamTimeoutMs: given.upstream_timeout_ms.or(DEFAULT_GATEWAY.upstreamTimeoutMs, (f) => f.integer({ min: 100, max: 24 * HOUR_MS })),
     drainMs: given.drain_ms.or(DEFAULT_GATEWAY.drainMs, (f) => f.integer({ min: 0, max: HOUR_MS })),
     maxBodyBytes: given.max_body_bytes.or(DEFAULT_GATEWAY.maxBodyBytes, (f) => f.integer({ min: 1024, max: 1_073_741_824 })),
   };
+  return { gateway, corsOrigins: parseCorsOrigins(given.cors_origins) };
 }

@@ -2,7 +2,7 @@ import type { Field } from './field.ts';
 import { refuseDouble } from './named-fields.ts';
 
 /** Sections of which this version makes nothing yet. */
-const LATER_SECTIONS = ['usage_reporters', 'hosts', 'sources', 'registries', 'ingress', 'dns'] as const;
+const LATER_SECTIONS = ['hosts', 'sources', 'registries', 'ingress', 'dns'] as const;
 type LaterSection = (typeof LATER_SECTIONS)[number];
 
 const ID = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 64 letters, digits, ".", "_" and "-"' };
@@ -11,8 +11,7 @@ const ID = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 
  * Checks the sections that this version does not use yet, so that a file written for a later one is either right or refused, and
  * returns the names of those that say something.
  */
-export function parseLaterSections(sections: Readonly<Record<LaterSection, Field>>, tenants: readonly { readonly id: string }[]): string[] {
-  checkReporters(sections.usage_reporters, new Set(tenants.map(({ id }) => id)));
+export function parseLaterSections(sections: Readonly<Record<LaterSection, Field>>): string[] {
   checkHosts(sections.hosts);
   checkSources(sections.sources);
   const registries = sections.registries.fields(['ghcr', 'gcr', 'dockerhub', 'allow']);
@@ -24,19 +23,6 @@ export function parseLaterSections(sections: Readonly<Record<LaterSection, Field
 }
 
 const says = (field: Field): boolean => field.isGiven && !(Array.isArray(field.value) && field.value.length === 0);
-
-function checkReporters(section: Field, tenants: ReadonlySet<string>): void {
-  const seen = new Set<string>();
-  for (const item of section.items()) {
-    const given = item.fields(['id', 'secret', 'tenants']);
-    refuseDouble(seen, given.id.text(ID), given.id);
-    given.secret.text({ secret: true });
-    for (const tenant of given.tenants.items()) {
-      const id = tenant.text();
-      if (!tenants.has(id)) tenant.fail(`names the tenant "${id}", which is not declared; add it under tenants`);
-    }
-  }
-}
 
 function checkHosts(section: Field): void {
   const seen = new Set<string>();

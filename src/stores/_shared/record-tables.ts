@@ -26,6 +26,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   model: { table: 'models', columns: [], values: none },
   price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
   setting: { table: 'settings', columns: [], values: none },
+  'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
 };
 
 /** Kinds that a query may narrow to one tenant. */

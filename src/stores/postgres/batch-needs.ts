@@ -3,6 +3,7 @@ import { idempotencyMapKey } from '../../core/working-set.ts';
 import type { IdempotencyRef } from '../../core/effects.ts';
 import type { AccountId } from '../../core/ledger/account.ts';
 import type { RecordKind } from '../../core/records.ts';
+import type { ReportRef } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
 
 /** The rows that the commands of one batch look at, each named once. */
@@ -15,6 +16,7 @@ export interface BatchNeeds {
   readonly idempotency: readonly IdempotencyRef[];
   /** Ids by kind; tenants are not among them. */
   readonly records: ReadonlyMap<RecordKind, readonly string[]>;
+  readonly reports: readonly ReportRef[];
 }
 
 /**
@@ -31,6 +33,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
   const reservations = new Set<string>();
   const idempotency = new Map<string, IdempotencyRef>();
   const records = new Map<RecordKind, Set<string>>();
+  const reports = new Map<string, ReportRef>();
   for (const command of commands) {
     const needs = needsOf(command);
     const { tenantId } = command;
@@ -39,6 +42,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     for (const id of needs.accounts ?? []) accounts.add(id);
     for (const id of needs.reservations ?? []) reservations.add(id);
     for (const ref of needs.idempotency ?? []) idempotency.set(idempotencyMapKey(ref), ref);
+    for (const ref of needs.reports ?? []) reports.set(`${ref.reporterId} ${ref.eventId}`, ref);
     for (const { kind, id } of needs.records ?? []) {
       if (kind === 'tenant') tenants.add(id);
       else if (!records.get(kind)?.add(id)) records.set(kind, new Set([id]));
@@ -58,5 +62,6 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     reservations: [...reservations],
     idempotency: [...idempotency.values()],
     records: new Map([...records].map(([kind, ids]) => [kind, [...ids]])),
+    reports: [...reports.values()],
   };
 }

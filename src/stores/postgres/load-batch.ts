@@ -5,6 +5,7 @@ import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, WorkingSet } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
+import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import type { BatchNeeds } from './batch-needs.ts';
 import { ACCOUNT_ID, arrayText, columnArrays } from './columns.ts';
@@ -80,6 +81,15 @@ const READ_IDEMPOTENCY: Statement = {
     JOIN idempotency i USING (tenant_id, operation, target, key)`,
 };
 
+// Reports by their names. Not locked: who makes one that another makes too meets its row and runs again, and who changes one is alone
+// (see the verb). Index: usage_reports_pkey.
+const READ_REPORTS: Statement = {
+  name: 'read_reports',
+  text: `
+    SELECT ${REPORT_COLUMNS.join(', ')} FROM unnest($1::text[], $2::text[]) AS wanted(reporter_id, event_id)
+    JOIN usage_reports USING (reporter_id, event_id)`,
+};
+
 // Records need no lock of their own: who changes one holds its tenant's lock exclusively. Index: the primary key.
 const READ_RECORDS = Object.fromEntries(
   Object.entries(RECORD_TABLES).map(([kind, { table }]) => [
@@ -116,6 +126,10 @@ function loadRequests(needs: BatchNeeds): Map<string, Request> {
   if (needs.idempotency.length > 0) {
     const keys = needs.idempotency.map((ref) => [ref.tenantId, ref.operation, ref.target, ref.key]);
     requests.set('idempotency', { statement: READ_IDEMPOTENCY, values: columnArrays(keys, 4) });
+  }
+  if (needs.reports.length > 0) {
+    const names = needs.reports.map(({ reporterId, eventId }) => [reporterId, eventId]);
+    requests.set('reports', { statement: READ_REPORTS, values: columnArrays(names, 2) });
   }
   for (const [kind, ids] of needs.records) requests.set(`record ${kind}`, { statement: READ_RECORDS[kind], values: [arrayText(ids)] });
   requests.set('moment', { statement: READ_MOMENT, values: [arrayText(needs.tenants)] });
@@ -166,6 +180,12 @@ export async function loadBatch(session: Session, needs: BatchNeeds): Promise<Lo
     if (ref === undefined) continue;
     rows.putIdempotency(ref, record);
     answeredKeys.add(idempotencyMapKey(ref));
+  }
+
+  for (const ref of needs.reports) rows.putReport(ref, undefined);
+  for (const row of rowsOf<ReportRow>('reports')) {
+    const report = reportFromRow(row);
+    rows.putReport(report, report);
   }
 
   for (const [kind, ids] of needs.records) {

@@ -1,4 +1,5 @@
 import { ALL_TIME_LEVEL_MS, ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
+import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Reader } from './reader.ts';
 import { SERVER_NOW_MS } from './statement.ts';
@@ -37,6 +38,7 @@ export async function prune(reader: Reader, clock: Clock | undefined): Promise<n
   const overdue: Overdue[] = [
     ...rollups,
     { table: 'usage_events', condition: 'at_ms < $1::bigint', beforeMs: nowMs - USAGE_EVENTS_KEEP_MS },
+    { table: 'usage_reports', condition: 'received_at_ms < $1::bigint', beforeMs: nowMs - USAGE_REPORTS_KEEP_MS },
     { table: 'idempotency', condition: 'expires_at_ms < $1::bigint', beforeMs: nowMs },
     { table: 'batches', condition: 'at_ms < $1::bigint', beforeMs: nowMs - BATCHES_KEEP_MS },
     { table: 'heartbeats', condition: 'seen_at_ms < $1::bigint', beforeMs: nowMs - HEARTBEATS_KEEP_MS },

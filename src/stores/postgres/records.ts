@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
+import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
@@ -48,6 +49,20 @@ const EXPIRED_RESERVATIONS: Statement = {
 
 // Index: api_keys_hash.
 const KEY_BY_HASH: Statement = { name: 'key_by_hash', text: 'SELECT body FROM api_keys WHERE hash = $1 AND deleted_at_ms IS NULL' };
+
+// Index: api_keys_deleted_hash.
+const DELETED_KEY_BY_HASH: Statement = {
+  name: 'deleted_key_by_hash',
+  text: 'SELECT body FROM api_keys WHERE hash = $1 AND deleted_at_ms IS NOT NULL ORDER BY deleted_at_ms DESC LIMIT 1',
+};
+
+// Index: usage_reports_quarantined.
+const QUARANTINED_REPORTS: Statement = {
+  name: 'quarantined_reports',
+  text: `
+    SELECT ${REPORT_COLUMNS.join(', ')} FROM usage_reports WHERE reporter_id = $1 AND reason IS NOT NULL AND event_id > $2
+    ORDER BY event_id LIMIT $3`,
+};
 
 // Index: api_keys_of_tenant.
 const KEYS: Statement = {
@@ -121,6 +136,13 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
     async keyByHash(hash) {
       const [row] = await lookups.rows<BodyRow>(KEY_BY_HASH, [hash]);
       return row === undefined ? undefined : recordFromBody<'key'>(row.body);
+    },
+    async deletedKeyByHash(hash) {
+      const [row] = await lookups.rows<BodyRow>(DELETED_KEY_BY_HASH, [hash]);
+      return row === undefined ? undefined : recordFromBody<'key'>(row.body);
+    },
+    async quarantinedReports({ reporterId, afterEventId, limit }) {
+      return (await reader.rows<ReportRow>(QUARANTINED_REPORTS, [reporterId, afterEventId ?? '', limit])).map(reportFromRow);
     },
     async keys({ tenantId, kinds, afterId, limit }): Promise<ApiKey[]> {
       const rows = await reader.rows<BodyRow>(KEYS, [tenantId, arrayText(kinds), afterId ?? '', limit ?? null]);

@@ -129,6 +129,15 @@ const CHECKS: Readonly<Record<string, string>> = {
     FROM (SELECT id, charge_microcents FROM usage_events UNION ALL SELECT id, charge_microcents FROM usage_tail) AS u
     JOIN (${LEGS}) AS legs ON legs.id = u.id AND legs.purpose = 'call' AND legs.settled_at_ms IS NOT NULL
     JOIN accounts a ON a.no = legs.account_no AND a.unit <> 'TOKENS'`,
+  'usage.report': `
+    SELECT u.id || ' on account ' || a.no AS subject, e.d_spent::text AS found,
+           CASE a.unit WHEN 'TOKENS' THEN u.tokens ELSE u.charge_microcents END::text AS expected
+    FROM (
+      SELECT id, prompt_tokens + completion_tokens AS tokens, charge_microcents FROM usage_events WHERE id LIKE 'report:%'
+      UNION ALL
+      SELECT id, prompt_tokens + completion_tokens, charge_microcents FROM usage_tail WHERE id LIKE 'report:%'
+    ) AS u
+    JOIN ledger_entries e ON e.command = u.id AND e.verb = 'debit' JOIN accounts a ON a.no = e.account_no`,
   'usage.keys': `
     SELECT concat_ws(' ', tenant_id, level_ms, bucket_ms, model) AS subject, coalesce(whole.counters, '-') AS found, coalesce(parts.counters, '-') AS expected
     FROM (SELECT tenant_id, level_ms, bucket_ms, model, ${COUNTERS} AS counters FROM usage_rollups WHERE key_id = '' GROUP BY 1, 2, 3, 4) AS whole

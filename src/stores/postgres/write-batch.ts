@@ -15,6 +15,7 @@ import {
   idempotencyValues,
 } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
+import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
   RESERVATION_COLUMNS,
   RESERVATION_STATE_COLUMNS,
@@ -55,6 +56,14 @@ const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
 const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
 const INSERT_USAGE = insertMany('usage_tail', USAGE_COLUMNS);
+const INSERT_REPORTS = insertMany('usage_reports', REPORT_COLUMNS);
+// Index: usage_reports_pkey.
+const UPDATE_REPORTS: Statement = {
+  name: 'update_usage_reports',
+  text: `
+    UPDATE usage_reports AS t SET ${REPORT_STATE_COLUMNS.map((column) => `${column} = x.${column}`).join(', ')}
+    FROM ${unnest(REPORT_COLUMNS, 'x')} WHERE t.reporter_id = x.reporter_id AND t.event_id = x.event_id`,
+};
 const INSERT_EVENTS = insertMany('events', EVENT_COLUMNS);
 const INSERT_AUDIT = insertMany('audit', AUDIT_COLUMNS);
 
@@ -141,6 +150,15 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
     : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
 }
 
+function reportRequests(changes: Changes['reports']): Request[] {
+  const requests: Request[] = [];
+  const created = changes.filter(({ isNew }) => isNew).map(({ report }) => reportValues(report));
+  const changed = changes.filter(({ isNew }) => !isNew).map(({ report }) => reportValues(report));
+  if (created.length > 0) requests.push(writeRows(INSERT_REPORTS, sortedByKey(created, 2)));
+  if (changed.length > 0) requests.push(writeRows(UPDATE_REPORTS, changed));
+  return requests;
+}
+
 /** Inserts the accounts that the batch made and adds their numbers to `accountNos`; the other rows need them. */
 export async function writeNewAccounts(session: Session, changes: Changes, accountNos: Map<AccountId, bigint>): Promise<void> {
   const created = changes.accounts.filter(({ isNew }) => isNew).map(({ account }) => account);
@@ -186,6 +204,7 @@ export function writeRequests(options: {
     ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs),
   );
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
+  requests.push(...reportRequests(changes.reports));
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
   if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));

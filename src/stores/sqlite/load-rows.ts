@@ -4,10 +4,12 @@ import { invariant } from '../../core/invariant.ts';
 import { parseAccountId, type Account, type AccountId } from '../../core/ledger/account.ts';
 import type { PlainJson, Reservation } from '../../core/ledger/reservation.ts';
 import type { RecordKind, RecordRef, RecordTypes, Tenant } from '../../core/records.ts';
+import type { ReportRef, UsageReport } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
 import type { WorkingSet } from '../../core/working-set.ts';
 import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
+import { reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { RowCache } from './row-cache.ts';
 
@@ -89,6 +91,7 @@ export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
       for (const id of needs.reservations ?? []) loadReservation(rows, id);
       for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, find.idempotency(ref) ?? undefined);
       for (const ref of needs.records ?? []) loadRecord(ref, rows);
+      for (const ref of needs.reports ?? []) rows.putReport(ref, find.report(ref) ?? undefined);
     }
   };
 }
@@ -98,6 +101,7 @@ interface Lookups {
   readonly reservation: (id: string) => Reservation | null;
   readonly record: <K extends RecordKind>(kind: K, id: string) => RecordTypes[K] | null;
   readonly idempotency: (ref: IdempotencyRef) => IdempotencyRecord | null;
+  readonly report: (ref: ReportRef) => UsageReport | null;
 }
 
 function prepareLookups(db: Database): Lookups {
@@ -108,11 +112,12 @@ function prepareLookups(db: Database): Lookups {
     )
     .safeIntegers();
   const accountByNo = db.prepare<[number], AccountRow>('SELECT * FROM accounts WHERE no = ?').safeIntegers();
-  // By primary key, as are the other two.
+  // By primary key, as are the others.
   const reservation = db.prepare<[string], ReservationRow>('SELECT * FROM reservations WHERE id = ?').safeIntegers();
   const idempotency = db.prepare<string[], { hash: string; answer: string; expires_at_ms: number }>(
     'SELECT hash, answer, expires_at_ms FROM idempotency WHERE tenant_id = ? AND operation = ? AND target = ? AND key = ?',
   );
+  const report = db.prepare<[string, string], ReportRow>('SELECT * FROM usage_reports WHERE reporter_id = ? AND event_id = ?');
   const records = new Map(
     Object.entries(RECORD_TABLES).map(([kind, { table }]) => [
       kind,
@@ -141,6 +146,10 @@ function prepareLookups(db: Database): Lookups {
     idempotency: (ref) => {
       const row = idempotency.get(ref.tenantId, ref.operation, ref.target, ref.key);
       return row === undefined ? null : { hash: row.hash, answer: JSON.parse(row.answer) as PlainJson, expiresAtMs: row.expires_at_ms };
+    },
+    report: ({ reporterId, eventId }) => {
+      const row = report.get(reporterId, eventId);
+      return row === undefined ? null : reportFromRow(row);
     },
   };
 }

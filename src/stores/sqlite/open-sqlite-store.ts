@@ -128,6 +128,8 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     record: ask('record') as RecordStore['record'],
     records: ask('records') as RecordStore['records'],
     keyByHash: ask('keyByHash'),
+    deletedKeyByHash: ask('deletedKeyByHash'),
+    quarantinedReports: ask('quarantinedReports'),
     keys: ask('keys'),
     keyNames: ask('keyNames'),
     accounts: ask('accounts'),

@@ -261,6 +261,20 @@ const USAGE_CHECKS: readonly Check[] = [
       WHERE legs.purpose = 'call' AND accounts.unit <> 'TOKENS' AND legs.charged IS NOT used.charge_microcents`,
   },
   {
+    name: 'reported usage is charged as it says',
+    sql: `
+      WITH used AS (
+        SELECT id, prompt_tokens + completion_tokens AS tokens, charge_microcents FROM usage_tail WHERE id LIKE 'report:%'
+        UNION ALL
+        SELECT id, prompt_tokens + completion_tokens, charge_microcents FROM usage_events WHERE id LIKE 'report:%'
+      )
+      SELECT subject, found, expected FROM (
+        SELECT used.id || ' on account ' || no AS subject, d_spent AS found,
+          CASE unit WHEN 'TOKENS' THEN tokens ELSE charge_microcents END AS expected
+        FROM used JOIN ledger_entries ON command = used.id AND verb = 'debit' JOIN accounts ON no = account_no
+      ) WHERE found <> expected`,
+  },
+  {
     name: 'usage bears the moments of its call',
     sql: `
       WITH used AS (SELECT id, tenant_id, at_ms, held_at_ms FROM usage_tail UNION ALL SELECT id, tenant_id, at_ms, held_at_ms FROM usage_events)

@@ -21,6 +21,7 @@ import {
   plainEntryValues,
 } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
+import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
   RESERVATION_COLUMNS,
   RESERVATION_FIXED_COLUMNS,
@@ -45,6 +46,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const writeRecord = makeRecordWriter(db, caches);
   const insertEntries = makeEntryInserter(db, caches);
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
+  const writeReports = makeReportWriter(db);
   const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
   const insertAudit = makeRowInserter(db, 'audit', AUDIT_COLUMNS);
   const putIdempotency = db.prepare<BindValue[]>(
@@ -59,6 +61,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     writeReservations(changes.reservations);
     insertEntries(changes.entries);
     insertUsage(changes.usage.map(usageValues));
+    writeReports(changes.reports);
     for (const change of changes.records) writeRecord(change);
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
     insertEvents(changes.events.map(eventValues));
@@ -154,6 +157,19 @@ function makeReservationWriter(db: Database, caches: WriterCaches): (reservation
       // A settled one is asked for again by a late repeat at most.
       if (reservation.state === 'ACTIVE') caches.reservations.set(reservation.id, reservation);
       else caches.reservations.delete(reservation.id);
+    }
+  };
+}
+
+function makeReportWriter(db: Database): (reports: Changes['reports']) => void {
+  const insert = makeRowInserter(db, 'usage_reports', REPORT_COLUMNS);
+  const update = db.prepare<BindValue[]>(
+    `UPDATE usage_reports SET ${assignments(REPORT_STATE_COLUMNS)} WHERE reporter_id = ? AND event_id = ?`,
+  );
+  return (reports) => {
+    insert(reports.filter(({ isNew }) => isNew).map(({ report }) => reportValues(report)));
+    for (const { report, isNew } of reports) {
+      if (!isNew) update.run(...reportValues(report).slice(2), report.reporterId, report.eventId);
     }
   };
 }

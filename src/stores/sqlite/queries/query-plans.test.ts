@@ -25,6 +25,12 @@ describe('queries find their rows by the index that they name', () => {
 
   test.each<[string, string, RegExp]>([
     ['key by hash', RECORD_SQL.keyByHash, /SEARCH api_keys USING INDEX api_keys_hash \(hash=\?\)/],
+    ['deleted key by hash', RECORD_SQL.deletedKeyByHash, /SEARCH api_keys USING INDEX api_keys_deleted_hash \(hash=\?\)/],
+    [
+      'events in quarantine',
+      RECORD_SQL.quarantinedReports,
+      /SEARCH usage_reports USING INDEX usage_reports_quarantined \(reporter_id=\? AND event_id>\?\)/,
+    ],
     ['keys of a kind', RECORD_SQL.keys, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\? AND id>\?\)/],
     ['keys of a tenant', RECORD_SQL.keysOfTenant, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\?\)/],
     ['members of a tenant', RECORD_SQL.membersOfTenant, /SEARCH members USING INDEX members_of_tenant \(tenant_id=\?\)/],

@@ -1,10 +1,16 @@
 import type { Database } from 'better-sqlite3';
 import type { ApiKey, RecordKind, RecordTypes } from '../../../core/records.ts';
 import { RECORD_TABLES, recordFromBody } from '../../_shared/record-tables.ts';
+import { reportFromRow, type ReportRow } from '../../_shared/report-row.ts';
 import type { Queries } from '../messages.ts';
 
 /** The statements of the record queries, with the index that each relies on. Records of a kind by id come from its primary key. */
 export const RECORD_SQL = {
+  /** By api_keys_deleted_hash; of several under one hash the one that was deleted last. */
+  deletedKeyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NOT NULL ORDER BY deleted_at_ms DESC LIMIT 1',
+  /** By usage_reports_quarantined, which gives the order as well; the primary key would lead past every event that was booked. */
+  quarantinedReports:
+    'SELECT * FROM usage_reports INDEXED BY usage_reports_quarantined WHERE reporter_id = ? AND reason IS NOT NULL AND event_id > ? ORDER BY event_id LIMIT ?',
   /** By api_keys_hash. */
   keyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NULL',
   /** By api_keys_of_tenant, which gives the order as well. */
@@ -19,7 +25,10 @@ export const RECORD_SQL = {
   generation: 'SELECT generation FROM store_state',
 } as const;
 
-type RecordQueries = Pick<Queries, 'record' | 'records' | 'keyByHash' | 'keys' | 'keyNames' | 'generation'>;
+type RecordQueries = Pick<
+  Queries,
+  'record' | 'records' | 'keyByHash' | 'deletedKeyByHash' | 'quarantinedReports' | 'keys' | 'keyNames' | 'generation'
+>;
 
 /** Queries of records, prepared on a reading connection. */
 export function makeRecordQueries(db: Database): RecordQueries {
@@ -33,6 +42,8 @@ export function makeRecordQueries(db: Database): RecordQueries {
     member: db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck(),
   };
   const keyByHash = db.prepare<[string], string>(RECORD_SQL.keyByHash).pluck();
+  const deletedKeyByHash = db.prepare<[string], string>(RECORD_SQL.deletedKeyByHash).pluck();
+  const quarantinedReports = db.prepare<[string, string, number], ReportRow>(RECORD_SQL.quarantinedReports);
   const keys = db.prepare<[string, string, string, number], string>(RECORD_SQL.keys).pluck();
   const keyNames = db.prepare<[string, string], { id: string; name: string }>(RECORD_SQL.keyNames);
   const generation = db.prepare<[], number>(RECORD_SQL.generation).pluck();
@@ -50,6 +61,12 @@ export function makeRecordQueries(db: Database): RecordQueries {
       const body = keyByHash.get(hash);
       return body === undefined ? undefined : recordFromBody<'key'>(body);
     },
+    deletedKeyByHash: (hash) => {
+      const body = deletedKeyByHash.get(hash);
+      return body === undefined ? undefined : recordFromBody<'key'>(body);
+    },
+    quarantinedReports: ({ reporterId, afterEventId, limit }) =>
+      quarantinedReports.all(reporterId, afterEventId ?? '', limit).map(reportFromRow),
     keys: ({ tenantId, kinds: wanted, afterId, limit }): ApiKey[] =>
       // A negative limit is none.
       keys.all(tenantId, afterId ?? '', JSON.stringify(wanted), limit ?? -1).map((body) => recordFromBody<'key'>(body)),

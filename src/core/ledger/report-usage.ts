@@ -1,0 +1,144 @@
+import type { Effect, IdempotencyRef } from '../effects.ts';
+import { INT64_MAX } from '../int64.ts';
+import { SYSTEM_TENANT } from '../records.ts';
+import { accepted, rejected } from '../rejection.ts';
+import {
+  MAX_REPORT_AGE_MS,
+  MAX_REPORT_SKEW_MS,
+  type QuarantineReason,
+  type ReportBooking,
+  type UsageReport,
+} from '../usage/usage-report.ts';
+import { refuse, type Decision, type State, type Verb } from '../verb.ts';
+import type { AccountId } from './account.ts';
+import type { ReportItem, ReportUsageCommand } from './commands.ts';
+import { entryEffect } from './journal.ts';
+import { actualIn } from './settle-amounts.ts';
+
+/**
+ * What became of one event. `booked`: now. `duplicate`: it was received before, and what came of it then stands. `conflict`: another event
+ * was received under its id; this one is not booked. `quarantined`: kept, and not booked, for `reason`.
+ */
+export interface ReportedOutcome {
+  readonly eventId: string;
+  readonly status: 'booked' | 'duplicate' | 'conflict' | 'quarantined';
+  readonly reason: QuarantineReason | null;
+}
+
+/** What became of every event, in their order. */
+export interface ReportUsageAnswer {
+  readonly events: readonly ReportedOutcome[];
+}
+
+/** Under what a delivery is remembered. */
+const deliveryRef = ({ reporterId, nonce }: ReportUsageCommand): IdempotencyRef | null =>
+  nonce === null ? null : { tenantId: SYSTEM_TENANT, operation: 'usage-delivery', target: reporterId, key: nonce };
+
+/** What the events of a report come to, one after another. Sees what those before it did, which the state does not show yet. */
+class Booking {
+  readonly effects: Effect[] = [];
+  readonly #state: State;
+  readonly #command: ReportUsageCommand;
+  readonly #tenants: ReadonlySet<string>;
+  readonly #nowMs: number;
+  readonly #spent = new Map<AccountId, bigint>();
+  readonly #received = new Map<string, UsageReport>();
+
+  constructor(state: State, command: ReportUsageCommand, at: { readonly tenants: readonly string[]; readonly nowMs: number }) {
+    this.#state = state;
+    this.#command = command;
+    this.#tenants = new Set(at.tenants);
+    this.#nowMs = at.nowMs;
+  }
+
+  take(item: ReportItem): ReportedOutcome {
+    const { reporterId, nonce } = this.#command;
+    const { eventId, hash } = item;
+    const before = this.#received.get(eventId) ?? this.#state.report({ reporterId, eventId });
+    const isSecondAttempt = nonce === null && before !== undefined && before.reason !== null;
+    if (before !== undefined && !isSecondAttempt) {
+      return { eventId, status: before.hash === hash ? 'duplicate' : 'conflict', reason: before.reason };
+    }
+    const reason = this.#refusal(item) ?? this.#book(item);
+    const receivedAtMs = before?.receivedAtMs ?? this.#nowMs;
+    const report: UsageReport = { reporterId, eventId, hash, reason, receivedAtMs, body: reason === null ? null : item.body };
+    this.#received.set(eventId, report);
+    // A second attempt that comes to the same changes nothing.
+    if (before === undefined || before.reason !== reason) this.effects.push({ type: 'report', report });
+    return { eventId, status: reason === null ? 'booked' : 'quarantined', reason };
+  }
+
+  #refusal({ judgement, occurredAtMs }: ReportItem): QuarantineReason | null {
+    if (judgement.kind === 'quarantine') return judgement.reason;
+    if (!this.#tenants.has(judgement.booking.usage.tenantId)) return 'foreign_tenant';
+    if (occurredAtMs > this.#nowMs + MAX_REPORT_SKEW_MS) return 'in_future';
+    return occurredAtMs < this.#nowMs - MAX_REPORT_AGE_MS ? 'too_old' : null;
+  }
+
+  /** Books all of an event or, where an account cannot count so far, nothing. */
+  #book({ judgement, occurredAtMs }: ReportItem): QuarantineReason | null {
+    if (judgement.kind !== 'book') return judgement.reason;
+    const { usage } = judgement.booking;
+    const charges = this.#charges(judgement.booking);
+    if (charges.some(({ spent }) => spent > INT64_MAX)) return 'out_of_range';
+    for (const { accountId, amount, spent } of charges) {
+      this.#spent.set(accountId, spent);
+      // A debit of nothing is no debit.
+      if (amount > 0n) this.effects.push(entryEffect(accountId, { command: usage.id, verb: 'debit', atMs: this.#nowMs, dSpent: amount }));
+    }
+    // A clock that is a little ahead of ours must not put usage where no window looks yet.
+    const atMs = Math.min(occurredAtMs, this.#nowMs);
+    this.effects.push({ type: 'usage', event: { ...usage, atMs, heldAtMs: atMs } });
+    return null;
+  }
+
+  #charges({ accounts, actuals }: ReportBooking): { accountId: AccountId; amount: bigint; spent: bigint }[] {
+    return accounts.flatMap((accountId) => {
+      const account = this.#state.account(accountId);
+      if (account === undefined) return [];
+      const amount = actualIn(account.unit, actuals);
+      return [{ accountId, amount, spent: (this.#spent.get(accountId) ?? account.spent) + amount }];
+    });
+  }
+}
+
+/**
+ * Books what another proxy reports: on the accounts that a call of the key would hold on, whatever their state and their tenant's, since
+ * the spend has happened; `remaining` may go below zero. Usage is counted at the moment at which it happened, the journal bears the
+ * moment at which it was booked.
+ *
+ * An event is booked once at most: its id is remembered for as long as it is not too old to be booked. One that cannot be booked is
+ * kept in quarantine and hinders no other. The whole report takes effect, or nothing of it.
+ * Rejects, in this order: `unauthorized` (the reporter was removed meanwhile), `conflict` (the delivery was taken before).
+ * Source: Tinfoil reference section 5, "Usage reports"; architecture section 4, "Two ways to settle". Invariants: L1, L5, L7.
+ */
+export const reportUsageVerb: Verb<ReportUsageCommand, ReportUsageAnswer> = {
+  needs: (command) => {
+    const { reporterId, items } = command;
+    const delivery = deliveryRef(command);
+    return {
+      // A first attempt makes rows only, and who makes the same row second runs again. A second one changes rows, so it is alone.
+      tenantLock: delivery === null ? 'exclusive' : 'shared',
+      accounts: [...new Set(items.flatMap(({ judgement }) => (judgement.kind === 'book' ? judgement.booking.accounts : [])))],
+      records: [{ kind: 'usage-reporter', id: reporterId }],
+      reports: items.map(({ eventId }) => ({ reporterId, eventId })),
+      idempotency: delivery === null ? [] : [delivery],
+    };
+  },
+  decide: (state, command, nowMs): Decision<ReportUsageAnswer> => {
+    const reporter = state.record('usage-reporter', command.reporterId);
+    if (reporter === undefined) return refuse(rejected({ code: 'unauthorized', message: 'this usage reporter is not known' }));
+    const delivery = deliveryRef(command);
+    const taken = delivery === null ? undefined : state.idempotency(delivery);
+    if (taken !== undefined && taken.expiresAtMs > nowMs) {
+      return refuse(rejected({ code: 'conflict', message: 'this delivery was received before', field: 'delivery_id' }));
+    }
+    const booking = new Booking(state, command, { tenants: reporter.tenants, nowMs });
+    const events = command.items.map((item) => booking.take(item));
+    const remembered: Effect[] =
+      delivery === null
+        ? []
+        : [{ type: 'idempotency', ref: delivery, record: { hash: '', answer: true, expiresAtMs: nowMs + command.nonceKeepMs } }];
+    return { outcome: accepted({ events }), effects: [...booking.effects, ...remembered] };
+  },
+};
