@@ -1,3 +1,5 @@
+import { makeDocumentation } from '../api/documentation/surface.ts';
+import { makeOpenApi } from '../api/_shared/openapi/document.ts';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
@@ -9,7 +11,12 @@ import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from 
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { registerHealth } from './health.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
+import { makeMountedRoutes } from './mounted-routes.ts';
 import { registerRequestLog } from './request-log.ts';
+import { SURFACES } from './surfaces.ts';
+import { registerMetrics } from './telemetry/metrics-route.ts';
+import { watchRequests } from './telemetry/watch-requests.ts';
+import { programVersion } from './version.ts';
 
 /** The listeners of the program. */
 export interface Listeners {
@@ -31,9 +38,11 @@ export async function openListeners(options: {
   timeouts: ClientTimeouts;
 }): Promise<Listeners> {
   const { config, deps, parts, timeouts } = options;
-  const { log, ids } = deps;
+  const { log, ids, telemetry, operatorKey } = deps;
   const { drainMs, maxBodyBytes } = config.gateway;
   const open: Listener[] = [];
+  const routes = makeMountedRoutes();
+  const document = routes.memo((all) => makeOpenApi({ routes: all, surfaces: SURFACES, version: programVersion() }));
   // One closer for both: while one finishes its requests, the other must not take new ones.
   deps.closers.add('listeners', async () => void (await Promise.all(open.map((listener) => listener.drain(drainMs)))));
 
@@ -41,12 +50,18 @@ export async function openListeners(options: {
     const owners = name === 'admin' ? CONTROL_PLANE_OWNERS : [];
     const form = name === 'admin' ? tinfoilForm : openAiForm;
     const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
+    watchRequests(app, telemetry);
+    routes.gather(app, name);
     registerRequestLog(app, { listener: name, log });
     if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);
     await mountDataPlane(app, deps, parts);
-    if (name === 'admin') await mountControlPlane(app, deps, parts);
+    if (name === 'admin') {
+      await mountControlPlane(app, deps, parts);
+      await registerMetrics(app, { ...telemetry, operatorKey, log });
+      await app.register(makeDocumentation({ document, log }));
+    }
     const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);
     open.push(listener);
     return listener;
