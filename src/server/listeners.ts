@@ -1,5 +1,5 @@
 import { makeDocumentation } from '../api/documentation/surface.ts';
-import { makeOpenApi } from '../api/_shared/openapi/document.ts';
+import { makeOpenApi, type MountedRoute } from '../api/_shared/openapi/document.ts';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
@@ -22,6 +22,8 @@ import { programVersion } from './version.ts';
 export interface Listeners {
   readonly runtime: Listener;
   readonly admin: Listener;
+  /** Every route that serves something, with the listeners that mount it. */
+  readonly routes: () => readonly MountedRoute[];
 }
 
 /** Surfaces that own every path below a prefix, on the control plane. */
@@ -68,7 +70,7 @@ export async function openListeners(options: {
   };
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
-  return { runtime: await start('runtime', config.runtime), admin };
+  return { runtime: await start('runtime', config.runtime), admin, routes: routes.all };
 }
 
 /** The names under which an address is reached; one that takes every address has none. */

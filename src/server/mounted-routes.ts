@@ -5,7 +5,7 @@ import type { MountedRoute } from '../api/_shared/openapi/document.ts';
 export interface MountedRoutes {
   /** Begins to gather the routes that are registered on `app` after this call. Routes that only refuse are left out, and so is HEAD. */
   gather(app: FastifyInstance, listener: string): void;
-  all(): readonly MountedRoute[];
+  readonly all: () => readonly MountedRoute[];
   /** What `make` makes of all routes, made anew only where routes have been added. */
   memo<T>(make: (routes: readonly MountedRoute[]) => T): () => T;
 }

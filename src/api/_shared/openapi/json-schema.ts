@@ -16,7 +16,10 @@ const isObject = (value: unknown): value is JsonSchema => typeof value === 'obje
  * integer of 64 bits, `documentAs` stands for checks that are code. The words of a rule become a description. Throws where two different
  * schemas have one title.
  */
-export function makeSchemaWriter(): { readonly components: Readonly<Record<string, JsonSchema>>; write(schema: unknown): JsonSchema } {
+export function makeSchemaWriter(): {
+  readonly components: Readonly<Record<string, JsonSchema>>;
+  readonly write: (schema: unknown) => JsonSchema;
+} {
   const components: Record<string, JsonSchema> = {};
 
   const write = (schema: unknown): JsonSchema => {
