@@ -88,7 +88,7 @@ const numberOf = (fields: Fields, number: number): number => Number(fields.get(n
 
 function readAttributes(fields: Fields, number: number): Record<string, string | number | boolean> {
   return Object.fromEntries(
-    bytesOf(fields, number).map((bytes) => {
+    bytesOf(fields, number).map((bytes): [string, string | number | boolean] => {
       const pair = readMessage(bytes);
       const value = readMessage(bytesOf(pair, 2)[0] ?? Buffer.alloc(0));
       if (value.has(1)) return [textOf(pair, 1), textOf(value, 1)];

@@ -31,8 +31,8 @@ interface Started {
   readonly running: Running;
   readonly operatorKey: string;
   readonly keys: CallerKeys;
-  scrape(): Promise<Scraped>;
-  chat(key: string, body?: unknown): Promise<Response>;
+  readonly scrape: () => Promise<Scraped>;
+  readonly chat: (key: string, body?: unknown) => Promise<Response>;
 }
 
 async function start(yaml: string, env: NodeJS.ProcessEnv = {}): Promise<Started> {
@@ -206,7 +206,7 @@ describe('what is counted', () => {
       ['model_not_found', 1],
       ['upstream_failed', 2],
     ] as const)
-      expect(grown('castellan_gateway_refusals_total', { code }), code).toBe(count);
+      expect([code, grown('castellan_gateway_refusals_total', { code })]).toEqual([code, count]);
     expect(grown('castellan_gateway_events_total', { event: 'refused' })).toBe(3);
     expect(grown('castellan_gateway_events_total', { event: 'failed' })).toBe(2);
   });
@@ -307,10 +307,10 @@ describe('the reference', () => {
     const started = await start('');
     const scraped = await started.scrape();
     expect([...rows.keys()].toSorted()).toEqual([...scraped.types.keys()].toSorted());
-    for (const [name, type] of scraped.types) expect(rows.get(name)?.[3], name).toBe(type);
+    for (const [name, type] of scraped.types) expect([name, rows.get(name)?.[3]]).toEqual([name, type]);
     for (const { name, labels, help } of familiesOf(makeMetrics({ tenantLabels: false }))) {
-      expect(rows.get(name)?.[4] ?? '', name).toBe(labels.map((label) => `\`${label}\``).join(', '));
-      expect(rows.get(name)?.[5], name).toBe(help);
+      const shown = labels.map((label) => `\`${label}\``).join(', ');
+      expect([name, rows.get(name)?.[4] ?? '', rows.get(name)?.[5]]).toEqual([name, shown, help]);
     }
   });
 

@@ -56,13 +56,13 @@ describe('the pages', () => {
     let links = 0;
     for (const [path, html] of pages) {
       const ids = attribute(html, 'id');
-      expect(new Set(ids).size, `${path} has an id twice`).toBe(ids.length);
+      expect([path, ids.filter((id, index) => ids.indexOf(id) !== index)]).toEqual([path, []]);
       for (const href of attribute(html, 'href')) {
         if (href === 'data:,' || href === '/docs/style.css' || href === '/openapi.json') continue;
         const [target = '', anchor] = href.split('#');
         const inPage = pages.get(target === '' ? path : target);
-        expect(inPage, `${path} links to ${href}`).toBeDefined();
-        if (anchor !== undefined) expect(attribute(inPage ?? '', 'id'), `${path} links to ${href}`).toContain(anchor);
+        const leads = inPage !== undefined && (anchor === undefined || attribute(inPage, 'id').includes(anchor));
+        expect([path, href, leads]).toEqual([path, href, true]);
         links += 1;
       }
     }

@@ -42,7 +42,7 @@ interface Started {
   readonly running: Running;
   readonly key: string;
   readonly log: ReturnType<typeof recordingLog>;
-  chat(headers?: Record<string, string>, extra?: object): Promise<Response>;
+  readonly chat: (headers?: Record<string, string>, extra?: object) => Promise<Response>;
 }
 
 /** Starts a program that traces to the collector, or as the variables say. */
@@ -78,7 +78,7 @@ async function spansOf(id: string, count = 1): Promise<ReceivedSpan[]> {
 
 const named = (spans: readonly ReceivedSpan[], name: string): ReceivedSpan => {
   const found = spans.filter((span) => span.name === name);
-  expect(found, name).toHaveLength(1);
+  expect([name, found.length]).toEqual([name, 1]);
   return found[0] as ReceivedSpan;
 };
 
@@ -204,7 +204,7 @@ describe('a traced call', () => {
     const spans = await spansOf(traceId, 3);
     expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(['DELETE /api/keys/:key', 'GET']));
     const sent = Buffer.concat(collector.requests.map(({ body }) => body)).toString('latin1');
-    for (const secret of [
+    const secrets = [
       started.key,
       adminKey ?? '',
       operatorKey,
@@ -214,8 +214,8 @@ describe('a traced call', () => {
       'canary-query',
       'canary-path',
       upstream.url,
-    ])
-      expect(sent.includes(secret), secret.slice(0, 8)).toBe(false);
+    ];
+    expect(secrets.filter((secret) => sent.includes(secret))).toEqual([]);
   });
 });
 

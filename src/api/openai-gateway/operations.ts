@@ -145,7 +145,7 @@ const GatewayModel = named(
 const Amount = orNull(WholeNumber, 'In the unit of the account; left out where the tenant hides amounts.');
 
 /** The body of this surface's errors, in OpenAI's form. */
-export const OpenAiError = named(
+const OpenAiError = named(
   'OpenAiError',
   object({
     error: object({
