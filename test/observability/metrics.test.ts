@@ -17,6 +17,7 @@ import { credentialsOf, makeFolders } from './started.ts';
 const TOKEN = 'scraper-token-0123456789';
 const ROUTE = { surface: 'gateway', method: 'POST', route: '/v1/chat/completions' };
 const UNMATCHED = { surface: 'none', method: 'unmatched', route: 'unmatched', status: '4xx' };
+const REFUSED = { surface: 'gateway', method: 'other', route: '/v1/embeddings', status: '4xx' };
 const folders = makeFolders();
 let upstream: OpenAiServer;
 beforeAll(async () => {
@@ -147,11 +148,14 @@ describe('what is counted', () => {
     expect((await started.chat(caller, chatBody('x', { model: 'nobody' }))).status).toBe(404);
     expect((await started.chat('tk_nobody')).status).toBe(401);
     await fetch(`${started.running.listeners.runtime.origin}/v1/dragons/${capped}`);
+    await fetch(`${started.running.listeners.runtime.origin}/v1/embeddings`, { method: 'PUT' });
     // A request counts when its connection is done with it, which may be after its client has the answer.
     await waitUntil(async () => {
       after = await started.scrape();
       const isCounted =
-        grown('castellan_http_request_seconds_count', ROUTE) === 9 && grown('castellan_http_requests_total', UNMATCHED) === 1;
+        grown('castellan_http_request_seconds_count', ROUTE) === 9 &&
+        grown('castellan_http_requests_total', UNMATCHED) === 1 &&
+        grown('castellan_http_requests_total', REFUSED) === 1;
       return isCounted && after.value('castellan_holds_active') === 0;
     });
   });
@@ -174,6 +178,7 @@ describe('what is counted', () => {
 
   test('what no route takes under one name, whatever it was called', () => {
     expect(grown('castellan_http_requests_total', UNMATCHED)).toBe(1);
+    expect(grown('castellan_http_requests_total', REFUSED)).toBe(1);
   });
 
   test('tokens and cost, exactly what the answers told, plus the estimate', () => {

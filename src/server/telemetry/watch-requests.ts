@@ -72,13 +72,15 @@ function routeCells(metrics: Metrics): (request: FastifyRequest) => RouteCells {
     if (request.is404) return unmatched;
     const { config, url } = request.routeOptions;
     const found = known.get(config);
-    // A route of several methods is one object, and counted as one.
     if (found !== undefined) return found;
-    const made = url === undefined ? unmatched : make(surfaceOf(url), String(config.method), url);
+    const made = url === undefined ? unmatched : make(surfaceOf(url), methodOf(config.method), url);
     known.set(config, made);
     return made;
   };
 }
+
+/** Routes of several methods only refuse. */
+const methodOf = (method: string | readonly string[]): string => (typeof method === 'string' ? method : 'other');
 
 /** Begins a span for each request, ends it with the answer, and makes it the current one of whatever a handler does. */
 function traceRequests(app: FastifyInstance, { tracer, current }: NonNullable<WatchDeps['tracing']>): void {

@@ -29,7 +29,7 @@ function makeHttpMetrics() {
   return {
     httpRequests: new CounterFamily({
       name: 'castellan_http_requests_total',
-      help: 'Requests that have ended, by the class of their status; aborted: the client went away before its answer ended.',
+      help: 'Requests that have ended, by the class of their status; aborted: cut off before the end, by the client or by us.',
       labels: [...route, 'status'],
     }),
     httpSeconds: new HistogramFamily({

@@ -5,7 +5,16 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 const OWN_KEYWORDS: ReadonlySet<string> = new Set(['rule', 'documentAs', 'title']);
 
 /** Rules that only say what the type says already. */
-const SAID_BY_TYPE: ReadonlySet<string> = new Set(['a string', 'a string, or null', 'true or false', 'a list of strings', 'an object']);
+const SAID_BY_TYPE: ReadonlySet<string> = new Set([
+  'a whole number',
+  'a whole number that is at least 0',
+  'a whole number, or null',
+  'a string',
+  'a string, or null',
+  'true or false',
+  'a list of strings',
+  'an object',
+]);
 
 const isObject = (value: unknown): value is JsonSchema => typeof value === 'object' && value !== null && !Array.isArray(value);
 
