@@ -6,12 +6,13 @@ const MAY_IMPORT = {
   core: [], // pure decisions: values in, values out
   ports: ['core'], // interfaces only
   app: ['core', 'ports'], // use cases
-  stores: ['core', 'ports'], // outbound adapters, down to ingress: never app, never each other
+  stores: ['core', 'ports'], // outbound adapters, down to telemetry: never app, never each other
   upstreams: ['core', 'ports'],
   engine: ['core', 'ports'],
   sources: ['core', 'ports'],
   billing: ['core', 'ports'],
   ingress: ['core', 'ports'],
+  telemetry: ['core', 'ports'], // metrics and traces
   api: ['app', 'core', 'ports'], // inbound: never a concrete adapter
   jobs: ['app', 'core', 'ports'],
   client: [], // the typed client of the public API

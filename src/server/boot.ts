@@ -16,6 +16,8 @@ import { beginRun, takeRunLock } from './run-identity.ts';
 import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
 import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
+import { observeLog } from './telemetry/observe-log.ts';
+import { openMetrics, openTracing } from './telemetry/telemetry.ts';
 import { makeTokenizers } from '../upstreams/tokenizers/tokenizers.ts';
 
 /** A program that serves. */
@@ -35,7 +37,8 @@ export interface Running {
  * Throws a `ConfigError` or a store's `StoreRefusal`, each one sentence for the operator, or a `Fault` where the store cannot be reached.
  */
 export async function boot(config: Config, overrides: Overrides = {}): Promise<Running> {
-  const log = overrides.log ?? makeProcessLog({ level: config.logLevel });
+  const metrics = openMetrics(config);
+  const log = observeLog(overrides.log ?? makeProcessLog({ level: config.logLevel }), metrics);
   const closers = makeClosers(log);
   let lostBecause: Error | null = null;
   let tellLost = (_error: Error): void => undefined;
@@ -57,6 +60,8 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     // fail, the same failure meets whoever waits for it.
     if (!hasCredentials(config.dataDir)) loadDemoTokenizer(tokenizers).catch(() => undefined);
     const startId = ids.next('start');
+    const tracing = await openTracing({ config: config.traces, metrics, instanceId: startId, log });
+    closers.add('traces', () => tracing?.tracer.close());
     const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log, onLost });
     closers.add('store', () => store.close());
     const { secretBox, keyHashSecret } = await openSecrets({ dataDir: config.dataDir, configured: config.masterKey, store, ids });
@@ -83,6 +88,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
       ...fromConfig,
       log,
       closers,
+      telemetry: { metrics, config: config.metrics, tracing },
     };
     const parts = await compose(deps);
     const listeners = await openListeners({ config, deps, parts, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });

@@ -30,6 +30,11 @@ import { makeNoBilling } from '../billing/built-in/no-billing.ts';
 import type { Closers } from './closers.ts';
 import type { GatewayConfig } from './declared/declared-config.ts';
 import type { RunIdentity } from './run-identity.ts';
+import { observeCalls } from './telemetry/observe-calls.ts';
+import { observeStore } from './telemetry/observe-store.ts';
+import { observeUpstream } from './telemetry/observe-upstream.ts';
+import { observeWriter } from './telemetry/observe-writer.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
 
 /** Commands that may wait in the writer; beyond them callers get 503. A second's worth on a slow disk. */
 const MAX_QUEUED_COMMANDS = 20_000;
@@ -58,6 +63,7 @@ export interface ComposeDeps {
   readonly operatorKey: string;
   readonly log: Log;
   readonly closers: Closers;
+  readonly telemetry: Telemetry;
 }
 
 /** The parts of the program that listeners and jobs use. */
@@ -76,22 +82,28 @@ export interface Parts {
 export async function compose(deps: ComposeDeps): Promise<Parts> {
   const { store, clock, ids, failpoints, gateway, log, closers } = deps;
   const elapsedMs = (): number => performance.now();
+  const { metrics, config, tracing } = deps.telemetry;
+  const observing = { metrics, tenantLabels: config.tenantLabels, current: tracing?.current ?? null };
 
   const directory = makeDirectory({ records: store, hasher: deps.hasher, log, isShared: deps.isShared, elapsedMs });
   closers.add('directory', () => directory.close());
-  const writer = makeLedgerWriter({
-    store,
+  const plainWriter = makeLedgerWriter({
+    store: observeStore(store, metrics),
     ids,
     onRecordsChanged: (refs) => directory.recordsChanged(refs),
     maxQueued: MAX_QUEUED_COMMANDS,
     failpoints,
     log,
   });
+  const writer = observeWriter(plainWriter, observing);
   closers.add('writer', () => writer.close());
   await directory.refresh();
   directory.start();
 
-  const pool = makeUpstreamPool({ secretBox: deps.secretBox, makeClient: (...opened) => makeClient(deps, ...opened) });
+  const pool = makeUpstreamPool({
+    secretBox: deps.secretBox,
+    makeClient: (upstream, ...opened) => observeUpstream(makeClient(deps, upstream, ...opened), upstream.id, observing),
+  });
   closers.add('upstreams', () => pool.close());
 
   const holdMs = gateway.holdTtlMs + gateway.holdGraceMs;
@@ -102,7 +114,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, ids, log });
   closers.add('jobs', () => jobs.stop());
 
-  const calls = makeCalls({
+  const plainCalls = makeCalls({
     writer,
     catalogue: directory.catalogue,
     openUpstream: (upstream) => pool.open(upstream),
@@ -116,10 +128,15 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     limits: gateway,
     ownerId: deps.run.ownerId,
   });
+  const calls = observeCalls(plainCalls, observing);
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
-  return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
+  const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
+  metrics.queue.readFrom(() => writer.pending);
+  metrics.ready.readFrom(() => Number(isReady()));
+  metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
+  return { writer, directory, calls, isReady };
 }
 
 function makeClient(

@@ -4,7 +4,10 @@ import { resolve } from 'node:path';
 import { ConfigError } from './config-error.ts';
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
 import { editDistance } from './did-you-mean.ts';
+import { DEFAULT_METRICS, type MetricsConfig } from './declared/parse-metrics.ts';
 import { MASTER_KEY_BYTES } from './secrets/aes-secret-box.ts';
+import { readTraceConfig } from './telemetry/read-trace-config.ts';
+import type { TraceConfig } from '../telemetry/tracing/trace-config.ts';
 
 /** Where a listener listens. Port 0 takes any free port. */
 export interface ListenAddress {
@@ -27,6 +30,9 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
   readonly gateway: GatewayConfig;
+  readonly metrics: MetricsConfig;
+  /** Null where the environment asks for no traces. */
+  readonly traces: TraceConfig | null;
   readonly declared: DeclaredConfig | null;
 }
 
@@ -87,6 +93,8 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
     logLevel: values.logLevel(),
     gateway: DEFAULT_GATEWAY,
+    metrics: DEFAULT_METRICS,
+    traces: readTraceConfig(env),
     declared: null,
   };
   // These two listeners come with containers; a wrong value is refused now rather than then.
@@ -97,7 +105,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
-  return { ...config, gateway: declared.gateway, declared };
+  return { ...config, gateway: declared.gateway, metrics: declared.metrics, declared };
 }
 
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */

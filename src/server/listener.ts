@@ -5,6 +5,7 @@ import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts'
 import type { ErrorForm, Problem } from '../api/_shared/problem.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
+import { TimedResponse } from './telemetry/timed-response.ts';
 import { ConfigError } from './config-error.ts';
 import { isWildcard, type ListenAddress } from './config.ts';
 import { codeOf } from './data-folder.ts';
@@ -60,7 +61,12 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     // No limit on silence: a call that does not stream says nothing until the model has finished.
     connectionTimeout: 0,
     // Node's own answer to a missing Host has no body; the guards of the transport give one.
-    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkMs, requireHostHeader: false },
+    http: {
+      headersTimeout: timeouts.headersMs,
+      connectionsCheckingInterval: timeouts.checkMs,
+      requireHostHeader: false,
+      ServerResponse: TimedResponse,
+    },
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: false },
     // `__proto__` in a body is the surfaces' to refuse, in their own form.
     onProtoPoisoning: 'ignore',

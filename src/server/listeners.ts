@@ -1,4 +1,6 @@
 import { anthropicForm } from '../api/_shared/anthropic-form.ts';
+import { makeDocumentation } from '../api/documentation/surface.ts';
+import { makeOpenApi, type MountedRoute } from '../api/_shared/openapi/document.ts';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { addCors } from '../api/_shared/cors.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
@@ -12,12 +14,19 @@ import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from 
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { registerHealth } from './health.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
+import { makeMountedRoutes } from './mounted-routes.ts';
 import { registerRequestLog } from './request-log.ts';
+import { SURFACES } from './surfaces.ts';
+import { registerMetrics } from './telemetry/metrics-route.ts';
+import { watchRequests } from './telemetry/watch-requests.ts';
+import { programVersion } from './version.ts';
 
 /** The listeners of the program. */
 export interface Listeners {
   readonly runtime: Listener;
   readonly admin: Listener;
+  /** Every route that serves something, with the listeners that mount it. */
+  readonly routes: () => readonly MountedRoute[];
 }
 
 /** Surfaces that own every path below a prefix, on both listeners. */
@@ -38,9 +47,11 @@ export async function openListeners(options: {
   timeouts: ClientTimeouts;
 }): Promise<Listeners> {
   const { config, deps, parts, timeouts } = options;
-  const { log, ids } = deps;
+  const { log, ids, telemetry, operatorKey } = deps;
   const { drainMs, maxBodyBytes } = config.gateway;
   const open: Listener[] = [];
+  const routes = makeMountedRoutes();
+  const document = routes.memo((all) => makeOpenApi({ routes: all, surfaces: SURFACES, version: programVersion() }));
   // One closer for both: while one finishes its requests, the other must not take new ones.
   deps.closers.add('listeners', async () => void (await Promise.all(open.map((listener) => listener.drain(drainMs)))));
 
@@ -48,6 +59,8 @@ export async function openListeners(options: {
     const owners = name === 'admin' ? CONTROL_PLANE_OWNERS : DATA_PLANE_OWNERS;
     const form = name === 'admin' ? tinfoilForm : openAiForm;
     const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
+    watchRequests(app, telemetry);
+    routes.gather(app, name);
     registerRequestLog(app, { listener: name, log });
     // First of all, so that what the guards refuse can be read as well. The control plane stays closed to pages.
     if (name === 'runtime') addCors(app, { origins: config.declared?.corsOrigins ?? [] });
@@ -55,14 +68,18 @@ export async function openListeners(options: {
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);
     await mountDataPlane(app, deps, parts);
-    if (name === 'admin') await mountControlPlane(app, deps, parts);
+    if (name === 'admin') {
+      await mountControlPlane(app, deps, parts);
+      await registerMetrics(app, { ...telemetry, operatorKey, log });
+      await app.register(makeDocumentation({ document, log }));
+    }
     const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);
     open.push(listener);
     return listener;
   };
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
-  return { runtime: await start('runtime', config.runtime), admin };
+  return { runtime: await start('runtime', config.runtime), admin, routes: routes.all };
 }
 
 /** The names under which an address is reached; one that takes every address has none. */

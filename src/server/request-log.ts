@@ -17,6 +17,7 @@ export function registerRequestLog(app: FastifyInstance, options: { listener: st
       route: request.is404 ? null : (request.routeOptions.url ?? null),
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 100) / 100,
+      ...(request.span === undefined ? {} : { traceId: request.span.traceId }),
       ...(key === undefined ? {} : { tenantId: key.tenantId, keyId: key.id }),
     };
     if (reply.statusCode >= 500) log.error(fields, 'request failed');

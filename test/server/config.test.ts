@@ -46,6 +46,8 @@ describe('environment', () => {
       allowedHosts: [],
       logLevel: 'info',
       gateway: { holdTtlMs: 60_000, holdGraceMs: 5000, upstreamTimeoutMs: 600_000, drainMs: 30_000, maxBodyBytes: 33_554_432 },
+      metrics: { token: null, isOpen: false, tenantLabels: false },
+      traces: null,
       declared: null,
     });
   });

@@ -5,9 +5,11 @@ import { RefusedRequest, type Problem } from './problem.ts';
 /** Keyword of our schemas: the rule of a value in words that complete "must be ...", shown instead of the validator's own. */
 const RULE = 'rule';
 
+// `documentAs` below is what the API's document shows in the place of a check that is code.
+
 /** A whole number with all its digits, as the JSON reader gives it. The range is the decision's to check, so that one place names it. */
 export const Int64 = Type.Refine(
-  Type.Unsafe<number | bigint>({ description: 'integer (int64)' }),
+  Type.Unsafe<number | bigint>({ documentAs: { type: 'integer', format: 'int64' } }),
   (value) => typeof value === 'bigint' || Number.isSafeInteger(value),
   () => 'must be a whole number',
 );
@@ -17,7 +19,7 @@ export const toBigint = (value: number | bigint): bigint => BigInt(value);
 
 /** A JSON object that is none of the other things that JavaScript calls objects. */
 export const JsonObject = Type.Refine(
-  Type.Unsafe<Readonly<Record<string, unknown>>>({ description: 'object' }),
+  Type.Unsafe<Readonly<Record<string, unknown>>>({ documentAs: { type: 'object' } }),
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   () => 'must be an object',
 );

@@ -44,10 +44,11 @@ export type InferenceRequestResult =
   | { readonly ok: false; readonly defect: RequestDefect };
 
 /** The most answers that one request may ask for. Source: OpenAI API reference, `n`. */
-const MAX_CHOICES = 128;
+export const MAX_CHOICES = 128;
 /** Output limits above this are mistakes, whatever the model. */
 export const MAX_OUTPUT_LIMIT = 2_147_483_647;
-const MAX_MODEL_CHARS = 256;
+/** Longest id of a model in a request. */
+export const MAX_MODEL_CHARS = 256;
 
 /**
  * Reads a parsed body, or returns its first defect. Never throws.

@@ -3,6 +3,7 @@ import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
+import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
 import { parseReporters } from './parse-reporters.ts';
 import { parseTenants } from './parse-tenants.ts';
@@ -22,6 +23,7 @@ const SECTIONS = [
   'registries',
   'ingress',
   'dns',
+  'metrics',
 ] as const;
 
 /** Reads and checks the whole file; throws the first `ConfigError` in the order of the sections. */
@@ -33,8 +35,9 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const tenants = parseTenants(sections.tenants, named);
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
   const waiting = parseLaterSections(sections);
+  const metrics = parseMetrics(sections.metrics);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
-  return { path, gateway, corsOrigins, upstreams, models, tenants, reporters, named: named.keys, waiting };
+  return { path, gateway, corsOrigins, metrics, upstreams, models, tenants, reporters, named: named.keys, waiting };
 }
 
 function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {

@@ -38,10 +38,22 @@ export function requestHeaders(
     const value = callerHeaders[name];
     if (typeof value === 'string') headers[name] = value;
   }
+  carryTraceContext(callerHeaders, headers);
   if (own.apiKey !== null && dialect === 'anthropic') headers['x-api-key'] = own.apiKey;
   else if (own.apiKey !== null) headers['authorization'] = `Bearer ${own.apiKey}`;
   for (const [name, value] of Object.entries(own.headers ?? {})) headers[name.toLowerCase()] = value;
   return headers;
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACESTATE = /^[\x20-\x7e]{1,512}$/;
+
+/** Passes the trace that a call belongs to on, where it is one. Source: W3C Trace Context, sections 3.2 and 3.3. */
+function carryTraceContext(from: Readonly<Record<string, string | readonly string[] | undefined>>, to: Record<string, string>): void {
+  const { traceparent, tracestate } = from;
+  if (typeof traceparent !== 'string' || !TRACEPARENT.test(traceparent)) return;
+  to['traceparent'] = traceparent;
+  if (typeof tracestate === 'string' && TRACESTATE.test(tracestate)) to['tracestate'] = tracestate;
 }
 
 /** The answer's headers that the caller may see. */

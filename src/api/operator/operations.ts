@@ -1,0 +1,419 @@
+import Type from 'typebox';
+import { cyclesForm } from '../_shared/cycles-form.ts';
+import { errorCodes } from '../_shared/openapi/error-codes.ts';
+import {
+  named,
+  object,
+  orNull,
+  Timestamp,
+  WholeNumber,
+  type Answer,
+  type DocumentedSurface,
+  type Operation,
+  type Operations,
+} from '../_shared/openapi/operation.ts';
+import { Entitlements } from './schemas.ts';
+import { OPERATOR_PREFIX } from './surface.ts';
+
+const Usd = Type.Number({ description: 'USD, exact.' });
+
+const EntitlementsOut = named('Entitlements', Type.Required(Type.Object({ ...Entitlements.properties })));
+
+const Tenant = named(
+  'Tenant',
+  object({
+    id: Type.String(),
+    name: Type.String(),
+    status: Type.Union([Type.Literal('ACTIVE'), Type.Literal('SUSPENDED'), Type.Literal('CLOSED')]),
+    require_budget: Type.Boolean({ description: 'Calls that no money account covers are refused.' }),
+    allow_unpriced: Type.Boolean({ description: 'Models without a price may be called.' }),
+    hide_amounts: Type.Boolean({ description: 'Refusals tell no figures.' }),
+    entitlements: EntitlementsOut,
+    key_count: WholeNumber,
+    created_at: Timestamp,
+  }),
+);
+
+const Member = named(
+  'Member',
+  object({
+    id: Type.String(),
+    tenant_id: Type.String(),
+    email: Type.String(),
+    role: Type.Union([Type.Literal('admin'), Type.Literal('member')]),
+    created_at: Timestamp,
+  }),
+);
+
+const money = {
+  money_budget_usd: orNull(Usd, 'What may be spent in all, in USD; null is no limit.'),
+  spent_usd: orNull(Usd),
+  reserved_usd: orNull(Usd, 'Held by calls in flight.'),
+  remaining_usd: orNull(Usd, 'Null where nothing limits it.'),
+};
+
+const MoneyBudget = named('MoneyBudget', object(money));
+
+const OperatorKey = named(
+  'OperatorKey',
+  object({
+    id: Type.String(),
+    tenant_id: Type.String(),
+    kind: Type.Union([Type.Literal('admin'), Type.Literal('inference'), Type.Literal('management'), Type.Literal('tenant')]),
+    name: Type.String(),
+    masked_key: Type.String(),
+    member_id: Type.String(),
+    disabled: Type.Boolean(),
+    expires_at: orNull(Timestamp),
+    max_tokens: orNull(WholeNumber),
+    ...money,
+    output_bound: Type.Union([Type.Literal('hard'), Type.Literal('soft')]),
+    tokens_used: WholeNumber,
+    request_count: WholeNumber,
+    last_used_at: orNull(Timestamp),
+    created_at: Timestamp,
+  }),
+);
+
+const NewKey = named(
+  'NewKey',
+  object({
+    id: Type.String(),
+    key: Type.String({ description: 'The value of the key. It is told this once.' }),
+    name: Type.String(),
+    kind: Type.String(),
+    tenant_id: Type.String(),
+    member_id: Type.String(),
+    created_at: Timestamp,
+  }),
+);
+
+const Upstream = named(
+  'Upstream',
+  object({
+    id: Type.String(),
+    kind: Type.Union([Type.Literal('openai'), Type.Literal('demo')]),
+    base_url: Type.String(),
+    has_api_key: Type.Boolean(),
+    provider: Type.String(),
+    region: orNull(Type.String()),
+    eu_native: Type.Boolean(),
+    quantized: Type.Boolean(),
+    retention_days: orNull(Type.Integer()),
+    continuous_usage: Type.Boolean(),
+    timeout_ms: orNull(Type.Integer()),
+    created_at: Timestamp,
+  }),
+);
+
+const Model = named(
+  'Model',
+  object({
+    id: Type.String(),
+    upstreams: Type.Array(object({ id: Type.String(), model: Type.String() })),
+    context_tokens: Type.Integer(),
+    max_output_tokens: Type.Integer(),
+    default_output_tokens: Type.Integer(),
+    output_limit_field: Type.String(),
+    tokenizer: orNull(Type.String()),
+    prompt_overhead_tokens: Type.Integer(),
+    margin_percent: Type.Integer(),
+    max_image_tokens: orNull(Type.Integer()),
+    max_audio_tokens: orNull(Type.Integer()),
+    max_file_tokens: orNull(Type.Integer()),
+    tags: Type.Array(Type.String()),
+    created_at: Timestamp,
+  }),
+);
+
+const Price = named(
+  'Price',
+  object({
+    id: Type.String(),
+    model_id: Type.String(),
+    upstream_id: orNull(Type.String(), 'Null: every upstream that has no price of its own.'),
+    input_per_1m: Usd,
+    output_per_1m: Usd,
+    cached_input_per_1m: orNull(Usd),
+    per_request: Usd,
+    applies_from: Timestamp,
+    created_at: Timestamp,
+  }),
+);
+
+const Verification = named(
+  'Verification',
+  object({
+    accounts: WholeNumber,
+    entries: WholeNumber,
+    reservations: WholeNumber,
+    discrepancies: Type.Array(object({ check: Type.String(), subject: Type.String(), found: Type.String(), expected: Type.String() }), {
+      description: 'Empty where the ledger holds.',
+    }),
+  }),
+);
+
+/** The body of this surface's errors. */
+export const CyclesError = named(
+  'CyclesError',
+  object({
+    error: Type.String({ description: 'A code; the table of codes says what it means.' }),
+    message: Type.String(),
+    request_id: Type.String({ description: 'The id of the request in the log.' }),
+    details: Type.Optional(object({ field: Type.String({ description: 'The field that breaks a rule.' }) })),
+  }),
+);
+
+const at = (path: string): string => OPERATOR_PREFIX + path;
+const GONE: Answer = { description: 'It is gone.' };
+const listOf = (name: string, schema: typeof Tenant | typeof Member | typeof Upstream | typeof Model | typeof Price): Answer => ({
+  description: 'All of them, ordered by id.',
+  schema: object({ [name]: Type.Array(schema) }),
+});
+
+const TENANT_PATH = { id: 'The id of the tenant.' };
+
+const TENANT_OPERATIONS: Operations = {
+  [`POST ${at('/tenants')}`]: {
+    id: 'createTenant',
+    summary: 'Create a tenant',
+    answers: { 201: { description: 'The new tenant.', schema: Tenant } },
+    errors: [409],
+  },
+  [`GET ${at('/tenants')}`]: { id: 'listTenants', summary: 'List tenants', answers: { 200: listOf('tenants', Tenant) } },
+  [`GET ${at('/tenants/:id')}`]: {
+    id: 'getTenant',
+    summary: 'Show a tenant',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The tenant.', schema: Tenant } },
+    errors: [404],
+  },
+  [`PATCH ${at('/tenants/:id')}`]: {
+    id: 'updateTenant',
+    summary: 'Change a tenant',
+    description: 'Only what the body names is changed. A suspended tenant starts nothing new; what is in flight ends and is booked.',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The tenant as it is now.', schema: Tenant } },
+    errors: [404, 409],
+  },
+  [`GET ${at('/tenants/:id/entitlements')}`]: {
+    id: 'getEntitlements',
+    summary: 'Show what a tenant is entitled to',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The entitlements.', schema: EntitlementsOut } },
+    errors: [404],
+  },
+  [`PATCH ${at('/tenants/:id/entitlements')}`]: {
+    id: 'updateEntitlements',
+    summary: 'Change what a tenant is entitled to',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The entitlements as they are now.', schema: EntitlementsOut } },
+    errors: [404, 409],
+  },
+  [`GET ${at('/tenants/:id/money-budget')}`]: {
+    id: 'getMoneyBudget',
+    summary: 'Show the money budget of a tenant',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The budget; all is null where nobody keeps one.', schema: MoneyBudget } },
+    errors: [404],
+  },
+  [`PUT ${at('/tenants/:id/money-budget')}`]: {
+    id: 'setMoneyBudget',
+    summary: 'Set the money budget of a tenant',
+    description: 'Sets what may be spent in all and never touches what is spent. Null takes the limit away.',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'The budget as it is now.', schema: MoneyBudget } },
+    errors: [404, 409],
+  },
+};
+
+const makeKeyOperation = (kind: 'admin' | 'management'): Operation => ({
+  id: kind === 'admin' ? 'createAdminKey' : 'createManagementKey',
+  summary: `Create ${kind === 'admin' ? 'an admin' : 'a management'} key`,
+  description: 'The key acts as the member that it names. Its value is told this once.',
+  path: TENANT_PATH,
+  answers: { 201: { description: 'The new key with its value.', schema: NewKey } },
+  errors: [404, 409],
+});
+
+const MEMBER_OPERATIONS: Operations = {
+  [`POST ${at('/tenants/:id/members')}`]: {
+    id: 'addMember',
+    summary: 'Add a member to a tenant',
+    path: TENANT_PATH,
+    answers: { 201: { description: 'The new member.', schema: Member } },
+    errors: [404, 409],
+  },
+  [`GET ${at('/tenants/:id/members')}`]: {
+    id: 'listMembers',
+    summary: 'List the members of a tenant',
+    path: TENANT_PATH,
+    answers: { 200: listOf('members', Member) },
+    errors: [404],
+  },
+  [`DELETE ${at('/tenants/:id/members/:memberId')}`]: {
+    id: 'removeMember',
+    summary: 'Remove a member from a tenant',
+    description: "The member's admin and management keys stop working; inference keys stay with the tenant.",
+    path: { ...TENANT_PATH, memberId: 'The id of the member.' },
+    answers: { 204: GONE },
+    errors: [404, 409],
+  },
+  [`POST ${at('/tenants/:id/admin-keys')}`]: makeKeyOperation('admin'),
+  [`POST ${at('/tenants/:id/management-keys')}`]: makeKeyOperation('management'),
+};
+
+const KEY_PATH = { id: 'The id of the key, `key_...`; not its value.' };
+
+const KEY_OPERATIONS: Operations = {
+  [`GET ${at('/keys')}`]: {
+    id: 'listTenantKeys',
+    summary: 'List the keys of a tenant',
+    description: 'Keys of every kind, oldest first, a page at a time.',
+    query: {
+      tenant_id: { description: 'The id of the tenant.', schema: Type.String(), required: true },
+      limit: { description: 'Keys in a page.', schema: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }) },
+      cursor: { description: 'The `next_cursor` of the page before.', schema: Type.String() },
+    },
+    answers: {
+      200: {
+        description: 'A page of keys.',
+        schema: object({ keys: Type.Array(OperatorKey), has_more: Type.Boolean(), next_cursor: orNull(Type.String()) }),
+      },
+    },
+    errors: [404],
+  },
+  [`GET ${at('/keys/:id')}`]: {
+    id: 'getKey',
+    summary: 'Show a key',
+    description: 'With its limits and what it has used; never its value.',
+    path: KEY_PATH,
+    answers: { 200: { description: 'The key.', schema: OperatorKey } },
+    errors: [404],
+  },
+  [`PATCH ${at('/keys/:id')}`]: {
+    id: 'updateKey',
+    summary: 'Change a key',
+    path: KEY_PATH,
+    answers: { 200: { description: 'The key as it is now.', schema: OperatorKey } },
+    errors: [404, 409],
+  },
+  [`DELETE ${at('/keys/:id')}`]: {
+    id: 'deleteKey',
+    summary: 'Delete a key',
+    description: 'The very next request with it is refused. What it used stays on record.',
+    path: KEY_PATH,
+    answers: { 204: GONE },
+    errors: [404, 409],
+  },
+};
+
+const UPSTREAM_PATH = { id: 'The id of the upstream.' };
+const MODEL_PATH = { id: 'The id of the model.' };
+
+const CATALOGUE_OPERATIONS: Operations = {
+  [`POST ${at('/upstreams')}`]: {
+    id: 'createUpstream',
+    summary: 'Add an upstream',
+    description: 'A server that answers model calls. Its credential is sealed and never shown again.',
+    answers: { 201: { description: 'The new upstream.', schema: Upstream } },
+    errors: [409],
+  },
+  [`GET ${at('/upstreams')}`]: { id: 'listUpstreams', summary: 'List upstreams', answers: { 200: listOf('upstreams', Upstream) } },
+  [`GET ${at('/upstreams/:id')}`]: {
+    id: 'getUpstream',
+    summary: 'Show an upstream',
+    path: UPSTREAM_PATH,
+    answers: { 200: { description: 'The upstream.', schema: Upstream } },
+    errors: [404],
+  },
+  [`PATCH ${at('/upstreams/:id')}`]: {
+    id: 'updateUpstream',
+    summary: 'Change an upstream',
+    path: UPSTREAM_PATH,
+    answers: { 200: { description: 'The upstream as it is now.', schema: Upstream } },
+    errors: [404, 409],
+  },
+  [`DELETE ${at('/upstreams/:id')}`]: {
+    id: 'deleteUpstream',
+    summary: 'Remove an upstream',
+    path: UPSTREAM_PATH,
+    answers: { 204: GONE },
+    errors: [404, 409],
+  },
+  [`POST ${at('/models')}`]: {
+    id: 'createModel',
+    summary: 'Add a model',
+    answers: { 201: { description: 'The new model.', schema: Model } },
+    errors: [409],
+  },
+  [`GET ${at('/models')}`]: { id: 'listCatalogueModels', summary: 'List models', answers: { 200: listOf('models', Model) } },
+  [`GET ${at('/models/:id')}`]: {
+    id: 'getCatalogueModel',
+    summary: 'Show a model',
+    path: MODEL_PATH,
+    answers: { 200: { description: 'The model.', schema: Model } },
+    errors: [404],
+  },
+  [`PATCH ${at('/models/:id')}`]: {
+    id: 'updateModel',
+    summary: 'Change a model',
+    path: MODEL_PATH,
+    answers: { 200: { description: 'The model as it is now.', schema: Model } },
+    errors: [404, 409],
+  },
+  [`DELETE ${at('/models/:id')}`]: {
+    id: 'deleteModel',
+    summary: 'Remove a model',
+    path: MODEL_PATH,
+    answers: { 204: GONE },
+    errors: [404, 409],
+  },
+  [`POST ${at('/prices')}`]: {
+    id: 'addPrice',
+    summary: 'Add a price',
+    description: 'Prices are added and never changed: a call is booked by the price that applied when it was held.',
+    answers: { 201: { description: 'The new price.', schema: Price } },
+    errors: [404, 409],
+  },
+  [`GET ${at('/prices')}`]: {
+    id: 'listPrices',
+    summary: 'List prices',
+    query: { model_id: { description: 'Only prices of this model.', schema: Type.String() } },
+    answers: { 200: listOf('prices', Price) },
+  },
+  [`DELETE ${at('/prices/:id')}`]: {
+    id: 'deletePrice',
+    summary: 'Take back a price that lies ahead',
+    path: { id: 'The id of the price.' },
+    answers: { 204: GONE },
+    errors: [404, 409],
+  },
+};
+
+const LEDGER_OPERATIONS: Operations = {
+  [`POST ${at('/verify')}`]: {
+    id: 'verifyLedger',
+    summary: 'Recompute the whole ledger',
+    description: 'Reads every account, entry and reservation and tells what contradicts itself. It changes nothing.',
+    answers: { 200: { description: 'What was read, and what was found.', schema: Verification } },
+  },
+};
+
+/** What the document tells about the operator API. */
+export const OPERATOR_SURFACE: DocumentedSurface = {
+  id: 'operator',
+  title: 'Operator API',
+  description: 'Tenants, members, keys, upstreams, models and prices, for whoever runs this server.',
+  prefixes: [OPERATOR_PREFIX],
+  operations: { ...TENANT_OPERATIONS, ...MEMBER_OPERATIONS, ...KEY_OPERATIONS, ...CATALOGUE_OPERATIONS, ...LEDGER_OPERATIONS },
+  security: ['operatorKey'],
+  errors: {
+    form: CyclesError,
+    always: [400, 401, 403, 421, 500, 503],
+    codes: errorCodes((code) => {
+      const { status, body } = cyclesForm({ code, message: '' }, '');
+      return { status, code: (body as { readonly error: string }).error };
+    }),
+  },
+};

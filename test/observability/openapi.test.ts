@@ -1,0 +1,293 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Compile } from 'typebox/compile';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { undocumented, type DocumentOperation, type OpenApiDocument } from '../../src/api/_shared/openapi/document.ts';
+import { ChatBody, EmbeddingsBody } from '../../src/api/openai-gateway/operations.ts';
+import { readInferenceRequest } from '../../src/core/bounds/inference-request.ts';
+import type { Running } from '../../src/server/boot.ts';
+
+import { SURFACES } from '../../src/server/surfaces.ts';
+import { makeTestFolder } from '../server/in-process.ts';
+import { credentialsOf } from './started.ts';
+import { disagreements } from './documented.ts';
+
+const folder = makeTestFolder();
+let running: Running;
+let document: OpenApiDocument;
+
+beforeAll(async () => {
+  running = await folder.start();
+  document = (await (await fetch(`${running.listeners.admin.origin}/openapi.json`)).json()) as OpenApiDocument;
+});
+afterAll(() => folder.dispose());
+
+const operations = (): (readonly [string, DocumentOperation])[] =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const),
+  );
+
+describe('the document', () => {
+  test('is valid OpenAPI 3.1', async () => {
+    const validator = new Validator();
+    const result = await validator.validate(JSON.parse(JSON.stringify(document)) as Record<string, unknown>);
+    expect(result).toMatchObject({ valid: true });
+    expect(validator.version).toBe('3.1');
+  });
+
+  test('describes every mounted route, and nothing else', () => {
+    expect(undocumented(running.listeners.routes(), SURFACES)).toEqual([]);
+    expect(running.listeners.routes().length).toBeGreaterThan(40);
+    expect(operations()).toHaveLength(running.listeners.routes().length);
+  });
+
+  test('tells the next developer what to add for a new route, and what to take out for one that is gone', () => {
+    const route = { method: 'GET', body: undefined, listeners: ['admin'] };
+    const routes = running.listeners.routes();
+    expect(undocumented([...routes, { ...route, url: '/v1/x-castellan/dragons' }], SURFACES)).toEqual([
+      "'GET /v1/x-castellan/dragons' is mounted and not described: add it to the operations of the surface operator",
+    ]);
+    expect(undocumented([...routes, { ...route, url: '/elsewhere' }], SURFACES)).toEqual([
+      'GET /elsewhere belongs to no surface: add its prefix to one in src/server/surfaces.ts',
+    ]);
+    expect(
+      undocumented(
+        routes.filter(({ url }) => url !== '/health'),
+        SURFACES,
+      ),
+    ).toEqual(["'GET /health' is described by the surface health and not mounted: take it out"]);
+  });
+
+  test('has a summary, an id of its own, an answer and words for every parameter of each operation', () => {
+    const all = operations();
+    const lacking = all.filter(
+      ([, { summary, responses, tags, parameters = [] }]) =>
+        !/^[A-Z].{3,60}[^.]$/.test(summary) ||
+        !Object.keys(responses).some((status) => Number(status) < 400) ||
+        tags.length !== 1 ||
+        parameters.some(({ description }) => description === ''),
+    );
+    expect(lacking.map(([key]) => key)).toEqual([]);
+    const ids = all.map(([, { operationId }]) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test('tells which listener serves a route', () => {
+    const listeners = (path: string, method: string): unknown => document.paths[path]?.[method]?.['x-listeners'];
+    expect(listeners('/v1/chat/completions', 'post')).toEqual(['admin', 'runtime']);
+    expect(listeners('/health', 'get')).toEqual(['admin', 'runtime']);
+    expect(listeners('/api/keys', 'get')).toEqual(['admin']);
+    expect(listeners('/v1/x-castellan/tenants', 'post')).toEqual(['admin']);
+    expect(listeners('/metrics', 'get')).toEqual(['admin']);
+  });
+
+  test('names the credential that lets a request in', () => {
+    expect(document.paths['/api/keys']?.['get']?.security).toEqual([{ adminKey: [] }]);
+    expect(document.paths['/v1/models/{model}']?.['get']?.security).toEqual([{ inferenceKey: [] }]);
+    expect(document.paths['/v1/x-castellan/keys/{id}']?.['patch']?.security).toEqual([{ operatorKey: [] }]);
+    expect(document.paths['/metrics']?.['get']?.security).toEqual([{ operatorKey: [] }, { metricsToken: [] }]);
+    expect(document.paths['/health']?.['get']?.security).toEqual([{}]);
+  });
+});
+
+describe('the schemas that validate', () => {
+  const bodyOf = (path: string, method: string): unknown =>
+    document.paths[path]?.[method]?.requestBody?.content['application/json']?.schema;
+
+  test('show whole numbers of 64 bits as integer/int64, wherever a check of our own stands behind them', () => {
+    expect(bodyOf('/api/keys', 'post')).toMatchObject({
+      required: ['name'],
+      properties: { max_tokens: { type: ['integer', 'null'], format: 'int64' }, metadata: { type: ['object', 'null'] } },
+    });
+    expect(bodyOf('/v1/x-castellan/tenants/{id}/money-budget', 'put')).toMatchObject({
+      properties: { money_budget_usd: { anyOf: expect.arrayContaining([{ type: 'integer', format: 'int64' }]) as unknown } },
+    });
+    expect(JSON.stringify(document)).not.toContain('bigint');
+  });
+
+  test('are those of the routes: what they refuse, the route refuses, and what they take, it takes', async () => {
+    const operatorKey = credentialsOf(folder).operator_key;
+    const schema = running.listeners.routes().find(({ method, url }) => method === 'POST' && url === '/v1/x-castellan/tenants')?.body;
+    const validator = Compile(schema as never);
+    const bodies: [object, number][] = [
+      [{ id: 'schema-a' }, 201],
+      [{ id: 'schema-b', require_budget: true, entitlements: { max_keys: 3 } }, 201],
+      [{}, 400],
+      [{ id: 5 }, 400],
+      [{ id: 'schema-c', dragons: true }, 400],
+      [{ id: 'schema-c', entitlements: { max_keys: -1 } }, 400],
+    ];
+    for (const [body, status] of bodies) {
+      const answer = await fetch(`${running.listeners.admin.origin}/v1/x-castellan/tenants`, {
+        method: 'POST',
+        headers: { 'x-admin-api-key': operatorKey, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      expect([body, answer.status, validator.Check(body)]).toEqual([body, status, status === 201]);
+    }
+  });
+
+  const message = { role: 'user', content: 'hi' };
+  test.each([
+    ['chat', { model: 'm', messages: [message] }],
+    ['chat', { model: 'm', messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }], n: 2, max_tokens: 5 }],
+    ['chat', { model: 'm', messages: [{ role: 'assistant' }], max_completion_tokens: null, stream: null, other: { a: 1 } }],
+    ['chat', { model: 'm', messages: [message], stream: true, stream_options: { include_usage: true } }],
+    ['chat', { messages: [message] }],
+    ['chat', { model: '', messages: [message] }],
+    ['chat', { model: 'm'.repeat(257), messages: [message] }],
+    ['chat', { model: 5, messages: [message] }],
+    ['chat', { model: 'm' }],
+    ['chat', { model: 'm', messages: [] }],
+    ['chat', { model: 'm', messages: ['hi'] }],
+    ['chat', { model: 'm', messages: [{ content: 'hi' }] }],
+    ['chat', { model: 'm', messages: [{ role: 'user', content: 5 }] }],
+    ['chat', { model: 'm', messages: [{ role: 'user', content: [{}] }] }],
+    ['chat', { model: 'm', messages: [message], n: 0 }],
+    ['chat', { model: 'm', messages: [message], n: 129 }],
+    ['chat', { model: 'm', messages: [message], max_tokens: 1.5 }],
+    ['chat', { model: 'm', messages: [message], max_tokens: '5' }],
+    ['chat', { model: 'm', messages: [message], max_completion_tokens: 2_147_483_648 }],
+    ['chat', { model: 'm', messages: [message], stream: 'yes' }],
+    ['chat', { model: 'm', messages: [message], stream: true, stream_options: { include_usage: 1 } }],
+    ['embeddings', { model: 'm', input: 'hi' }],
+    ['embeddings', { model: 'm', input: ['a', 'b'] }],
+    ['embeddings', { model: 'm', input: [1, 2] }],
+    ['embeddings', { model: 'm', input: [[1], [2]] }],
+    ['embeddings', { model: 'm' }],
+    ['embeddings', { model: 'm', input: [] }],
+    ['embeddings', { model: 'm', input: ['a', 1] }],
+    ['embeddings', { model: 'm', input: { text: 'hi' } }],
+  ] as const)('agree with what the gateway reads by itself: %s %j', (kind, body) => {
+    const validator = Compile(kind === 'chat' ? ChatBody : EmbeddingsBody);
+    expect(validator.Check(body)).toBe(readInferenceRequest(kind, body).ok);
+  });
+});
+
+/** One request; `key` is the route's pattern, which the path fills in. */
+type Step = readonly [key: string, path: string, status: number, body?: unknown];
+
+describe('every operation', () => {
+  test('answers what the document says: the status, each field, and no other', async () => {
+    const { operator_key: operatorKey, admin_key: adminKey, demo_key: demoKey, tenant } = credentialsOf(folder);
+    const { origin } = running.listeners.admin;
+    const seen = new Set<string>();
+    const faults: string[] = [];
+    const bodies = new Map<string, Record<string, unknown>>();
+    const ask = async ([key, path, status, body]: Step): Promise<Record<string, unknown>> => {
+      const surface = key.includes(' /api/') ? adminKey : demoKey;
+      const response = await fetch(origin + path, {
+        method: key.slice(0, key.indexOf(' ')),
+        headers: {
+          ...(key.includes('x-castellan') || key.includes('/metrics')
+            ? { 'x-admin-api-key': operatorKey }
+            : { authorization: `Bearer ${surface}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      expect([key, path, response.status, response.status === status ? '' : text]).toEqual([key, path, status, '']);
+      faults.push(...disagreements(key, { status, text, type: response.headers.get('content-type') ?? '' }));
+      if (status < 400) seen.add(key);
+      const parsed = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;
+      bodies.set(path, parsed);
+      return parsed;
+    };
+    const op = '/v1/x-castellan';
+    const upstream = { id: 'doc-up', base_url: 'http://127.0.0.1:9/v1', api_key: 'sk-0123456789' };
+    const model = { id: 'doc-model', upstreams: [{ id: 'doc-up' }] };
+    const price = { model_id: 'doc-model', input_per_1m: '0.15', output_per_1m: 0.6, applies_from: '2999-01-01T00:00:00Z' };
+    const call = { model: 'demo-echo', messages: [{ role: 'user', content: 'hi' }], max_tokens: 16 };
+    const steps: Step[] = [
+      [`POST ${op}/tenants`, `${op}/tenants`, 201, { id: 'doc', name: 'Doc' }],
+      [`POST ${op}/tenants`, `${op}/tenants`, 409, { id: 'doc' }],
+      [`POST ${op}/tenants`, `${op}/tenants`, 400, { id: 'doc', dragons: 1 }],
+      [`GET ${op}/tenants`, `${op}/tenants`, 200],
+      [`GET ${op}/tenants/:id`, `${op}/tenants/doc`, 200],
+      [`GET ${op}/tenants/:id`, `${op}/tenants/nobody`, 404],
+      [`PATCH ${op}/tenants/:id`, `${op}/tenants/doc`, 200, { hide_amounts: true }],
+      [`GET ${op}/tenants/:id/entitlements`, `${op}/tenants/doc/entitlements`, 200],
+      [`PATCH ${op}/tenants/:id/entitlements`, `${op}/tenants/doc/entitlements`, 200, { max_keys: 5 }],
+      [`GET ${op}/tenants/:id/money-budget`, `${op}/tenants/doc/money-budget`, 200],
+      [`PUT ${op}/tenants/:id/money-budget`, `${op}/tenants/doc/money-budget`, 200, { money_budget_usd: 12.5 }],
+      [`POST ${op}/tenants/:id/members`, `${op}/tenants/doc/members`, 201, { id: 'ann', email: 'ann@example.com', role: 'admin' }],
+      [`POST ${op}/tenants/:id/members`, `${op}/tenants/doc/members`, 201, { id: 'bob', email: 'bob@example.com' }],
+      [`GET ${op}/tenants/:id/members`, `${op}/tenants/doc/members`, 200],
+      [`DELETE ${op}/tenants/:id/members/:memberId`, `${op}/tenants/doc/members/bob`, 204],
+      [`POST ${op}/tenants/:id/admin-keys`, `${op}/tenants/doc/admin-keys`, 201, { name: 'a', member_id: 'ann' }],
+      [`POST ${op}/tenants/:id/management-keys`, `${op}/tenants/doc/management-keys`, 201, { name: 'm', member_id: 'ann' }],
+      [`GET ${op}/keys`, `${op}/keys?tenant_id=doc&limit=1`, 200],
+      [`GET ${op}/keys`, `${op}/keys`, 400],
+      [`POST ${op}/upstreams`, `${op}/upstreams`, 201, upstream],
+      [`GET ${op}/upstreams`, `${op}/upstreams`, 200],
+      [`GET ${op}/upstreams/:id`, `${op}/upstreams/doc-up`, 200],
+      [`PATCH ${op}/upstreams/:id`, `${op}/upstreams/doc-up`, 200, { region: 'fr', timeout_ms: 1000, retention_days: 3 }],
+      [`POST ${op}/models`, `${op}/models`, 201, model],
+      [`GET ${op}/models`, `${op}/models`, 200],
+      [`GET ${op}/models/:id`, `${op}/models/doc-model`, 200],
+      [`PATCH ${op}/models/:id`, `${op}/models/doc-model`, 200, { max_image_tokens: 100, tokenizer: 'o200k_base', tags: ['x'] }],
+      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1 }],
+      [`GET ${op}/prices`, `${op}/prices?model_id=doc-model`, 200],
+      [`POST ${op}/verify`, `${op}/verify`, 200],
+      ['POST /api/keys', '/api/keys', 200, { name: 'doc', max_tokens: 100_000, metadata: { a: 1 }, expires_at: '2999-01-01T00:00:00Z' }],
+      ['POST /api/keys', '/api/keys', 400, { name: 5 }],
+      ['POST /v1/chat/completions', '/v1/chat/completions', 200, call],
+      ['POST /v1/chat/completions', '/v1/chat/completions', 402, { ...call, max_tokens: 4000 }],
+      ['POST /v1/chat/completions', '/v1/chat/completions', 404, { ...call, model: 'nobody' }],
+      ['POST /v1/chat/completions', '/v1/chat/completions', 400, {}],
+      ['GET /v1/models', '/v1/models', 200],
+      ['GET /v1/models/*', '/v1/models/demo-echo', 200],
+      ['GET /v1/models/*', '/v1/models/nobody/at/all', 404],
+      ['GET /health', '/health', 200],
+      ['GET /actuator/health', '/actuator/health', 200],
+      ['GET /actuator/health/liveness', '/actuator/health/liveness', 200],
+      ['GET /actuator/health/readiness', '/actuator/health/readiness', 200],
+      ['GET /metrics', '/metrics', 200],
+      ['GET /openapi.json', '/openapi.json', 200],
+      ['GET /docs', '/docs', 200],
+      ['GET /docs/:page', '/docs/gateway', 200],
+      ['GET /docs/:page', '/docs/nobody', 404],
+    ];
+    for (const step of steps) await ask(step);
+
+    const { keys } = bodies.get(`${op}/keys?tenant_id=doc&limit=1`) as { keys: { id: string }[] };
+    const [found] = keys;
+    await ask([`GET ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200]);
+    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200, { disabled: true }]);
+    await ask([`DELETE ${op}/keys/:id`, `${op}/keys/${found?.id}`, 204]);
+    const added = bodies.get(`${op}/prices?model_id=doc-model`)?.['prices'] as { id: string }[];
+    await ask([`DELETE ${op}/prices/:id`, `${op}/prices/${added[0]?.id}`, 204]);
+    await ask([`DELETE ${op}/models/:id`, `${op}/models/doc-model`, 204]);
+    await ask([`DELETE ${op}/upstreams/:id`, `${op}/upstreams/doc-up`, 204]);
+
+    const { key, id } = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'caller' }])) as { key: string; id: string };
+    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${id}`, 200, { money_budget_usd: '3.25' }]);
+    await ask(['GET /api/keys', '/api/keys', 200]);
+    await ask(['POST /api/keys/update', '/api/keys/update', 200, { key, disabled: true, name: null }]);
+    await ask(['POST /api/keys/rename', '/api/keys/rename', 200, { key, name: 'renamed' }]);
+    await ask(['GET /api/billing/usage', '/api/billing/usage?time=24h', 200]);
+    await ask(['GET /api/billing/usage', '/api/billing/usage?time=yesterday', 400]);
+    await ask(['POST /api/billing/usage/key', '/api/billing/usage/key', 200, { key }]);
+    await ask(['POST /api/billing/usage/key', '/api/billing/usage/key', 404, { key: 'tk_nobody' }]);
+    await ask(['GET /api/billing/time-series', '/api/billing/time-series', 200]);
+    await ask(['GET /api/billing/transactions', '/api/billing/transactions', 200]);
+    await ask(['GET /api/billing/transactions', '/api/billing/transactions?format=array', 200]);
+    await ask(['DELETE /api/keys/:key', `/api/keys/${key}`, 200]);
+    // The demo key pays one call; embeddings need another one of the tenant's.
+    const other = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'embeds' }])) as { key: string };
+    const embeddings = await fetch(`${origin}/v1/embeddings`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${other.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'demo-echo', input: 'hi' }),
+    });
+    expect(embeddings.status).toBe(200);
+    faults.push(...disagreements('POST /v1/embeddings', { status: 200, text: await embeddings.text(), type: 'application/json' }));
+    seen.add('POST /v1/embeddings');
+    expect(tenant).toBe('default');
+
+    expect(faults).toEqual([]);
+    const mounted = running.listeners.routes().map(({ method, url }) => `${method} ${url}`);
+    // A route that is missing here gets a step above: what its description says is true only where something checks it.
+    expect(mounted.filter((each) => !seen.has(each))).toEqual([]);
+  });
+});
