@@ -67,7 +67,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const run = beginRun({ dataDir: config.dataDir, ids, isLocked: lock !== null });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
     const { operator_key: operatorKey } = prepared.credentials;
-    const fromConfig = { gateway: config.gateway, declared: makeDeclaredFields(config.declared), operatorKey };
+    const fromConfig = { gateway: config.gateway, retention: config.retention, declared: makeDeclaredFields(config.declared), operatorKey };
     const isStoreLost = (): boolean => lostBecause !== null;
     const deps: ComposeDeps = {
       store,

@@ -4,10 +4,12 @@ import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
+import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
+import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -50,6 +52,7 @@ export interface ComposeDeps {
   readonly ids: Ids;
   readonly failpoints: Failpoints;
   readonly gateway: GatewayConfig;
+  readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
   readonly log: Log;
@@ -75,7 +78,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
 
   const directory = makeDirectory({ records: store, hasher: deps.hasher, log, isShared: deps.isShared, elapsedMs });
   closers.add('directory', () => directory.close());
-  const writer = makeLedgerWriter({
+  const grouping = makeLedgerWriter({
     store,
     ids,
     onRecordsChanged: (refs) => directory.recordsChanged(refs),
@@ -83,6 +86,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     failpoints,
     log,
   });
+  const writer = keepAnswersFor(grouping, deps.retention.idempotencyMs);
   closers.add('writer', () => writer.close());
   await directory.refresh();
   directory.start();
@@ -95,7 +99,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const settleInterrupted = makeSettleInterrupted({ writer, store, log });
   await liveOwners.beat();
   await settleInterrupted({ liveOwnerIds: liveOwners.current() });
-  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, ids, log });
+  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, retention: deps.retention, ids, log });
   closers.add('jobs', () => jobs.stop());
 
   const calls = makeCalls({

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
 import { ConfigError } from './config-error.ts';
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
 import { editDistance } from './did-you-mean.ts';
@@ -27,6 +28,7 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
   readonly gateway: GatewayConfig;
+  readonly retention: Retention;
   readonly declared: DeclaredConfig | null;
 }
 
@@ -87,6 +89,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
     logLevel: values.logLevel(),
     gateway: DEFAULT_GATEWAY,
+    retention: DEFAULT_RETENTION,
     declared: null,
   };
   // These two listeners come with containers; a wrong value is refused now rather than then.
@@ -97,7 +100,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
-  return { ...config, gateway: declared.gateway, declared };
+  return { ...config, gateway: declared.gateway, retention: declared.retention, declared };
 }
 
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */

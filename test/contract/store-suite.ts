@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeExecute } from './execute-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
+import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeUsage } from './usage-suite.ts';
 import { describeVerify } from './verify-suite.ts';
@@ -12,6 +13,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeExecute(makeStore);
     describeQueries(makeStore);
     describeRefusals(makeStore);
+    describeRetention(makeStore);
     describeUsage(makeStore);
     describeVerify(makeStore);
   });

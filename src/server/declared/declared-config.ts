@@ -1,4 +1,5 @@
 import type { Rates } from '../../core/pricing/rates.ts';
+import type { Retention } from '../../core/retention/retention.ts';
 import type { Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
 
 /** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
@@ -59,6 +60,7 @@ export const DEFAULT_GATEWAY: GatewayConfig = {
 export interface DeclaredConfig {
   readonly path: string;
   readonly gateway: GatewayConfig;
+  readonly retention: Retention;
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
   readonly tenants: readonly DeclaredTenant[];

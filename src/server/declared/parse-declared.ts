@@ -3,6 +3,7 @@ import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseModels } from './parse-models.ts';
+import { parseRetention } from './parse-retention.ts';
 import { parseTenants } from './parse-tenants.ts';
 import { parseUpstreams } from './parse-upstreams.ts';
 
@@ -20,6 +21,7 @@ const SECTIONS = [
   'registries',
   'ingress',
   'dns',
+  'retention',
 ] as const;
 
 /** Reads and checks the whole file; throws the first `ConfigError` in the order of the sections. */
@@ -30,7 +32,8 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const models = parseModels(sections.models, upstreams, named);
   const tenants = parseTenants(sections.tenants, named);
   const waiting = parseLaterSections(sections, tenants);
-  return { path, gateway: parseGateway(sections.gateway), upstreams, models, tenants, named: named.keys, waiting };
+  const retention = parseRetention(sections.retention);
+  return { path, gateway: parseGateway(sections.gateway), retention, upstreams, models, tenants, named: named.keys, waiting };
 }
 
 function parseGateway(field: Field): GatewayConfig {

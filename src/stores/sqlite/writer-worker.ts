@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Failpoints } from '../../ports/failpoints.ts';
-import { loadMigrations } from '../_shared/migrations.ts';
+import { loadMigrations, newerSchemaNotice } from '../_shared/migrations.ts';
 import { openWriterConnection } from './connection.ts';
 import { takeDataLock, type DataLock } from './data-lock.ts';
 import type { WriterData, WriterRequest } from './messages.ts';
@@ -18,6 +18,8 @@ async function loadFailpoints(module: string | null): Promise<Failpoints> {
 interface OpenDatabase {
   readonly db: Database;
   readonly lock: DataLock;
+  /** The newest step of the schema that this program does not know, or null. */
+  readonly newerVersion: number | null;
 }
 
 /** Locks the data folder, opens the database and brings its schema up to date; keeps nothing open where that fails. */
@@ -26,10 +28,10 @@ function open({ file, lockFile }: WriterData, failpoints: Failpoints): OpenDatab
   let db: Database | undefined;
   try {
     db = openWriterConnection(file);
-    migrate(db, loadMigrations('sqlite'), failpoints);
+    const newerVersion = migrate(db, loadMigrations('sqlite'), failpoints);
     // The lock says that no other run lives; the last one would count as alive until its time is over.
     db.exec('DELETE FROM heartbeats');
-    return { db, lock };
+    return { db, lock, newerVersion };
   } catch (error) {
     db?.close();
     lock.release();
@@ -41,9 +43,10 @@ function open({ file, lockFile }: WriterData, failpoints: Failpoints): OpenDatab
 await serve<WriterRequest>(async () => {
   const data = workerData as WriterData;
   const failpoints = await loadFailpoints(data.failpointsModule);
-  const { db, lock } = open(data, failpoints);
+  const { db, lock, newerVersion } = open(data, failpoints);
   const writer = makeWriter(db, failpoints);
   return {
+    ...(newerVersion === null ? {} : { notice: newerSchemaNotice(newerVersion) }),
     answer: writer.answer,
     answered: (request) => {
       if (request.type === 'execute') failpoints.hit('batch.answered');

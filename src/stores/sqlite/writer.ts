@@ -78,7 +78,7 @@ export function makeWriter(db: Database, failpoints: Failpoints): Writer {
         case 'fold-usage':
           return transaction((commit) => foldUsage(request.limit, cautiousTimeOf(request.clockMs), commit));
         case 'prune':
-          return transaction((commit) => prune(cautiousTimeOf(request.clockMs), request.limit, commit));
+          return transaction((commit) => prune(cautiousTimeOf(request.clockMs), request, commit));
         case 'heartbeat':
           return heartbeat(request.ownerId, request.withinMs, timeOf(request.clockMs));
       }
