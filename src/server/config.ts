@@ -50,8 +50,15 @@ export const VARIABLES = [
   'CASTELLAN_CONFIG',
   'ADMIN_API_KEY',
   'DATABASE_URL',
+  'CASTELLAN_SUCCESSOR',
 ] as const;
 type Variable = (typeof VARIABLES)[number];
+
+/** Whether this process was started by a running one, to take over from it. */
+export const isSuccessor = (env: NodeJS.ProcessEnv = process.env): boolean => env['CASTELLAN_SUCCESSOR'] === '1';
+
+/** The environment of a process that is to take over from this one. */
+export const successorEnvironment = (env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv => ({ ...env, CASTELLAN_SUCCESSOR: '1' });
 
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 const LEAST_KEY_LENGTH = 32;

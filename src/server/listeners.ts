@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
@@ -7,8 +8,9 @@ import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
 import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
-import { registerHealth } from './health.ts';
+import { READY_PATH, registerHealth } from './health.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
+import type { SocketCase } from './restart/sockets.ts';
 import { registerRequestLog } from './request-log.ts';
 
 /** The listeners of the program. */
@@ -29,8 +31,10 @@ export async function openListeners(options: {
   deps: ComposeDeps;
   parts: Parts;
   timeouts: ClientTimeouts;
+  /** Sockets that another process hands over; null where this one opens its own. */
+  sockets: SocketCase | null;
 }): Promise<Listeners> {
-  const { config, deps, parts, timeouts } = options;
+  const { config, deps, parts, timeouts, sockets } = options;
   const { log, ids } = deps;
   const { drainMs, maxBodyBytes } = config.gateway;
   const open: Listener[] = [];
@@ -47,13 +51,21 @@ export async function openListeners(options: {
     registerHealth(app, parts.isReady);
     await mountDataPlane(app, deps, parts);
     if (name === 'admin') await mountControlPlane(app, deps, parts);
-    const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);
+    if (sockets !== null) await refuseUnready(app, name);
+    const inherited = sockets?.take({ name, ...address }) ?? null;
+    const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`, inherited);
     open.push(listener);
     return listener;
   };
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
   return { runtime: await start('runtime', config.runtime), admin };
+}
+
+/** Asks a listener that is about to take over whether it can work: a connection that it accepts is one that no other process answers. */
+async function refuseUnready(app: FastifyInstance, name: string): Promise<void> {
+  const { statusCode } = await app.inject({ url: READY_PATH, headers: { host: 'localhost' } });
+  if (statusCode !== 200) throw new Error(`the ${name} listener is not ready to take over: it answers ${statusCode} to ${READY_PATH}`);
 }
 
 /** The names under which an address is reached; one that takes every address has none. */
