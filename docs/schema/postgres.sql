@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 349a039432a141de5316a4bb34647d2190c00815cf40ae168520406aeaf520f5
+-- Migrations: 32a066e126d3b76aec8843973556adfe141d21a23b6faaecf4225f913d548453
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -16,6 +16,11 @@ CREATE FUNCTION public.refuse_journal_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+  IF TG_OP = 'DELETE' THEN
+    IF EXISTS (SELECT FROM retention_marks WHERE kind = 'ledger' AND step = 'lines' AND OLD.at_ms < before_ms) THEN
+      RETURN OLD;
+    END IF;
+  END IF;
   RAISE EXCEPTION 'ledger_entries is append-only: % refused', TG_OP USING ERRCODE = 'restrict_violation';
 END
 $$;
@@ -131,6 +136,15 @@ CREATE TABLE public.idempotency (
     expires_at_ms bigint NOT NULL
 );
 
+CREATE TABLE public.ledger_checkpoints (
+    account_no bigint NOT NULL,
+    d_allocated bigint NOT NULL,
+    d_spent bigint NOT NULL,
+    d_reserved bigint NOT NULL,
+    d_debt bigint NOT NULL,
+    journal_sum bigint NOT NULL
+);
+
 CREATE TABLE public.ledger_entries (
     seq bigint NOT NULL,
     account_no bigint NOT NULL,
@@ -191,10 +205,19 @@ CREATE TABLE public.reservations (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE public.retention_marks (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    before_ms bigint NOT NULL,
+    step text NOT NULL COLLATE pg_catalog."C",
+    cursor text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT retention_marks_sound CHECK ((step = ANY (ARRAY['lines'::text, 'reservations'::text, 'done'::text])))
+);
+
 CREATE TABLE public.schema_version (
     version bigint NOT NULL,
     name text NOT NULL,
-    applied_at timestamp with time zone NOT NULL
+    applied_at timestamp with time zone NOT NULL,
+    compatible_with bigint
 );
 
 CREATE TABLE public.settings (
@@ -322,6 +345,9 @@ ALTER TABLE ONLY public.heartbeats
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
 
+ALTER TABLE ONLY public.ledger_checkpoints
+    ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);
+
 ALTER TABLE ONLY public.members
     ADD CONSTRAINT members_pkey PRIMARY KEY (id);
 
@@ -333,6 +359,9 @@ ALTER TABLE ONLY public.prices
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.retention_marks
+    ADD CONSTRAINT retention_marks_pkey PRIMARY KEY (kind);
 
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (version);
@@ -372,6 +401,8 @@ CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) W
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
 
 CREATE INDEX events_undelivered ON public.events USING btree (seq) WHERE (delivered_at_ms IS NULL);
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: a79c2060d39500f3223760c040e0b9b7b4238e78856ac3ddedda30777f755040
+-- Migrations: 49d556df4092667abeabceb851ac35caafc9709cdd47ba2e0ed9c100b22c1cdf
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -67,6 +67,8 @@ CREATE TABLE events (
   delivered_at_ms INTEGER
 ) STRICT;
 
+CREATE INDEX events_delivered ON events (delivered_at_ms) WHERE delivered_at_ms IS NOT NULL;
+
 CREATE INDEX events_undelivered ON events (seq) WHERE delivered_at_ms IS NULL;
 
 CREATE TABLE heartbeats (
@@ -87,6 +89,16 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
 
+CREATE TABLE ledger_checkpoints (
+  account_no INTEGER PRIMARY KEY,
+  lines INTEGER NOT NULL CHECK (lines >= 0),
+  d_allocated INTEGER NOT NULL,
+  d_spent INTEGER NOT NULL,
+  d_reserved INTEGER NOT NULL,
+  d_debt INTEGER NOT NULL,
+  journal_sum INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE ledger_entries (
   seq INTEGER PRIMARY KEY,
   account_no INTEGER NOT NULL,
@@ -100,6 +112,7 @@ CREATE TABLE ledger_entries (
 ) STRICT;
 
 CREATE TRIGGER ledger_entries_no_delete BEFORE DELETE ON ledger_entries
+WHEN NOT EXISTS (SELECT 1 FROM retention_marks WHERE kind = 'ledger' AND step = 'lines' AND OLD.at_ms < before_ms)
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER ledger_entries_no_update BEFORE UPDATE ON ledger_entries
@@ -148,7 +161,14 @@ CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE s
 
 CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
 
-CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE retention_marks (
+  kind TEXT PRIMARY KEY,
+  before_ms INTEGER NOT NULL,
+  step TEXT NOT NULL CHECK (step IN ('lines', 'reservations', 'done')),
+  cursor TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, compatible_with INTEGER) STRICT;
 
 CREATE TABLE settings (
   id TEXT PRIMARY KEY,

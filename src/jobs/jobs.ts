@@ -1,4 +1,5 @@
 import type { LedgerWriter } from '../app/ledger-writer.ts';
+import type { Retention } from '../core/retention/retention.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
@@ -31,6 +32,7 @@ export interface JobDeps {
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
+  readonly retention: Retention;
   readonly ids: Ids;
   readonly log: Log;
 }
@@ -38,6 +40,7 @@ export interface JobDeps {
 /** Starts every job. */
 export function startJobs(deps: JobDeps): Jobs {
   const { store, liveOwners, log } = deps;
+  let isStopping = false;
   const expire = makeExpireReservations({ ...deps, records: store });
   const jobs: Job[] = [
     startJob({ name: 'expire-reservations', everyMs: SECOND_MS, run: expire, log }),
@@ -57,13 +60,16 @@ export function startJobs(deps: JobDeps): Jobs {
       name: 'prune',
       everyMs: HOUR_MS,
       firstInMs: FIRST_PRUNE_MS,
-      run: async () => void (await store.prune()),
+      run: async () => void (await store.prune(deps.retention, () => isStopping)),
       log,
     }),
   ];
   if (deps.isShared) jobs.push(startJob({ name: 'heartbeat', everyMs: SECOND_MS, run: () => liveOwners.beat(), log }));
   return {
     failures: () => Object.fromEntries(jobs.map((job) => [job.name, job.failures()])),
-    stop: async () => void (await Promise.all(jobs.map((job) => job.stop()))),
+    stop: async () => {
+      isStopping = true;
+      await Promise.all(jobs.map((job) => job.stop()));
+    },
   };
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../core/rejection.ts';
+import type { Retention } from '../core/retention/retention.ts';
 import type { RecordRef } from '../core/records.ts';
 import type { Command } from '../core/verbs.ts';
 
@@ -46,10 +47,15 @@ export interface LedgerStore {
   /** Folds the usage events that are not yet in the rollups, at most `limit` of them; returns how many it folded. */
   foldUsage(limit: number): Promise<number>;
   /**
-   * Forgets rollups, usage events, usage reports and idempotency records whose time to be kept is over, by the store's own time: no caller's fast clock
-   * destroys what all rely on. An embedded store goes by its last batch's time where its clock is ahead of that. Returns how many rows went.
+   * Forgets what `retention` (the defaults where nothing is given) no longer keeps, usage reports and rollups past their time, in small
+   * transactions, by the store's own time: no caller's fast clock destroys what all rely on. An embedded store goes by its last batch's
+   * time where its clock is ahead of that. Returns how many rows went.
+   *
+   * Old lines of the journal are folded into checkpoints before the reservations that they tell of go, so that {@link LedgerStore.verify}
+   * still accounts for every amount. Where several nodes share the store, one folds at a time; for the others nothing is left to do.
+   * `isStopping` is asked between two of the transactions: where it says so, the rest is left for the next time.
    */
-  prune(): Promise<number>;
+  prune(retention?: Retention, isStopping?: () => boolean): Promise<number>;
   /** Recomputes every account and every reservation's state from the journal, in SQL that shares no code with the writer. */
   verify(): Promise<Verification>;
   /** Finishes what is under way and closes every connection. */

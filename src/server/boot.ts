@@ -1,4 +1,5 @@
-import { makeClosers } from './closers.ts';
+import type { Ids } from '../ports/ids.ts';
+import { makeClosers, type Closers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
 import { hasCredentials } from './credentials.ts';
@@ -12,7 +13,9 @@ import { openSecrets } from './master-key.ts';
 import { openStore } from './open-store.ts';
 import type { Overrides } from './overrides.ts';
 import { prepareStore, type Prepared } from './prepare-store.ts';
-import { beginRun, takeRunLock } from './run-identity.ts';
+import { adoptRunLock } from './restart/adopt-run-lock.ts';
+import type { BoundSocket, SocketCase } from './restart/sockets.ts';
+import { beginRun, rememberRun, takeRunLock, type RunIdentity } from './run-identity.ts';
 import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
 import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
@@ -27,8 +30,23 @@ export interface Running {
   readonly log: ProcessLog;
   /** Resolves with the cause where the store stops for good: nothing can be booked from then on, and only a new start mends it. */
   readonly storeLost: Promise<Error>;
+  /** Whether another process may serve on the same store at the same time. */
+  readonly isShared: boolean;
+  /** The sockets that it listens on, for a process that takes over; null where they cannot be handed over. */
+  sockets(): readonly BoundSocket[] | null;
+  /**
+   * Ends after another process has taken over the sockets: accepts nothing new, answers whatever comes on connections that are open, waits
+   * for every answer however long it takes, and closes everything. {@link Running.stop} cuts that short.
+   */
+  retire(): Promise<void>;
   /** Ends gracefully: nothing new is taken, what is in flight is finished and settled, everything is closed. Safe to call again. */
   stop(): Promise<void>;
+}
+
+/** How a process takes over from another. `isBeside`: the other goes on serving meanwhile, on the same store and in the same data folder. */
+export interface Handover {
+  readonly sockets: SocketCase;
+  readonly isBeside: boolean;
 }
 
 /**
@@ -36,7 +54,7 @@ export interface Running {
  *
  * Throws a `ConfigError` or a store's `StoreRefusal`, each one sentence for the operator, or a `Fault` where the store cannot be reached.
  */
-export async function boot(config: Config, overrides: Overrides = {}): Promise<Running> {
+export async function boot(config: Config, overrides: Overrides = {}, handover: Handover | null = null): Promise<Running> {
   const metrics = openMetrics(config);
   const log = observeLog(overrides.log ?? makeProcessLog({ level: config.logLevel }), metrics);
   const closers = makeClosers(log);
@@ -54,7 +72,8 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
     const tokenizers = makeTokenizers();
     openDataFolder(config.dataDir);
-    const lock = takeRunLock(config.dataDir);
+    const isBeside = handover?.isBeside === true;
+    const lock = isBeside ? null : takeRunLock(config.dataDir);
     closers.add('run lock', () => lock?.release());
     // A first start prices the demo call by its tokenizer: a third of a second of work, done while the store's threads start. Should it
     // fail, the same failure meets whoever waits for it.
@@ -69,10 +88,10 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
     for (const notice of prepared.notices) log.warn({}, notice);
-    const run = beginRun({ dataDir: config.dataDir, ids, isLocked: lock !== null });
+    const run = isBeside ? beginBeside(config.dataDir, ids, closers) : beginRun({ dataDir: config.dataDir, ids, isLocked: lock !== null });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
     const { operator_key: operatorKey } = prepared.credentials;
-    const fromConfig = { gateway: config.gateway, declared: makeDeclaredFields(config.declared), operatorKey };
+    const fromConfig = { gateway: config.gateway, retention: config.retention, declared: makeDeclaredFields(config.declared), operatorKey };
     const isStoreLost = (): boolean => lostBecause !== null;
     const deps: ComposeDeps = {
       store,
@@ -91,13 +110,52 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
       telemetry: { metrics, config: config.metrics, tracing },
     };
     const parts = await compose(deps);
-    const listeners = await openListeners({ config, deps, parts, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
-    log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId }, 'castellan is up');
-    return { listeners, prepared, log, storeLost, stop: () => closers.closeAll() };
+    const listeners = await openListeners({
+      config,
+      deps,
+      parts,
+      timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS,
+      sockets: handover?.sockets ?? null,
+    });
+    log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId, pid: process.pid }, 'castellan is up');
+    const stop = (): Promise<void> => closers.closeAll();
+    return {
+      listeners,
+      prepared,
+      log,
+      storeLost,
+      isShared,
+      sockets: () => socketsOf(config, listeners),
+      retire: async () => {
+        await Promise.all([listeners.admin.retire(config.gateway.drainMs), listeners.runtime.retire(config.gateway.drainMs)]);
+        await stop();
+      },
+      stop,
+    };
   } catch (error) {
     await closers.closeAll();
     throw error;
   }
+}
+
+/** The run of a process that takes over beside another: it has the folder to itself once the other has ended. */
+function beginBeside(dataDir: string, ids: Ids, closers: Closers): RunIdentity {
+  const ownerId = ids.next('run');
+  closers.add(
+    'run lock',
+    adoptRunLock(dataDir, () => rememberRun(dataDir, ownerId)),
+  );
+  return { ownerId, deadOwnerId: null };
+}
+
+function socketsOf(config: Config, listeners: Listeners): BoundSocket[] | null {
+  const bound: BoundSocket[] = [];
+  for (const name of ['runtime', 'admin'] as const) {
+    const handle = listeners[name].socket();
+    if (handle === null) return null;
+    bound.push({ name, ...config[name], handle });
+  }
+  return bound;
 }
 
 const pickStoreOverrides = ({ clock, failpoints, failpointsModule }: Overrides) => ({ clock, failpoints, failpointsModule });

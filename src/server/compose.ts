@@ -7,10 +7,12 @@ import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import type { UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
+import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
+import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
@@ -59,6 +61,7 @@ export interface ComposeDeps {
   readonly ids: Ids;
   readonly failpoints: Failpoints;
   readonly gateway: GatewayConfig;
+  readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
   readonly log: Log;
@@ -95,7 +98,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     failpoints,
     log,
   });
-  const writer = observeWriter(plainWriter, observing);
+  const writer = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
   closers.add('writer', () => writer.close());
   await directory.refresh();
   directory.start();
@@ -111,7 +114,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const settleInterrupted = makeSettleInterrupted({ writer, store, log });
   await liveOwners.beat();
   await settleInterrupted({ liveOwnerIds: liveOwners.current() });
-  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, ids, log });
+  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, retention: deps.retention, ids, log });
   closers.add('jobs', () => jobs.stop());
 
   const plainCalls = makeCalls({

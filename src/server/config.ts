@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
 import { ConfigError } from './config-error.ts';
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
 import { editDistance } from './did-you-mean.ts';
@@ -33,6 +34,7 @@ export interface Config {
   readonly metrics: MetricsConfig;
   /** Null where the environment asks for no traces. */
   readonly traces: TraceConfig | null;
+  readonly retention: Retention;
   readonly declared: DeclaredConfig | null;
 }
 
@@ -54,8 +56,15 @@ export const VARIABLES = [
   'CASTELLAN_CONFIG',
   'ADMIN_API_KEY',
   'DATABASE_URL',
+  'CASTELLAN_SUCCESSOR',
 ] as const;
 type Variable = (typeof VARIABLES)[number];
+
+/** Whether this process was started by a running one, to take over from it. */
+export const isSuccessor = (env: NodeJS.ProcessEnv = process.env): boolean => env['CASTELLAN_SUCCESSOR'] === '1';
+
+/** The environment of a process that is to take over from this one. */
+export const successorEnvironment = (env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv => ({ ...env, CASTELLAN_SUCCESSOR: '1' });
 
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 const LEAST_KEY_LENGTH = 32;
@@ -95,6 +104,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     gateway: DEFAULT_GATEWAY,
     metrics: DEFAULT_METRICS,
     traces: readTraceConfig(env),
+    retention: DEFAULT_RETENTION,
     declared: null,
   };
   // These two listeners come with containers; a wrong value is refused now rather than then.
@@ -105,7 +115,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
-  return { ...config, gateway: declared.gateway, metrics: declared.metrics, declared };
+  return { ...config, gateway: declared.gateway, metrics: declared.metrics, retention: declared.retention, declared };
 }
 
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
 const LIVE_PATHS = ['/health', '/actuator/health', '/actuator/health/liveness'];
-const READY_PATH = '/actuator/health/readiness';
+/** Where a listener says whether it can work. */
+export const READY_PATH = '/actuator/health/readiness';
 
 /**
  * Health for the public clients of the Cycles protocol: no credential, and nothing told but that the process answers, and on the path of

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isIP, type AddressInfo, type Socket } from 'node:net';
+import { isIP, Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import Fastify, { type ConnectionError, type FastifyInstance } from 'fastify';
 import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts';
 import type { ErrorForm, Problem } from '../api/_shared/problem.ts';
@@ -9,6 +9,7 @@ import { TimedResponse } from './telemetry/timed-response.ts';
 import { ConfigError } from './config-error.ts';
 import { isWildcard, type ListenAddress } from './config.ts';
 import { codeOf } from './data-folder.ts';
+import { socketOf, type SocketHandle } from './restart/sockets.ts';
 
 /** How long a client may take, in milliseconds. Answers are not limited here: a model may think for minutes. */
 export interface ClientTimeouts {
@@ -33,8 +34,15 @@ export interface Listener {
   /** Address for clients on this machine, such as `http://127.0.0.1:7878`. */
   readonly origin: string;
   readonly port: number;
+  /** The socket that it listens on, for another process to listen on as well; null where it listens on more than one. */
+  socket(): SocketHandle | null;
   /** Accepts nothing new, and resolves when every request has been answered; after `limitMs` the rest is cut off. */
   drain(limitMs: number): Promise<void>;
+  /**
+   * Accepts nothing new and waits until every connection has ended, however long its answer takes. A connection without a request stays
+   * open for `idleMs`, so that a client that is just about to use it again is answered; that answer is its last.
+   */
+  retire(idleMs: number): Promise<void>;
 }
 
 /** What a server without routes is made of. `form` is for what is so broken that nobody knows which surface it was meant for. */
@@ -73,6 +81,11 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     onConstructorPoisoning: 'ignore',
     frameworkErrors: makeFrameworkErrors(options),
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, { ...options, answer: answering.get(socket) }),
+  });
+  const retiring = (): boolean => app.server.listening === false;
+  app.server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    // The answer tells the client that the connection ends with it.
+    if (retiring()) response.shouldKeepAlive = false;
   });
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => void answering.set(request.socket, response));
   app.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => refuseExpectation(response, options));
@@ -133,15 +146,42 @@ function answerBrokenRequest(
   socket.end(`HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** Starts to listen. `variable` is the environment variable of the port, for the sentence that says what to do when it is taken. */
-export async function listen(app: FastifyInstance, address: ListenAddress, variable: string): Promise<Listener> {
+/**
+ * Starts to listen, on `inherited` where another process has handed it over. `variable` is the environment variable of the port, for the
+ * sentence that says what to do when it is taken.
+ */
+export async function listen(
+  app: FastifyInstance,
+  address: ListenAddress,
+  variable: string,
+  inherited: SocketHandle | null = null,
+): Promise<Listener> {
   try {
-    await app.listen({ host: address.host, port: address.port });
+    await app.listen(inherited === null ? { host: address.host, port: address.port } : handedOver(address, inherited));
   } catch (error) {
     throw listenError(error, address, variable);
   }
   const bound = app.server.address() as AddressInfo;
-  return { origin: originOf(address.host, bound.port), port: bound.port, drain: (limitMs) => drain(app, limitMs) };
+  // Fastify listens on both addresses of this name, with a server for each.
+  const isDual = address.host === 'localhost';
+  const ended = makeEnding(app);
+  return {
+    origin: originOf(address.host, bound.port),
+    port: bound.port,
+    socket: () => (isDual ? null : socketOf(app.server)),
+    drain: (limitMs) => drain(app, limitMs, isDual ? () => app.close() : ended),
+    retire: (idleMs) => retire(app, idleMs, ended),
+  };
+}
+
+/** Fastify passes on what it does not know to `listen`, where a handle goes before the address. */
+const handedOver = (address: ListenAddress, handle: SocketHandle): { host: string } => ({ host: address.host, handle }) as { host: string };
+
+/** Stops accepting, once, and leaves every connection as it is; resolves when the last of them has ended. */
+function makeEnding(app: FastifyInstance): () => Promise<void> {
+  let ended: Promise<void> | undefined;
+  // Not the close of HTTP servers, which also closes whatever is idle at that moment.
+  return () => (ended ??= new Promise((resolve) => void NetServer.prototype.close.call(app.server, () => resolve())));
 }
 
 function listenError(error: unknown, { host, port }: ListenAddress, variable: string): unknown {
@@ -167,14 +207,29 @@ function originOf(host: string, port: number): string {
   return `http://${isIP(reachable) === 6 ? `[${reachable}]` : reachable}:${port}`;
 }
 
-async function drain(app: FastifyInstance, limitMs: number): Promise<void> {
-  // Node closes connections that are idle now. One that falls idle later would be kept until its client closes it.
+async function drain(app: FastifyInstance, limitMs: number, ended: () => Promise<void>): Promise<void> {
+  // A connection that falls idle would be kept until its client closes it.
   const reaper = setInterval(() => app.server.closeIdleConnections(), REAP_MS);
   const cut = setTimeout(() => app.server.closeAllConnections(), limitMs);
   try {
-    await app.close();
+    await ended();
   } finally {
     clearInterval(reaper);
     clearTimeout(cut);
+  }
+  // Only now: what came on an open connection meanwhile would have been turned away.
+  await app.close();
+}
+
+async function retire(app: FastifyInstance, idleMs: number, ended: () => Promise<void>): Promise<void> {
+  let reaper: NodeJS.Timeout | undefined;
+  const patience = setTimeout(() => {
+    reaper = setInterval(() => app.server.closeIdleConnections(), REAP_MS);
+  }, idleMs);
+  try {
+    await ended();
+  } finally {
+    clearTimeout(patience);
+    clearInterval(reaper);
   }
 }

@@ -1,6 +1,7 @@
 import { anthropicForm } from '../api/_shared/anthropic-form.ts';
 import { makeDocumentation } from '../api/documentation/surface.ts';
 import { makeOpenApi, type MountedRoute } from '../api/_shared/openapi/document.ts';
+import type { FastifyInstance } from 'fastify';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { addCors } from '../api/_shared/cors.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
@@ -12,9 +13,10 @@ import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
 import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
-import { registerHealth } from './health.ts';
+import { READY_PATH, registerHealth } from './health.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
 import { makeMountedRoutes } from './mounted-routes.ts';
+import type { SocketCase } from './restart/sockets.ts';
 import { registerRequestLog } from './request-log.ts';
 import { SURFACES } from './surfaces.ts';
 import { registerMetrics } from './telemetry/metrics-route.ts';
@@ -45,8 +47,10 @@ export async function openListeners(options: {
   deps: ComposeDeps;
   parts: Parts;
   timeouts: ClientTimeouts;
+  /** Sockets that another process hands over; null where this one opens its own. */
+  sockets: SocketCase | null;
 }): Promise<Listeners> {
-  const { config, deps, parts, timeouts } = options;
+  const { config, deps, parts, timeouts, sockets } = options;
   const { log, ids, telemetry, operatorKey } = deps;
   const { drainMs, maxBodyBytes } = config.gateway;
   const open: Listener[] = [];
@@ -73,13 +77,21 @@ export async function openListeners(options: {
       await registerMetrics(app, { ...telemetry, operatorKey, log });
       await app.register(makeDocumentation({ document, log }));
     }
-    const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`);
+    if (sockets !== null) await refuseUnready(app, name);
+    const inherited = sockets?.take({ name, ...address }) ?? null;
+    const listener = await listen(app, address, `CASTELLAN_${name.toUpperCase()}_PORT`, inherited);
     open.push(listener);
     return listener;
   };
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
   return { runtime: await start('runtime', config.runtime), admin, routes: routes.all };
+}
+
+/** Asks a listener that is about to take over whether it can work: a connection that it accepts is one that no other process answers. */
+async function refuseUnready(app: FastifyInstance, name: string): Promise<void> {
+  const { statusCode } = await app.inject({ url: READY_PATH, headers: { host: 'localhost' } });
+  if (statusCode !== 200) throw new Error(`the ${name} listener is not ready to take over: it answers ${statusCode} to ${READY_PATH}`);
 }
 
 /** The names under which an address is reached; one that takes every address has none. */

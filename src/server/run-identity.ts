@@ -31,11 +31,15 @@ export function takeRunLock(dataDir: string): DataLock | null {
  * knowledge: a run that may still live is never called dead.
  */
 export function beginRun(options: { dataDir: string; ids: Ids; isLocked: boolean }): RunIdentity {
-  const path = join(options.dataDir, 'run.json');
   const ownerId = options.ids.next('run');
-  const deadOwnerId = options.isLocked ? ownerOf(readTextFile(path)) : null;
-  writeFileDurably(path, `${JSON.stringify({ owner_id: ownerId, host: hostname() })}\n`);
+  const deadOwnerId = options.isLocked ? ownerOf(readTextFile(join(options.dataDir, 'run.json'))) : null;
+  rememberRun(options.dataDir, ownerId);
   return { ownerId, deadOwnerId };
+}
+
+/** Writes down that the run `ownerId` has the data folder now, and the process to send signals to. */
+export function rememberRun(dataDir: string, ownerId: string, pid = process.pid): void {
+  writeFileDurably(join(dataDir, 'run.json'), `${JSON.stringify({ owner_id: ownerId, host: hostname(), pid })}\n`);
 }
 
 function ownerOf(text: string | null): string | null {

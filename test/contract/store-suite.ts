@@ -3,6 +3,7 @@ import { describeExecute } from './execute-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
+import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeUsage } from './usage-suite.ts';
 import { describeVerify } from './verify-suite.ts';
@@ -14,6 +15,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeQueries(makeStore);
     describeRefusals(makeStore);
     describeReports(makeStore);
+    describeRetention(makeStore);
     describeUsage(makeStore);
     describeVerify(makeStore);
   });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { DEFAULT_RETENTION } from '../../src/core/retention/retention.ts';
 import { ConfigError } from '../../src/server/config-error.ts';
 import { readConfig } from '../../src/server/config.ts';
 import { makeDeclaredFields } from '../../src/server/declared/named-fields.ts';
@@ -48,6 +49,7 @@ describe('environment', () => {
       gateway: { holdTtlMs: 60_000, holdGraceMs: 5000, upstreamTimeoutMs: 600_000, drainMs: 30_000, maxBodyBytes: 33_554_432 },
       metrics: { token: null, isOpen: false, tenantLabels: false },
       traces: null,
+      retention: DEFAULT_RETENTION,
       declared: null,
     });
   });

@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { budgetId, USD_MICROCENTS, type Account } from '../../src/core/ledger/account.ts';
+import { DEFAULT_RETENTION } from '../../src/core/retention/retention.ts';
+import { readConfig } from '../../src/server/config.ts';
 import { makeTestFolder, type TestFolder } from './in-process.ts';
 
 let folder: TestFolder = makeTestFolder();
@@ -260,4 +262,25 @@ test('a declared model may run on the built-in demo upstream', async () => {
     body: JSON.stringify({ model: 'echo', messages: [{ role: 'user', content: 'hi' }] }),
   });
   expect(answer.status).toBe(200);
+});
+
+test('the retention table of the file is what is kept', async () => {
+  const running = await folder.start({ yaml: 'retention: { audit_days: 7, idempotency_hours: 2, reservations_days: 3 }' });
+  await running.stop();
+  const config = await readConfig({ CASTELLAN_CONFIG: folder.configPath });
+  const [hourMs, dayMs] = [3_600_000, 86_400_000];
+  expect(config.retention).toEqual({
+    ...DEFAULT_RETENTION,
+    auditMs: 7 * dayMs,
+    idempotencyMs: 2 * hourMs,
+    reservationsMs: 3 * dayMs,
+  });
+});
+
+test.each([
+  ['audit_days: 0', 'retention.audit_days must be a whole number from 1 to 36500, but is 0'],
+  ['reservations_days: 1.5', 'retention.reservations_days must be a whole number from 1 to 36500, but is 1.5'],
+  ['event_days: 3', 'retention.event_days is not a known name; write events_days if you meant that'],
+])('a retention table with %s is refused', async (field, complaint) => {
+  await expect(folder.start({ yaml: `retention: { ${field} }` })).rejects.toThrow(complaint);
 });

@@ -1,5 +1,6 @@
 import type { Rates } from '../../core/pricing/rates.ts';
 import type { MetricsConfig } from './parse-metrics.ts';
+import type { Retention } from '../../core/retention/retention.ts';
 import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
 
 /** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
@@ -78,6 +79,7 @@ export interface DeclaredConfig {
   readonly path: string;
   readonly gateway: GatewayConfig;
   readonly metrics: MetricsConfig;
+  readonly retention: Retention;
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
   readonly tenants: readonly DeclaredTenant[];

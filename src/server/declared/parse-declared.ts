@@ -6,6 +6,7 @@ import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
 import { parseReporters } from './parse-reporters.ts';
+import { parseRetention } from './parse-retention.ts';
 import { parseTenants } from './parse-tenants.ts';
 import { parseUpstreams } from './parse-upstreams.ts';
 
@@ -24,6 +25,7 @@ const SECTIONS = [
   'ingress',
   'dns',
   'metrics',
+  'retention',
 ] as const;
 
 /** Reads and checks the whole file; throws the first `ConfigError` in the order of the sections. */
@@ -36,8 +38,9 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
   const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
+  const retention = parseRetention(sections.retention);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
-  return { path, gateway, corsOrigins, metrics, upstreams, models, tenants, reporters, named: named.keys, waiting };
+  return { path, gateway, corsOrigins, metrics, retention, upstreams, models, tenants, reporters, named: named.keys, waiting };
 }
 
 function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {

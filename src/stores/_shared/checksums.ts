@@ -15,7 +15,7 @@ export const JOURNAL_SUM_MASK = 2 ** 52 - 1;
  * What one line adds to its account's `journal_sum`: the CRC-32 of its parts other than amounts, whose sums are balances. A CRC-32 differs
  * for any two texts that differ in one character.
  */
-const lineSum = (command: string, verb: string, atMs: number | bigint): number => crc32(`${command}|${verb}|${atMs}`);
+export const lineSum = (command: string, verb: string, atMs: number | bigint): number => crc32(`${command}|${verb}|${atMs}`);
 
 /** What `entries` add to the `journal_sum` of each of their accounts. `stored` gives a text as the store keeps it, where that may differ. */
 export function journalSums(entries: readonly Entry[], stored: (text: string) => string = (text) => text): Map<AccountId, number> {

@@ -1,38 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Failpoints } from '../../ports/failpoints.ts';
-import { loadMigrations, pendingMigrations, type Migration } from '../_shared/migrations.ts';
+import {
+  loadMigrations,
+  planMigrations,
+  statementsOf,
+  StoreRefusal,
+  type AppliedMigration,
+  type Migration,
+} from '../_shared/migrations.ts';
+import { sqlStateOf } from './sql-errors.ts';
 
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
 const MIGRATION_LOCK = 0x7e4b;
 
-async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints | undefined): Promise<void> {
-  await client.query(sql);
-  await client.query('INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, now())', [version, name]);
-  failpoints?.hit('migrate.step');
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** What runs without a transaction waits for others to end and lets everybody pass meanwhile. */
+const PATIENT_LOCK_MS = 60_000;
+
+/** How to migrate; what is not given is what a start does. Lengths are milliseconds. */
+export interface MigrateOptions {
+  readonly failpoints?: Failpoints | undefined;
+  readonly migrations?: readonly Migration[];
+  /**
+   * How long a statement waits for the lock on a table. While it waits, everybody who comes after it waits behind it, so this is how
+   * long a migration can hold up the nodes that serve.
+   */
+  readonly lockMs?: number;
+  /** How often a step is tried, and how long the pauses between are, in which the nodes that serve catch up. */
+  readonly attempts?: number;
+  readonly pauseMs?: number;
+}
+
+type Step = Required<Omit<MigrateOptions, 'failpoints' | 'migrations'>> & { readonly failpoints: Failpoints | undefined };
+
+async function applyOnce(client: pg.Client, migration: Migration, { failpoints, lockMs }: Step): Promise<void> {
+  const { version, name, compatibleWith } = migration;
+  const record = async (): Promise<void> => {
+    await client.query('INSERT INTO schema_version (version, name, applied_at, compatible_with) VALUES ($1, $2, now(), $3)', [
+      version,
+      name,
+      compatibleWith,
+    ]);
+    failpoints?.hit('migrate.step');
+  };
+  // From here on others may be serving: no statement may stand in their way for long.
+  await client.query(`SET lock_timeout = ${migration.inTransaction ? lockMs : PATIENT_LOCK_MS}`);
+  if (!migration.inTransaction) {
+    for (const statement of statementsOf(migration)) await client.query(statement);
+    return record();
+  }
+  await client.query('BEGIN');
+  try {
+    await client.query(migration.sql);
+    await record();
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+  await client.query('COMMIT');
+}
+
+/** Takes a step, again and again where somebody holds a lock on a table that it changes. */
+async function applyStep(client: pg.Client, migration: Migration, step: Step): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await applyOnce(client, migration, step);
+    } catch (error) {
+      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+      if (attempt >= step.attempts) {
+        throw new StoreRefusal(
+          `The migration ${migration.name} did not get the locks that it needs in ${attempt} attempts: end the long transactions on the database (see pg_stat_activity), and start again.`,
+        );
+      }
+      await sleep(step.pauseMs);
+    }
+  }
 }
 
 /**
- * Brings the database's schema up to the newest that this program knows, one transaction for each step, under an advisory lock.
- * Throws `StoreRefusal` where a newer program has migrated it already.
+ * Brings the database's schema up to the newest of `migrations` (all that this program knows), one transaction for each step but those
+ * that cannot run in one, under an advisory lock, while other nodes serve. Returns the newest step that the database has taken and that
+ * is not among them, or null.
+ *
+ * Throws `StoreRefusal` where a newer program has migrated it to what this one cannot run on, or where the locks are not to be had.
  */
-export async function migrate(client: pg.Client, failpoints: Failpoints | undefined): Promise<void> {
+export async function migrate(client: pg.Client, options: MigrateOptions = {}): Promise<number | null> {
+  const { failpoints, migrations = loadMigrations('postgres'), lockMs = 1000, attempts = 30, pauseMs = 500 } = options;
+  await client.query(`SET statement_timeout = 0`);
   // The lock belongs to the session: it goes with the connection even if this process dies half-way.
   await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {
     await client.query(
       'CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)',
     );
-    const { rows } = await client.query<{ version: bigint | null }>('SELECT max(version) AS version FROM schema_version');
-    for (const step of pendingMigrations(loadMigrations('postgres'), Number(rows[0]?.version ?? 0))) {
-      await client.query('BEGIN');
-      try {
-        await applyStep(client, step, failpoints);
-      } catch (error) {
-        await client.query('ROLLBACK').catch(() => undefined);
-        throw error;
-      }
-      await client.query('COMMIT');
-    }
+    await client.query('ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS compatible_with bigint');
+    const { rows } = await client.query<{ version: bigint; compatible_with: bigint | null }>(
+      'SELECT version, compatible_with FROM schema_version ORDER BY version',
+    );
+    const applied = rows.map(({ version, compatible_with: marker }): AppliedMigration => ({
+      version: Number(version),
+      compatibleWith: marker === null ? null : Number(marker),
+    }));
+    const { pending, newerVersion } = planMigrations(migrations, applied);
+    for (const migration of pending) await applyStep(client, migration, { failpoints, lockMs, attempts, pauseMs });
+    return newerVersion;
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
   }

@@ -1,9 +1,10 @@
 import pg from 'pg';
+import { DEFAULT_RETENTION } from '../../core/retention/retention.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
-import { StoreRefusal } from '../_shared/migrations.ts';
+import { newerSchemaNotice, StoreRefusal } from '../_shared/migrations.ts';
 import { leave, openSession, type Timeouts } from './session.ts';
 import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
@@ -94,7 +95,8 @@ async function prepareDatabase(
   try {
     await client.connect();
     await checkServer(client, warn);
-    await migrate(client, failpoints);
+    const newerVersion = await migrate(client, { failpoints });
+    if (newerVersion !== null) warn(newerSchemaNotice(newerVersion));
   } catch (error) {
     if (error instanceof StoreRefusal || !(error instanceof Error)) throw error;
     if (isRefusedByServer(error)) throw new StoreRefusal(`DATABASE_URL leads to a PostgreSQL server that refuses us: ${error.message}.`);
@@ -143,7 +145,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return writer.execute(batchId, commands);
     },
     foldUsage: (limit) => foldUsage(reader, limit, () => failpoints?.hit('fold.written')),
-    prune: () => prune(reader, clock),
+    prune: (retention = DEFAULT_RETENTION, isStopping = () => false) => prune(reader, { retention, clock, isStopping }),
     verify: () => verify(reader),
     close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(readers, clock),

@@ -1,6 +1,7 @@
-import { ALL_TIME_LEVEL_MS, ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
+import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { foldLedger } from './fold-ledger.ts';
 import type { Reader } from './reader.ts';
 import { SERVER_NOW_MS } from './statement.ts';
 
@@ -21,40 +22,80 @@ interface Overdue {
   readonly table: string;
   readonly condition: string;
   readonly beforeMs: number;
+  /** Takes the oldest by number, and looks no further: for tables whose numbers grow with time. */
+  readonly among?: string;
 }
 
-/**
- * Deletes what is no longer to be kept by the server's time, which `clock` replaces, a chunk at a time; returns the number of rows.
- * Rollups by usage_rollups_age, the others by the block ranges of their age.
- */
-export async function prune(reader: Reader, clock: Clock | undefined): Promise<number> {
-  const nowMs = clock?.nowMs() ?? Number((await reader.rows<{ now_ms: bigint }>(NOW))[0]?.now_ms);
-  const rollups = ROLLUP_LEVELS.flatMap(({ levelMs, keepMs }): Overdue[] =>
-    keepMs === null || levelMs === ALL_TIME_LEVEL_MS
-      ? []
-      : // A bucket is kept until its last moment is `keepMs` old.
-        [{ table: 'usage_rollups', condition: `level_ms = ${levelMs} AND bucket_ms < $1::bigint`, beforeMs: nowMs - keepMs - levelMs }],
-  );
-  const overdue: Overdue[] = [
-    ...rollups,
-    { table: 'usage_events', condition: 'at_ms < $1::bigint', beforeMs: nowMs - USAGE_EVENTS_KEEP_MS },
+/** Of the oldest rows of the trail, those before the first that stays: what is left has no gap. */
+const AUDIT = `
+  (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT ${CHUNK_ROWS}) AS oldest`;
+const AUDIT_OVERDUE = `seq < coalesce((SELECT min(seq) FROM ${AUDIT} WHERE at_ms >= $1::bigint), (SELECT max(seq) + 1 FROM ${AUDIT}))`;
+
+/** The oldest events that nobody took. Index: events_undelivered. */
+const UNDELIVERED = `(SELECT seq, at_ms FROM events WHERE delivered_at_ms IS NULL ORDER BY seq LIMIT ${CHUNK_ROWS}) AS oldest`;
+
+/** Verification must know of which days events may be missing: they go in no order. */
+const MARK_USAGE_EVENTS = {
+  name: 'mark_usage_events',
+  text: `
+    INSERT INTO retention_marks AS m (kind, before_ms, step, cursor) VALUES ('usage_events', $1::bigint, 'done', '')
+    ON CONFLICT (kind) DO UPDATE SET before_ms = greatest(m.before_ms, excluded.before_ms)`,
+};
+
+function overdueAt(retention: Retention, nowMs: number): Overdue[] {
+  const cutoffs = cutoffsAt(retention, nowMs);
+  return [
+    // Index: usage_rollups_age.
+    ...cutoffs.rollups.map(({ levelMs, beforeMs }): Overdue => ({
+      table: 'usage_rollups',
+      condition: `level_ms = ${levelMs} AND bucket_ms < $1::bigint`,
+      beforeMs,
+    })),
+    // By the block ranges of their age.
+    { table: 'usage_events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.usageEventsBeforeMs },
     { table: 'usage_reports', condition: 'received_at_ms < $1::bigint', beforeMs: nowMs - USAGE_REPORTS_KEEP_MS },
-    { table: 'idempotency', condition: 'expires_at_ms < $1::bigint', beforeMs: nowMs },
+    { table: 'idempotency', condition: 'expires_at_ms < $1::bigint', beforeMs: cutoffs.idempotencyBeforeMs },
     { table: 'batches', condition: 'at_ms < $1::bigint', beforeMs: nowMs - BATCHES_KEEP_MS },
     { table: 'heartbeats', condition: 'seen_at_ms < $1::bigint', beforeMs: nowMs - HEARTBEATS_KEEP_MS },
+    { table: 'events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.eventsBeforeMs, among: UNDELIVERED },
+    // Index: events_delivered.
+    {
+      table: 'events',
+      condition: 'delivered_at_ms IS NOT NULL AND delivered_at_ms < $1::bigint',
+      beforeMs: cutoffs.deliveriesBeforeMs,
+    },
+    { table: 'audit', condition: AUDIT_OVERDUE, beforeMs: cutoffs.auditBeforeMs, among: AUDIT },
   ];
+}
+
+/** Deletes a chunk of what may go. Rows that someone else is about to change are left for the next time. */
+const deleteChunk = ({ table, condition, among }: Overdue): string => {
+  const [key, due] =
+    among === undefined
+      ? ['ctid', `SELECT ctid FROM ${table} WHERE ${condition} LIMIT ${CHUNK_ROWS} FOR UPDATE SKIP LOCKED`]
+      : ['seq', `SELECT seq FROM ${among} WHERE ${condition}`];
+  return `WITH gone AS (DELETE FROM ${table} WHERE ${key} = ANY (ARRAY(${due})) RETURNING 1) SELECT count(*) AS deleted FROM gone`;
+};
+
+/** How to prune: `clock` replaces the server's time, and `isStopping` tells between two statements that the rest is to be left. */
+export interface PruneOptions {
+  readonly retention: Retention;
+  readonly clock: Clock | undefined;
+  readonly isStopping: () => boolean;
+}
+
+/** Deletes what is no longer to be kept by the server's time, a chunk at a time; returns the number of rows. */
+export async function prune(reader: Reader, options: PruneOptions): Promise<number> {
+  const { retention, clock, isStopping } = options;
+  const nowMs = clock?.nowMs() ?? Number((await reader.rows<{ now_ms: bigint }>(NOW))[0]?.now_ms);
+  await reader.rows(MARK_USAGE_EVENTS, [cutoffsAt(retention, nowMs).usageEventsBeforeMs]);
   let total = 0;
-  for (const { table, condition, beforeMs } of overdue) {
-    for (let deleted = CHUNK_ROWS; deleted === CHUNK_ROWS; total += deleted) {
-      // Rows that someone else is about to change are left for the next time.
-      const text = `
-        WITH gone AS (
-          DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM ${table} WHERE ${condition} LIMIT ${CHUNK_ROWS} FOR UPDATE SKIP LOCKED)) RETURNING 1
-        ) SELECT count(*) AS deleted FROM gone`;
-      const [row] = await reader.rows<{ deleted: bigint }>({ name: `prune ${table} ${condition}`.slice(0, 60), text }, [beforeMs]);
+  for (const overdue of overdueAt(retention, nowMs)) {
+    const name = `prune ${overdue.table} ${overdue.condition}`.slice(0, 60);
+    for (let deleted = CHUNK_ROWS; deleted === CHUNK_ROWS && !isStopping(); total += deleted) {
+      const [row] = await reader.rows<{ deleted: bigint }>({ name, text: deleteChunk(overdue) }, [overdue.beforeMs]);
       deleted = Number(row?.deleted);
     }
   }
-  return total;
+  return total + (await foldLedger(reader, cutoffsAt(retention, nowMs).ledgerBeforeMs, isStopping));
 }

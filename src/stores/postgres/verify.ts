@@ -16,6 +16,13 @@ const LEGS = `
          (leg.pair ->> 1)::numeric AS amount, (r.charged ->> (leg.place - 1)::int)::numeric AS charged
   FROM reservations r CROSS JOIN LATERAL json_array_elements(r.legs) WITH ORDINALITY AS leg(pair, place)`;
 
+/** Lines of the journal, and what was folded of it: balances are the sums of both. */
+const LINES_AND_FOLDED = (column: string): string =>
+  `SELECT account_no, ${column} FROM ledger_entries UNION ALL SELECT account_no, ${column} FROM ledger_checkpoints`;
+
+/** Reservations settled before this moment are on their way out, and may have lost lines already; 0 where none are. */
+const LEAVING_BEFORE_MS = `coalesce((SELECT before_ms FROM retention_marks WHERE kind = 'ledger' AND step <> 'done'), 0)`;
+
 /** What one reservation's entries of one verb add up to on one account: count, held, charged, and moment. */
 const sumsOf = (verb: string): string => `
   SELECT command, account_no, count(*) AS n, sum(d_reserved) AS held, sum(d_spent) + sum(d_debt) AS charge, sum(d_allocated) AS allocated,
@@ -35,7 +42,7 @@ const COUNTERS = `concat_ws('/', sum(requests), sum(prompt_tokens), sum(completi
 const balance = (column: string): string => `
     SELECT ${ACCOUNT_ID} AS subject, coalesce(a.${column}, 0)::text AS found, coalesce(j.total, 0)::text AS expected
     FROM accounts a
-    LEFT JOIN (SELECT account_no, sum(d_${column}) AS total FROM ledger_entries GROUP BY account_no) AS j ON j.account_no = a.no`;
+    LEFT JOIN (SELECT account_no, sum(d_${column}) AS total FROM (${LINES_AND_FOLDED(`d_${column}`)}) AS lines GROUP BY account_no) AS j ON j.account_no = a.no`;
 
 /** What each verb may do to an account. */
 const ALLOWED = `CASE verb
@@ -53,7 +60,8 @@ const ALLOWED = `CASE verb
   ELSE false END`;
 
 const DAY_MS = 86_400_000;
-const FORGOTTEN_BEFORE_MS = `extract(epoch FROM now()) * 1000 - ${34 * DAY_MS}`;
+/** Of days that begin before this moment, some events may be forgotten: the day of the mark is one. */
+const FORGOTTEN_BEFORE_MS = `coalesce((SELECT before_ms FROM retention_marks WHERE kind = 'usage_events'), extract(epoch FROM now()) * 1000 - ${34 * DAY_MS})`;
 const SUMS = ['requests', 'prompt_tokens', 'completion_tokens', 'cached_prompt_tokens', 'cost_nano_usd', 'charge_microcents'];
 const eachSum = (template: (column: string) => string, joiner = ', '): string => SUMS.map(template).join(joiner);
 
@@ -71,6 +79,9 @@ const CHECKS: Readonly<Record<string, string>> = {
   'entry.account': `
     SELECT e.seq::text AS subject, 'account ' || e.account_no AS found, 'a known account' AS expected
     FROM ledger_entries e WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.no = e.account_no)`,
+  'checkpoint.account': `
+    SELECT 'checkpoint ' || c.account_no AS subject, 'account ' || c.account_no AS found, 'a known account' AS expected
+    FROM ledger_checkpoints c WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.no = c.account_no)`,
   'entry.reservation': `
     SELECT e.seq::text AS subject, 'reservation ' || e.command AS found, 'a known reservation' AS expected
     FROM ledger_entries e
@@ -88,7 +99,8 @@ const CHECKS: Readonly<Record<string, string>> = {
   'reservation.hold': `
     SELECT coalesce(legs.id, e.command) AS subject, ${summed('e')} AS found,
            CASE WHEN legs.id IS NULL THEN '-' ELSE ${one('legs.amount', '0', 'legs.created_at_ms')} END AS expected
-    FROM (${LEGS}) AS legs FULL JOIN (${sumsOf('reserve')}) AS e ON e.command = legs.id AND e.account_no = legs.account_no`,
+    FROM (${LEGS}) AS legs FULL JOIN (${sumsOf('reserve')}) AS e ON e.command = legs.id AND e.account_no = legs.account_no
+    WHERE NOT EXISTS (SELECT FROM reservations r WHERE r.id = coalesce(legs.id, e.command) AND r.settled_at_ms < ${LEAVING_BEFORE_MS})`,
   'reservation.settlement': `
     SELECT legs.id AS subject,
            concat_ws(' ', 'commit', ${summed('commits')}, 'release', ${summed('releases')}, 'expire', ${summed('expiries')}, 'debit', ${summed('debits')},
@@ -106,7 +118,8 @@ const CHECKS: Readonly<Record<string, string>> = {
     LEFT JOIN (${sumsOf('commit')}) AS commits ON commits.command = legs.id AND commits.account_no = legs.account_no
     LEFT JOIN (${sumsOf('release')}) AS releases ON releases.command = legs.id AND releases.account_no = legs.account_no
     LEFT JOIN (${sumsOf('expire')}) AS expiries ON expiries.command = legs.id AND expiries.account_no = legs.account_no
-    LEFT JOIN (${sumsOf('debit')}) AS debits ON debits.command = legs.id AND debits.account_no = legs.account_no`,
+    LEFT JOIN (${sumsOf('debit')}) AS debits ON debits.command = legs.id AND debits.account_no = legs.account_no
+    WHERE legs.settled_at_ms IS NULL OR legs.settled_at_ms >= ${LEAVING_BEFORE_MS}`,
   'reservation.foreign-entry': `
     SELECT e.seq::text AS subject, 'account ' || e.account_no AS found, 'an account of reservation ' || e.command AS expected
     FROM ledger_entries e JOIN reservations r ON r.id = e.command LEFT JOIN (${LEGS}) AS legs ON legs.id = e.command AND legs.account_no = e.account_no
@@ -148,7 +161,7 @@ const CHECKS: Readonly<Record<string, string>> = {
            concat_ws(' ', r.tenant_id, r.created_at_ms, coalesce(r.settled_at_ms::text, '-')) AS expected
     FROM (SELECT id, tenant_id, at_ms, held_at_ms FROM usage_events UNION ALL SELECT id, tenant_id, at_ms, held_at_ms FROM usage_tail) AS u
     JOIN reservations r ON r.id = u.id`,
-  // Events are forgotten after 35 days, in no order: of an old day, or the first that has any, some may be gone already.
+  // Old events are forgotten in no order: of an old day, or the first that has any, some may be gone already.
   'usage.events': `
     SELECT concat_ws(' ', tenant_id, key_id, model, bucket_ms) AS subject, concat_ws('/', ${eachSum((column) => column)}) AS found,
            concat_ws('/', ${eachSum((column) => `CASE WHEN bucket_ms = day_ms OR bucket_ms < ${FORGOTTEN_BEFORE_MS} THEN greatest(${column}, raw_${column}) ELSE raw_${column} END`)}) AS expected
@@ -179,9 +192,10 @@ type Query = (text: string) => Promise<readonly Row[]>;
 /** Lines read at once. */
 const LINES_PER_FETCH = 10_000;
 
-/** The journal's sum of each account by number, made anew of its lines. */
+/** The journal's sum of each account by number, made anew of its lines, and of what was folded of them. */
 async function journalSums(query: Query): Promise<Map<string, bigint>> {
-  const sums = new Map<string, bigint>();
+  const folded = (await query('SELECT account_no::text AS no, journal_sum FROM ledger_checkpoints')) as unknown as FoldedSum[];
+  const sums = new Map(folded.map(({ no, journal_sum: sum }) => [no, sum]));
   await query(
     `DECLARE journal CURSOR FOR SELECT account_no::text AS no, command || '|' || verb || '|' || at_ms AS line FROM ledger_entries`,
   );
@@ -192,6 +206,11 @@ async function journalSums(query: Query): Promise<Map<string, bigint>> {
   }
   await query('CLOSE journal');
   return sums;
+}
+
+interface FoldedSum {
+  readonly no: string;
+  readonly journal_sum: bigint;
 }
 
 interface SummedAccount {

@@ -1,3 +1,4 @@
+import type { Retention } from '../../core/retention/retention.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { PackedCommand } from './packed-command.ts';
@@ -11,7 +12,7 @@ import type { EncodedError } from './worker-errors.ts';
 export type WriterRequest =
   | { readonly type: 'execute'; readonly commands: readonly PackedCommand[]; readonly clockMs: number; readonly flush: boolean }
   | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
-  | { readonly type: 'prune'; readonly clockMs: number; readonly limit: number }
+  | { readonly type: 'prune'; readonly retention: Retention; readonly clockMs: number; readonly limit: number }
   | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number };
 
 /** The methods that a reader answers. */
@@ -36,9 +37,9 @@ export type ReaderRequest = { readonly [M in keyof Queries]: { readonly query: M
 /** A message to a worker. `close` is answered when everything before it is. */
 export type ToWorker<R> = { readonly id: number; readonly request: R } | { readonly close: true };
 
-/** A message from a worker; the one without an id says that it is ready. */
+/** A message from a worker; the one without an id says that it is ready, and what is worth a line in the log. */
 export type FromWorker =
-  | { readonly ready: true }
+  | { readonly ready: true; readonly notice?: string }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number | null; readonly error: EncodedError };
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DEFAULT_RETENTION } from '../../core/retention/retention.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { BatchResult, LedgerStore, Verification } from '../../ports/ledger-store.ts';
 import type { Log } from '../../ports/log.ts';
@@ -42,6 +43,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
     name: 'sqlite writer',
     data: { ...files, failpointsModule: options.failpointsModule ?? null } satisfies WriterData,
     onLost,
+    onNotice: (notice) => log?.warn({ file: files.file }, notice),
   });
   const openReader = (name: string, lost?: (error: Error) => void): Promise<WorkerClient<ReaderRequest>> =>
     startWorker({
@@ -77,7 +79,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
       return result;
     },
     foldUsage: (limit) => writer.request({ type: 'fold-usage', limit, clockMs: clock.nowMs() }) as Promise<number>,
-    prune: () => pruneAll(writer, clock.nowMs()),
+    prune: async (retention = DEFAULT_RETENTION, isStopping = () => false) => {
+      const clockMs = clock.nowMs();
+      // Step by step, so that batches go between the steps.
+      for (let removed = 0; ;) {
+        const step = (await writer.request({ type: 'prune', retention, clockMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
+        removed += step.removed;
+        if (step.isDone || isStopping()) return removed;
+      }
+    },
     verify: async () => {
       // On a thread of its own: it reads the whole journal, and queries must not wait for that.
       const verifier = await openReader('sqlite verifier');
@@ -106,15 +116,6 @@ function locate(options: SqliteStoreOptions): { file: string; lockFile: string }
 
 /** The file of a worker: TypeScript beside TypeScript, JavaScript where the program was built. */
 const workerUrl = (name: string): URL => new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-
-/** Step by step, so that batches go between the steps. */
-async function pruneAll(writer: WorkerClient<WriterRequest>, clockMs: number): Promise<number> {
-  for (let removed = 0; ;) {
-    const step = (await writer.request({ type: 'prune', clockMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
-    removed += step.removed;
-    if (step.isDone) return removed;
-  }
-}
 
 function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<RecordStore, 'heartbeat'> {
   const ask =

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
-import { ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
+import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
+import { makeLedgerFolder } from './fold-ledger.ts';
 
 /** What one step of pruning did. A step removes about `limit` rows at most, so that no batch waits long behind it. */
 export interface PruneStep {
@@ -9,7 +10,13 @@ export interface PruneStep {
 }
 
 /** Removes at most `limit` rows of each kind that are past their time. Runs inside a transaction that it commits. */
-export type Pruner = (nowMs: number, limit: number, commit: () => void) => PruneStep;
+export type Pruner = (nowMs: number, options: { readonly retention: Retention; readonly limit: number }, commit: () => void) => PruneStep;
+
+/** What may go of the oldest `limit` rows. */
+interface Oldest {
+  readonly beforeMs: number;
+  readonly limit: number;
+}
 
 /** Every tenant that has rollups, found by skipping from one to the next in the primary key. */
 const TENANTS_WITH_USAGE = `
@@ -20,8 +27,15 @@ const TENANTS_WITH_USAGE = `
   )
   SELECT id FROM tenant WHERE id IS NOT NULL`;
 
-/** Prepares the removal of rollups past their level's time, usage events and reports past theirs and idempotency records past their answer's. */
+/**
+ * A line of the journal is read, looked up, summed and deleted, with its index pages spread over the tables: it takes several times as long
+ * as another row.
+ */
+const LEDGER_SHARE = 4;
+
+/** Prepares the removal of whatever is past its time, and the folding of the journal. */
 export function makePruner(db: Database): Pruner {
+  const foldLedger = makeLedgerFolder(db);
   const tenants = db.prepare<[], string>(TENANTS_WITH_USAGE).pluck();
   // A range of the primary key.
   const rollups = db.prepare<[string, number, number, number]>(
@@ -30,29 +44,53 @@ export function makePruner(db: Database): Pruner {
        WHERE tenant_id = ? AND level_ms = ? AND bucket_ms < ? ORDER BY bucket_ms LIMIT ?)`,
   );
   // By usage_events_age.
-  const events = db.prepare<[number, number]>(
+  const usageEvents = db.prepare<[number, number]>(
     'DELETE FROM usage_events WHERE id IN (SELECT id FROM usage_events WHERE at_ms < ? ORDER BY at_ms LIMIT ?)',
   );
   // By idempotency_expiry.
   const answers = db.prepare<[number, number]>(
     `DELETE FROM idempotency WHERE (tenant_id, operation, target, key) IN (
-       SELECT tenant_id, operation, target, key FROM idempotency WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)`,
+       SELECT tenant_id, operation, target, key FROM idempotency WHERE expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?)`,
   );
   // By usage_reports_age.
   const reports = db.prepare<[number, number]>(
     `DELETE FROM usage_reports WHERE (reporter_id, event_id) IN (
        SELECT reporter_id, event_id FROM usage_reports WHERE received_at_ms < ? ORDER BY received_at_ms LIMIT ?)`,
   );
-  return (nowMs, limit, commit) => {
-    const counts = [events.run(nowMs - USAGE_EVENTS_KEEP_MS, limit).changes, answers.run(nowMs, limit).changes];
-    counts.push(reports.run(nowMs - USAGE_REPORTS_KEEP_MS, limit).changes);
+  // The oldest by events_undelivered: numbers grow with time.
+  const events = db.prepare<[Oldest]>(
+    `DELETE FROM events WHERE seq IN (
+       SELECT seq FROM (SELECT seq, at_ms FROM events WHERE delivered_at_ms IS NULL ORDER BY seq LIMIT @limit) WHERE at_ms < @beforeMs)`,
+  );
+  // By events_delivered.
+  const deliveries = db.prepare<[number, number]>(
+    `DELETE FROM events WHERE seq IN (
+       SELECT seq FROM events WHERE delivered_at_ms IS NOT NULL AND delivered_at_ms < ? ORDER BY delivered_at_ms LIMIT ?)`,
+  );
+  // The oldest by their number, and none after one that stays: what is left of the trail has no gap.
+  const audit = db.prepare<[Oldest]>(
+    `DELETE FROM audit WHERE seq IN (
+       WITH oldest AS (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT @limit)
+       SELECT seq FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE at_ms >= @beforeMs), (SELECT max(seq) + 1 FROM oldest)))`,
+  );
+  return (nowMs, { retention, limit }, commit) => {
+    const cutoffs = cutoffsAt(retention, nowMs);
+    const counts = [
+      usageEvents.run(cutoffs.usageEventsBeforeMs, limit).changes,
+      answers.run(cutoffs.idempotencyBeforeMs, limit).changes,
+      reports.run(nowMs - USAGE_REPORTS_KEEP_MS, limit).changes,
+      events.run({ beforeMs: cutoffs.eventsBeforeMs, limit }).changes,
+      deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
+      audit.run({ beforeMs: cutoffs.auditBeforeMs, limit }).changes,
+    ];
     for (const tenantId of tenants.all()) {
-      for (const { levelMs, keepMs } of ROLLUP_LEVELS) {
-        // A bucket goes when all of it is past its time.
-        if (keepMs !== null) counts.push(rollups.run(tenantId, levelMs, nowMs - keepMs - levelMs + 1, limit).changes);
-      }
+      for (const { levelMs, beforeMs } of cutoffs.rollups) counts.push(rollups.run(tenantId, levelMs, beforeMs, limit).changes);
     }
+    const fold = foldLedger(cutoffs.ledgerBeforeMs, Math.ceil(limit / LEDGER_SHARE));
     commit();
-    return { removed: counts.reduce((sum, count) => sum + count, 0), isDone: counts.every((count) => count < limit) };
+    return {
+      removed: counts.reduce((sum, count) => sum + count, fold.removed),
+      isDone: fold.isDone && counts.every((count) => count < limit),
+    };
   };
 }

@@ -21,12 +21,16 @@ interface Pending {
  */
 const MAX_YOUNG_MIB = 8;
 
-/** What a worker is started with. `onLost` is called once where the worker was ready and ends without being told to. */
+/**
+ * What a worker is started with. `onLost` is called once where the worker was ready and ends without being told to, `onNotice` where it
+ * has something for the log once it is ready.
+ */
 export interface WorkerOptions {
   readonly url: URL;
   readonly name: string;
   readonly data: unknown;
   readonly onLost?: (error: Error) => void;
+  readonly onNotice?: (notice: string) => void;
 }
 
 /**
@@ -73,6 +77,7 @@ export function startWorker<R>(options: WorkerOptions): Promise<WorkerClient<R>>
     worker.on('message', (message: FromWorker) => {
       if ('ready' in message) {
         isReady = true;
+        if (message.notice !== undefined) options.onNotice?.(message.notice);
         return resolve(client);
       }
       if (message.id === null) return 'error' in message ? reject(decodeError(message.error)) : undefined;

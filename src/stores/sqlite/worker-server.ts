@@ -7,6 +7,8 @@ import { encodeError } from './worker-errors.ts';
 export interface Service<R> {
   readonly answer: (request: R) => unknown;
   readonly close: () => void;
+  /** What is worth a line in the log of whoever started the worker. */
+  readonly notice?: string;
   /** Called after an answer was handed over. */
   readonly answered?: (request: R) => void;
 }
@@ -42,5 +44,5 @@ export async function serve<R>(open: () => Promise<Service<R>> | Service<R>): Pr
     post(reply);
     service.answered?.(request);
   });
-  post({ ready: true });
+  post({ ready: true, ...(service.notice === undefined ? {} : { notice: service.notice }) });
 }

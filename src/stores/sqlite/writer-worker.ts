@@ -2,7 +2,7 @@ import { closeSync, fdatasyncSync, openSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import type { Database } from 'better-sqlite3';
 import type { Failpoints } from '../../ports/failpoints.ts';
-import { loadMigrations } from '../_shared/migrations.ts';
+import { loadMigrations, newerSchemaNotice } from '../_shared/migrations.ts';
 import { logFile, openWriterConnection } from './connection.ts';
 import { takeDataLock, type DataLock } from './data-lock.ts';
 import type { WriterData, WriterRequest } from './messages.ts';
@@ -20,6 +20,8 @@ async function loadFailpoints(module: string | null): Promise<Failpoints> {
 interface OpenDatabase {
   readonly db: Database;
   readonly lock: DataLock;
+  /** The newest step of the schema that this program does not know, or null. */
+  readonly newerVersion: number | null;
 }
 
 /** Locks the data folder, opens the database and brings its schema up to date; keeps nothing open where that fails. */
@@ -28,10 +30,10 @@ function open({ file, lockFile }: WriterData, failpoints: Failpoints): OpenDatab
   let db: Database | undefined;
   try {
     db = openWriterConnection(file);
-    migrate(db, loadMigrations('sqlite'), failpoints);
+    const newerVersion = migrate(db, loadMigrations('sqlite'), failpoints);
     // The lock says that no other run lives; the last one would count as alive until its time is over.
     db.exec('DELETE FROM heartbeats');
-    return { db, lock };
+    return { db, lock, newerVersion };
   } catch (error) {
     db?.close();
     lock.release();
@@ -56,10 +58,11 @@ function flushOrEnd(log: number): void {
 await serve<WriterRequest>(async () => {
   const data = workerData as WriterData;
   const failpoints = await loadFailpoints(data.failpointsModule);
-  const { db, lock } = open(data, failpoints);
+  const { db, lock, newerVersion } = open(data, failpoints);
   const log = openSync(logFile(data.file), 'r+');
   const writer = makeWriter(db, { failpoints, flush: () => flushOrEnd(log) });
   return {
+    ...(newerVersion === null ? {} : { notice: newerSchemaNotice(newerVersion) }),
     answer: writer.answer,
     answered: (request) => {
       if (request.type === 'execute') failpoints.hit('batch.answered');

@@ -33,6 +33,7 @@ export function makeWriter(db: Database, { failpoints, flush }: WriterDeps): Wri
   const putHeartbeat = db.prepare<[string, number]>('INSERT OR REPLACE INTO heartbeats (owner_id, seen_at_ms) VALUES (?, ?)');
   const seenOwners = db.prepare<[number], string>('SELECT owner_id FROM heartbeats WHERE seen_at_ms >= ? ORDER BY owner_id').pluck();
   const transaction = makeTransaction(db);
+  const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
 
   let lastMs = db.prepare<[], number>(`SELECT ${LAST_BATCH_MS}`).pluck().get() ?? 0;
   let writtenMs = lastMs;
@@ -90,7 +91,11 @@ export function makeWriter(db: Database, { failpoints, flush }: WriterDeps): Wri
         case 'fold-usage':
           return transaction((commit) => foldUsage(request.limit, cautiousTimeOf(request.clockMs), commit));
         case 'prune':
-          return transaction((commit) => prune(cautiousTimeOf(request.clockMs), request.limit, commit));
+          return transaction((commit) => {
+            // The journal's last line tells the time of the last batch, and may be folded away now.
+            keepTime.run(writtenMs);
+            return prune(cautiousTimeOf(request.clockMs), request, commit);
+          });
         case 'heartbeat':
           return heartbeat(request.ownerId, request.withinMs, timeOf(request.clockMs));
       }

@@ -1,0 +1,8 @@
+import { join } from 'node:path';
+
+/** Releases whose databases this one opens, by the number of their newest migration; `tools/release-fixture.ts` wrote what they left. */
+export const RELEASES = ['0001'] as const;
+
+/** A file of a release's fixture. */
+export const fixtureFile = (release: string, name: string): string =>
+  join(import.meta.dirname, '..', 'fixtures', `schema-${release}`, name);
