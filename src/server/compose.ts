@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
@@ -149,6 +150,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
       maxBodyBytes: gateway.maxBodyBytes,
     }),
   );
+  await app.register(makeOwnKeyApi({ ...deps, ...parts, records: deps.store }));
 }
 
 /** Mounts what only the control plane serves. */

@@ -1,6 +1,8 @@
 import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
+import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
+import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/ledger/thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
 import { formatRfc3339, formatRfc3339OrNull } from '../../core/rfc3339.ts';
@@ -59,8 +61,25 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
+  rotated_at: formatRfc3339OrNull(key.rotation?.atMs ?? null),
   created_at: formatRfc3339(key.createdAtMs),
 });
+
+/** An event as the operator sees it; amounts are exact. */
+export const eventObject = ({ id, type, tenantId, atMs, data }: DomainEvent): object => ({
+  id,
+  type,
+  tenant_id: tenantId,
+  created_at: formatRfc3339(atMs),
+  data: isThreshold(type) ? withExactAmounts(data) : data,
+});
+
+const isThreshold = (type: string): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);
+
+const withExactAmounts = (data: DomainEvent['data']): object => {
+  const fields = data as Readonly<Record<string, string>>;
+  return { ...fields, ...Object.fromEntries(THRESHOLD_AMOUNTS.map((name) => [name, BigInt(fields[name] ?? 0)])) };
+};
 
 /** An upstream as the operator sees it: never its credential. */
 export const upstreamObject = (upstream: Upstream): object => ({

@@ -1,4 +1,5 @@
 import Type, { type TProperties, type TSchema } from 'typebox';
+import { MAX_GRACE_SECONDS } from '../../core/access/decide-rotate-key.ts';
 
 const rule = (text: string): { rule: string } => ({ rule: text });
 
@@ -10,6 +11,12 @@ const orNull = <T extends TSchema>(type: T, text: string) => Type.Union([type, T
 const Text = Type.String(rule('a string'));
 const Switch = Type.Boolean(rule('true or false'));
 const Whole = Type.Integer({ ...rule('a whole number that is at least 0'), minimum: 0 });
+
+const GraceSeconds = Type.Integer({
+  ...rule(`a whole number from 0 to ${MAX_GRACE_SECONDS}`),
+  minimum: 0,
+  maximum: MAX_GRACE_SECONDS,
+});
 
 /** A USD amount: a number, or a decimal string where a double would not hold it. The amount itself is checked with its exactness. */
 const UsdOrNull = Type.Union(
@@ -64,6 +71,9 @@ export const UpdateKeyBody = strict({
   money_budget_usd: Type.Optional(UsdOrNull),
   output_bound: Type.Optional(Type.Literal('hard', rule('hard: soft is not supported yet'))),
 });
+
+/** Body of `POST /keys/{id}/rotate`; nothing at all is the same as no grace. */
+export const RotateKeyBody = Type.Union([strict({ grace_seconds: Type.Optional(GraceSeconds) }), Type.Null()]);
 
 const upstreamFields = {
   base_url: Type.Optional(Text),

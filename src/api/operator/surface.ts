@@ -25,9 +25,10 @@ import { mountKeys } from './routes/keys.ts';
 import { mountMemberKeys, mountMembers } from './routes/members.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
 import { mountVerify } from './routes/verify.ts';
+import { makeTenantScope, type TenantScopeDeps } from './tenant-scope.ts';
 
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
-export interface OperatorDeps {
+export interface OperatorDeps extends TenantScopeDeps {
   readonly operatorKey: string;
   readonly writer: LedgerWriter;
   readonly store: Pick<LedgerStore, 'verify'>;
@@ -71,4 +72,5 @@ export const makeOperatorApi =
       },
       { prefix: OPERATOR_PREFIX },
     );
+    await root.register(makeTenantScope(deps), { prefix: OPERATOR_PREFIX });
   };

@@ -51,6 +51,16 @@ export interface UpdateKeyCommand extends CommandBase {
   readonly moneyBudgetMicrocents?: bigint | null;
 }
 
+/** Gives a key a new value, of which these are hash, mask and, where its value is kept, seal; the old one stays good for `graceMs`. */
+export interface RotateKeyCommand extends CommandBase {
+  readonly verb: 'rotate-key';
+  readonly keyId: string;
+  readonly hash: string;
+  readonly mask: string;
+  readonly sealed: string | null;
+  readonly graceMs: number;
+}
+
 /** Deletes a key. Its usage and accounts stay. */
 export interface DeleteKeyCommand extends CommandBase {
   readonly verb: 'delete-key';
@@ -112,6 +122,7 @@ export type AccessCommand =
   | RemoveMemberCommand
   | CreateKeyCommand
   | UpdateKeyCommand
+  | RotateKeyCommand
   | DeleteKeyCommand
   | PutUpstreamCommand
   | UpdateUpstreamCommand

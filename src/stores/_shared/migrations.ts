@@ -16,7 +16,7 @@ export class StoreRefusal extends Error {
   override readonly name = 'StoreRefusal';
 }
 
-/** The migrations of a dialect (`src/stores/migrations/<dialect>/NNNN-name.sql`), oldest first, numbered from 1 without gaps. */
+/** The migrations of a dialect (`src/stores/migrations/<dialect>/NNNN-name.sql`), oldest first. No two have one number. */
 export function loadMigrations(dialect: Dialect): Migration[] {
   const folder = new URL(`../migrations/${dialect}/`, import.meta.url);
   const files = readdirSync(folder)
@@ -24,7 +24,8 @@ export function loadMigrations(dialect: Dialect): Migration[] {
     .sort();
   return files.map((file, index) => {
     const version = Number.parseInt(file, 10);
-    if (version !== index + 1) throw new Error(`migration ${file} is out of order: expected number ${index + 1}`);
+    const previous = Number.parseInt(files[index - 1] ?? '0', 10);
+    if (!(version > previous)) throw new Error(`migration ${file} is out of order: ${previous} comes before it`);
     return { version, name: file.replace(/\.sql$/, ''), sql: readFileSync(new URL(file, folder), 'utf8') };
   });
 }

@@ -117,6 +117,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     keyByHash: ask('keyByHash'),
     keys: ask('keys'),
     keyNames: ask('keyNames'),
+    events: ask('events'),
     accounts: ask('accounts'),
     reservation: ask('reservation'),
     expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),

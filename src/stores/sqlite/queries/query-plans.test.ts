@@ -25,7 +25,10 @@ describe('queries find their rows by the index that they name', () => {
 
   test.each<[string, string, RegExp]>([
     ['key by hash', RECORD_SQL.keyByHash, /SEARCH api_keys USING INDEX api_keys_hash \(hash=\?\)/],
-    ['keys of a kind', RECORD_SQL.keys, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\? AND id>\?\)/],
+    ['key by the hash before', RECORD_SQL.keyByHash, /SEARCH api_keys USING INDEX api_keys_previous_hash \(previous_hash=\?\)/],
+    ['keys of a kind', RECORD_SQL.keysOfKind, /SEARCH api_keys USING INDEX api_keys_of_kind \(tenant_id=\? AND kind=\? AND id>\?\)$/],
+    ['events of a tenant', RECORD_SQL.events, /SEARCH events USING INDEX events_of_tenant \(tenant_id=\? AND seq<\?\)$/],
+    ['events of a type', RECORD_SQL.eventsOfType, /SEARCH events USING INDEX events_of_type \(tenant_id=\? AND type=\? AND seq<\?\)$/],
     ['keys of a tenant', RECORD_SQL.keysOfTenant, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\?\)/],
     ['members of a tenant', RECORD_SQL.membersOfTenant, /SEARCH members USING INDEX members_of_tenant \(tenant_id=\?\)/],
     ['names of keys', RECORD_SQL.keyNames, /SEARCH api_keys USING PRIMARY KEY \(id=\?\)/],
