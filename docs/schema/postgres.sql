@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 9b70c25567282e19697aec7ed4058b84e1d9bbb28a3d4b17909f9ef3c6cefa75
+-- Migrations: f08a5b20cdbdc3593d4f6e0c2b7ac601abb4c0f760c39c53da3775dde9609169
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -59,7 +59,8 @@ CREATE TABLE public.api_keys (
     name text NOT NULL COLLATE pg_catalog."C",
     created_at_ms bigint NOT NULL,
     deleted_at_ms bigint,
-    body json NOT NULL
+    body json NOT NULL,
+    previous_hash text COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.audit (
@@ -341,11 +342,19 @@ CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree ((((((((((tenant_
 
 CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NULL);
 
+CREATE INDEX api_keys_of_kind ON public.api_keys USING btree (tenant_id, kind, ((id || ''::text))) WHERE (deleted_at_ms IS NULL);
+
 CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) WHERE (deleted_at_ms IS NULL);
+
+CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX events_of_tenant ON public.events USING btree (tenant_id, ((- seq)));
+
+CREATE INDEX events_of_type ON public.events USING btree (tenant_id, type, ((- seq)));
 
 CREATE INDEX events_undelivered ON public.events USING btree (seq) WHERE (delivered_at_ms IS NULL);
 

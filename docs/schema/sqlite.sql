@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f3265c7b3e76e384973189d49bcdee8f5a7ac31292415bba4bf29b69a6aecd49
+-- Migrations: 5fd2222a2c766f6a02486fa9e5f1f18f38fd5a1cdb0efa886fb0ed5a0b91f130
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -32,11 +32,15 @@ CREATE TABLE api_keys (
   created_at_ms INTEGER NOT NULL,
   deleted_at_ms INTEGER,
   body TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, previous_hash TEXT) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL;
 
+CREATE INDEX api_keys_of_kind ON api_keys (tenant_id, kind, id) WHERE deleted_at_ms IS NULL;
+
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms IS NULL;
+
+CREATE UNIQUE INDEX api_keys_previous_hash ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL AND deleted_at_ms IS NULL;
 
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY,
@@ -64,6 +68,10 @@ CREATE TABLE events (
   data TEXT NOT NULL,
   delivered_at_ms INTEGER
 ) STRICT;
+
+CREATE INDEX events_of_tenant ON events (tenant_id, seq);
+
+CREATE INDEX events_of_type ON events (tenant_id, type, seq);
 
 CREATE INDEX events_undelivered ON events (seq) WHERE delivered_at_ms IS NULL;
 

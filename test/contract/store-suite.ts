@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { describeExecute } from './execute-suite.ts';
+import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
 import type { MakeStore } from './test-store.ts';
@@ -11,6 +12,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
     describeQueries(makeStore);
+    describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);
     describeUsage(makeStore);
     describeVerify(makeStore);

@@ -55,29 +55,29 @@ const KEY_BY_HASH: Statement = {
     UNION ALL SELECT body FROM api_keys WHERE previous_hash = $1 AND deleted_at_ms IS NULL LIMIT 1`,
 };
 
-// At most $4 rows of each kind, in their order. Index: api_keys_of_kind.
+// At most $4 rows of each kind, in their order. Index: api_keys_of_kind, in whose words the order stands.
 const KEYS: Statement = {
   name: 'keys',
   text: `
     SELECT k.body FROM unnest($2::text[]) AS wanted(kind) CROSS JOIN LATERAL (
       SELECT id, body FROM api_keys
-      WHERE tenant_id = $1 AND kind = wanted.kind AND deleted_at_ms IS NULL AND id > $3
-      ORDER BY id LIMIT $4
+      WHERE tenant_id = $1 AND kind = wanted.kind AND deleted_at_ms IS NULL AND id || '' > $3
+      ORDER BY id || '' LIMIT $4
     ) AS k ORDER BY k.id LIMIT $4`,
 };
 
-// Index: events_of_tenant, which gives the order as well.
+const EVENT_FIELDS = 'seq, id, type, tenant_id, at_ms, data';
+
+// Newest first. Index: events_of_tenant, in whose words the order stands.
 const EVENTS: Statement = {
   name: 'events',
-  text: 'SELECT seq, id, type, tenant_id, at_ms, data FROM events WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3',
+  text: `SELECT ${EVENT_FIELDS} FROM events WHERE tenant_id = $1 AND -seq > -$2::bigint ORDER BY -seq LIMIT $3`,
 };
 
-// Index: events_of_type, which gives the order as well.
+// The same of one type. Index: events_of_type.
 const EVENTS_OF_TYPE: Statement = {
   name: 'events_of_type',
-  text: `
-    SELECT seq, id, type, tenant_id, at_ms, data FROM events WHERE tenant_id = $1 AND seq < $2 AND type = $4
-    ORDER BY seq DESC LIMIT $3`,
+  text: `SELECT ${EVENT_FIELDS} FROM events WHERE tenant_id = $1 AND type = $4 AND -seq > -$2::bigint ORDER BY -seq LIMIT $3`,
 };
 
 // Index: api_keys_pkey.
