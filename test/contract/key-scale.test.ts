@@ -95,7 +95,7 @@ const expectPagesOnly = (asked: { accounts: number; usage: number; keys: number 
 };
 
 /** Two pages of a tenant's events, of all types and of one. */
-async function readEvents(store: RecordStore): Promise<void> {
+async function expectEvents(store: RecordStore): Promise<void> {
   const shown = async (query: { type?: string; beforeSeq?: number }): Promise<string[]> =>
     (await store.events({ tenantId: 'acme', limit: 3, ...query })).map(({ event }) => event.id);
   const [, , third] = await store.events({ tenantId: 'acme', limit: 3 });
@@ -122,7 +122,7 @@ describe('a hundred thousand keys on SQLite', () => {
     expectPagesOnly(await readPages(at.store));
   });
 
-  test('events are listed from among a hundred thousand', () => readEvents(at.store));
+  test('events are listed from among a hundred thousand', () => expectEvents(at.store));
 
   test('any key is found by its value, and one more is made', async () => {
     for (const number of [1, KEYS / 2, KEYS]) expect((await at.store.keyByHash(`hash ${number}`))?.id).toBe(idOf(number));
@@ -188,7 +188,7 @@ describePostgres('a hundred thousand keys', () => {
   });
 
   test('a page of a tenant’s events reads no others, of one type neither', async () => {
-    expect(await touched(readEvents)).toEqual({ scanned: 0, found: 4 * 3 });
+    expect(await touched(expectEvents)).toEqual({ scanned: 0, found: 4 * 3 });
   });
 
   test('a key is found by its value, and one more made, by a handful of rows', async () => {

@@ -37,8 +37,14 @@ describePostgres('a key that one node rotates', () => {
       const store = await openPostgresStore({ url, nodeId, clock });
       const log = makeMemoryLog();
       const directory = makeDirectory({ records: store, hasher, log, isShared: true, elapsedMs: () => elapsedMs });
-      const onRecordsChanged = directory.recordsChanged;
-      const writer = makeLedgerWriter({ store, ids, log, onRecordsChanged, maxQueued: 100, failpoints: makeRecordingFailpoints() });
+      const writer = makeLedgerWriter({
+        store,
+        ids,
+        log,
+        onRecordsChanged: (refs) => directory.recordsChanged(refs),
+        maxQueued: 100,
+        failpoints: makeRecordingFailpoints(),
+      });
       return { store, writer, directory };
     };
     [here, there] = [await open('here'), await open('there')];
@@ -62,7 +68,11 @@ describePostgres('a key that one node rotates', () => {
   async function rotate(id: string, graceMs: number): Promise<string> {
     const key = await here.store.record('key', id);
     if (key === undefined) throw new Error(`no key ${id}`);
-    const outcome = await makeRotateKey({ writer: here.writer, ids, hasher, secretBox })(ACTOR, key, graceMs);
+    const outcome = await makeRotateKey({ writer: here.writer, ids, hasher, secretBox })(ACTOR, key, {
+      tenantId: 'acme',
+      asMember: null,
+      graceMs,
+    });
     if (!outcome.ok) throw new Error(outcome.rejection.message);
     return outcome.value.plaintext;
   }
@@ -113,7 +123,9 @@ describePostgres('a key that one node rotates', () => {
     const key = await here.store.record('key', id);
     if (key === undefined) throw new Error(`no key ${id}`);
     const outcomes = await Promise.all(
-      [here, there].map(({ writer }) => makeRotateKey({ writer, ids, hasher, secretBox })(ACTOR, key, 60_000)),
+      [here, there].map(({ writer }) =>
+        makeRotateKey({ writer, ids, hasher, secretBox })(ACTOR, key, { tenantId: 'acme', asMember: null, graceMs: 60_000 }),
+      ),
     );
     const values = outcomes.map((outcome) => (outcome.ok ? outcome.value.plaintext : ''));
     for (const node of [here, there]) {

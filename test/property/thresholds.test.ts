@@ -128,7 +128,7 @@ async function toldOf(store: Store, tenantId: string): Promise<string[]> {
     });
 }
 
-async function checkProperty(store: Store, options: { runs: number; name: string }): Promise<void> {
+async function expectEachOnceAtRandom(store: Store, options: { runs: number; name: string }): Promise<void> {
   const seed = seedOf();
   const numRuns = runsOf(options.runs);
   console.log(`threshold property on ${options.name}: ${numRuns} runs, seed ${seed}`);
@@ -143,7 +143,7 @@ async function checkProperty(store: Store, options: { runs: number; name: string
 /**
  * Many charges at once on the same accounts, from every node: whichever of them passes a threshold tells of it, and no other.
  */
-async function checkConcurrency(nodes: readonly Store[]): Promise<void> {
+async function expectEachOnceAtOnce(nodes: readonly Store[]): Promise<void> {
   const tenantId = 'race';
   const accounts = accountsOf(tenantId);
   const [first] = nodes as [Store];
@@ -174,15 +174,15 @@ async function checkConcurrency(nodes: readonly Store[]): Promise<void> {
 
 describe('each threshold that a command makes an account pass is told exactly once', () => {
   test('by the decisions over plain maps', { timeout: 600_000 }, () =>
-    checkProperty(makeMemoryStore({ clock: makeManualClock(START_MS) }), { runs: 300, name: 'memory' }),
+    expectEachOnceAtRandom(makeMemoryStore({ clock: makeManualClock(START_MS) }), { runs: 300, name: 'memory' }),
   );
 
   test('by SQLite, at random and at once', { timeout: 600_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'castellan-thresholds-'));
     const store = await openSqliteStore({ file: join(folder, 'thresholds.db'), clock: makeManualClock(START_MS) });
     try {
-      await checkProperty(store, { runs: 25, name: 'SQLite' });
-      await checkConcurrency([store]);
+      await expectEachOnceAtRandom(store, { runs: 25, name: 'SQLite' });
+      await expectEachOnceAtOnce([store]);
     } finally {
       await store.close();
       rmSync(folder, { recursive: true });
@@ -197,8 +197,8 @@ describePostgres('each threshold that a command makes an account pass is told ex
       const url = await cluster.createDatabase();
       const nodes = await Promise.all(['a', 'b'].map((nodeId) => openPostgresStore({ url, nodeId })));
       try {
-        await checkProperty(nodes[0] as Store, { runs: 25, name: 'PostgreSQL' });
-        await checkConcurrency(nodes);
+        await expectEachOnceAtRandom(nodes[0] as Store, { runs: 25, name: 'PostgreSQL' });
+        await expectEachOnceAtOnce(nodes);
       } finally {
         await Promise.all(nodes.map((node) => node.close()));
       }

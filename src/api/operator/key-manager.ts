@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Actor } from '../../app/audited-command.ts';
 import type { Directory, Identity } from '../../app/directory.ts';
-import type { ApiKey } from '../../core/records.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { bearerOf, refuseDoubledCredentials } from '../_shared/credentials.ts';
@@ -52,21 +51,4 @@ export async function listedTenant(request: FastifyRequest, records: Pick<Record
   const isVisible = own === undefined ? (await records.record('tenant', tenantId)) !== undefined : own === tenantId;
   if (isVisible) return tenantId;
   throw new RefusedRequest({ code: 'not_found', message: `tenant ${tenantId.slice(0, 100)} not found`, field: 'tenant_id' });
-}
-
-/**
- * Refuses a rotation that is not the caller's business: `not_found` for a key of another tenant, `forbidden` for an admin or management
- * key that acts as another member, since its new value would let the caller act as them.
- */
-export function refuseForeignRotation(request: FastifyRequest, key: ApiKey): void {
-  const admin = request.tenantAdmin;
-  if (admin === null) return;
-  if (key.tenantId !== admin.tenant.id) throw new RefusedRequest({ code: 'not_found', message: `key ${key.id} not found` });
-  const actsAsMember = key.kind === 'admin' || key.kind === 'management';
-  if (actsAsMember && key.createdBy !== admin.key.createdBy) {
-    throw new RefusedRequest({
-      code: 'forbidden',
-      message: 'a key that acts as another member can be rotated by that member or the operator',
-    });
-  }
 }

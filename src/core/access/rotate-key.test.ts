@@ -143,6 +143,14 @@ describe('rotate-key', () => {
     expect(run(rows, rotate({ sealed }))).toMatchObject({ ok: true, value: { ...key, sealed, hash: 'h2' } });
   });
 
+  test.each<[ApiKey['kind'], string]>([
+    ['admin', 'ann'],
+    ['management', 'ann'],
+    ['inference', 'bob'],
+  ])('takes a key of kind %s from the member %s', (kind, asMember) => {
+    expect(run(rowsWith({ key: { kind } }), rotate({ asMember })).ok).toBe(true);
+  });
+
   test('takes the keys of a suspended tenant: a leaked value must go', () => {
     expect(run(rowsWith({ tenant: { status: 'SUSPENDED' } }), rotate()).ok).toBe(true);
   });
@@ -152,6 +160,8 @@ describe('rotate-key', () => {
     ['a deleted key', { key: { deletedAtMs: 5 } }, {}, 'not_found'],
     ['the key of another tenant', { key: { tenantId: 'other' } }, {}, 'not_found'],
     ['a key of a closed tenant', { tenant: { status: 'CLOSED' } }, { graceMs: -1 }, 'tenant_closed'],
+    ['an admin key that acts as another member', { key: { kind: 'admin' } }, { asMember: 'bob', graceMs: -1 }, 'forbidden'],
+    ['a management key that acts as another member', { key: { kind: 'management' } }, { asMember: 'bob' }, 'forbidden'],
     ['a negative grace', {}, { graceMs: -1 }, 'invalid_request'],
     ['a grace beyond the longest', {}, { graceMs: MAX_GRACE_SECONDS * 1000 + 1 }, 'invalid_request'],
     ['half a millisecond', {}, { graceMs: 0.5 }, 'invalid_request'],

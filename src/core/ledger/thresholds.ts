@@ -3,7 +3,7 @@ import type { CommandBase, State } from '../verb.ts';
 import { remainingOf, type Account, type AccountId, type AccountKind } from './account.ts';
 
 /** The shares of its limit, in percent and rising, at which what an account has spent is told. */
-export const THRESHOLDS_PERCENT = [50, 80, 95, 100] as const;
+const THRESHOLDS_PERCENT = [50, 80, 95, 100] as const;
 
 /** The type of the event that tells of a passed threshold, by the kind of account. */
 export const THRESHOLD_EVENT_TYPES: Readonly<Record<AccountKind, string>> = {

@@ -13,7 +13,7 @@ beforeEach(async () => {
   at = await makeTestApp();
   ({ ann } = await at.addTenant('acme'));
   const created = await at.as(ann)('POST', '/api/keys', { name: 'robot', max_tokens: 1000 });
-  key = created.json as { id: string };
+  key = created.json;
 });
 afterEach(() => at.close());
 
@@ -30,7 +30,7 @@ async function spend(amount: bigint): Promise<void> {
   const outcome = await at.writer.execute(debit(amount, { id, debitId: id, accounts, overagePolicy: 'ALLOW_WITH_OVERDRAFT' }));
   expect(outcome.ok).toBe(true);
 }
-const list = async (query: string): Promise<List> => (await at.operator('GET', `${URL_OF_EVENTS}?tenant_id=acme&${query}`)).json as List;
+const list = async (query: string): Promise<List> => (await at.operator('GET', `${URL_OF_EVENTS}?tenant_id=acme&${query}`)).json;
 const CROSSED = 'type=api_key.threshold_crossed';
 const told = async (): Promise<unknown[]> => (await list(CROSSED)).events.map(({ data }) => data['threshold_percent']);
 

@@ -166,6 +166,7 @@ describe('an admin key', () => {
     const management = await at.addKey({ tenantId: 'acme', memberId: 'bob', kind: 'management' });
     for (const id of [await codeOf(bob), management.id]) {
       expect(await rotateAs(ann, id)).toMatchObject({ status: 403, json: { error: 'FORBIDDEN' } });
+      expect(at.store.tables.audit.at(-1)).toMatchObject({ operation: 'rotate-key', resourceId: id, code: 'forbidden' });
     }
     expect(await codeOf(bob)).not.toBe('unauthorized');
     expect(await codeOf(management.value)).toBe(management.id);
@@ -175,11 +176,13 @@ describe('an admin key', () => {
     await at.addTenant('other');
     const foreign = await at.addKey({ tenantId: 'other', memberId: 'ann', kind: 'inference' });
     const answers = await Promise.all([rotateAs(ann, foreign.id), rotateAs(ann, 'key_none')]);
-    expect(answers.map(({ status, json }) => [status, (json as { error: string }).error])).toEqual([
-      [404, 'NOT_FOUND'],
-      [404, 'NOT_FOUND'],
+    const told = answers.map(({ status, json }) => [status, json as { error: string; message: string }] as const);
+    expect(told.map(([status, { error, message }]) => [status, error, message])).toEqual([
+      [404, 'NOT_FOUND', 'API key not found'],
+      [404, 'NOT_FOUND', 'API key not found'],
     ]);
     expect(await codeOf(foreign.value)).toBe(foreign.id);
+    expect(at.store.tables.audit.at(-1)).toMatchObject({ tenantId: 'acme', resourceId: foreign.id, code: 'not_found' });
   });
 });
 

@@ -83,11 +83,7 @@ describe('200: pages of keys', () => {
   test('read as many keys as they show and one more, and what belongs to them', async () => {
     at.store.reads.clear();
     await page('/api/keys?limit=2');
-    expect([...at.store.reads].filter(([name]) => ['keys', 'accounts', 'keyUsage'].includes(name)).toSorted()).toEqual([
-      ['accounts', 1],
-      ['keyUsage', 1],
-      ['keys', 1],
-    ]);
+    expect(['keys', 'accounts', 'keyUsage'].map((name) => at.store.reads.get(name))).toEqual([1, 1, 1]);
   });
 });
 

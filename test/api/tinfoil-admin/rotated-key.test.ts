@@ -10,7 +10,7 @@ let newValue: string;
 beforeEach(async () => {
   at = await makeTestApp();
   ({ ann } = await at.addTenant('acme'));
-  ({ id, key: oldValue } = (await at.as(ann)('POST', '/api/keys', { name: 'robot' })).json as { id: string; key: string });
+  ({ id, key: oldValue } = (await at.as(ann)('POST', '/api/keys', { name: 'robot' })).json);
   at.store.addUsage(usageEvent({ id: 'u', tenantId: 'acme', keyId: id, atMs: TEST_START_MS, promptTokens: 3, completionTokens: 4 }));
   const rotated = await at.as(ann)('POST', `/v1/x-castellan/keys/${id}/rotate`, { grace_seconds: 60 });
   newValue = (rotated.json as { key: string }).key;

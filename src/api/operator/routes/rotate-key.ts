@@ -5,7 +5,7 @@ import type { RecordStore } from '../../../ports/record-store.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
 import { refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
-import { managerOf, refuseForeignRotation } from '../key-manager.ts';
+import { managerOf } from '../key-manager.ts';
 import { RotateKeyBody } from '../schemas.ts';
 
 /** `POST /keys/{id}/rotate`: a new value for a key, told this once; the old one stays good for `grace_seconds`. */
@@ -17,10 +17,11 @@ export function mountRotateKey(
     refuseUnknownQuery(request, []);
     const { id } = request.params as { id: string };
     const found = await deps.records.record('key', id);
-    if (found === undefined || found.deletedAtMs !== null) throw new RefusedRequest({ code: 'not_found', message: `key ${id} not found` });
-    refuseForeignRotation(request, found);
+    if (found === undefined || found.deletedAtMs !== null) throw new RefusedRequest({ code: 'not_found', message: 'API key not found' });
+    // A key of another tenant is not found in the admin's own.
+    const by = { tenantId: request.tenantAdmin?.tenant.id ?? found.tenantId, asMember: request.tenantAdmin?.key.createdBy ?? null };
     const graceMs = (request.body?.grace_seconds ?? 0) * 1000;
-    const { key, plaintext } = valueOf(await deps.rotateKey(managerOf(request), found, graceMs));
+    const { key, plaintext } = valueOf(await deps.rotateKey(managerOf(request), found, { ...by, graceMs }));
     const rotatedAtMs = key.rotation?.atMs ?? null;
     return {
       id: key.id,
