@@ -47,6 +47,7 @@ describe('200', () => {
     const value = newValue(answer);
     expect(value).toMatch(/^tk_[0-9A-Za-z]{31}$/);
     expect(value).not.toBe(key.value);
+    expect(answer.headers['cache-control']).toBe('no-store');
     at.clock.set(TEST_START_MS + HOUR_MS - 1);
     expect([await codeOf(key.value), await codeOf(value)]).toEqual([key.id, key.id]);
     at.clock.set(TEST_START_MS + HOUR_MS);

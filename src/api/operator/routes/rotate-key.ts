@@ -13,7 +13,7 @@ export function mountRotateKey(
   app: TypedApp,
   deps: { records: Pick<RecordStore, 'record'>; rotateKey: ReturnType<typeof makeRotateKey> },
 ): void {
-  app.post('/keys/:id/rotate', { schema: { body: RotateKeyBody } }, async (request) => {
+  app.post('/keys/:id/rotate', { schema: { body: RotateKeyBody } }, async (request, reply) => {
     refuseUnknownQuery(request, []);
     const { id } = request.params as { id: string };
     const found = await deps.records.record('key', id);
@@ -22,6 +22,7 @@ export function mountRotateKey(
     const by = { tenantId: request.tenantAdmin?.tenant.id ?? found.tenantId, asMember: request.tenantAdmin?.key.createdBy ?? null };
     const graceMs = (request.body?.grace_seconds ?? 0) * 1000;
     const { key, plaintext } = valueOf(await deps.rotateKey(managerOf(request), found, { ...by, graceMs }));
+    reply.header('cache-control', 'no-store');
     const rotatedAtMs = key.rotation?.atMs ?? null;
     return {
       id: key.id,
