@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 32a066e126d3b76aec8843973556adfe141d21a23b6faaecf4225f913d548453
+-- Migrations: 975d72eca5ced865021684ecc535639d69e680e1a544236ce81434e299f90b3e
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -64,7 +64,8 @@ CREATE TABLE public.api_keys (
     name text NOT NULL COLLATE pg_catalog."C",
     created_at_ms bigint NOT NULL,
     deleted_at_ms bigint,
-    body json NOT NULL
+    body json NOT NULL,
+    previous_hash text COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.audit (
@@ -396,13 +397,21 @@ CREATE INDEX api_keys_deleted_hash ON public.api_keys USING btree (hash) WHERE (
 
 CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NULL);
 
+CREATE INDEX api_keys_of_kind ON public.api_keys USING btree (tenant_id, kind, ((id || ''::text))) WHERE (deleted_at_ms IS NULL);
+
 CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) WHERE (deleted_at_ms IS NULL);
+
+CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
+
+CREATE INDEX events_of_tenant ON public.events USING btree (tenant_id, ((- seq)));
+
+CREATE INDEX events_of_type ON public.events USING btree (tenant_id, type, ((- seq)));
 
 CREATE INDEX events_undelivered ON public.events USING btree (seq) WHERE (delivered_at_ms IS NULL);
 

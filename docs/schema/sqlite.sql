@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 49d556df4092667abeabceb851ac35caafc9709cdd47ba2e0ed9c100b22c1cdf
+-- Migrations: ccf81bdd5ba1e9f9274afe9d1965ae4297cad958e272f2c80e6ef103d4438e91
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -32,13 +32,17 @@ CREATE TABLE api_keys (
   created_at_ms INTEGER NOT NULL,
   deleted_at_ms INTEGER,
   body TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, previous_hash TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX api_keys_deleted_hash ON api_keys (hash) WHERE deleted_at_ms IS NOT NULL;
 
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL;
 
+CREATE INDEX api_keys_of_kind ON api_keys (tenant_id, kind, id) WHERE deleted_at_ms IS NULL;
+
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms IS NULL;
+
+CREATE UNIQUE INDEX api_keys_previous_hash ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL AND deleted_at_ms IS NULL;
 
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY,
@@ -68,6 +72,10 @@ CREATE TABLE events (
 ) STRICT;
 
 CREATE INDEX events_delivered ON events (delivered_at_ms) WHERE delivered_at_ms IS NOT NULL;
+
+CREATE INDEX events_of_tenant ON events (tenant_id, seq);
+
+CREATE INDEX events_of_type ON events (tenant_id, type, seq);
 
 CREATE INDEX events_undelivered ON events (seq) WHERE delivered_at_ms IS NULL;
 

@@ -60,7 +60,7 @@ async function read<T>(name: string, value: () => T): Promise<T> {
 function start(options: Partial<DirectoryOptions> = {}): Directory {
   return makeDirectory({
     records: {
-      keyByHash: (hash) => read('key', () => rows.keys.find((key) => key.hash === hash)),
+      keyByHash: (hash) => read('key', () => rows.keys.find((key) => key.hash === hash || key.rotation?.previousHash === hash)),
       record: (kind) => read(kind, () => (kind === 'tenant' ? rows.tenant : rows.member) as RecordTypes[typeof kind] | undefined),
       records: (kind) => read(kind, () => (kind === 'model' ? rows.models : []) as never),
       generation: () => read('generation', () => generation),
@@ -115,6 +115,23 @@ describe('who a credential stands for', () => {
     setKey({ kind });
     rows.member = member === null ? undefined : { ...ANN, ...member };
     expect(await codeOf(start())).toBe(code);
+  });
+
+  test('a rotated key by both its values, the one before until its grace ends', async () => {
+    setKey({ hash: 'h(two)', rotation: { atMs: 10, previousHash: 'h(one)', previousUntilMs: 100 } });
+    const directory = start();
+    expect([await codeOf(directory, 'two', 99), await codeOf(directory, 'one', 99)]).toEqual(['ok', 'ok']);
+    // What is in memory is good for no longer than that.
+    expect([await codeOf(directory, 'two', 100), await codeOf(directory, 'one', 100)]).toEqual(['ok', 'unauthorized']);
+  });
+
+  test('a key that changes is read again by both its values', async () => {
+    setKey({ hash: 'h(two)', rotation: { atMs: 10, previousHash: 'h(one)', previousUntilMs: 1000 } });
+    const directory = start();
+    expect([await codeOf(directory, 'one'), await codeOf(directory, 'two')]).toEqual(['ok', 'ok']);
+    setKey({ hash: 'h(two)', disabled: true, rotation: { atMs: 10, previousHash: 'h(one)', previousUntilMs: 1000 } });
+    directory.recordsChanged([ref('key', 'k1')]);
+    expect([await codeOf(directory, 'one'), await codeOf(directory, 'two')]).toEqual(['key_disabled', 'key_disabled']);
   });
 
   test('nothing, and more than any key has, are not even looked up', async () => {

@@ -1,3 +1,4 @@
+import { presentedValue } from '../core/access/decide-rotate-key.ts';
 import { memberRecordId, type ApiKey, type Member, type RecordRef, type Tenant } from '../core/records.ts';
 import { accepted, rejected, type Outcome } from '../core/rejection.ts';
 import type { Log } from '../ports/log.ts';
@@ -19,7 +20,7 @@ export interface Directory {
    * Whose credential `plaintext` is, at `nowMs`. After a change on this node the very next call sees it; after one on another node,
    * within a second. Also brings {@link Directory.catalogue} up to date.
    *
-   * Rejects, in this order: `unauthorized` (nobody has it, or deleted), `key_disabled`, `key_expired`, `tenant_closed`, `forbidden` (an
+   * Rejects, in this order: `unauthorized` (nobody has it, deleted, or replaced and past its grace), `key_disabled`, `key_expired`, `tenant_closed`, `forbidden` (an
    * admin or management key whose member is gone, or an admin key whose member is no admin). Throws a `Fault` where the store cannot be
    * read. Source: architecture section 5.
    */
@@ -131,8 +132,10 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     authenticate: async (plaintext, nowMs) => {
       await refresh();
       if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
-      const key = await keys.get(hasher.hash(plaintext));
-      if (key === undefined || key.deletedAtMs !== null) return unknownKey();
+      const hash = hasher.hash(plaintext);
+      const key = await keys.get(hash);
+      // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
+      if (key === undefined || key.deletedAtMs !== null || presentedValue(key, hash, nowMs) === null) return unknownKey();
       if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
       if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
         return rejected({ code: 'key_expired', message: 'this API key has expired' });

@@ -18,10 +18,16 @@ export interface KeyQuery {
   readonly limit: number;
 }
 
+/** One page of a list. `next` is the id of its last key where more follow, else null. */
+export interface KeyPage {
+  readonly keys: readonly KeyWithUse[];
+  readonly next: string | null;
+}
+
 /** Reads of keys together with their limits and use. */
 export interface KeyReader {
-  /** One page, at most `limit` keys. */
-  page(query: KeyQuery): Promise<KeyWithUse[]>;
+  /** One page, at most `limit` keys, and the id to go on after; null where no more follow. */
+  page(query: KeyQuery): Promise<KeyPage>;
   /**
    * Every page of all keys, without their money. The next page is read while the caller is busy with the one before it, and no list is
    * ever in memory as a whole.
@@ -53,7 +59,12 @@ export function makeKeyReader(deps: { records: Pick<RecordStore, 'keys' | 'accou
   }
 
   return {
-    page: async (query) => describe(await records.keys(query), [TOKENS, USD_MICROCENTS]),
+    page: async (query) => {
+      const found = await records.keys({ ...query, limit: query.limit + 1 });
+      const keys = found.slice(0, query.limit);
+      const next = found.length > query.limit ? (keys.at(-1)?.id ?? null) : null;
+      return { keys: await describe(keys, [TOKENS, USD_MICROCENTS]), next };
+    },
     describe: (keys) => describe(keys, [TOKENS, USD_MICROCENTS]),
     async *pages(query) {
       let coming: Promise<ApiKey[]> | null = records.keys(query);

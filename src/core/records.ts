@@ -45,6 +45,16 @@ export interface Member {
 export type KeyKind = 'admin' | 'inference' | 'management' | 'tenant';
 
 /**
+ * The last time that a key got a new value. Until `previousUntilMs` the value before it is good as well: `previousHash` is that one's
+ * hash, null where it died at once. Values before that one are dead.
+ */
+export interface KeyRotation {
+  readonly atMs: number;
+  readonly previousHash: string | null;
+  readonly previousUntilMs: number;
+}
+
+/**
  * A credential. The plaintext is nowhere but in `sealed` (base64, the master key's secret box; only inference keys made on the
  * Tinfoil surface), else null. `hash` is the base64url HMAC-SHA256 of the plaintext. `mask` is what others than its creator see.
  * `outputBound`: `hard` keys never get more output than they hold; `soft` ones send no limit of ours upstream. A deleted key stays as the name of its usage.
@@ -66,6 +76,8 @@ export interface ApiKey {
   readonly allowedModels?: readonly string[] | null;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | null;
+  /** Missing in keys that an earlier release made, and null or missing where the key still has its first value. */
+  readonly rotation?: KeyRotation | null;
 }
 
 /** The API that a call is made in: OpenAI's, or Anthropic's Messages API. */

@@ -1,3 +1,4 @@
+import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, KeyKind, RecordKind, RecordTypes } from '../core/records.ts';
@@ -32,18 +33,30 @@ export interface KeyUsage {
   readonly lastUsedAtMs: number | null;
 }
 
+/** An event with its place in the outbox: of two of one tenant, the one that was written later has the greater `seq`. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly event: DomainEvent;
+}
+
 /** The reading side of a store: committed rows only, never waiting for a writer, never on the thread that relays streams. */
 export interface RecordStore {
   record<K extends RecordKind>(kind: K, id: string): Promise<RecordTypes[K] | undefined>;
   /** All records of a kind, ordered by id; of one tenant where `tenantId` is given (members, keys). Deleted keys are left out. */
   records<K extends RecordKind>(kind: K, tenantId?: string): Promise<RecordTypes[K][]>;
-  /** The key with that hash that is not deleted. Uses the unique index on the hash. */
+  /**
+   * The key that has, or before its last rotation had, a value with that hash, and is not deleted. Whether the one before is still good
+   * is for the caller to say (`presentedValue`). Uses the unique indexes on the two hashes.
+   */
   keyByHash(hash: string): Promise<ApiKey | undefined>;
   /** The key with that hash that was deleted; of several the one that was deleted last. Uses an index on the hash. */
   deletedKeyByHash(hash: string): Promise<ApiKey | undefined>;
   /** Events of a reporter in quarantine, by event id, those after `afterEventId`. */
   quarantinedReports(query: { reporterId: string; afterEventId?: string; limit: number }): Promise<UsageReport[]>;
-  /** Keys of a tenant that are not deleted, oldest first, of the given kinds; at most `limit`, those after `afterId` (ids sort by time). */
+  /**
+   * Keys of a tenant that are not deleted, oldest first, of the given kinds; at most `limit`, those after `afterId` (ids sort by time).
+   * Reads no more than `limit` rows of each kind, however many keys there are.
+   */
   keys(query: { tenantId: string; kinds: readonly KeyKind[]; afterId?: string; limit?: number }): Promise<ApiKey[]>;
   /** The names of keys, deleted ones too, for grouping usage. */
   keyNames(tenantId: string, keyIds: readonly string[]): Promise<Map<string, string>>;
@@ -61,6 +74,11 @@ export interface RecordStore {
   keyUsage(query: { tenantId: string; keyIds?: readonly string[] }): Promise<KeyUsage[]>;
   /** The raw events of a tenant, newest first, at most `limit` (for audits and tests). */
   usageEvents(query: { tenantId: string; limit: number }): Promise<UsageEvent[]>;
+  /**
+   * Events of a tenant, newest first, of one type where `type` is given; at most `limit`, those before `beforeSeq`. Reads no more than
+   * `limit` rows.
+   */
+  events(query: { tenantId: string; type?: string; beforeSeq?: number; limit: number }): Promise<StoredEvent[]>;
   /** A number that grows with every committed change of a record, by any node. */
   generation(): Promise<number>;
   /** Marks this run of the process as alive, and returns the runs seen alive in the last `withinMs`. */

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
+import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
@@ -189,6 +190,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
       maxBodyBytes: gateway.maxBodyBytes,
     }),
   );
+  await app.register(makeOwnKeyApi({ ...deps, ...parts, records: deps.store }));
 }
 
 /** Mounts what only the control plane serves. */

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { describeExecute } from './execute-suite.ts';
+import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
@@ -13,6 +14,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
     describeQueries(makeStore);
+    describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);
     describeReports(makeStore);
     describeRetention(makeStore);

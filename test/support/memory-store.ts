@@ -162,7 +162,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
     },
     keyByHash: async (hash) => {
       await onRead('keyByHash');
-      return liveKeys().find((key) => key.hash === hash);
+      return liveKeys().find((key) => key.hash === hash || key.rotation?.previousHash === hash);
     },
     deletedKeyByHash: async (hash) => all('key').find((key) => key.hash === hash && key.deletedAtMs !== null),
     quarantinedReports: async ({ reporterId, afterEventId = '', limit }) =>
@@ -176,6 +176,14 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         .filter((key) => key.tenantId === tenantId && kinds.includes(key.kind) && (afterId === undefined || key.id > afterId))
         .toSorted(fromId)
         .slice(0, limit ?? Infinity);
+    },
+    events: async ({ tenantId, type, beforeSeq = Infinity, limit }) => {
+      await onRead('events');
+      return tables.events
+        .map((event, index) => ({ seq: index + 1, event }))
+        .filter(({ seq, event }) => event.tenantId === tenantId && (type ?? event.type) === event.type && seq < beforeSeq)
+        .toReversed()
+        .slice(0, limit);
     },
     keyNames: async (tenantId, keyIds) => {
       await onRead('keyNames');

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fast
 import { addBrowserGuards } from '../../src/api/_shared/guards.ts';
 import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
+import { makeOwnKeyApi } from '../../src/api/openai-gateway/own-key-surface.ts';
 import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
@@ -126,6 +127,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },
     }),
   );
+  await app.register(makeOwnKeyApi(deps));
   await app.ready();
 
   const createKey = makeCreateKey({ writer, ids, hasher, secretBox });

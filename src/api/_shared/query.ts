@@ -18,3 +18,20 @@ export function refuseUnknownQuery(request: FastifyRequest, known: readonly stri
     field: unknown.slice(0, 100),
   });
 }
+
+/** A whole number in the query, between the bounds; `fallback` where it is not given. */
+export function queryWhole(
+  request: FastifyRequest,
+  name: string,
+  bounds: { readonly min: number; readonly max: number; readonly fallback: number },
+): number {
+  const text = queryText(request, name);
+  if (text === undefined) return bounds.fallback;
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  if (value >= bounds.min && value <= bounds.max) return value;
+  throw new RefusedRequest({
+    code: 'invalid_request',
+    message: `${name} must be a whole number from ${bounds.min} to ${bounds.max}`,
+    field: name,
+  });
+}

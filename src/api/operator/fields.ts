@@ -1,9 +1,7 @@
-import type { FastifyRequest } from 'fastify';
 import type { Entitlements } from '../../core/records.ts';
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { parseRfc3339 } from '../../core/rfc3339.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
-import { queryText } from '../_shared/query.ts';
 
 const refuse = (field: string, rule: string): RefusedRequest =>
   new RefusedRequest({ code: 'invalid_request', message: `${field} must ${rule}`, field });
@@ -22,19 +20,6 @@ export function momentOf(text: string | null): number | null {
   const ms = parseRfc3339(text);
   if (ms === null) throw refuse('applies_from', 'be an RFC 3339 timestamp such as 2026-12-31T23:59:59Z');
   return ms;
-}
-
-/** A whole number in the query, between the bounds; `fallback` where it is not given. */
-export function queryWhole(
-  request: FastifyRequest,
-  name: string,
-  bounds: { readonly min: number; readonly max: number; readonly fallback: number },
-): number {
-  const text = queryText(request, name);
-  if (text === undefined) return bounds.fallback;
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1;
-  if (value < bounds.min || value > bounds.max) throw refuse(name, `be a whole number from ${bounds.min} to ${bounds.max}`);
-  return value;
 }
 
 /** Names of fields on the wire and in the program. */

@@ -1,7 +1,9 @@
 import type { UpstreamHealthReport } from '../../app/calls/upstream-health.ts';
 import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
+import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
+import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/ledger/thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
@@ -62,8 +64,25 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
+  rotated_at: formatRfc3339OrNull(key.rotation?.atMs ?? null),
   created_at: formatRfc3339(key.createdAtMs),
 });
+
+/** An event as the operator sees it; amounts are exact. */
+export const eventObject = ({ id, type, tenantId, atMs, data }: DomainEvent): object => ({
+  id,
+  type,
+  tenant_id: tenantId,
+  created_at: formatRfc3339(atMs),
+  data: isThreshold(type) ? withExactAmounts(data) : data,
+});
+
+const isThreshold = (type: string): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);
+
+const withExactAmounts = (data: DomainEvent['data']): object => {
+  const fields = data as Readonly<Record<string, string>>;
+  return { ...fields, ...Object.fromEntries(THRESHOLD_AMOUNTS.map((name) => [name, BigInt(fields[name] ?? 0)])) };
+};
 
 /** How an upstream does, as this process sees it. */
 const healthObject = ({ state, window, lastFailure, ...report }: UpstreamHealthReport): object => ({

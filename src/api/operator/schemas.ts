@@ -1,4 +1,5 @@
 import Type, { type TProperties, type TSchema } from 'typebox';
+import { MAX_GRACE_SECONDS } from '../../core/access/decide-rotate-key.ts';
 
 const rule = (text: string): { rule: string } => ({ rule: text });
 
@@ -10,6 +11,12 @@ const orNull = <T extends TSchema>(type: T, text: string) => Type.Union([type, T
 const Text = Type.String(rule('a string'));
 const Switch = Type.Boolean(rule('true or false'));
 const Whole = Type.Integer({ ...rule('a whole number that is at least 0'), minimum: 0 });
+
+const GraceSeconds = Type.Integer({
+  ...rule(`a whole number from 0 to ${MAX_GRACE_SECONDS}`),
+  minimum: 0,
+  maximum: MAX_GRACE_SECONDS,
+});
 
 /** A USD amount: a number, or a decimal string where a double would not hold it. The amount itself is checked with its exactness. */
 const UsdOrNull = Type.Union(
@@ -65,6 +72,9 @@ export const UpdateKeyBody = strict({
   output_bound: Type.Optional(Type.Union([Type.Literal('hard'), Type.Literal('soft')], rule('hard or soft'))),
   allowed_models: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()], rule('a list of model ids, or null'))),
 });
+
+/** Body of `POST /keys/{id}/rotate`; nothing at all is the same as no grace. */
+export const RotateKeyBody = Type.Union([strict({ grace_seconds: Type.Optional(GraceSeconds) }), Type.Null()]);
 
 const upstreamFields = {
   base_url: Type.Optional(Text),

@@ -31,12 +31,13 @@ import { mountMemberKeys, mountMembers } from './routes/members.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
 import { mountQuarantine, mountUsageReporters } from './routes/usage-reporters.ts';
 import { mountVerify } from './routes/verify.ts';
+import { makeTenantScope, type TenantScopeDeps } from './tenant-scope.ts';
 
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
-export interface OperatorDeps {
+export interface OperatorDeps extends TenantScopeDeps {
   readonly operatorKey: string;
   readonly writer: LedgerWriter;
-  readonly directory: Pick<Directory, 'catalogue' | 'refresh' | 'tenant'>;
+  readonly directory: Pick<Directory, 'authenticate' | 'catalogue' | 'refresh' | 'tenant'>;
   readonly clock: Clock;
   readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;
@@ -82,4 +83,5 @@ export const makeOperatorApi =
       },
       { prefix: OPERATOR_PREFIX },
     );
+    await root.register(makeTenantScope(deps), { prefix: OPERATOR_PREFIX });
   };

@@ -6,6 +6,7 @@ import type { Directory } from '../../app/directory.ts';
 import { makeFindKey } from '../../app/find-key.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
+import { makePageCursors } from '../../app/page-cursors.ts';
 import { makeUsageReader } from '../../app/read-usage.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
@@ -67,7 +68,7 @@ export const makeTinfoilAdmin =
       deleteKey: makeDeleteKey(deps),
       createKey: makeCreateKey(deps),
     };
-    mountListKeys(app, { ...deps, keys: makeKeyReader(deps) });
+    mountListKeys(app, { ...deps, keys: makeKeyReader(deps), cursors: makePageCursors(deps.hasher) });
     mountCreateKey(app, keyUse);
     mountUpdateKey(app, keyUse);
     mountRenameKey(app, keyUse);

@@ -2,7 +2,7 @@
 export interface ReadCache<T> {
   /** The value, from memory or read now; undefined where there is none. Callers at the same moment share one read. */
   get(key: string): Promise<T | undefined>;
-  /** Forgets the value whose id is `id`, and everything that was missing: it may be there now. */
+  /** Forgets the value whose id is `id`, under every key, and everything that was missing: it may be there now. */
   forget(id: string): void;
   clear(): void;
   /** How many values and how many absences are remembered. */
@@ -25,7 +25,8 @@ export interface ReadCacheOptions<T> {
 export function makeReadCache<T>(options: ReadCacheOptions<T>): ReadCache<T> {
   const { read, idOf, maxFound, maxMissing } = options;
   const found = new Map<string, T>();
-  const keyOfId = new Map<string, string>();
+  /** Under which keys each value is kept: nearly always one. */
+  const keysOfId = new Map<string, string[]>();
   const missing = new Set<string>();
   const reading = new Map<string, Promise<T | undefined>>();
   let epoch = 0;
@@ -38,13 +39,20 @@ export function makeReadCache<T>(options: ReadCacheOptions<T>): ReadCache<T> {
 
   function keepFound(key: string, value: T): void {
     found.set(key, value);
-    keyOfId.set(idOf(value), key);
+    const known = keysOfId.get(idOf(value));
+    if (known === undefined) keysOfId.set(idOf(value), [key]);
+    else if (!known.includes(key)) known.push(key);
     if (found.size <= maxFound) return;
     // A Map gives its entries in the order in which they were put: the first was not used for longest.
     const oldest = found.entries().next().value;
-    if (oldest === undefined) return;
-    found.delete(oldest[0]);
-    keyOfId.delete(idOf(oldest[1]));
+    if (oldest !== undefined) drop(...oldest);
+  }
+
+  function drop(key: string, value: T): void {
+    found.delete(key);
+    const others = keysOfId.get(idOf(value))?.filter((other) => other !== key) ?? [];
+    if (others.length === 0) keysOfId.delete(idOf(value));
+    else keysOfId.set(idOf(value), others);
   }
 
   function keepMissing(key: string): void {
@@ -85,15 +93,13 @@ export function makeReadCache<T>(options: ReadCacheOptions<T>): ReadCache<T> {
     },
     forget(id) {
       startOver();
-      const key = keyOfId.get(id);
-      if (key === undefined) return;
-      keyOfId.delete(id);
-      found.delete(key);
+      for (const key of keysOfId.get(id) ?? []) found.delete(key);
+      keysOfId.delete(id);
     },
     clear() {
       startOver();
       found.clear();
-      keyOfId.clear();
+      keysOfId.clear();
     },
     get size() {
       return { found: found.size, missing: missing.size };

@@ -52,6 +52,20 @@ export interface UpdateKeyCommand extends CommandBase {
   readonly moneyBudgetMicrocents?: bigint | null;
 }
 
+/**
+ * Gives a key a new value, of which these are hash, mask and, where its value is kept, seal; the old one stays good for `graceMs`.
+ * `asMember` is whose admin key asks; missing where it is the operator.
+ */
+export interface RotateKeyCommand extends CommandBase {
+  readonly verb: 'rotate-key';
+  readonly keyId: string;
+  readonly hash: string;
+  readonly mask: string;
+  readonly sealed: string | null;
+  readonly graceMs: number;
+  readonly asMember?: string;
+}
+
 /** Deletes a key. Its usage and accounts stay. */
 export interface DeleteKeyCommand extends CommandBase {
   readonly verb: 'delete-key';
@@ -128,6 +142,7 @@ export type AccessCommand =
   | RemoveMemberCommand
   | CreateKeyCommand
   | UpdateKeyCommand
+  | RotateKeyCommand
   | DeleteKeyCommand
   | PutUpstreamCommand
   | UpdateUpstreamCommand

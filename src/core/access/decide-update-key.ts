@@ -10,8 +10,8 @@ import { isCounted } from './decide-create-key.ts';
 import { openTenant } from './decide-tenant.ts';
 import { checkAmount, checkExpiry, checkKeyName, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
-/** The key of a command if it may be changed: one of the command's tenant that is not deleted. */
-function openKey(state: State, command: { readonly tenantId: string; readonly keyId: string }): { readonly key: ApiKey } | Refusal {
+/** The key of a command if it may be changed: one of the command's tenant that is not deleted; `not_found`, `tenant_closed` otherwise. */
+export function openKey(state: State, command: { readonly tenantId: string; readonly keyId: string }): { readonly key: ApiKey } | Refusal {
   const key = state.record('key', command.keyId);
   if (key === undefined || key.deletedAtMs !== null || key.tenantId !== command.tenantId) return notFound('API key');
   const open = openTenant(state, command.tenantId);
@@ -117,8 +117,9 @@ export const deleteKeyVerb: Verb<DeleteKeyCommand, ApiKey> = {
   decide: (state, command, nowMs) => {
     const open = openKey(state, command);
     if (!('key' in open)) return refuse(open);
-    // What opens a deleted key's sealed value is of no use to anybody any more.
-    const key: ApiKey = { ...open.key, sealed: null, deletedAtMs: nowMs };
+    // What opens a deleted key's value, or knows the one before, is of no use to anybody any more.
+    const { rotation: _rotation, ...kept } = open.key;
+    const key: ApiKey = { ...kept, sealed: null, deletedAtMs: nowMs };
     const tenant = state.record('tenant', command.tenantId);
     const counted: Effect[] =
       tenant !== undefined && isCounted(key.kind)

@@ -5,6 +5,7 @@ import { addMemberVerb, removeMemberVerb } from './decide-member.ts';
 import { putModelVerb, updateModelVerb } from './decide-model.ts';
 import { addPriceVerb } from './decide-price.ts';
 import { removeRecordVerb } from './decide-remove-record.ts';
+import { rotateKeyVerb } from './decide-rotate-key.ts';
 import { initSettingVerb } from './decide-setting.ts';
 import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
@@ -19,6 +20,7 @@ export const ACCESS_VERBS = {
   'remove-member': removeMemberVerb,
   'create-key': createKeyVerb,
   'update-key': updateKeyVerb,
+  'rotate-key': rotateKeyVerb,
   'delete-key': deleteKeyVerb,
   'put-upstream': putUpstreamVerb,
   'update-upstream': updateUpstreamVerb,

@@ -1,5 +1,6 @@
 import type { AuditEntry, DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
 import type { Entry } from '../../core/ledger/entry.ts';
+import type { StoredEvent } from '../../ports/record-store.ts';
 
 /** Columns of `ledger_entries` but `seq`, in the order of {@link entryValues}. */
 export const ENTRY_COLUMNS = ['account_no', 'command', 'verb', 'd_allocated', 'd_spent', 'd_reserved', 'd_debt', 'at_ms'] as const;
@@ -43,6 +44,28 @@ export const eventValues = (event: DomainEvent): (string | number)[] => [
   event.atMs,
   JSON.stringify(event.data),
 ];
+
+/** A row of `events` as both drivers give it. */
+export interface EventRow {
+  readonly seq: bigint | number;
+  readonly id: string;
+  readonly type: string;
+  readonly tenant_id: string;
+  readonly at_ms: bigint | number;
+  readonly data: string;
+}
+
+/** The event of a row, with its place in the outbox. */
+export const eventFromRow = (row: EventRow): StoredEvent => ({
+  seq: Number(row.seq),
+  event: {
+    id: row.id,
+    type: row.type,
+    tenantId: row.tenant_id,
+    atMs: Number(row.at_ms),
+    data: JSON.parse(row.data) as DomainEvent['data'],
+  },
+});
 
 /** Columns of `audit` but `seq`, in the order of {@link auditValues}. */
 export const AUDIT_COLUMNS = [

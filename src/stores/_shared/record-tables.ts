@@ -19,8 +19,16 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   member: { table: 'members', columns: ['tenant_id'], values: (member) => [member.tenantId] },
   key: {
     table: 'api_keys',
-    columns: ['tenant_id', 'kind', 'hash', 'name', 'created_at_ms', 'deleted_at_ms'],
-    values: (key: ApiKey) => [key.tenantId, key.kind, key.hash, key.name, key.createdAtMs, key.deletedAtMs],
+    columns: ['tenant_id', 'kind', 'hash', 'name', 'created_at_ms', 'deleted_at_ms', 'previous_hash'],
+    values: (key: ApiKey) => [
+      key.tenantId,
+      key.kind,
+      key.hash,
+      key.name,
+      key.createdAtMs,
+      key.deletedAtMs,
+      key.rotation?.previousHash ?? null,
+    ],
   },
   upstream: { table: 'upstreams', columns: [], values: none },
   model: { table: 'models', columns: [], values: none },

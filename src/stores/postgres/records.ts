@@ -3,6 +3,7 @@ import type { ApiKey, RecordKind, RecordTypes } from '../../core/records.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
+import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
@@ -47,8 +48,13 @@ const EXPIRED_RESERVATIONS: Statement = {
     ORDER BY expires_at_ms + grace_ms, id LIMIT $2`,
 };
 
-// Index: api_keys_hash.
-const KEY_BY_HASH: Statement = { name: 'key_by_hash', text: 'SELECT body FROM api_keys WHERE hash = $1 AND deleted_at_ms IS NULL' };
+// Indexes: api_keys_hash, then api_keys_previous_hash.
+const KEY_BY_HASH: Statement = {
+  name: 'key_by_hash',
+  text: `
+    SELECT body FROM api_keys WHERE hash = $1 AND deleted_at_ms IS NULL
+    UNION ALL SELECT body FROM api_keys WHERE previous_hash = $1 AND deleted_at_ms IS NULL LIMIT 1`,
+};
 
 // Index: api_keys_deleted_hash.
 const DELETED_KEY_BY_HASH: Statement = {
@@ -64,12 +70,29 @@ const QUARANTINED_REPORTS: Statement = {
     ORDER BY event_id LIMIT $3`,
 };
 
-// Index: api_keys_of_tenant.
+// At most $4 rows of each kind, in their order. Index: api_keys_of_kind, in whose words the order stands.
 const KEYS: Statement = {
   name: 'keys',
   text: `
-    SELECT body FROM api_keys WHERE tenant_id = $1 AND deleted_at_ms IS NULL AND kind = ANY ($2::text[]) AND id > $3
-    ORDER BY id LIMIT $4`,
+    SELECT k.body FROM unnest($2::text[]) AS wanted(kind) CROSS JOIN LATERAL (
+      SELECT id, body FROM api_keys
+      WHERE tenant_id = $1 AND kind = wanted.kind AND deleted_at_ms IS NULL AND id || '' > $3
+      ORDER BY id || '' LIMIT $4
+    ) AS k ORDER BY k.id LIMIT $4`,
+};
+
+const EVENT_FIELDS = 'seq, id, type, tenant_id, at_ms, data';
+
+// Newest first. Index: events_of_tenant, in whose words the order stands.
+const EVENTS: Statement = {
+  name: 'events',
+  text: `SELECT ${EVENT_FIELDS} FROM events WHERE tenant_id = $1 AND -seq > -$2::bigint ORDER BY -seq LIMIT $3`,
+};
+
+// The same of one type. Index: events_of_type.
+const EVENTS_OF_TYPE: Statement = {
+  name: 'events_of_type',
+  text: `SELECT ${EVENT_FIELDS} FROM events WHERE tenant_id = $1 AND type = $4 AND -seq > -$2::bigint ORDER BY -seq LIMIT $3`,
 };
 
 // Index: api_keys_pkey.
@@ -167,6 +190,13 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
     async unsettledCalls({ liveOwnerIds, limit }) {
       const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
       return rows.map(reservationOf);
+    },
+    async events({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) {
+      const values = [tenantId, beforeSeq, limit];
+      const rows = await (type === undefined
+        ? reader.rows<EventRow>(EVENTS, values)
+        : reader.rows<EventRow>(EVENTS_OF_TYPE, [...values, type]));
+      return rows.map(eventFromRow);
     },
     async generation() {
       const [row] = await pulse.rows<{ value: bigint }>(GENERATION);

@@ -133,6 +133,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     quarantinedReports: ask('quarantinedReports'),
     keys: ask('keys'),
     keyNames: ask('keyNames'),
+    events: ask('events'),
     accounts: ask('accounts'),
     reservation: ask('reservation'),
     expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),

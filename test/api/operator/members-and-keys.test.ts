@@ -113,6 +113,7 @@ describe('keys', () => {
       tokens_used: 7,
       request_count: 1,
       last_used_at: '2026-04-09T00:00:00Z',
+      rotated_at: null,
       created_at: '2026-04-09T00:00:00Z',
     });
     const first = (await at.operator('GET', `${BASE}/keys?tenant_id=acme&limit=2`)).json as {

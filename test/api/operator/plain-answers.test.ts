@@ -88,7 +88,9 @@ describe('queries', () => {
   test('a cursor that no page gave is 400', async () => {
     const { status, text } = await at.operator('GET', `${BASE}/keys?tenant_id=acme&cursor=nope`);
     expect([status, text]).toEqual([400, expect.stringContaining('cursor')]);
-    expect((await at.operator('GET', `${BASE}/keys?tenant_id=acme&cursor=${key.id}`)).status).toBe(200);
+    expect((await at.operator('GET', `${BASE}/keys?tenant_id=acme&cursor=${key.id}`)).status).toBe(400);
+    const { next_cursor: given } = (await at.operator('GET', `${BASE}/keys?tenant_id=acme&limit=1`)).json as { next_cursor: string };
+    expect((await at.operator('GET', `${BASE}/keys?tenant_id=acme&cursor=${given}`)).status).toBe(200);
   });
 
   test('the time series takes no key', async () => {

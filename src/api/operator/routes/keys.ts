@@ -1,17 +1,15 @@
 import type { makeDeleteKey } from '../../../app/delete-key.ts';
 import type { KeyReader } from '../../../app/list-keys.ts';
 import type { KeyChanges, makeUpdateKey } from '../../../app/update-key.ts';
-import type { ApiKey, KeyKind } from '../../../core/records.ts';
+import type { ApiKey } from '../../../core/records.ts';
 import type { RecordStore } from '../../../ports/record-store.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
-import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
+import { refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
-import { givenNames, microcentsOf, queryWhole } from '../fields.ts';
+import { givenNames, microcentsOf } from '../fields.ts';
 import { keyObject } from '../objects.ts';
 import { UpdateKeyBody } from '../schemas.ts';
-
-const ALL_KINDS: readonly KeyKind[] = ['admin', 'inference', 'management', 'tenant'];
 
 type ById = { Params: { id: string } };
 
@@ -23,7 +21,7 @@ interface KeyDeps {
   readonly deleteKey: ReturnType<typeof makeDeleteKey>;
 }
 
-/** `/keys`: keys of every kind, by id. */
+/** `/keys/{id}`: keys of every kind. */
 export function mountKeys(app: TypedApp, deps: KeyDeps): void {
   const { records, keys } = deps;
 
@@ -37,26 +35,6 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
     return keyObject(found ?? { key, maxTokens: null, money: undefined, usage: undefined });
   };
 
-  app.get('/keys', async (request) => {
-    refuseUnknownQuery(request, ['tenant_id', 'limit', 'cursor']);
-    const tenantId = queryText(request, 'tenant_id');
-    if (tenantId === undefined) throw new RefusedRequest({ code: 'invalid_request', message: 'tenant_id is required', field: 'tenant_id' });
-    const limit = queryWhole(request, 'limit', { min: 1, max: 1000, fallback: 100 });
-    const cursor = queryText(request, 'cursor');
-    if ((await records.record('tenant', tenantId)) === undefined)
-      throw new RefusedRequest({ code: 'not_found', message: `tenant ${tenantId.slice(0, 100)} not found`, field: 'tenant_id' });
-    // Deleted keys stay as records, so a cursor stays good.
-    if (cursor !== undefined && (await records.record('key', cursor))?.tenantId !== tenantId)
-      throw new RefusedRequest({
-        code: 'invalid_request',
-        message: 'cursor must be the next_cursor of a page of this list',
-        field: 'cursor',
-      });
-    const found = await keys.page({ tenantId, kinds: ALL_KINDS, limit: limit + 1, ...(cursor === undefined ? {} : { afterId: cursor }) });
-    const page = found.slice(0, limit);
-    const hasMore = found.length > limit;
-    return { keys: page.map(keyObject), has_more: hasMore, next_cursor: hasMore ? (page.at(-1)?.key.id ?? null) : null };
-  });
   app.get<ById>('/keys/:id', async (request) => {
     refuseUnknownQuery(request, []);
     return describe(await find(request.params.id));

@@ -5,10 +5,10 @@ import { formatRfc3339, formatRfc3339OrNull } from '../../../core/rfc3339.ts';
 import { readQuarantined } from '../../../core/usage/reported-event.ts';
 import type { UsageReport } from '../../../core/usage/usage-report.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
-import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
+import { queryText, queryWhole, refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
-import { givenNames, queryWhole } from '../fields.ts';
+import { givenNames } from '../fields.ts';
 import { CreateUsageReporterBody, UpdateUsageReporterBody } from '../usage-reporter-schemas.ts';
 
 type ById = { Params: { id: string } };

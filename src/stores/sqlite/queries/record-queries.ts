@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { ApiKey, RecordKind, RecordTypes } from '../../../core/records.ts';
+import { eventFromRow, type EventRow } from '../../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody } from '../../_shared/record-tables.ts';
 import { reportFromRow, type ReportRow } from '../../_shared/report-row.ts';
 import type { Queries } from '../messages.ts';
@@ -11,11 +12,12 @@ export const RECORD_SQL = {
   /** By usage_reports_quarantined, which gives the order as well; the primary key would lead past every event that was booked. */
   quarantinedReports:
     'SELECT * FROM usage_reports INDEXED BY usage_reports_quarantined WHERE reporter_id = ? AND reason IS NOT NULL AND event_id > ? ORDER BY event_id LIMIT ?',
-  /** By api_keys_hash. */
-  keyByHash: 'SELECT body FROM api_keys WHERE hash = ? AND deleted_at_ms IS NULL',
-  /** By api_keys_of_tenant, which gives the order as well. */
-  keys: `SELECT body FROM api_keys
-    WHERE tenant_id = ? AND deleted_at_ms IS NULL AND id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?`,
+  /** By api_keys_hash, then by api_keys_previous_hash. */
+  keyByHash: `SELECT body FROM api_keys WHERE hash = @hash AND deleted_at_ms IS NULL
+    UNION ALL SELECT body FROM api_keys WHERE previous_hash = @hash AND deleted_at_ms IS NULL LIMIT 1`,
+  /** By api_keys_of_kind, which gives the order as well. */
+  keysOfKind: `SELECT id, body FROM api_keys
+    WHERE tenant_id = ? AND kind = ? AND deleted_at_ms IS NULL AND id > ? ORDER BY id LIMIT ?`,
   /** By primary key for each id; deleted keys count too. */
   keyNames: 'SELECT id, name FROM api_keys WHERE id IN (SELECT value FROM json_each(?)) AND tenant_id = ?',
   /** By api_keys_of_tenant. */
@@ -23,12 +25,21 @@ export const RECORD_SQL = {
   /** By members_of_tenant. */
   membersOfTenant: 'SELECT body FROM members WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
+  /** By events_of_tenant, which gives the order as well. */
+  events: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
+  /** By events_of_type, which gives the order as well. */
+  eventsOfType: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? AND type = ? ORDER BY seq DESC LIMIT ?',
 } as const;
 
 type RecordQueries = Pick<
   Queries,
-  'record' | 'records' | 'keyByHash' | 'deletedKeyByHash' | 'quarantinedReports' | 'keys' | 'keyNames' | 'generation'
+  'record' | 'records' | 'keyByHash' | 'deletedKeyByHash' | 'quarantinedReports' | 'keys' | 'keyNames' | 'events' | 'generation'
 >;
+
+interface BodyRow {
+  readonly id: string;
+  readonly body: string;
+}
 
 /** Queries of records, prepared on a reading connection. */
 export function makeRecordQueries(db: Database): RecordQueries {
@@ -41,10 +52,12 @@ export function makeRecordQueries(db: Database): RecordQueries {
     key: db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck(),
     member: db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck(),
   };
-  const keyByHash = db.prepare<[string], string>(RECORD_SQL.keyByHash).pluck();
+  const keyByHash = db.prepare<[{ hash: string }], string>(RECORD_SQL.keyByHash).pluck();
   const deletedKeyByHash = db.prepare<[string], string>(RECORD_SQL.deletedKeyByHash).pluck();
   const quarantinedReports = db.prepare<[string, string, number], ReportRow>(RECORD_SQL.quarantinedReports);
-  const keys = db.prepare<[string, string, string, number], string>(RECORD_SQL.keys).pluck();
+  const keysOfKind = db.prepare<[string, string, string, number], BodyRow>(RECORD_SQL.keysOfKind);
+  const events = db.prepare<[string, number, number], EventRow>(RECORD_SQL.events);
+  const eventsOfType = db.prepare<[string, number, string, number], EventRow>(RECORD_SQL.eventsOfType);
   const keyNames = db.prepare<[string, string], { id: string; name: string }>(RECORD_SQL.keyNames);
   const generation = db.prepare<[], number>(RECORD_SQL.generation).pluck();
 
@@ -58,7 +71,7 @@ export function makeRecordQueries(db: Database): RecordQueries {
       return bodies.map((body): RecordTypes[K] => recordFromBody<K>(body));
     },
     keyByHash: (hash) => {
-      const body = keyByHash.get(hash);
+      const body = keyByHash.get({ hash });
       return body === undefined ? undefined : recordFromBody<'key'>(body);
     },
     deletedKeyByHash: (hash) => {
@@ -67,10 +80,16 @@ export function makeRecordQueries(db: Database): RecordQueries {
     },
     quarantinedReports: ({ reporterId, afterEventId, limit }) =>
       quarantinedReports.all(reporterId, afterEventId ?? '', limit).map(reportFromRow),
-    keys: ({ tenantId, kinds: wanted, afterId, limit }): ApiKey[] =>
+    // In one snapshot, for a key of each kind may be deleted meanwhile.
+    keys: db.transaction(({ tenantId, kinds: wanted, afterId, limit }: Parameters<Queries['keys']>[0]): ApiKey[] => {
       // A negative limit is none.
-      keys.all(tenantId, afterId ?? '', JSON.stringify(wanted), limit ?? -1).map((body) => recordFromBody<'key'>(body)),
+      const rows = wanted.flatMap((kind) => keysOfKind.all(tenantId, kind, afterId ?? '', limit ?? -1));
+      const inOrder = wanted.length === 1 ? rows : rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      return inOrder.slice(0, limit).map(({ body }) => recordFromBody<'key'>(body));
+    }),
     keyNames: (tenantId, keyIds) => new Map(keyNames.all(JSON.stringify(keyIds), tenantId).map(({ id, name }) => [id, name])),
+    events: ({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) =>
+      (type === undefined ? events.all(tenantId, beforeSeq, limit) : eventsOfType.all(tenantId, beforeSeq, type, limit)).map(eventFromRow),
     generation: () => generation.get() ?? 0,
   };
 }
