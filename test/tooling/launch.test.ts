@@ -109,7 +109,7 @@ describe.each([
     expect(await ended(start('die.ts'))).toEqual({ code: null, signal });
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches the script, and so does a second one', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const)('%s reaches the script, and so does a second one', async (signal) => {
     put(
       'graceful.ts',
       `let count = 0;
