@@ -1,3 +1,4 @@
+import { endInterruptedChange, followSealingKey, isChangeInterrupted, makeMasterKeys } from './change-master-key.ts';
 import { makeClosers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
@@ -16,6 +17,7 @@ import { beginRun, takeRunLock } from './run-identity.ts';
 import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
 import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
+import { programVersion } from './version.ts';
 import { makeTokenizers } from '../upstreams/tokenizers/tokenizers.ts';
 
 /** A program that serves. */
@@ -59,7 +61,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const startId = ids.next('start');
     const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log, onLost });
     closers.add('store', () => store.close());
-    const { secretBox, keyHashSecret } = await openSecrets({ dataDir: config.dataDir, configured: config.masterKey, store, ids });
+    const { secretBox, keyHashSecret, source } = await openSecrets({ dataDir: config.dataDir, configured: config, store, ids });
     const hasher = makeHmacKeyHasher({ secret: keyHashSecret });
     const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
@@ -69,6 +71,17 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const { operator_key: operatorKey } = prepared.credentials;
     const fromConfig = { gateway: config.gateway, declared: makeDeclaredFields(config.declared), operatorKey };
     const isStoreLost = (): boolean => lostBecause !== null;
+    const { dataDir } = config;
+    const { ownerId } = run;
+    const masterKeys = makeMasterKeys({ ring: secretBox, source, dataDir, isShared, ownerId, records: store, failpoints });
+    closers.add('sealing key', followSealingKey({ ring: secretBox, records: store, isShared }));
+    const server = {
+      version: programVersion(),
+      runId: ownerId,
+      store: isShared ? 'postgres' : 'sqlite',
+      masterKeySource: source,
+      masterKeyId: (): string => secretBox.sealingId,
+    } as const;
     const deps: ComposeDeps = {
       store,
       isShared,
@@ -76,6 +89,8 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
       run,
       hasher,
       secretBox,
+      masterKeys,
+      server,
       tokenizers,
       clock,
       ids,
@@ -86,6 +101,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     };
     const parts = await compose(deps);
     const listeners = await openListeners({ config, deps, parts, timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS });
+    if (isChangeInterrupted(dataDir, source)) endInterruptedChange(parts.rotateMasterKey, log);
     log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId }, 'castellan is up');
     return { listeners, prepared, log, storeLost, stop: () => closers.closeAll() };
   } catch (error) {

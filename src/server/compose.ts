@@ -1,10 +1,13 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
+import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
@@ -16,6 +19,7 @@ import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
+import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
@@ -45,6 +49,8 @@ export interface ComposeDeps {
   readonly run: RunIdentity;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
+  readonly masterKeys: MasterKeys;
+  readonly server: ServerFacts;
   readonly tokenizers: Tokenizers;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -61,6 +67,7 @@ export interface Parts {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
+  readonly rotateMasterKey: RotateMasterKey;
   /** Whether the store can be used, as far as is known without asking it. */
   readonly isReady: () => boolean;
 }
@@ -112,7 +119,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
-  return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
+  const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
+  return { writer, directory, calls, rotateMasterKey, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
 }
 
 function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {
@@ -154,7 +162,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
-  const shared = { ...deps, writer, directory, records: deps.store };
+  const shared = { ...deps, writer, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeOperatorApi({ ...shared, tokenizerNames: deps.tokenizers.names }));
 }

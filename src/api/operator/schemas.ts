@@ -1,4 +1,5 @@
 import Type, { type TProperties, type TSchema } from 'typebox';
+import { Int64 } from '../_shared/validation.ts';
 
 const rule = (text: string): { rule: string } => ({ rule: text });
 
@@ -12,10 +13,13 @@ const Switch = Type.Boolean(rule('true or false'));
 const Whole = Type.Integer({ ...rule('a whole number that is at least 0'), minimum: 0 });
 
 /** A USD amount: a number, or a decimal string where a double would not hold it. The amount itself is checked with its exactness. */
-const UsdOrNull = Type.Union(
+export const UsdOrNull = Type.Union(
   [Type.Number(), Type.BigInt(), Type.String(), Type.Null()],
   rule('an amount in USD, as a number or a decimal string, or null'),
 );
+
+/** A moment, or null. Its form is checked where it is read. */
+export const NullOrTime = orNull(Type.String(), 'an RFC 3339 timestamp such as 2026-12-31T23:59:59Z');
 
 /** Entitlements as configuration file and API name them. */
 export const Entitlements = strict({
@@ -60,6 +64,9 @@ export const MemberKeyBody = strict({ name: Text, member_id: Text });
 
 /** Body of `PATCH /keys/{id}`. */
 export const UpdateKeyBody = strict({
+  name: Type.Optional(Text),
+  max_tokens: Type.Optional(orNull(Int64, 'a whole number')),
+  expires_at: Type.Optional(NullOrTime),
   disabled: Type.Optional(Switch),
   money_budget_usd: Type.Optional(UsdOrNull),
   output_bound: Type.Optional(Type.Literal('hard', rule('hard: soft is not supported yet'))),

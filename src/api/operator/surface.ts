@@ -6,9 +6,12 @@ import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
 import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
 import { makeTenantManagement } from '../../app/manage-tenants.ts';
+import { makeUsageRows } from '../../app/read-usage-rows.ts';
+import type { RotateMasterKey } from '../../app/rotate-master-key.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
@@ -21,9 +24,12 @@ import { makeErrorHandler } from '../_shared/problem.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { makeAuthenticateOperator } from './authenticate.ts';
 import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
+import { mountInferenceKeys } from './routes/inference-keys.ts';
 import { mountKeys } from './routes/keys.ts';
 import { mountMemberKeys, mountMembers } from './routes/members.ts';
+import { mountRotateMasterKey, mountServer, type ServerFacts } from './routes/server.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
+import { mountUsage } from './routes/usage.ts';
 import { mountVerify } from './routes/verify.ts';
 
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
@@ -32,6 +38,9 @@ export interface OperatorDeps {
   readonly writer: LedgerWriter;
   readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;
+  readonly clock: Clock;
+  readonly server: ServerFacts;
+  readonly rotateMasterKey: RotateMasterKey;
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
@@ -63,10 +72,15 @@ export const makeOperatorApi =
         mountTenants(app, { ...deps, tenants });
         mountTenantLimits(app, { tenants });
         mountMembers(app, { tenants });
-        mountMemberKeys(app, { createKey: makeCreateKey(deps) });
+        const createKey = makeCreateKey(deps);
+        mountMemberKeys(app, { createKey });
+        mountInferenceKeys(app, { tenants, createKey });
         mountKeys(app, { ...deps, keys: makeKeyReader(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps) });
         const catalogue = makeCatalogueManagement(deps);
         for (const mount of [mountUpstreams, mountModels, mountPrices]) mount(app, { ...deps, catalogue });
+        mountUsage(app, { records: deps.records, usageRows: makeUsageRows(deps) });
+        mountServer(app, deps);
+        mountRotateMasterKey(app, deps);
         mountVerify(app, { verifyLedger: makeVerifyLedger(deps.store) });
       },
       { prefix: OPERATOR_PREFIX },

@@ -1,5 +1,6 @@
 import type { CommandBase } from '../verb.ts';
-import type { ApiKey, Entitlements, Member, Model, Price, Setting, Tenant, TenantStatus, Upstream } from '../records.ts';
+import type { ApiKey, Entitlements, Member, Model, Price, RecordKind, Setting, Tenant, TenantStatus, Upstream } from '../records.ts';
+import type { SealedReplacement } from './sealed-values.ts';
 
 /** Makes a tenant; the command's `tenantId` is the new tenant's. */
 export interface CreateTenantCommand extends CommandBase {
@@ -104,6 +105,14 @@ export interface InitSettingCommand extends CommandBase {
   readonly setting: Setting;
 }
 
+/** Replaces sealed texts of one record by the same secrets sealed with another master key. */
+export interface ResealCommand extends CommandBase {
+  readonly verb: 'reseal';
+  readonly kind: RecordKind;
+  readonly recordId: string;
+  readonly values: readonly SealedReplacement[];
+}
+
 /** Every command that changes records. */
 export type AccessCommand =
   | CreateTenantCommand
@@ -119,4 +128,5 @@ export type AccessCommand =
   | UpdateModelCommand
   | RemoveRecordCommand
   | AddPriceCommand
-  | InitSettingCommand;
+  | InitSettingCommand
+  | ResealCommand;

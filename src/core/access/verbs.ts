@@ -5,6 +5,7 @@ import { addMemberVerb, removeMemberVerb } from './decide-member.ts';
 import { putModelVerb, updateModelVerb } from './decide-model.ts';
 import { addPriceVerb } from './decide-price.ts';
 import { removeRecordVerb } from './decide-remove-record.ts';
+import { resealVerb } from './decide-reseal.ts';
 import { initSettingVerb } from './decide-setting.ts';
 import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
@@ -26,4 +27,5 @@ export const ACCESS_VERBS = {
   'remove-record': removeRecordVerb,
   'add-price': addPriceVerb,
   'init-setting': initSettingVerb,
+  reseal: resealVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };
