@@ -1,1 +1,13 @@
-process.stdout.write(`hi ${process.argv.slice(2).join(' ')} ${process.version}\n`);
+import { processEnvironment } from '../server/config.ts';
+import { runCli } from './program.ts';
+import { makeTerminal } from './terminal.ts';
+
+// What a command writes, a backup first of all, is its owner's business only.
+process.umask(0o077);
+const env = processEnvironment();
+process.exitCode = await runCli(process.argv.slice(2), {
+  env,
+  terminal: makeTerminal(env),
+  send: (url, init) => fetch(url, init),
+  nowMs: () => Date.now(),
+});

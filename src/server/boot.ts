@@ -1,3 +1,4 @@
+import { refuseUnfinishedRestore } from './backup/unfinished-restore.ts';
 import { endInterruptedChange, followSealingKey, isChangeInterrupted, makeMasterKeys } from './change-master-key.ts';
 import { makeClosers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
@@ -53,6 +54,7 @@ export async function boot(config: Config, overrides: Overrides = {}): Promise<R
     const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
     const tokenizers = makeTokenizers();
     openDataFolder(config.dataDir);
+    if (config.databaseUrl === null) refuseUnfinishedRestore(config.dataDir);
     const lock = takeRunLock(config.dataDir);
     closers.add('run lock', () => lock?.release());
     // A first start prices the demo call by its tokenizer: a third of a second of work, done while the store's threads start. Should it

@@ -49,6 +49,7 @@ export const VARIABLES = [
   'CASTELLAN_MASTER_KEY',
   'CASTELLAN_MASTER_KEY_PREVIOUS',
   'CASTELLAN_CONFIG',
+  'CASTELLAN_URL',
   'ADMIN_API_KEY',
   'DATABASE_URL',
 ] as const;
@@ -108,6 +109,30 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const declared = await readDeclared(path, env);
   return { ...config, gateway: declared.gateway, declared };
 }
+
+/** Where a command finds its server and the operator key, as far as the environment says. `url` is the control plane's address. */
+export interface ClientConfig {
+  readonly dataDir: string;
+  readonly operatorKey: string | null;
+  readonly url: string | null;
+  readonly admin: ListenAddress;
+}
+
+/** Reads what a command needs that talks to a server, and nothing else: a mistake elsewhere does not keep it from that. */
+export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
+  refuseMisspelled(env);
+  const values = new EnvironmentReader(env);
+  const host = values.host('CASTELLAN_HOST', '127.0.0.1');
+  return {
+    dataDir: resolve(values.text('CASTELLAN_DATA_DIR') ?? './data'),
+    operatorKey: values.credential('ADMIN_API_KEY'),
+    url: values.text('CASTELLAN_URL'),
+    admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
+  };
+}
+
+/** The environment of this process, for a command that reads it with options laid over it. */
+export const processEnvironment = (): NodeJS.ProcessEnv => process.env;
 
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */
 export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAddress[]): void {

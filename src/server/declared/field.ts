@@ -15,6 +15,16 @@ export class SubstitutedText {
 /** Where a value stands: names of mappings and indexes of lists, from the top of the file. */
 export type FieldPath = readonly (string | number)[];
 
+/** A complaint about one field of the file. */
+export class FieldError extends ConfigError {
+  readonly path: FieldPath;
+
+  constructor(message: string, path: FieldPath) {
+    super(message);
+    this.path = path;
+  }
+}
+
 /** What a field needs to complain: the file's name with the line of a path. */
 export type Locate = (path: FieldPath) => string;
 
@@ -49,7 +59,7 @@ export class Field {
 
   fail(problem: string): never {
     const where = this.path.length === 0 ? 'the file' : renderPath(this.path);
-    throw new ConfigError(`${this.#locate(this.path)}: ${where} ${problem}.`);
+    throw new FieldError(`${this.#locate(this.path)}: ${where} ${problem}.`, this.path);
   }
 
   /** The fields of a mapping. Names beyond `names` are refused; so is anything but a mapping. */
