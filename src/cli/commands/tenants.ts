@@ -67,9 +67,7 @@ export function addTenants(program: Command, run: Run): void {
   tenants
     .command('list')
     .description('all tenants')
-    .action(
-      run(async (context) => void context.print(await context.client().tenants.list(), (rows) => renderTable(COLUMNS, rows, context))),
-    );
+    .action(run(async (context) => context.print(await context.client().tenants.list(), (rows) => renderTable(COLUMNS, rows, context))));
   tenants
     .command('show')
     .description('one tenant with its money and what it may do')

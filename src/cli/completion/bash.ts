@@ -10,7 +10,7 @@ const listed = (words: readonly string[]): string => words.join(' ');
 export function bashCompletion(commands: readonly CommandWords[]): string {
   const cases = commands.map(({ path, commands: below, options, values, takesFile }) => {
     const flags = options.flatMap(({ flag, short }) => [flag, ...(short === null ? [] : [short])]);
-    const words = [...below.map(({ name }) => name), ...values, ...(path[0] === 'help' ? [] : [])];
+    const words = [...below.map(({ name }) => name), ...values];
     return `    '${path.join(' ')}') words='${listed(words)}' flags='${listed([...flags, '--help'])}' files=${takesFile ? 1 : 0} ;;`;
   });
   const all = new Map(commands.flatMap(({ options }) => options).map((option) => [option.flag, option]));

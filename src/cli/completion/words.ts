@@ -44,13 +44,12 @@ export function wordsOf(program: Command): CommandWords[] {
   return walk(program, []);
 }
 
-const optionsOf = (command: Command): OptionWords[] => [
-  ...command.options.map((option) => ({
+const optionsOf = (command: Command): OptionWords[] =>
+  command.options.map((option) => ({
     flag: option.long ?? '',
     short: option.short ?? null,
     description: option.description,
     takesValue: option.required || option.optional,
     values: option.argChoices ?? [],
     isPath: PATH_OPTIONS.has(option.long ?? ''),
-  })),
-];
+  }));

@@ -51,7 +51,9 @@ export function readManifest(text: string): Manifest {
     isText(manifest.created_at) &&
     isTexts(manifest.master_keys) &&
     Array.isArray(manifest.tables) &&
-    manifest.tables.every((each) => isText(each.table) && isTexts(each.columns));
+    (manifest.tables as readonly { readonly table?: unknown; readonly columns?: unknown }[]).every(
+      ({ table, columns }) => isText(table) && isTexts(columns),
+    );
   if (!isSound) throw new BackupRefusal('This file is no backup of Castellan: it does not begin with a manifest of one.');
   return manifest as Manifest;
 }

@@ -1,5 +1,5 @@
 import { ConfigError } from '../config-error.ts';
-import { FieldError, type FieldPath } from './field.ts';
+import { complaint, FieldError, type FieldPath } from './field.ts';
 import { openYaml } from './load-declared.ts';
 
 /** A file with more defects than this is another file. */
@@ -8,58 +8,94 @@ const MAX_DEFECTS = 100;
 /**
  * Every defect of a configuration file, each one sentence with its line, in the order in which a start would meet them.
  *
- * A start stops at the first. Here what is defective is taken out and the rest is read again; what only misses something that was taken
- * out is no defect of its own.
+ * A start stops at the first. Here what is defective is taken out and the rest is read again; what is wrong only because something was
+ * taken out is no defect of its own.
  */
 export function findDefects(options: { text: string; path: string; env: NodeJS.ProcessEnv }): string[] {
-  const { errors, raw, read } = openYaml(options);
+  const { errors, raw, read, locate } = openYaml(options);
   if (errors.length > 0) return errors.map(({ message }) => message);
-  let value: unknown = structuredClone(raw);
+  const removed = makeRemoved(raw);
   const defects: string[] = [];
-  const removedIds = new Set<string>();
-  const told = new Set<string>();
   while (defects.length < MAX_DEFECTS) {
+    const rest = removed.rest();
     try {
-      read(value);
+      read(rest.value);
       return defects;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       if (!(error instanceof FieldError)) return [...defects, error.message];
-      const place = JSON.stringify(error.path);
-      // What was taken out is missing now, and so is whatever names it.
-      if (!told.has(place) && !namesOneOf(error.message, removedIds)) defects.push(error.message);
-      const before = JSON.stringify(value);
-      value = without(value, told.has(place) ? error.path.slice(0, -1) : error.path, removedIds);
-      told.add(place);
-      if (JSON.stringify(value) === before) return defects;
+      const path = rest.originalOf(error.path);
+      if (!removed.explains(path, error.problem)) defects.push(complaint(path, error.problem, locate));
+      if (!removed.add(path)) return defects;
     }
   }
   return defects;
 }
 
-const namesOneOf = (message: string, ids: ReadonlySet<string>): boolean =>
-  message.includes('not declared') && [...ids].some((id) => message.includes(`"${id}"`));
-
-/** The value without what stands at `path`; where nothing stands there, without what should have held it. */
-function without(root: unknown, path: FieldPath, removedIds: Set<string>): unknown {
-  for (let length = path.length; length > 0; length--) {
-    const holder = path.slice(0, length - 1).reduce<unknown>((at, step) => childOf(at, step), root);
-    const step = path[length - 1];
-    const found = step === undefined ? undefined : childOf(holder, step);
-    if (found === undefined || step === undefined) continue;
-    if (length >= 2 && step === 'id' && typeof found === 'string') removedIds.add(found);
-    for (const id of idsIn(found)) removedIds.add(id);
-    if (Array.isArray(holder)) holder.splice(step as number, 1);
-    else Reflect.deleteProperty(holder as object, step);
-    return root;
-  }
-  return null;
+/** What is left of a value, and where in the whole something of it stands: items of lists move up when one before them is gone. */
+interface Rest {
+  readonly value: unknown;
+  readonly originalOf: (path: FieldPath) => FieldPath;
 }
 
-const childOf = (value: unknown, step: string | number): unknown =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string | number, unknown>>)[step] : undefined;
+/** What was taken out of a value. */
+interface Removed {
+  rest(): Rest;
+  /** Whether a complaint follows from what was taken out: about the place itself, about what held it, or about its name. */
+  explains(path: FieldPath, problem: string): boolean;
+  /** Takes out what stands at `path`, or what would hold it; returns false where there is nothing left to take. */
+  add(path: FieldPath): boolean;
+}
 
-function idsIn(value: unknown): string[] {
-  const id = childOf(value, 'id');
-  return typeof id === 'string' ? [id] : [];
+const keyOf = (path: FieldPath): string => JSON.stringify(path);
+
+function makeRemoved(raw: unknown): Removed {
+  const gone = new Map<string, FieldPath>();
+  const names = new Set<string>();
+
+  const rest = (): Rest => {
+    const indexes = new Map<string, number[]>();
+    const copy = (value: unknown, original: FieldPath, now: FieldPath): unknown => {
+      if (Array.isArray(value)) {
+        const kept = value.map((_item, index) => index).filter((index) => !gone.has(keyOf([...original, index])));
+        indexes.set(keyOf(now), kept);
+        return kept.map((index, at) => copy(value[index], [...original, index], [...now, at]));
+      }
+      if (typeof value !== 'object' || value === null) return value;
+      const fields = Object.entries(value).filter(([name]) => !gone.has(keyOf([...original, name])));
+      return Object.fromEntries(fields.map(([name, field]) => [name, copy(field, [...original, name], [...now, name])]));
+    };
+    const value = copy(raw, [], []);
+    const originalOf = (path: FieldPath): FieldPath =>
+      path.map((step, at) => (typeof step === 'number' ? (indexes.get(keyOf(path.slice(0, at)))?.[step] ?? step) : step));
+    return { value, originalOf };
+  };
+
+  return {
+    rest,
+    explains: (path, problem) =>
+      [...gone.values()].some((each) => path.every((step, at) => each[at] === step)) ||
+      (problem.includes('not declared') && [...names].some((name) => problem.includes(`"${name}"`))),
+    add: (path) => {
+      for (let length = path.length; length > 0; length--) {
+        const place = path.slice(0, length);
+        const found = valueAt(raw, place);
+        if (found === undefined || gone.has(keyOf(place))) continue;
+        gone.set(keyOf(place), place);
+        const name = place.at(-1) === 'id' ? found : valueAt(found, ['id']);
+        if (typeof name === 'string') names.add(name);
+        return true;
+      }
+      return false;
+    },
+  };
+}
+
+function valueAt(root: unknown, path: FieldPath): unknown {
+  let value = root;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Readonly<Record<string | number, unknown>>)[step];
+  }
+  return value;
 }

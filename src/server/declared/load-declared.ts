@@ -1,7 +1,7 @@
 import { LineCounter, isMap, isNode, isPair, isScalar, parseDocument, type Document } from 'yaml';
 import { ConfigError } from '../config-error.ts';
 import type { DeclaredConfig } from './declared-config.ts';
-import { Field, SubstitutedText, type FieldPath } from './field.ts';
+import { Field, type Locate, SubstitutedText, type FieldPath } from './field.ts';
 import { parseDeclared } from './parse-declared.ts';
 
 const REFERENCE = /\$\$|\$\{([^}]*)\}/g;
@@ -58,6 +58,7 @@ interface OpenedYaml {
   readonly raw: unknown;
   /** Puts variables into a value and checks it; throws the first `ConfigError`. */
   readonly read: (raw: unknown) => DeclaredConfig;
+  readonly locate: Locate;
 }
 
 /** Takes a file apart. `path` names it in complaints. */
@@ -72,6 +73,7 @@ export function openYaml(options: { text: string; path: string; env: NodeJS.Proc
   const locate = (at: FieldPath): string => `${path}:${lineOf(document, lines, at)}`;
   return {
     errors,
+    locate,
     raw: errors.length > 0 ? null : document.toJS({ maxAliasCount: 100 }),
     read: (raw) => {
       const value = substitute(raw, [], { env, fail: (at, problem) => new Field(undefined, at, locate).fail(problem) });

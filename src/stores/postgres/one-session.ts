@@ -10,7 +10,7 @@ const CONNECT_MS = 5000;
 /** One connection of a command. `query` throws as the stores do: a `Fault`, or an `InvariantViolation`. */
 export interface OneSession {
   readonly client: pg.Client;
-  query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
+  readonly query: <R extends object = Row>(text: string, values?: readonly unknown[]) => Promise<R[]>;
   /** The same connection as the reads of a store take it; a transaction of theirs is the one that this session is in. */
   readonly reader: Reader;
   close(): Promise<void>;

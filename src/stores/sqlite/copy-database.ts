@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { openReaderConnection } from './connection.ts';
 import { decodeError, encodeError } from './worker-errors.ts';
 
@@ -12,7 +12,7 @@ const PAGES_AT_ONCE = 1000;
  * Throws a `Fault` where the disk fails.
  */
 export async function copyDatabase(options: { file: string; target: string; onProgress: (share: number) => void }): Promise<void> {
-  let db: Database.Database | undefined;
+  let db: Database | undefined;
   try {
     db = openReaderConnection(options.file);
     // While a transaction of this connection reads, the copy sees what it sees; else it would begin anew with every write of another.
