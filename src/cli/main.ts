@@ -1,5 +1,6 @@
 import { processEnvironment } from '../server/config.ts';
 import { runCli } from './program.ts';
+import { makeSend } from './send.ts';
 import { makeTerminal } from './terminal.ts';
 
 // What a command writes, a backup first of all, is its owner's business only.
@@ -8,6 +9,6 @@ const env = processEnvironment();
 process.exitCode = await runCli(process.argv.slice(2), {
   env,
   terminal: makeTerminal(env),
-  send: (url, init) => fetch(url, init),
+  send: makeSend(),
   nowMs: () => Date.now(),
 });

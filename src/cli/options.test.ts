@@ -4,9 +4,12 @@ import { countOption, limitOption, momentOption, usdOption } from './options.ts'
 const moment = momentOption(() => Date.parse('2026-11-22T10:00:00Z'));
 
 test('what an option takes reaches the server with every digit', () => {
-  expect([usdOption('none'), usdOption('12.50'), usdOption('0.00000001')]).toEqual([null, '12.50', '0.00000001']);
-  expect([countOption('none'), countOption('100'), countOption('9223372036854775807')]).toEqual([null, 100, 9223372036854775807n]);
-  expect([moment('never'), moment('30d'), moment('12h'), moment('90m'), moment('2027-01-01T00:00:00Z')]).toEqual([
+  const usd = ['none', '12.50', '0.00000001'].map((text) => usdOption(text).value);
+  expect(usd).toEqual([null, '12.50', '0.00000001']);
+  const counts = ['none', '100', '9223372036854775807'].map((text) => countOption(text).value);
+  expect(counts).toEqual([null, 100, 9223372036854775807n]);
+  const moments = ['never', '30d', '12h', '90m', '2027-01-01T00:00:00Z'].map((text) => moment(text).value);
+  expect(moments).toEqual([
     null,
     '2026-12-22T10:00:00.000Z',
     '2026-11-22T22:00:00.000Z',

@@ -3,7 +3,7 @@ import type { OperatorClient } from '../../client/operator-client.ts';
 import type { Key, KeyChanges, MadeKey, NewKey } from '../../client/wire.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { countOption, limitOption, momentOption, usdOption } from '../options.ts';
+import { countOption, type Limit, limitOption, momentOption, usdOption } from '../options.ts';
 import { renderFields, renderTable, type Column } from '../output/table.ts';
 import { countText, momentText, usdText } from '../output/words.ts';
 import type { Run } from '../run-command.ts';
@@ -58,15 +58,15 @@ const madeFields = (made: MadeKey): [string, string][] => [
 ];
 
 interface LimitOptions {
-  readonly maxTokens?: number | bigint | null;
-  readonly budgetUsd?: string | null;
-  readonly expires?: string | null;
+  readonly maxTokens?: Limit<number | bigint>;
+  readonly budgetUsd?: Limit<string>;
+  readonly expires?: Limit<string>;
 }
 
 const limitsGiven = ({ maxTokens, budgetUsd, expires }: LimitOptions) => ({
-  ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-  ...(budgetUsd === undefined ? {} : { money_budget_usd: budgetUsd }),
-  ...(expires === undefined ? {} : { expires_at: expires }),
+  ...(maxTokens === undefined ? {} : { max_tokens: maxTokens.value }),
+  ...(budgetUsd === undefined ? {} : { money_budget_usd: budgetUsd.value }),
+  ...(expires === undefined ? {} : { expires_at: expires.value }),
 });
 
 /** Adds `keys` and its commands. */

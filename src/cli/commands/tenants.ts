@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Entitlements, Money, Tenant, TenantChanges, TenantSwitches } from '../../client/wire.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { usdOption } from '../options.ts';
+import { type Limit, usdOption } from '../options.ts';
 import { renderFields, renderTable, type Column } from '../output/table.ts';
 import { countText, momentText, usdText } from '../output/words.ts';
 import type { Run } from '../run-command.ts';
@@ -40,7 +40,7 @@ const fieldsOf = (tenant: Whole): [string, string][] => [
 /** What `create` and `update` take alike. */
 interface TenantOptions {
   readonly name?: string;
-  readonly budgetUsd?: string | null;
+  readonly budgetUsd?: Limit<string>;
   readonly requireBudget?: boolean;
   readonly allowUnpriced?: boolean;
   readonly hideAmounts?: boolean;
@@ -110,7 +110,7 @@ async function create(context: Context, id: string, options: TenantOptions): Pro
     ...(entitlement === undefined ? {} : { entitlements: entitlement }),
   });
   if (budgetUsd !== undefined) {
-    await tenants.setBudget(id, budgetUsd).catch((error: unknown) => {
+    await tenants.setBudget(id, budgetUsd.value).catch((error: unknown) => {
       context.terminal.err(`The tenant ${id} was made, but has no budget yet.\n`);
       throw error;
     });
@@ -137,6 +137,6 @@ async function update(context: Context, id: string, options: UpdateOptions): Pro
     throw new CommandError('Nothing to change was given; castellan tenants update --help lists what can be.', EXIT.usage);
   if (hasChanges) await tenants.update(id, changes);
   if (entitlement !== undefined) await tenants.setEntitlements(id, entitlement);
-  if (budgetUsd !== undefined) await tenants.setBudget(id, budgetUsd);
+  if (budgetUsd !== undefined) await tenants.setBudget(id, budgetUsd.value);
   await show(context, id);
 }

@@ -24,13 +24,18 @@ export function bashCompletion(commands: readonly CommandWords[]): string {
   const others = valued.filter(({ values, isPath }) => values.length === 0 && !isPath).map(names);
   const paths_ = commands.filter(({ path }) => path.length > 0).map(({ path }) => `'${path.join(' ')}'`);
   return `# Completion of castellan for bash. Load it with: source <(castellan completion bash)
+_castellan_files() {
+  # A name may hold spaces.
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen -f -- "$1"))
+}
 _castellan() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD - 1]}"
   local command='' next='' index words='' flags='' files=0
   COMPREPLY=()
   case "$previous" in
 ${chosen.join('\n')}
-    ${paths.join('|')}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    ${paths.join('|')}) _castellan_files "$current"; return ;;
     ${others.join('|')}) return ;;
   esac
   for ((index = 1; index < COMP_CWORD; index++)); do
@@ -45,7 +50,7 @@ ${cases.join('\n')}
   if [[ "$current" == -* ]]; then
     COMPREPLY=($(compgen -W "$flags" -- "$current"))
   elif ((files)); then
-    COMPREPLY=($(compgen -f -- "$current"))
+    _castellan_files "$current"
   else
     COMPREPLY=($(compgen -W "$words" -- "$current"))
   fi
