@@ -93,10 +93,27 @@ describe.each(['zsh', 'fish'])('%s', (shell) => {
 
   test(`the shell takes the script${isInstalled(shell) ? '' : ' (not installed here: looked at as text only)'}`, () => {
     const text = scripts[shell] ?? '';
-    const run = isInstalled(shell) ? spawnSync(shell, ['-n'], { input: text, encoding: 'utf8' }) : { status: 0, stderr: '' };
-    expect([run.status, run.stderr]).toEqual([0, '']);
     expect(text).toMatch(shell === 'zsh' ? /^#compdef castellan\n/ : /^# Completion of castellan for fish/);
+    if (!isInstalled(shell)) return;
+    const file = join(folder, `script.${shell}`);
+    writeFileSync(file, text);
+    const run = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
+    expect([run.status, run.stderr]).toEqual([0, '']);
   });
+});
+
+test.runIf(isInstalled('fish'))('fish completes commands, options and choices', () => {
+  const file = join(folder, 'loaded.fish');
+  writeFileSync(file, scripts['fish'] ?? '');
+  const complete = (line: string): string[] => {
+    const run = spawnSync('fish', ['--no-config', '-c', `source ${file}; complete -C '${line}'`], { encoding: 'utf8' });
+    expect([run.status, run.stderr]).toEqual([0, '']);
+    return run.stdout.split('\n').flatMap((each) => (each === '' ? [] : [each.split('\t')[0] ?? '']));
+  };
+  expect(complete('castellan ten')).toEqual(['tenants']);
+  expect(complete('castellan keys ')).toEqual(['create', 'delete', 'list', 'show', 'update']);
+  expect(complete('castellan keys create --ki')).toEqual(['--kind']);
+  expect(complete('castellan usage --time 6')).toEqual(['60d']);
 });
 
 test('another shell is refused with the ones that there are', async () => {

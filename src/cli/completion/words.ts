@@ -17,6 +17,8 @@ export interface CommandWords {
   readonly description: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly OptionWords[];
+  /** What its first argument is called; null where it takes none. */
+  readonly argument: string | null;
   /** The choices of its first argument, where it has some. */
   readonly values: readonly string[];
   readonly takesFile: boolean;
@@ -36,6 +38,7 @@ export function wordsOf(program: Command): CommandWords[] {
       description: command.description(),
       commands: command.commands.map((each) => ({ name: each.name(), description: each.description() })),
       options: own,
+      argument: argument?.name() ?? null,
       values: argument?.argChoices ?? [],
       takesFile: argument !== undefined && FILE_ARGUMENTS.has(argument.name()),
     };

@@ -16,11 +16,12 @@ function optionSpec({ flag, short, description, takesValue, values, isPath }: Op
 
 /** A zsh completion of a program's commands, with their descriptions. */
 export function zshCompletion(commands: readonly CommandWords[]): string {
-  const functions = commands.map(({ path, commands: below, options, values, takesFile }) => {
+  const functions = commands.map(({ path, commands: below, options, argument, values, takesFile }) => {
     const specs = [...options.flatMap(optionSpec), `'--help[${quoted('show what the command takes')}]'`];
     if (below.length > 0) specs.push(`'1:command:->command'`, `'*::argument:->argument'`);
     else if (values.length > 0) specs.push(`'1:value:(${values.join(' ')})'`);
     else if (takesFile) specs.push(`'1:file:_files'`);
+    else if (argument !== null) specs.push(`'1:${argument}:'`);
     const lines = [`${functionOf(path)}() {`, '  local context state line', '  typeset -A opt_args', `  _arguments -C \\`];
     lines.push(`    ${specs.join(' \\\n    ')}`);
     if (below.length > 0) {

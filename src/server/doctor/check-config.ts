@@ -32,7 +32,7 @@ export async function checkConfig(env: NodeJS.ProcessEnv): Promise<CheckedConfig
       defects.push(error.message);
       const name = namedIn(error.message, left);
       if (name === undefined) throw error;
-      left = { ...left, [name]: undefined };
+      left = Object.fromEntries(Object.entries(left).filter(([each]) => each !== name));
     }
   }
 }
