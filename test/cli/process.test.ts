@@ -68,6 +68,6 @@ test('npx castellan runs the command of the checkout, from its folders too, with
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const [code] = (await once(child, 'close')) as [number];
-    expect([code, stdout], stderr).toEqual([0, `${version}\n`]);
+    expect({ code, stdout, failed: code === 0 ? '' : stderr }).toEqual({ code: 0, stdout: `${version}\n`, failed: '' });
   }
 });
