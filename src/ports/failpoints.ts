@@ -13,7 +13,13 @@ export type Failpoint =
   | 'batch.committed'
   | 'batch.answered'
   | 'fold.written'
-  | 'migrate.step';
+  | 'migrate.step'
+  | 'rotate.prepared'
+  | 'rotate.switched'
+  | 'rotate.resealed'
+  | 'rotate.checked'
+  | 'rotate.kept'
+  | 'rotate.replaced';
 
 /** Called at every named point. Production passes one that does nothing; only the tests' composition root fills it. */
 export interface Failpoints {

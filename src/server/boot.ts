@@ -1,4 +1,6 @@
 import type { Ids } from '../ports/ids.ts';
+import { refuseUnfinishedRestore } from './backup/unfinished-restore.ts';
+import { endInterruptedChange, followSealingKey, isChangeInterrupted, makeMasterKeys } from './change-master-key.ts';
 import { makeClosers, type Closers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
@@ -21,6 +23,7 @@ import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
 import { observeLog } from './telemetry/observe-log.ts';
 import { openMetrics, openTracing } from './telemetry/telemetry.ts';
+import { programVersion } from './version.ts';
 import { makeTokenizers } from '../upstreams/tokenizers/tokenizers.ts';
 
 /** A program that serves. */
@@ -72,6 +75,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
     const ids = overrides.ids ?? makeSystemIds({ clock: systemClock });
     const tokenizers = makeTokenizers();
     openDataFolder(config.dataDir);
+    if (config.databaseUrl === null) refuseUnfinishedRestore(config.dataDir);
     const isBeside = handover?.isBeside === true;
     const lock = isBeside ? null : takeRunLock(config.dataDir);
     closers.add('run lock', () => lock?.release());
@@ -83,7 +87,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
     closers.add('traces', () => tracing?.tracer.close());
     const { store, isShared } = await openStore({ config, nodeId: startId, systemClock, ...pickStoreOverrides(overrides), log, onLost });
     closers.add('store', () => store.close());
-    const { secretBox, keyHashSecret } = await openSecrets({ dataDir: config.dataDir, configured: config.masterKey, store, ids });
+    const { secretBox, keyHashSecret, source } = await openSecrets({ dataDir: config.dataDir, configured: config, store, ids });
     const hasher = makeHmacKeyHasher({ secret: keyHashSecret });
     const prepared = await prepareStore({ config, store, clock, ids, hasher, secretBox, tokenizers, startId });
     refuseWeakOperatorKey(prepared.credentials.operator_key, [config.runtime, config.admin]);
@@ -93,6 +97,17 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
     const { operator_key: operatorKey } = prepared.credentials;
     const fromConfig = { gateway: config.gateway, retention: config.retention, declared: makeDeclaredFields(config.declared), operatorKey };
     const isStoreLost = (): boolean => lostBecause !== null;
+    const { dataDir } = config;
+    const { ownerId } = run;
+    const masterKeys = makeMasterKeys({ ring: secretBox, source, dataDir, isShared, ownerId, records: store, failpoints });
+    closers.add('sealing key', followSealingKey({ ring: secretBox, records: store, isShared }));
+    const server = {
+      version: programVersion(),
+      runId: ownerId,
+      store: isShared ? 'postgres' : 'sqlite',
+      masterKeySource: source,
+      masterKeyId: (): string => secretBox.sealingId,
+    } as const;
     const deps: ComposeDeps = {
       store,
       isShared,
@@ -100,6 +115,8 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       run,
       hasher,
       secretBox,
+      masterKeys,
+      server,
       tokenizers,
       clock,
       ids,
@@ -117,6 +134,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       timeouts: overrides.clientTimeouts ?? CLIENT_TIMEOUTS,
       sockets: handover?.sockets ?? null,
     });
+    if (isChangeInterrupted(dataDir, source)) endInterruptedChange(parts.rotateMasterKey, log);
     log.info({ runtime: listeners.runtime.origin, admin: listeners.admin.origin, run: run.ownerId, pid: process.pid }, 'castellan is up');
     const stop = (): Promise<void> => closers.closeAll();
     return {

@@ -1,7 +1,9 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
 import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
+import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
@@ -10,6 +12,7 @@ import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
@@ -23,6 +26,7 @@ import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
+import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
@@ -57,6 +61,8 @@ export interface ComposeDeps {
   readonly run: RunIdentity;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
+  readonly masterKeys: MasterKeys;
+  readonly server: ServerFacts;
   readonly tokenizers: Tokenizers;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -75,6 +81,7 @@ export interface Parts {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
+  readonly rotateMasterKey: RotateMasterKey;
   /** Whether the store can be used, as far as is known without asking it. */
   readonly isReady: () => boolean;
 }
@@ -136,11 +143,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
+  const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
   metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
-  return { writer, directory, calls, isReady };
+  return { writer, directory, calls, rotateMasterKey, isReady };
 }
 
 function makeClient(
@@ -196,7 +204,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
-  const shared = { ...deps, writer, directory, records: deps.store };
+  const shared = { ...deps, writer, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));

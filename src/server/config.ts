@@ -26,6 +26,8 @@ export interface Config {
   readonly databaseUrl: string | null;
   readonly operatorKey: string | null;
   readonly masterKey: Buffer | null;
+  /** The master key before `masterKey`, which still opens what it sealed. */
+  readonly previousMasterKey: Buffer | null;
   readonly runtime: ListenAddress;
   readonly admin: ListenAddress;
   readonly allowedHosts: readonly string[];
@@ -53,7 +55,9 @@ export const VARIABLES = [
   'CASTELLAN_ALLOWED_HOSTS',
   'CASTELLAN_LOG_LEVEL',
   'CASTELLAN_MASTER_KEY',
+  'CASTELLAN_MASTER_KEY_PREVIOUS',
   'CASTELLAN_CONFIG',
+  'CASTELLAN_URL',
   'ADMIN_API_KEY',
   'DATABASE_URL',
   'CASTELLAN_SUCCESSOR',
@@ -96,7 +100,8 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     dataDir: resolve(values.text('CASTELLAN_DATA_DIR') ?? './data'),
     databaseUrl: values.databaseUrl(),
     operatorKey: values.credential('ADMIN_API_KEY'),
-    masterKey: values.masterKey(),
+    masterKey: values.masterKey('CASTELLAN_MASTER_KEY'),
+    previousMasterKey: values.masterKey('CASTELLAN_MASTER_KEY_PREVIOUS'),
     runtime: { host: values.host('CASTELLAN_RUNTIME_HOST', host), port: values.port('CASTELLAN_RUNTIME_PORT', 7878) },
     admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
@@ -111,12 +116,41 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const ingress = { host: values.host('CASTELLAN_INGRESS_HOST', host), port: values.port('CASTELLAN_INGRESS_PORT', 8080) };
   const ssh = { host: values.host('CASTELLAN_SSH_HOST', host), port: values.port('CASTELLAN_SSH_PORT', 7822) };
   refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: ingress, SSH: ssh });
+  if (config.previousMasterKey !== null && config.masterKey === null) {
+    throw new ConfigError(
+      'CASTELLAN_MASTER_KEY_PREVIOUS is set without CASTELLAN_MASTER_KEY: set the new master key there, or unset the previous one.',
+    );
+  }
   if (config.operatorKey !== null) refuseWeakOperatorKey(config.operatorKey, [config.runtime, config.admin]);
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
   return { ...config, gateway: declared.gateway, metrics: declared.metrics, retention: declared.retention, declared };
 }
+
+/** Where a command finds its server and the operator key, as far as the environment says. `url` is the control plane's address. */
+export interface ClientConfig {
+  readonly dataDir: string;
+  readonly operatorKey: string | null;
+  readonly url: string | null;
+  readonly admin: ListenAddress;
+}
+
+/** Reads what a command needs that talks to a server, and nothing else: a mistake elsewhere does not keep it from that. */
+export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
+  refuseMisspelled(env);
+  const values = new EnvironmentReader(env);
+  const host = values.host('CASTELLAN_HOST', '127.0.0.1');
+  return {
+    dataDir: resolve(values.text('CASTELLAN_DATA_DIR') ?? './data'),
+    operatorKey: values.credential('ADMIN_API_KEY'),
+    url: values.text('CASTELLAN_URL'),
+    admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
+  };
+}
+
+/** The environment of this process, for a command that reads it with options laid over it. */
+export const processEnvironment = (): NodeJS.ProcessEnv => process.env;
 
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */
 export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAddress[]): void {
@@ -238,13 +272,13 @@ class EnvironmentReader {
     return text;
   }
 
-  masterKey(): Buffer | null {
-    const text = this.text('CASTELLAN_MASTER_KEY');
+  masterKey(name: Variable): Buffer | null {
+    const text = this.text(name);
     if (text === null) return null;
     const key = Buffer.from(text, 'base64');
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text) || key.length !== MASTER_KEY_BYTES) {
       throw new ConfigError(
-        `CASTELLAN_MASTER_KEY is not ${MASTER_KEY_BYTES} bytes in base64: set it to the output of \`openssl rand -base64 ${MASTER_KEY_BYTES}\`.`,
+        `${name} is not ${MASTER_KEY_BYTES} bytes in base64: set it to the output of \`openssl rand -base64 ${MASTER_KEY_BYTES}\`.`,
       );
     }
     return key;

@@ -28,7 +28,7 @@ export const credentialsPath = (dataDir: string): string => join(dataDir, 'crede
 export const hasCredentials = (dataDir: string): boolean => existsSync(credentialsPath(dataDir));
 
 /** Reads `credentials.json`; empty where there is none. */
-function readCredentials(dataDir: string): Partial<Credentials> {
+export function readCredentials(dataDir: string): Partial<Credentials> {
   const path = credentialsPath(dataDir);
   const text = readTextFile(path);
   if (text === null) return {};

@@ -75,7 +75,7 @@ export function writeFileDurably(path: string, text: string, options: { exclusiv
 }
 
 /** Makes a new name in a folder durable; where folders cannot be opened (Windows) the file system does it by itself. */
-function syncFolderOf(path: string): void {
+export function syncFolderOf(path: string): void {
   if (process.platform === 'win32') return;
   const folder = openSync(join(path, '..'), 'r');
   try {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isIP, Server as NetServer, type AddressInfo, type Socket } from 'node:net';
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import Fastify, { type ConnectionError, type FastifyInstance } from 'fastify';
 import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts';
 import type { ErrorForm, Problem } from '../api/_shared/problem.ts';
@@ -7,9 +7,10 @@ import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
 import { TimedResponse } from './telemetry/timed-response.ts';
 import { ConfigError } from './config-error.ts';
-import { isWildcard, type ListenAddress } from './config.ts';
+import type { ListenAddress } from './config.ts';
 import { codeOf } from './data-folder.ts';
 import { socketOf, type SocketHandle } from './restart/sockets.ts';
+import { originOf } from './origin.ts';
 
 /** How long a client may take, in milliseconds. Answers are not limited here: a model may think for minutes. */
 export interface ClientTimeouts {
@@ -199,12 +200,6 @@ function listenError(error: unknown, { host, port }: ListenAddress, variable: st
     default:
       return error;
   }
-}
-
-/** An address that listens on everything is reached through loopback. */
-function originOf(host: string, port: number): string {
-  const reachable = !isWildcard(host) ? host : host === '::' ? '::1' : '127.0.0.1';
-  return `http://${isIP(reachable) === 6 ? `[${reachable}]` : reachable}:${port}`;
 }
 
 async function drain(app: FastifyInstance, limitMs: number, ended: () => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Failpoint } from '../../src/ports/failpoints.ts';
 
-/** Every point between two steps: whether a load passes it, or only a start. The compiler refuses a table that forgets one. */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start'>> = {
+/** Every point between two steps: whether a load passes it, only a start, or only a change of the master key. The compiler refuses a table that forgets one. */
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -16,6 +16,12 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start'>> = {
   'batch.answered': 'load',
   'fold.written': 'load',
   'migrate.step': 'start',
+  'rotate.prepared': 'rotation',
+  'rotate.switched': 'rotation',
+  'rotate.resealed': 'rotation',
+  'rotate.checked': 'rotation',
+  'rotate.kept': 'rotation',
+  'rotate.replaced': 'rotation',
 };
 
 /** The points that a load passes again and again. */
@@ -30,3 +36,6 @@ export const START_POINTS: readonly Failpoint[] = [
   'batch.committed',
   'batch.answered',
 ];
+
+/** The points that a change of the master key passes, in its order. */
+export const ROTATION_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'rotation' ? [point] : []));

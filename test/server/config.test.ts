@@ -42,6 +42,7 @@ describe('environment', () => {
       databaseUrl: null,
       operatorKey: null,
       masterKey: null,
+      previousMasterKey: null,
       runtime: { host: '127.0.0.1', port: 7878 },
       admin: { host: '127.0.0.1', port: 7979 },
       allowedHosts: [],

@@ -13,6 +13,7 @@ import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
 import type { Entitlements, KeyKind } from '../../src/core/records.ts';
 import { parseJson } from '../../src/core/json/int64.ts';
+import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { Transaction } from '../../src/ports/billing.ts';
 import type { Ids } from '../../src/ports/ids.ts';
@@ -122,6 +123,8 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       ...deps,
       store,
       operatorKey: OPERATOR_KEY,
+      server: { version: '0.0.0', runId: 'run_test', store: 'sqlite', masterKeySource: 'file', masterKeyId: () => 'fake' },
+      rotateMasterKey: async () => rejected({ code: 'conflict', message: 'there is no master key to change' }),
       tokenizerNames: ['o200k_base'],
       health: makeUpstreamHealth({ elapsedMs: () => clock.nowMs(), log }),
       declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },

@@ -77,10 +77,11 @@ describe('which Node runs the script', () => {
     expect(launch(['--expose-gc', 'options.ts']).output.argv).toEqual(['function']);
   });
 
-  test('any Node can parse the launcher: its syntax is ES5', () => {
+  test('any Node can parse the launcher and the command: their syntax is ES5', () => {
     const fromCruiser = createRequire(import.meta.resolve('dependency-cruiser'));
     const acorn = fromCruiser('acorn') as { parse(code: string, options: { ecmaVersion: 5 }): unknown };
-    expect(() => acorn.parse(readFileSync(LAUNCHER, 'utf8'), { ecmaVersion: 5 })).not.toThrow();
+    const command = readFileSync(join(LAUNCHER, '../castellan.cjs'), 'utf8').replace(/^#!.*\n/, '');
+    for (const code of [readFileSync(LAUNCHER, 'utf8'), command]) expect(() => acorn.parse(code, { ecmaVersion: 5 })).not.toThrow();
     expect(() => acorn.parse('const newer = 1;', { ecmaVersion: 5 })).toThrow(SyntaxError);
   });
 });

@@ -1,5 +1,6 @@
 import Type, { type TProperties, type TSchema } from 'typebox';
 import { MAX_GRACE_SECONDS } from '../../core/access/decide-rotate-key.ts';
+import { Int64 } from '../_shared/validation.ts';
 
 const rule = (text: string): { rule: string } => ({ rule: text });
 
@@ -19,10 +20,13 @@ const GraceSeconds = Type.Integer({
 });
 
 /** A USD amount: a number, or a decimal string where a double would not hold it. The amount itself is checked with its exactness. */
-const UsdOrNull = Type.Union(
+export const UsdOrNull = Type.Union(
   [Type.Number(), Type.BigInt(), Type.String(), Type.Null()],
   rule('an amount in USD, as a number or a decimal string, or null'),
 );
+
+/** A moment, or null. Its form is checked where it is read. */
+export const NullOrTime = orNull(Type.String(), 'an RFC 3339 timestamp such as 2026-12-31T23:59:59Z');
 
 /** Entitlements as configuration file and API name them. */
 export const Entitlements = strict({
@@ -67,6 +71,9 @@ export const MemberKeyBody = strict({ name: Text, member_id: Text });
 
 /** Body of `PATCH /keys/{id}`. */
 export const UpdateKeyBody = strict({
+  name: Type.Optional(Text),
+  max_tokens: Type.Optional(orNull(Int64, 'a whole number')),
+  expires_at: Type.Optional(NullOrTime),
   disabled: Type.Optional(Switch),
   money_budget_usd: Type.Optional(UsdOrNull),
   output_bound: Type.Optional(Type.Union([Type.Literal('hard'), Type.Literal('soft')], rule('hard or soft'))),

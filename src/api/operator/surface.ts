@@ -10,6 +10,8 @@ import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
 import { makeTenantManagement } from '../../app/manage-tenants.ts';
 import { makeReporterManagement } from '../../app/reports/manage-reporters.ts';
 import { makeQuarantine } from '../../app/reports/quarantine.ts';
+import { makeUsageRows } from '../../app/read-usage-rows.ts';
+import type { RotateMasterKey } from '../../app/rotate-master-key.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
@@ -26,10 +28,13 @@ import { makeErrorHandler } from '../_shared/problem.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { makeAuthenticateOperator } from './authenticate.ts';
 import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
+import { mountInferenceKeys } from './routes/inference-keys.ts';
 import { mountKeys } from './routes/keys.ts';
 import { mountMemberKeys, mountMembers } from './routes/members.ts';
+import { mountRotateMasterKey, mountServer, type ServerFacts } from './routes/server.ts';
 import { mountTenantLimits, mountTenants } from './routes/tenants.ts';
 import { mountQuarantine, mountUsageReporters } from './routes/usage-reporters.ts';
+import { mountUsage } from './routes/usage.ts';
 import { mountVerify } from './routes/verify.ts';
 import { makeTenantScope, type TenantScopeDeps } from './tenant-scope.ts';
 
@@ -41,6 +46,8 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly clock: Clock;
   readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;
+  readonly server: ServerFacts;
+  readonly rotateMasterKey: RotateMasterKey;
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
@@ -73,12 +80,17 @@ export const makeOperatorApi =
         mountTenants(app, { ...deps, tenants });
         mountTenantLimits(app, { tenants });
         mountMembers(app, { tenants });
-        mountMemberKeys(app, { createKey: makeCreateKey(deps) });
+        const createKey = makeCreateKey(deps);
+        mountMemberKeys(app, { createKey });
+        mountInferenceKeys(app, { tenants, createKey });
         mountKeys(app, { ...deps, keys: makeKeyReader(deps), updateKey: makeUpdateKey(deps), deleteKey: makeDeleteKey(deps) });
         const catalogue = makeCatalogueManagement(deps);
         for (const mount of [mountUpstreams, mountModels, mountPrices]) mount(app, { ...deps, catalogue });
         mountUsageReporters(app, { reporters: makeReporterManagement(deps) });
         mountQuarantine(app, { quarantine: makeQuarantine(deps) });
+        mountUsage(app, { records: deps.records, usageRows: makeUsageRows(deps) });
+        mountServer(app, deps);
+        mountRotateMasterKey(app, deps);
         mountVerify(app, { verifyLedger: makeVerifyLedger(deps.store) });
       },
       { prefix: OPERATOR_PREFIX },

@@ -1,5 +1,18 @@
 import type { CommandBase } from '../verb.ts';
-import type { ApiKey, Entitlements, Member, Model, Price, Setting, Tenant, TenantStatus, Upstream, UsageReporter } from '../records.ts';
+import type {
+  ApiKey,
+  Entitlements,
+  Member,
+  Model,
+  Price,
+  RecordKind,
+  Setting,
+  Tenant,
+  TenantStatus,
+  Upstream,
+  UsageReporter,
+} from '../records.ts';
+import type { SealedReplacement } from './sealed-values.ts';
 
 /** Makes a tenant; the command's `tenantId` is the new tenant's. */
 export interface CreateTenantCommand extends CommandBase {
@@ -134,6 +147,14 @@ export interface InitSettingCommand extends CommandBase {
   readonly setting: Setting;
 }
 
+/** Replaces sealed texts of one record by the same secrets sealed with another master key. */
+export interface ResealCommand extends CommandBase {
+  readonly verb: 'reseal';
+  readonly kind: RecordKind;
+  readonly recordId: string;
+  readonly values: readonly SealedReplacement[];
+}
+
 /** Every command that changes records. */
 export type AccessCommand =
   | CreateTenantCommand
@@ -152,4 +173,5 @@ export type AccessCommand =
   | AddPriceCommand
   | PutUsageReporterCommand
   | UpdateUsageReporterCommand
-  | InitSettingCommand;
+  | InitSettingCommand
+  | ResealCommand;

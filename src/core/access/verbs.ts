@@ -6,6 +6,7 @@ import { putModelVerb, updateModelVerb } from './decide-model.ts';
 import { addPriceVerb } from './decide-price.ts';
 import { removeRecordVerb } from './decide-remove-record.ts';
 import { rotateKeyVerb } from './decide-rotate-key.ts';
+import { resealVerb } from './decide-reseal.ts';
 import { initSettingVerb } from './decide-setting.ts';
 import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
@@ -31,4 +32,5 @@ export const ACCESS_VERBS = {
   'put-usage-reporter': putUsageReporterVerb,
   'update-usage-reporter': updateUsageReporterVerb,
   'init-setting': initSettingVerb,
+  reseal: resealVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

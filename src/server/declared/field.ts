@@ -15,6 +15,22 @@ export class SubstitutedText {
 /** Where a value stands: names of mappings and indexes of lists, from the top of the file. */
 export type FieldPath = readonly (string | number)[];
 
+/** A complaint about one field of the file; `problem` is what it says of it. */
+export class FieldError extends ConfigError {
+  readonly path: FieldPath;
+  readonly problem: string;
+
+  constructor(path: FieldPath, problem: string, locate: Locate) {
+    super(complaint(path, problem, locate));
+    this.path = path;
+    this.problem = problem;
+  }
+}
+
+/** A complaint in words: the line, the field, what is wrong with it. */
+export const complaint = (path: FieldPath, problem: string, locate: Locate): string =>
+  `${locate(path)}: ${path.length === 0 ? 'the file' : renderPath(path)} ${problem}.`;
+
 /** What a field needs to complain: the file's name with the line of a path. */
 export type Locate = (path: FieldPath) => string;
 
@@ -48,8 +64,7 @@ export class Field {
   }
 
   fail(problem: string): never {
-    const where = this.path.length === 0 ? 'the file' : renderPath(this.path);
-    throw new ConfigError(`${this.#locate(this.path)}: ${where} ${problem}.`);
+    throw new FieldError(this.path, problem, this.#locate);
   }
 
   /** The fields of a mapping whose names are the operator's own; none where the file says nothing. */

@@ -1,7 +1,7 @@
 import { LineCounter, isMap, isNode, isPair, isScalar, parseDocument, type Document } from 'yaml';
 import { ConfigError } from '../config-error.ts';
 import type { DeclaredConfig } from './declared-config.ts';
-import { Field, SubstitutedText, type FieldPath } from './field.ts';
+import { Field, type Locate, SubstitutedText, type FieldPath } from './field.ts';
 import { parseDeclared } from './parse-declared.ts';
 
 const REFERENCE = /\$\$|\$\{([^}]*)\}/g;
@@ -50,24 +50,48 @@ function substitute(
   return names.length === 0 ? text : new SubstitutedText(text, names);
 }
 
+/** The text of a configuration file, taken apart. */
+interface OpenedYaml {
+  /** What is wrong with it as YAML. */
+  readonly errors: readonly ConfigError[];
+  /** What it says, before variables are put in. */
+  readonly raw: unknown;
+  /** Puts variables into a value and checks it; throws the first `ConfigError`. */
+  readonly read: (raw: unknown) => DeclaredConfig;
+  readonly locate: Locate;
+}
+
+/** Takes a file apart. `path` names it in complaints. */
+export function openYaml(options: { text: string; path: string; env: NodeJS.ProcessEnv }): OpenedYaml {
+  const { path, env } = options;
+  const lines = new LineCounter();
+  const document = parseDocument(options.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const errors = document.errors.map(({ pos, message }) => {
+    const { line } = lines.linePos(pos[0]);
+    return new ConfigError(`${path}:${line}: the file is not valid YAML (${oneLine(message)}); correct the line.`);
+  });
+  const locate = (at: FieldPath): string => `${path}:${lineOf(document, lines, at)}`;
+  return {
+    errors,
+    locate,
+    raw: errors.length > 0 ? null : document.toJS({ maxAliasCount: 100 }),
+    read: (raw) => {
+      const value = substitute(raw, [], { env, fail: (at, problem) => new Field(undefined, at, locate).fail(problem) });
+      return parseDeclared(new Field(value, [], locate), path);
+    },
+  };
+}
+
 /**
  * Reads and checks the text of a configuration file.
  *
  * Variables are put in after the YAML is parsed, so that a value cannot add structure. `path` names the file in complaints.
  */
 export function loadDeclared(options: { text: string; path: string; env: NodeJS.ProcessEnv }): DeclaredConfig {
-  const { path, env } = options;
-  const lines = new LineCounter();
-  const document = parseDocument(options.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line } = lines.linePos(error.pos[0]);
-    throw new ConfigError(`${path}:${line}: the file is not valid YAML (${oneLine(error.message)}); correct the line.`);
-  }
-  const locate = (at: FieldPath): string => `${path}:${lineOf(document, lines, at)}`;
-  const raw: unknown = document.toJS({ maxAliasCount: 100 });
-  const value = substitute(raw, [], { env, fail: (at, problem) => new Field(undefined, at, locate).fail(problem) });
-  return parseDeclared(new Field(value, [], locate), path);
+  const { errors, raw, read } = openYaml(options);
+  const [error] = errors;
+  if (error !== undefined) throw error;
+  return read(raw);
 }
 
 const oneLine = (message: string): string => message.replace(/\s+/g, ' ').replace(/[.:]$/, '');

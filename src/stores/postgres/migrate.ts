@@ -12,7 +12,7 @@ import {
 import { sqlStateOf } from './sql-errors.ts';
 
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
-const MIGRATION_LOCK = 0x7e4b;
+export const MIGRATION_LOCK = 0x7e4b;
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -35,14 +35,26 @@ export interface MigrateOptions {
 
 type Step = Required<Omit<MigrateOptions, 'failpoints' | 'migrations'>> & { readonly failpoints: Failpoints | undefined };
 
+/** Makes the table that says which steps were applied, or gives it what it lacks. */
+export const VERSION_TABLE = `
+  CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL);
+  ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS compatible_with bigint`;
+
+async function rememberStep(client: pg.Client, { version, name, compatibleWith }: Migration): Promise<void> {
+  const text = 'INSERT INTO schema_version (version, name, applied_at, compatible_with) VALUES ($1, $2, now(), $3)';
+  await client.query(text, [version, name, compatibleWith]);
+}
+
+/** Applies a step to a database that nobody else looks at, within the transaction that the connection is in. */
+export async function applyStepAlone(client: pg.Client, migration: Migration): Promise<void> {
+  // Nobody has to be let past, and an index that lets others past cannot be made in a transaction.
+  await client.query(migration.inTransaction ? migration.sql : migration.sql.replaceAll(/\bCONCURRENTLY\b/g, ''));
+  await rememberStep(client, migration);
+}
+
 async function applyOnce(client: pg.Client, migration: Migration, { failpoints, lockMs }: Step): Promise<void> {
-  const { version, name, compatibleWith } = migration;
   const record = async (): Promise<void> => {
-    await client.query('INSERT INTO schema_version (version, name, applied_at, compatible_with) VALUES ($1, $2, now(), $3)', [
-      version,
-      name,
-      compatibleWith,
-    ]);
+    await rememberStep(client, migration);
     failpoints?.hit('migrate.step');
   };
   // From here on others may be serving: no statement may stand in their way for long.
@@ -92,10 +104,7 @@ export async function migrate(client: pg.Client, options: MigrateOptions = {}): 
   // The lock belongs to the session: it goes with the connection even if this process dies half-way.
   await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)',
-    );
-    await client.query('ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS compatible_with bigint');
+    await client.query(VERSION_TABLE);
     const { rows } = await client.query<{ version: bigint; compatible_with: bigint | null }>(
       'SELECT version, compatible_with FROM schema_version ORDER BY version',
     );

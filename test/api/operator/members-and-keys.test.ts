@@ -173,7 +173,7 @@ describe('keys', () => {
     expect((await at.operator('GET', `${BASE}/keys${query}`)).status).toBe(400);
   });
 
-  test.each(['{}', '{"disabled":1}', '{"name":"x"}', '{"output_bound":"none"}', '{"money_budget_usd":-1}'])(
+  test.each(['{}', '{"disabled":1}', '{"colour":"x"}', '{"output_bound":"none"}', '{"money_budget_usd":-1}'])(
     '400: PATCH %s',
     async (body) => {
       expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);

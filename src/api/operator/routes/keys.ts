@@ -10,6 +10,7 @@ import { operatorOf } from '../authenticate.ts';
 import { givenNames, microcentsOf } from '../fields.ts';
 import { keyObject } from '../objects.ts';
 import { UpdateKeyBody } from '../schemas.ts';
+import { expiryOf } from './inference-keys.ts';
 
 type ById = { Params: { id: string } };
 
@@ -42,7 +43,11 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
   app.patch('/keys/:id', { schema: { body: UpdateKeyBody } }, async (request) => {
     givenNames(request.body);
     const { disabled, money_budget_usd: usd, output_bound: outputBound, allowed_models: allowedModels } = request.body;
+    const { name, max_tokens: maxTokens, expires_at: expiresAt } = request.body;
     const changes: KeyChanges = {
+      ...(name === undefined ? {} : { name }),
+      ...(maxTokens === undefined ? {} : { maxTokens: maxTokens === null ? null : BigInt(maxTokens) }),
+      ...(expiresAt === undefined ? {} : { expiresAtMs: expiryOf(expiresAt) }),
       ...(disabled === undefined ? {} : { disabled }),
       ...(usd === undefined ? {} : { moneyBudgetMicrocents: microcentsOf(usd) }),
       ...(outputBound === undefined ? {} : { outputBound }),

@@ -1,0 +1,77 @@
+import { parseAmounts, requestBody } from './exact-json.ts';
+import { ApiError, ServerUnreachable } from './errors.ts';
+
+/** The part of `fetch` that the client needs. */
+export type Send = (url: string, init: { method: string; headers: Record<string, string>; body?: string }) => Promise<Answer>;
+
+/** The part of a `Response` that the client needs. */
+interface Answer {
+  readonly status: number;
+  text(): Promise<string>;
+}
+
+/** Where a request goes. `query` values that are undefined are left out. */
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: object;
+}
+
+/** Sends one request to the operator API and gives what the answer's body says. */
+export type Ask = <T>(call: Call) => Promise<T>;
+
+/**
+ * Makes the way to the operator API at `baseUrl`. Throws an {@link ApiError} for an answer of 400 and above, and a
+ * {@link ServerUnreachable} where there is none, or none of ours.
+ */
+export function makeAsk(options: { readonly baseUrl: string; readonly operatorKey: string; readonly send: Send }): Ask {
+  const baseUrl = options.baseUrl.replace(/\/+$/, '');
+  return async <T>({ method, path, query = {}, body }: Call): Promise<T> => {
+    const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
+    const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+    const headers: Record<string, string> = { accept: 'application/json', 'x-admin-api-key': options.operatorKey };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const init = { method, headers, ...(body === undefined ? {} : { body: requestBody(body) }) };
+    let status: number;
+    let text: string;
+    try {
+      const answer = await options.send(`${baseUrl}/v1/x-castellan${path}${search}`, init);
+      ({ status } = answer);
+      text = await answer.text();
+    } catch (cause) {
+      throw new ServerUnreachable({ baseUrl, reason: reasonOf(cause), cause });
+    }
+    if (status === 204) return undefined as T;
+    const value = parsed(text);
+    if (status >= 400) throw refusalOf(status, value, baseUrl);
+    if (value === undefined) throw new ServerUnreachable({ baseUrl, reason: 'the answer is no JSON' });
+    // The server's answers are what this client's types say; its own tests hold the two together.
+    return value as T;
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseAmounts(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refusalOf(status: number, value: unknown, baseUrl: string): Error {
+  const { error, message, request_id: requestId } = (value ?? {}) as { error?: unknown; message?: unknown; request_id?: unknown };
+  if (typeof error !== 'string' || typeof message !== 'string')
+    return new ServerUnreachable({ baseUrl, reason: `status ${status} without a reason` });
+  return new ApiError({ status, code: error, message, requestId: typeof requestId === 'string' ? requestId : null });
+}
+
+/** The system's word for a failed connection: `fetch` hides it behind a cause, and tries several addresses of one name. */
+function reasonOf(error: unknown): string {
+  const { cause, code } = (error ?? {}) as { cause?: unknown; code?: unknown };
+  if (typeof code === 'string') return code;
+  const errors = (cause as { errors?: unknown } | undefined)?.errors;
+  if (Array.isArray(errors) && errors.length > 0) return reasonOf(errors[0]);
+  if (cause !== undefined && cause !== null) return reasonOf(cause);
+  return error instanceof Error ? error.message : String(error);
+}
