@@ -35,7 +35,7 @@ const command = (from: string) =>
 
 describe('the sealed values of a record', () => {
   test('are those of its kind, each with the identity that it was sealed for', () => {
-    expect(sealedValuesOf('upstream', 'u', { ...upstream, headersSealed: 'h' } as Upstream)).toEqual([
+    expect(sealedValuesOf('upstream', 'u', { ...upstream, headersSealed: 'h' })).toEqual([
       { path: ['apiKeySealed'], sealed: 'old', identity: 'upstream:u' },
       { path: ['headersSealed'], sealed: 'h', identity: 'upstream:u:headers' },
     ]);
