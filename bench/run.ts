@@ -2,9 +2,10 @@
  * `npm run bench [-- ROW ...] [-- --quick]`: starts what it needs, prints each row as it is measured, and keeps the table with the
  * machine's description under bench/results/. Rows: see ROWS.
  */
-import { gatewayPlain, gatewayRefused, gatewayStream } from './rows/gateway.ts';
+import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
+import { usageScale } from './rows/usage-scale.ts';
 import { usageQueries } from './rows/usage.ts';
 import { keepResult, printRow, type Row } from './support/report.ts';
 
@@ -20,8 +21,10 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   ledger: () => ledgerPairs({ quick }),
   plain: () => gatewayPlain(timing),
   stream: () => gatewayStream(timing),
+  stall: () => gatewayStall(quick ? timing : { ...timing, durationMs: 6000 }),
   refused: () => gatewayRefused(timing),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),
+  scale: () => usageScale({ sample: quick ? 100_000 : 1_000_000 }),
   start: () => startTime(),
   memory: () => memory({ durationMs: quick ? 5000 : 60_000 }),
 };

@@ -3,8 +3,11 @@ import { startCastellan, type StartedCastellan } from '../support/castellan.ts';
 import { jsonRequest, type LoadPlan } from '../support/load.ts';
 import { startScript, type Started } from '../support/processes.ts';
 import type { Row } from '../support/report.ts';
-import { interleave } from '../support/rounds.ts';
+import { interleave, STALL_MS } from '../support/rounds.ts';
 import { rounded } from '../support/stats.ts';
+
+const STREAMS = 256;
+const CHUNK_GAP_MS = 20;
 
 interface Setup {
   readonly upstream: Started;
@@ -14,11 +17,15 @@ interface Setup {
 }
 
 /** Starts the model server, both relays and a fresh Castellan in front of it, runs `body`, and ends them all. */
-export async function withGateway<T>(options: { databaseUrl?: string }, body: (setup: Setup) => Promise<T>): Promise<T> {
-  const upstream = await startScript('bench/baseline/upstream.ts');
+export async function withGateway<T>(
+  options: { databaseUrl?: string; chunkGapMs?: number },
+  body: (setup: Setup) => Promise<T>,
+): Promise<T> {
+  const { chunkGapMs, ...server } = options;
+  const upstream = await startScript('bench/baseline/upstream.ts', chunkGapMs === undefined ? [] : [String(chunkGapMs)]);
   const relay = await startScript('bench/baseline/relay.ts', [String(upstream.port)]);
   const nginx = await startNginx(upstream.port);
-  const ours = await startCastellan({ upstreamPort: upstream.port, ...options });
+  const ours = await startCastellan({ upstreamPort: upstream.port, ...server });
   try {
     return await body({ upstream, relay, nginx, ours });
   } finally {
@@ -43,12 +50,12 @@ const plansFor = (setup: Setup, stream: boolean, load: { clients: number; durati
   return { relay: plan(setup.relay.port, 'none'), ...nginx, ours: plan(setup.ours.port, setup.ours.key) };
 };
 
-/** Gateway without stream: requests a second at 16 and 32 clients, latency at 1. */
+/** Gateway without stream: requests a second at 16, 32 and 128 clients, latency at 1. */
 export async function gatewayPlain(options: { rounds: number; durationMs: number; databaseUrl?: string }): Promise<Row[]> {
   const store = options.databaseUrl === undefined ? 'SQLite' : 'PostgreSQL';
   return withGateway(options.databaseUrl === undefined ? {} : { databaseUrl: options.databaseUrl }, async (setup) => {
     const rows: Row[] = [];
-    for (const clients of [1, 16, 32]) {
+    for (const clients of [1, 16, 32, 128]) {
       const { relay, nginx, ours } = await interleave(plansFor(setup, false, { clients, durationMs: options.durationMs }), options.rounds);
       if (relay === undefined || ours === undefined) throw new Error('a contender is missing');
       const isVoid = nginx !== undefined && relay.rate < nginx.rate / 2;
@@ -70,7 +77,7 @@ export async function gatewayPlain(options: { rounds: number; durationMs: number
 export async function gatewayStream(options: { rounds: number; durationMs: number }): Promise<Row[]> {
   return withGateway({}, async (setup) => {
     const rows: Row[] = [];
-    for (const clients of [1, 16, 32]) {
+    for (const clients of [1, 16, 32, 128]) {
       const { relay, ours } = await interleave(plansFor(setup, true, { clients, durationMs: options.durationMs }), options.rounds);
       if (relay === undefined || ours === undefined) throw new Error('a contender is missing');
       rows.push({
@@ -83,6 +90,28 @@ export async function gatewayStream(options: { rounds: number; durationMs: numbe
       });
     }
     return rows;
+  });
+}
+
+/** As many streams at once as {@link STREAMS}, each a piece every {@link CHUNK_GAP_MS}: whether any of them stands still. */
+export async function gatewayStall(options: { rounds: number; durationMs: number }): Promise<Row[]> {
+  return withGateway({ chunkGapMs: CHUNK_GAP_MS }, async (setup) => {
+    const load = { clients: STREAMS, durationMs: options.durationMs };
+    const { nginx: _plain, ...plans } = plansFor(setup, true, load);
+    const { relay, ours } = await interleave(plans, options.rounds);
+    if (relay === undefined || ours === undefined) throw new Error('a contender is missing');
+    const gaps = (one: typeof ours): string =>
+      `silence p99 ${rounded(one.gapP99Ms)} ms, longest ${rounded(one.gapMaxMs)} ms, ${one.stalls} of ${STALL_MS} ms or more`;
+    return [
+      {
+        what: `gateway, ${STREAMS} streams at ${CHUNK_GAP_MS} ms a chunk, SQLite`,
+        ours: `${gaps(ours)}; first byte p50 ${rounded(ours.firstByteP50Ms)} ms, ${Math.round(ours.rate)} streams/s`,
+        baseline: `bare relay: ${gaps(relay)}; first byte p50 ${rounded(relay.firstByteP50Ms)} ms`,
+        ratio: `${rounded(ours.gapMaxMs - relay.gapMaxMs)} ms more than the relay's longest`,
+        owed: `no silence of ${STALL_MS} ms`,
+        notes: `errors ${ours.errors}`,
+      },
+    ];
   });
 }
 

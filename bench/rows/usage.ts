@@ -6,13 +6,13 @@ import { startScript } from '../support/processes.ts';
 import type { Row } from '../support/report.ts';
 import { median, quantile, rounded } from '../support/stats.ts';
 
-const KEYS = 200;
-const MODELS = 20;
+export const KEYS = 200;
+export const MODELS = 20;
 /** How many of the models one key calls: a few, or all of them, which is the worst there is (4,000 lines in every answer). */
 const FEW_MODELS = 3;
 /** The worst case is seeded up to this many events only: folding ten million takes minutes, and the answers are of full size long before. */
 const MOST_DENSE_EVENTS = 1_000_000;
-const SPAN_DAYS = 90;
+export const SPAN_DAYS = 90;
 const WINDOWS = ['5m', '1h', '24h', '7d', '30d', '90d'] as const;
 const CHUNK = 200_000;
 
@@ -29,7 +29,7 @@ SELECT printf('syn_%012d', i), 'default', (SELECT id FROM bench_keys WHERE no = 
   45000 + i % 1000, 4500 + i % 100, 0, 0, 0
 FROM n`;
 
-async function seed(dataDir: string, keyIds: readonly string[], options: { total: number; modelsOfAKey: number }): Promise<void> {
+export async function seed(dataDir: string, keyIds: readonly string[], options: { total: number; modelsOfAKey: number }): Promise<void> {
   const { total, modelsOfAKey } = options;
   const file = path.join(dataDir, 'castellan.db');
   const database = new Database(file);

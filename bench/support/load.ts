@@ -1,6 +1,9 @@
 import net from 'node:net';
 
-/** What one closed-loop run measured. Latencies are milliseconds, ascending; `firstByteMs` is the time to the first byte of the body. */
+/**
+ * What one closed-loop run measured. Latencies are milliseconds, ascending; `firstByteMs` is the time to the first byte of the body, `gapMs` the
+ * silence between two pieces of one body.
+ */
 export interface LoadResult {
   readonly requests: number;
   readonly errors: number;
@@ -8,6 +11,7 @@ export interface LoadResult {
   readonly statuses: Readonly<Record<string, number>>;
   readonly latencyMs: readonly number[];
   readonly firstByteMs: readonly number[];
+  readonly gapMs: readonly number[];
 }
 
 /** One kind of request sent over and over by `clients` connections, each waiting for its answer before it sends again. */
@@ -25,6 +29,7 @@ interface Tally {
   readonly statuses: Record<string, number>;
   readonly latencyMs: number[];
   readonly firstByteMs: number[];
+  readonly gapMs: number[];
 }
 
 const HEADER_END = Buffer.from('\r\n\r\n');
@@ -119,10 +124,12 @@ function runClient(plan: LoadPlan, tally: Tally, deadlineMs: number): Promise<vo
     const reader = new AnswerReader();
     let sentAtMs = 0;
     let firstByteMs = 0;
+    let lastPieceAtMs = 0;
     const socket = net.connect({ port: plan.port, host: '127.0.0.1', noDelay: true });
     const send = (): void => {
       reader.reset();
       firstByteMs = 0;
+      lastPieceAtMs = 0;
       sentAtMs = performance.now();
       socket.write(plan.request);
     };
@@ -131,6 +138,8 @@ function runClient(plan: LoadPlan, tally: Tally, deadlineMs: number): Promise<vo
       const done = reader.push(data);
       const nowMs = performance.now();
       if (firstByteMs === 0 && reader.sawBody) firstByteMs = nowMs - sentAtMs;
+      if (lastPieceAtMs > 0) tally.gapMs.push(nowMs - lastPieceAtMs);
+      if (reader.sawBody) lastPieceAtMs = nowMs;
       if (!done) return;
       tally.requests += 1;
       tally.statuses[reader.status] = (tally.statuses[reader.status] ?? 0) + 1;
@@ -156,11 +165,17 @@ const ascending = (values: number[]): number[] => values.toSorted((a, b) => a - 
 
 /** Runs one closed-loop load to its end. */
 export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
-  const tally: Tally = { requests: 0, errors: 0, statuses: {}, latencyMs: [], firstByteMs: [] };
+  const tally: Tally = { requests: 0, errors: 0, statuses: {}, latencyMs: [], firstByteMs: [], gapMs: [] };
   const startMs = performance.now();
   await Promise.all(Array.from({ length: plan.clients }, () => runClient(plan, tally, startMs + plan.durationMs)));
   const seconds = (performance.now() - startMs) / 1000;
-  return { ...tally, seconds, latencyMs: ascending(tally.latencyMs), firstByteMs: ascending(tally.firstByteMs) };
+  return {
+    ...tally,
+    seconds,
+    latencyMs: ascending(tally.latencyMs),
+    firstByteMs: ascending(tally.firstByteMs),
+    gapMs: ascending(tally.gapMs),
+  };
 }
 
 /** The raw bytes of a JSON POST. */

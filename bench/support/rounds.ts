@@ -7,15 +7,26 @@ export interface Contender {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly firstByteP50Ms: number;
+  readonly gapP99Ms: number;
+  /** The longest silence of all rounds. */
+  readonly gapMaxMs: number;
+  /** Silences of at least {@link STALL_MS}, of all rounds. */
+  readonly stalls: number;
   readonly errors: number;
   readonly statuses: Readonly<Record<string, number>>;
 }
+
+/** A silence in a stream that a reader notices as standing still. */
+export const STALL_MS = 250;
 
 const summarize = (results: readonly LoadResult[]): Contender => ({
   rate: median(results.map((result) => result.requests / result.seconds)),
   p50Ms: median(results.map((result) => quantile(result.latencyMs, 0.5))),
   p99Ms: median(results.map((result) => quantile(result.latencyMs, 0.99))),
   firstByteP50Ms: median(results.map((result) => quantile(result.firstByteMs, 0.5))),
+  gapP99Ms: median(results.map((result) => quantile(result.gapMs, 0.99))),
+  gapMaxMs: Math.max(0, ...results.map((result) => result.gapMs.at(-1) ?? 0)),
+  stalls: results.reduce((sum, result) => sum + result.gapMs.filter((gapMs) => gapMs >= STALL_MS).length, 0),
   errors: results.reduce((sum, result) => sum + result.errors, 0),
   statuses: results.at(-1)?.statuses ?? {},
 });
