@@ -8,26 +8,26 @@ import { endsWithin, stopLimitMs } from './stop-limit.ts';
 import { welcome } from './welcome.ts';
 
 /**
- * The life of the process: reads the configuration (from `env` where it is given, else from the process's environment), starts the program, prints how to use it, and ends it when the system asks for
+ * The life of the process: reads the configuration, starts the program, prints how to use it, and ends it when the system asks for
  * that, with exit code 0; with 1 where the store stops for good or the stop itself hangs. A start that fails is explained on standard error; the code is 78 where the configuration is wrong, else 1.
  */
-export async function run(overrides: Overrides = {}, env?: NodeJS.ProcessEnv): Promise<void> {
+export async function run(overrides: Overrides = {}): Promise<void> {
   try {
-    await start(overrides, env);
+    await start(overrides);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(error instanceof ConfigError ? CONFIG_EXIT_CODE : 1);
   }
 }
 
-async function start(overrides: Overrides, env: NodeJS.ProcessEnv | undefined): Promise<void> {
+async function start(overrides: Overrides): Promise<void> {
   const stopAsked = new Promise<void>((resolve) => {
     // Left in place for good: npm passes signals on to a process that has had them already, and the second must change nothing.
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
   // Whatever this process writes, the database first of all, is its owner's business only.
   process.umask(0o077);
-  const config = await readConfig(env);
+  const config = await readConfig();
   const running = await boot(config, overrides);
   process.stdout.write(welcome(running, config.dataDir));
 

@@ -174,6 +174,23 @@ describe('with the key in a file', () => {
     expect(existsSync(keyFile('master.key.next'))).toBe(false);
   });
 
+  test('409: a sealed text in a field that nobody listed is found by the name of its key, and keeps both keys', async () => {
+    const first = await folder.start();
+    await furnish(first);
+    await first.stop();
+    const old = masterKeyOf(Buffer.from(readFileSync(keyFile('master.key'), 'utf8'), 'base64'));
+    const db = new Database(join(folder.dataDir, 'castellan.db'));
+    const hidden = sealWith(old, 'secret', 'model:demo-echo:later');
+    db.prepare(`UPDATE models SET body = json_set(body, '$.later', json(?)) WHERE id = 'demo-echo'`).run(
+      JSON.stringify([{ deep: hidden }]),
+    );
+    db.close();
+    const running = await folder.start();
+    const refused = await rotate(running);
+    expect([refused.status, refused.text]).toEqual([409, expect.stringContaining('the first in the model demo-echo') as string]);
+    expect([keyIdIn('master.key'), existsSync(keyFile('master.key.next'))]).toEqual([old.id, true]);
+  });
+
   test('the change leaves one line in the audit', async () => {
     const running = await folder.start();
     await rotate(running);

@@ -5,12 +5,7 @@ import { loadMigrations, pendingMigrations, type Migration } from '../_shared/mi
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
 export const MIGRATION_LOCK = 0x7e4b;
 
-/** Makes the table that says which steps were applied. */
-export const VERSION_TABLE =
-  'CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)';
-
-/** Applies one step within whatever transaction the connection is in. */
-export async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints | undefined): Promise<void> {
+async function applyStep(client: pg.Client, { version, name, sql }: Migration, failpoints: Failpoints | undefined): Promise<void> {
   await client.query(sql);
   await client.query('INSERT INTO schema_version (version, name, applied_at) VALUES ($1, $2, now())', [version, name]);
   failpoints?.hit('migrate.step');
@@ -24,7 +19,9 @@ export async function migrate(client: pg.Client, failpoints: Failpoints | undefi
   // The lock belongs to the session: it goes with the connection even if this process dies half-way.
   await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {
-    await client.query(VERSION_TABLE);
+    await client.query(
+      'CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)',
+    );
     const { rows } = await client.query<{ version: bigint | null }>('SELECT max(version) AS version FROM schema_version');
     for (const step of pendingMigrations(loadMigrations('postgres'), Number(rows[0]?.version ?? 0))) {
       await client.query('BEGIN');
