@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { schemaStateOf } from './inspection.ts';
-import type { Migration } from './migrations.ts';
 
-const known = [1, 4, 5].map((version): Migration => ({ version, name: `${version}`, sql: '' }) as Migration);
+const known = [1, 4, 5].map((version) => ({ version }));
 
 test.each([
   [[], 'empty', 0],

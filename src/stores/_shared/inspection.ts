@@ -15,7 +15,7 @@ export interface SchemaState {
 }
 
 /** What the steps that a database has taken make of its schema. */
-export function schemaStateOf(applied: readonly number[], migrations: readonly Migration[]): SchemaState {
+export function schemaStateOf(applied: readonly number[], migrations: readonly Pick<Migration, 'version'>[]): SchemaState {
   const known = new Set(migrations.map(({ version }) => version));
   const taken = new Set(applied);
   const state =
