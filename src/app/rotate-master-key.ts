@@ -1,4 +1,4 @@
-import { SEALED_KINDS, sealedValuesOf, type SealedReplacement } from '../core/access/sealed-values.ts';
+import { RECORD_KINDS, sealedValuesOf, type SealedReplacement } from '../core/access/sealed-values.ts';
 import { SYSTEM_TENANT, type KeyKind, type RecordKind, type RecordTypes } from '../core/records.ts';
 import { accepted, rejected, type Outcome } from '../core/rejection.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
@@ -78,7 +78,7 @@ async function rotate(deps: RotateMasterKeyDeps, actor: Actor): Promise<Outcome<
   let { resealed } = first;
   let isQuiet = false;
   for (let looks = 0; looks < MAX_LOOKS && !isQuiet; looks++) {
-    const look = await lookAt(deps, { kinds: SEALED_KINDS, pair, actor: null });
+    const look = await lookAt(deps, { kinds: RECORD_KINDS, pair, actor: null });
     if (look.stuck.length > 0) return stuckAt(look.stuck);
     resealed += look.resealed;
     isQuiet = look.resealed === 0 && (!deps.isShared || looks > 0);
@@ -119,7 +119,7 @@ async function lookAt(
   return { resealed, stuck };
 }
 
-/** Every record of a kind that may hold something sealed, page by page. */
+/** Every record of a kind, page by page. */
 async function* pagesOf(
   records: RotateMasterKeyDeps['records'],
   kind: RecordKind,

@@ -31,7 +31,9 @@ export interface CliDeps {
 export interface Context extends CliDeps {
   readonly options: GlobalOptions;
   readonly isColoured: boolean;
-  /** The environment with the options that stand for variables laid over it. */
+  /** The options that stand for variables, by these. */
+  readonly overlay: Readonly<Record<string, string>>;
+  /** The environment with them laid over it. */
   readonly settings: NodeJS.ProcessEnv;
   /** The client of the server that options, environment and data folder lead to. */
   client(): OperatorClient;
@@ -44,15 +46,16 @@ export interface Context extends CliDeps {
 /** Makes the context of `command`, whose global options may stand before or after its name. */
 export function makeContext(deps: CliDeps, command: Command, endWith: (code: ExitCode) => void): Context {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const settings = {
-    ...deps.env,
+  const overlay: Record<string, string> = {
     ...(options.dataDir === undefined ? {} : { CASTELLAN_DATA_DIR: options.dataDir }),
     ...(options.config === undefined ? {} : { CASTELLAN_CONFIG: options.config }),
     ...(options.url === undefined ? {} : { CASTELLAN_URL: options.url }),
   };
+  const settings = { ...deps.env, ...overlay };
   return {
     ...deps,
     options,
+    overlay,
     settings,
     isColoured: options.color && deps.terminal.isColoured,
     client: () => makeClient(deps.send, settings, options),

@@ -152,6 +152,9 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
 /** The environment of this process, for a command that reads it with options laid over it. */
 export const processEnvironment = (): NodeJS.ProcessEnv => process.env;
 
+/** Lays options of a command over the environment, for this process and for those that it starts. */
+export const layOverEnvironment = (values: Readonly<Record<string, string>>): void => void Object.assign(process.env, values);
+
 /** Refuses an operator key that can be guessed where a listener can be reached from other machines. */
 export function refuseWeakOperatorKey(key: string, listeners: readonly ListenAddress[]): void {
   const open = listeners.find(({ host }) => !isLoopback(host));

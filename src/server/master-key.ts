@@ -151,9 +151,9 @@ export function openKeySecret(options: { setting: Setting; secretBox: KeyRing; f
   } catch (error) {
     if (!(error instanceof SealBroken)) throw error;
     const named = sealingKeyOf(sealed);
-    const needed = named === null ? '' : ` (it was sealed with the key ${named}, and at hand is ${secretBox.ids.join(', ')})`;
+    const needed = named === null ? '' : `; it was sealed with the key ${named}, and at hand is ${secretBox.ids.join(' and ')}`;
     throw new ConfigError(
-      `The master key in ${options.from} is not the one that this database was made with${needed}: give this node the same master key as the first one (CASTELLAN_MASTER_KEY, or its master.key).`,
+      `The master key in ${options.from} is not the one that this database was made with: give this node the same master key as the first one (CASTELLAN_MASTER_KEY, or its master.key)${needed}.`,
     );
   }
 }

@@ -14,16 +14,15 @@ import { welcome } from './welcome.ts';
 const CHILDREN_MS = 5000;
 
 /**
- * The life of the process: reads the configuration (from `env` where it is given, else from the process's environment), starts the
- * program, prints how to use it, and ends it when the system asks for that, with exit code 0; with 1 where the store stops for good or the
+ * The life of the process: reads the configuration, starts the program, prints how to use it, and ends it when the system asks for that, with exit code 0; with 1 where the store stops for good or the
  * stop itself hangs. SIGUSR2 replaces whoever serves by a new process (see {@link makeFirstProcess}). A start that fails is explained on
  * standard error; the code is 78 where the configuration is wrong, else 1.
  */
-export async function run(overrides: Overrides = {}, env?: NodeJS.ProcessEnv): Promise<void> {
+export async function run(overrides: Overrides = {}): Promise<void> {
   try {
     // Whatever this process writes, the database first of all, is its owner's business only.
     process.umask(0o077);
-    await (isSuccessor() ? succeed(overrides, env) : start(overrides, env));
+    await (isSuccessor() ? succeed(overrides) : start(overrides));
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(error instanceof ConfigError ? CONFIG_EXIT_CODE : 1);
@@ -37,12 +36,12 @@ const untilStopAsked = (): Promise<void> =>
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
 
-async function start(overrides: Overrides, env: NodeJS.ProcessEnv | undefined): Promise<void> {
+async function start(overrides: Overrides): Promise<void> {
   const stopAsked = untilStopAsked();
   let restart = (): void => undefined;
   // From the first moment on: a signal that nobody listens to ends the process.
   if (process.platform !== 'win32') process.on('SIGUSR2', () => restart());
-  const config = await readConfig(env);
+  const config = await readConfig();
   const first = await boot(config, overrides);
   const { log } = first;
   process.stdout.write(welcome(first, config.dataDir));
@@ -75,11 +74,10 @@ async function start(overrides: Overrides, env: NodeJS.ProcessEnv | undefined): 
 }
 
 /** The life of a process that a running one started, to take over from it. */
-async function succeed(overrides: Overrides, env: NodeJS.ProcessEnv | undefined): Promise<void> {
+async function succeed(overrides: Overrides): Promise<void> {
   const stopAsked = untilStopAsked();
   const successor = makeSuccessor({
     overrides,
-    env,
     onServing: (running) =>
       void running.storeLost.then((err) => {
         if (successor.running() === running)

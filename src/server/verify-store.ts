@@ -21,10 +21,10 @@ async function openInspection({ dataDir, databaseUrl }: { dataDir: string; datab
 export async function verifyStore(config: { dataDir: string; databaseUrl: string | null }): Promise<Verification> {
   const inspection = await openInspection(config);
   try {
-    const { schemaVersion, newestVersion } = inspection;
-    if (schemaVersion !== newestVersion)
+    const { version, known, state } = inspection.schema;
+    if (state !== 'current')
       throw new ConfigError(
-        `The database has schema version ${schemaVersion}, and this program knows version ${newestVersion}: start this version's server on it first, or use the version that runs on it.`,
+        `The database has schema version ${version}, and this program knows version ${known}: start this version's server on it first, or use the version that runs on it.`,
       );
     return await inspection.verify();
   } finally {

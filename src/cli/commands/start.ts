@@ -7,9 +7,11 @@ export function addStart(program: Command, run: Run): void {
     .command('start')
     .description('run the server until it is told to stop')
     .action(
-      run(async ({ settings }) => {
+      run(async ({ overlay }) => {
+        const { layOverEnvironment } = await import('../../server/config.ts');
         const { run: serve } = await import('../../server/run.ts');
-        await serve({}, settings);
+        layOverEnvironment(overlay);
+        await serve();
       }),
     );
 }

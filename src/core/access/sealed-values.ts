@@ -14,10 +14,10 @@ interface SealedField {
 }
 
 /**
- * Every field of a record that holds a sealed text, or nothing. A new one belongs in here: else a change of the master key finds it by the
- * name of the old key that is left in it, and does not end.
+ * Every field of a record that holds a sealed text, or nothing. A new one belongs in here (the compiler asks for each kind): else
+ * a change of the master key finds it by the name of the old key that is left in it, and does not end.
  */
-const SEALED_FIELDS: Partial<Record<RecordKind, readonly SealedField[]>> = {
+const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   key: [{ path: ['sealed'], suffix: '' }],
   upstream: [
     { path: ['apiKeySealed'], suffix: '' },
@@ -28,10 +28,17 @@ const SEALED_FIELDS: Partial<Record<RecordKind, readonly SealedField[]>> = {
     { path: ['previous', 'secretSealed'], suffix: '' },
   ],
   setting: [{ path: ['value', 'sealed'], suffix: '' }],
+  tenant: [],
+  member: [],
+  model: [],
+  price: [],
 };
 
+/** Every kind of record: a change of the master key looks at all of them. */
+export const RECORD_KINDS = Object.keys(SEALED_FIELDS) as readonly RecordKind[];
+
 /** The kinds of record that may hold something sealed. */
-export const SEALED_KINDS = Object.keys(SEALED_FIELDS) as readonly RecordKind[];
+export const SEALED_KINDS: readonly RecordKind[] = RECORD_KINDS.filter((kind) => SEALED_FIELDS[kind].length > 0);
 
 /** What stands at `path` of a plain value; undefined where the path leads nowhere. */
 function valueAt(root: unknown, path: readonly string[]): unknown {
@@ -54,7 +61,7 @@ function withTextAt(root: unknown, path: readonly string[], text: string): unkno
 
 /** The sealed texts of a record. */
 export function sealedValuesOf<K extends RecordKind>(kind: K, id: string, record: RecordTypes[K]): SealedValue[] {
-  return (SEALED_FIELDS[kind] ?? []).flatMap(({ path, suffix }) => {
+  return SEALED_FIELDS[kind].flatMap(({ path, suffix }) => {
     const sealed = valueAt(record, path);
     return typeof sealed === 'string' ? [{ path, sealed, identity: sealIdentity(kind, id) + suffix }] : [];
   });

@@ -7,13 +7,15 @@ export interface Manifest {
   readonly program_version: string;
   readonly store: 'sqlite' | 'postgres';
   readonly schema_version: number;
+  /** The steps that the schema has taken. */
+  readonly schema_steps: readonly number[];
   /** The ids of the master keys that its secrets are sealed with. They themselves are never in it. */
   readonly master_keys: readonly string[];
   readonly master_key_included: false;
   /** What a verification of the copy said; null where it was not asked for, or where its schema is not this program's. */
   readonly verification: ManifestVerification | null;
   /** The tables of a PostgreSQL database; of an embedded one, none. */
-  readonly tables: readonly { readonly table: string; readonly columns: readonly string[] }[];
+  readonly tables: readonly { readonly table: string; readonly columns: readonly string[]; readonly types: readonly string[] }[];
 }
 
 /** A verification in figures: two databases with the same ones hold the same books. */
@@ -48,11 +50,13 @@ export function readManifest(text: string): Manifest {
     form === 1 &&
     (manifest?.store === 'sqlite' || manifest?.store === 'postgres') &&
     Number.isSafeInteger(manifest.schema_version) &&
+    Array.isArray(manifest.schema_steps) &&
+    manifest.schema_steps.every((step) => Number.isSafeInteger(step)) &&
     isText(manifest.created_at) &&
     isTexts(manifest.master_keys) &&
     Array.isArray(manifest.tables) &&
-    (manifest.tables as readonly { readonly table?: unknown; readonly columns?: unknown }[]).every(
-      ({ table, columns }) => isText(table) && isTexts(columns),
+    (manifest.tables as readonly { readonly table?: unknown; readonly columns?: unknown; readonly types?: unknown }[]).every(
+      ({ table, columns, types }) => isText(table) && isTexts(columns) && isTexts(types),
     );
   if (!isSound) throw new BackupRefusal('This file is no backup of Castellan: it does not begin with a manifest of one.');
   return manifest as Manifest;

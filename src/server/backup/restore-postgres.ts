@@ -1,4 +1,3 @@
-import { loadMigrations } from '../../stores/_shared/migrations.ts';
 import { beginImport, type RowPortion } from '../../stores/postgres/copy-tables.ts';
 import { inspectSession } from '../../stores/postgres/inspect-postgres.ts';
 import { openOneSession } from '../../stores/postgres/one-session.ts';
@@ -15,21 +14,15 @@ export async function restorePostgres(
   { archive, ring, onProgress }: { readonly archive: Archive; readonly ring: KeyRing; readonly onProgress: RestoreRequest['onProgress'] },
 ): Promise<RestoredState> {
   const { manifest } = archive;
-  const newest = loadMigrations('postgres').at(-1)?.version ?? 0;
-  if (manifest.schema_version > newest)
-    throw new BackupRefusal(
-      `The backup has schema version ${manifest.schema_version}, and this program knows only up to ${newest}: restore it with the version that made it.`,
-    );
   const session = await openOneSession({ url, name: 'castellan restore' });
   try {
-    const target = await beginImport(session, { schemaVersion: manifest.schema_version, tables: manifest.tables });
+    const target = await beginImport(session, { applied: manifest.schema_steps, tables: manifest.tables });
     await archive.readData(async (entry) => target.put(await portionOf(entry)));
     await target.finish();
+    const inspection = await inspectSession(session);
     // Of an older schema nothing is looked at here: the next start brings it up to date, and castellan verify tells.
-    const isLookedAt = manifest.schema_version === newest;
-    const state = isLookedAt
-      ? await checkRestored(await inspectSession(session), { manifest, ring, onProgress })
-      : { isVerified: false, closed: [] };
+    const isCurrent = inspection.schema.state === 'current';
+    const state = isCurrent ? await checkRestored(inspection, { manifest, ring, onProgress }) : { isVerified: false, closed: [] };
     await target.commit();
     return state;
   } finally {

@@ -133,7 +133,7 @@ async function backUpPostgres(url: string, request: BackupRequest, partial: stri
   try {
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const inspection = await inspectSession(session);
-    if (inspection.schemaVersion === 0) throw new BackupRefusal('The database at DATABASE_URL is empty: start Castellan on it first.');
+    if (inspection.schema.state === 'empty') throw new BackupRefusal('The database at DATABASE_URL is empty: start Castellan on it first.');
     const tables = await tablesOf(session);
     const manifest = await describeStore(inspection, { ...request, store: 'postgres', tables });
     await writeArchive(partial, manifest, portionEntries(rowsOf(session, tables), { tables, onProgress: request.onProgress }));
@@ -158,11 +158,11 @@ async function* portionEntries(
 }
 
 async function describeStore(inspection: StoreInspection, options: BackupRequest & Pick<Manifest, 'store' | 'tables'>): Promise<Manifest> {
-  const { schemaVersion, newestVersion, records } = inspection;
-  const isOurs = schemaVersion === newestVersion;
-  if (!isOurs && schemaVersion > newestVersion)
+  const { schema, records } = inspection;
+  const isOurs = schema.state === 'current';
+  if (schema.state === 'newer')
     throw new BackupRefusal(
-      `The database has schema version ${schemaVersion}, which this program does not know: back it up with the Castellan that runs on it.`,
+      `The database has schema version ${schema.version}, and this program knows only up to ${schema.known}: back it up with the Castellan that migrated it.`,
     );
   let verification: ManifestVerification | null = null;
   if (options.isVerified && isOurs) {
@@ -175,7 +175,8 @@ async function describeStore(inspection: StoreInspection, options: BackupRequest
     created_at: new Date(options.nowMs).toISOString(),
     program_version: programVersion(),
     store: options.store,
-    schema_version: schemaVersion,
+    schema_version: schema.version,
+    schema_steps: schema.applied,
     master_keys: isOurs ? await neededMasterKeys(records) : [],
     master_key_included: false,
     verification,

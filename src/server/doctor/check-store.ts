@@ -43,7 +43,7 @@ async function checkSqlite(config: Config, nowMs: () => number): Promise<Finding
   try {
     const { size } = statSync(file);
     const state = size > LARGEST_CHECKED_BYTES ? 'ok' : inspection.db.pragma('quick_check(1)', { simple: true });
-    const text = `embedded, ${Math.ceil(size / 1024 / 1024)} MiB, schema version ${inspection.schemaVersion}`;
+    const text = `embedded, ${Math.ceil(size / 1024 / 1024)} MiB, schema version ${inspection.schema.version}`;
     const sound = state === 'ok' ? database.ok(text) : database.fail(`${file} is damaged (${String(state)}): restore a backup.`);
     return [sound, ...(await checkContents(config, inspection, nowMs()))];
   } finally {
@@ -56,7 +56,7 @@ async function checkPostgres(url: string, config: Config, nowMs: () => number): 
   const { inspection, facts } = await inspectPostgres(url);
   const seenMs = nowMs();
   try {
-    const findings = [database.ok(`PostgreSQL ${facts.version}, schema version ${inspection.schemaVersion}`)];
+    const findings = [database.ok(`PostgreSQL ${facts.version}, schema version ${inspection.schema.version}`)];
     if (facts.versionNumber < LEAST_POSTGRES * 10_000)
       findings.push(database.fail(`PostgreSQL ${facts.version} is too old: Castellan needs ${LEAST_POSTGRES} or newer.`));
     if (facts.encoding !== 'UTF8') findings.push(database.fail(`the database is in ${facts.encoding}: create it with ENCODING 'UTF8'.`));
@@ -84,15 +84,13 @@ async function checkPostgres(url: string, config: Config, nowMs: () => number): 
 
 /** What can be looked at whatever the store is. `nowMs` is the time that batches go by. */
 async function checkContents(config: Config, inspection: StoreInspection, nowMs: number): Promise<Finding[]> {
-  const { schemaVersion, newestVersion } = inspection;
-  if (schemaVersion > newestVersion)
+  const { version, known, state } = inspection.schema;
+  if (state === 'newer')
     return [
-      database.fail(
-        `its schema version is ${schemaVersion}, and this program knows only up to ${newestVersion}: run the Castellan that migrated it.`,
-      ),
+      database.fail(`its schema version is ${version}, and this program knows only up to ${known}: run the Castellan that migrated it.`),
     ];
-  if (schemaVersion < newestVersion)
-    return [database.ok(`the next start brings it to schema version ${newestVersion}`), clock.ok(new Date(nowMs).toISOString())];
+  if (state !== 'current')
+    return [database.ok(`the next start brings it to schema version ${known}`), clock.ok(new Date(nowMs).toISOString())];
   return [checkClock(await inspection.lastBatchMs(), nowMs), ...(await checkSecrets(config, inspection))];
 }
 

@@ -18,12 +18,7 @@ export interface Successor {
  * Does what the first process says: reads the configuration, takes the sockets, serves, and in the end makes room for the next. Sends each
  * socket back, so that the first process has it after its own is closed, or after a later one could not start.
  */
-export function makeSuccessor(options: {
-  readonly overrides: Overrides;
-  /** What the configuration is read from; the process's environment where it is not given. */
-  readonly env?: NodeJS.ProcessEnv | undefined;
-  readonly onServing: (running: Running) => void;
-}): Successor {
+export function makeSuccessor(options: { readonly overrides: Overrides; readonly onServing: (running: Running) => void }): Successor {
   const channel = channelOver<FromSuccessor, ToSuccessor>(process);
   const sockets = new SocketCase();
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
@@ -31,7 +26,7 @@ export function makeSuccessor(options: {
   let running: Running | null = null;
 
   const serve = async (isBeside: boolean): Promise<void> => {
-    config ??= await readConfig(options.env);
+    config ??= await readConfig();
     const inherited = new Set(sockets.all().map(({ name }) => name));
     running = await boot(config, options.overrides, { sockets, isBeside });
     options.onServing(running);
@@ -46,7 +41,7 @@ export function makeSuccessor(options: {
       case 'socket':
         return;
       case 'prepare':
-        config = await readConfig(options.env);
+        config = await readConfig();
         return channel.send({ type: 'prepared' });
       case 'go':
         return serve(message.isBeside);

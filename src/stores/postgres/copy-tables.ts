@@ -1,11 +1,12 @@
 import { loadMigrations, StoreRefusal } from '../_shared/migrations.ts';
-import { applyStepAlone, MIGRATION_LOCK, VERSION_TABLE } from './migrate.ts';
+import { MIGRATION_LOCK } from './migrate.ts';
 import type { OneSession } from './one-session.ts';
 
-/**
- * Tables that a copy leaves out: what migrating writes, who was alive, and the ids of batches whose answer somebody may still wait for.
- */
-const LEFT_OUT = new Set(['schema_version', 'heartbeats', 'batches']);
+/** Tables that a copy leaves out: who was alive, and the ids of batches whose answer somebody may still wait for. */
+const LEFT_OUT = new Set(['heartbeats', 'batches']);
+
+/** The table that says which steps the schema has taken. No step makes it, so a copy says how it is made. */
+const VERSION_TABLE = 'schema_version';
 
 /** Rows go in portions of at most so many, and so many characters of text. */
 const PORTION_ROWS = 5000;
@@ -16,10 +17,11 @@ const FETCH_ROWS = 1000;
 const TEXT_FORM = `SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL timezone = 'UTC'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1;
   SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`;
 
-/** A table and its columns in their order. */
+/** A table with its columns in their order, each with its type as SQL writes it. */
 export interface CopiedTable {
   readonly table: string;
   readonly columns: readonly string[];
+  readonly types: readonly string[];
 }
 
 /** Some rows of a table, each in PostgreSQL's own text form of a whole row. */
@@ -32,12 +34,13 @@ const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** The tables of the database that a copy has, by name. */
 export async function tablesOf({ query }: Pick<OneSession, 'query'>): Promise<CopiedTable[]> {
-  const rows = await query<{ name: string; columns: string[] }>(`
-    SELECT relname::text AS name, array_agg(attname::text ORDER BY attnum) AS columns
+  const rows = await query<{ name: string; columns: string[]; types: string[] }>(`
+    SELECT relname::text AS name, array_agg(attname::text ORDER BY attnum) AS columns,
+           array_agg(format_type(atttypid, atttypmod) ORDER BY attnum) AS types
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
     GROUP BY relname ORDER BY relname`);
-  return rows.filter(({ name }) => !LEFT_OUT.has(name)).map(({ name, columns }) => ({ table: name, columns }));
+  return rows.filter(({ name }) => !LEFT_OUT.has(name)).map(({ name, columns, types }) => ({ table: name, columns, types }));
 }
 
 /**
@@ -74,22 +77,22 @@ export interface TableImport {
 }
 
 /**
- * Begins to fill the empty database of a session with a copy: makes the schema of `schemaVersion`, in which the copied tables must have the
- * same columns. A start on the same database waits meanwhile.
+ * Begins to fill the empty database of a session with a copy: makes the schema by the steps `applied`, in which the copied tables must have
+ * the same columns. A start on the same database waits meanwhile.
  *
- * Throws a `StoreRefusal` where the database is not empty, or where the copy's tables are others.
+ * Throws a `StoreRefusal` where the database is not empty, or where the copy's steps or tables are others than this program's.
  */
 export async function beginImport(
   session: OneSession,
-  { schemaVersion, tables }: { readonly schemaVersion: number; readonly tables: readonly CopiedTable[] },
+  { applied, tables }: { readonly applied: readonly number[]; readonly tables: readonly CopiedTable[] },
 ): Promise<TableImport> {
-  const { query, client } = session;
+  const { query } = session;
   await query('BEGIN');
   await query(TEXT_FORM);
   await query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
   await refuseFull(session);
-  await query(VERSION_TABLE);
-  for (const step of loadMigrations('postgres').filter(({ version }) => version <= schemaVersion)) await applyStepAlone(client, step);
+  for (const sql of stepsOf(applied)) await query(sql);
+  await makeVersionTable(session, tables);
   const here = new Map((await tablesOf(session)).map(({ table, columns }) => [table, columns.join()]));
   for (const { table, columns } of tables) {
     if (here.get(table) !== columns.join())
@@ -116,6 +119,24 @@ export async function beginImport(
 
 /** An array of rows in PostgreSQL's text form. */
 const rowArray = (rows: readonly string[]): string => `{${rows.map((row) => `"${row.replaceAll(/["\\]/g, String.raw`\$&`)}"`).join(',')}}`;
+
+/** The texts of the steps. In an empty database an index is made at once, and has nobody to wait for. */
+function stepsOf(applied: readonly number[]): string[] {
+  const steps = loadMigrations('postgres').filter(({ version }) => applied.includes(version));
+  if (steps.length !== applied.length)
+    throw new StoreRefusal(
+      `The backup has taken the steps ${applied.join(', ')} of the schema, and this program does not know all of them: restore it with the version that made it.`,
+    );
+  return steps.map(({ sql }) => sql.replaceAll(/\bCONCURRENTLY\b/gi, ''));
+}
+
+async function makeVersionTable({ query }: OneSession, tables: readonly CopiedTable[]): Promise<void> {
+  const { columns = [], types = [] } = tables.find(({ table }) => table === VERSION_TABLE) ?? {};
+  const isSound = columns.length > 0 && columns.length === types.length && types.every((type) => /^[a-z][a-z ]*$/.test(type));
+  if (!isSound) throw new StoreRefusal('The backup does not say which steps its schema has taken: it is damaged.');
+  const lines = columns.map((column, at) => `${quoted(column)} ${types[at]}`);
+  await query(`CREATE TABLE ${VERSION_TABLE} (${lines.join(', ')}, PRIMARY KEY (version))`);
+}
 
 async function refuseFull({ query }: OneSession): Promise<void> {
   const [found] = await query<{ count: bigint; some: string | null }>(`

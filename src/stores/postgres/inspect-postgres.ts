@@ -1,5 +1,5 @@
 import type { Verification } from '../../ports/ledger-store.ts';
-import type { StoreInspection } from '../_shared/inspection.ts';
+import { schemaStateOf, type StoreInspection } from '../_shared/inspection.ts';
 import { loadMigrations } from '../_shared/migrations.ts';
 import { openOneSession, type OneSession } from './one-session.ts';
 import { makeRecordReads } from './records.ts';
@@ -20,14 +20,13 @@ export interface PostgresFacts {
   readonly usedConnections: number;
 }
 
-/** The schema version of the database that a session is in; 0 of an empty one. */
-export async function schemaVersionIn(session: Pick<OneSession, 'query'>): Promise<number> {
+/** The steps of the schema that the database of a session has taken. */
+async function appliedIn(session: Pick<OneSession, 'query'>): Promise<number[]> {
   const [kept] = await session.query<{ is_kept: boolean }>(
     `SELECT to_regclass(quote_ident(current_schema()) || '.schema_version') IS NOT NULL AS is_kept`,
   );
-  if (kept?.is_kept !== true) return 0;
-  const [row] = await session.query<{ version: bigint }>('SELECT coalesce(max(version), 0) AS version FROM schema_version');
-  return Number(row?.version ?? 0n);
+  if (kept?.is_kept !== true) return [];
+  return (await session.query<{ version: bigint }>('SELECT version FROM schema_version')).map(({ version }) => Number(version));
 }
 
 /** Looks at the database by a session, within whatever transaction that is in. Closing it closes the session. */
@@ -35,8 +34,7 @@ export async function inspectSession(session: OneSession): Promise<StoreInspecti
   const { reader } = session;
   const records = makeRecordReads({ general: reader, lookups: reader, pulse: reader }, undefined);
   return {
-    schemaVersion: await schemaVersionIn(session),
-    newestVersion: loadMigrations('postgres').at(-1)?.version ?? 0,
+    schema: schemaStateOf(await appliedIn(session), loadMigrations('postgres')),
     records,
     lastBatchMs: async () => {
       const [row] = await session.query<{ last_ms: bigint | null }>('SELECT max(at_ms) AS last_ms FROM batches');

@@ -36,20 +36,13 @@ export interface MigrateOptions {
 type Step = Required<Omit<MigrateOptions, 'failpoints' | 'migrations'>> & { readonly failpoints: Failpoints | undefined };
 
 /** Makes the table that says which steps were applied, or gives it what it lacks. */
-export const VERSION_TABLE = `
+const VERSION_TABLE = `
   CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL);
   ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS compatible_with bigint`;
 
 async function rememberStep(client: pg.Client, { version, name, compatibleWith }: Migration): Promise<void> {
   const text = 'INSERT INTO schema_version (version, name, applied_at, compatible_with) VALUES ($1, $2, now(), $3)';
   await client.query(text, [version, name, compatibleWith]);
-}
-
-/** Applies a step to a database that nobody else looks at, within the transaction that the connection is in. */
-export async function applyStepAlone(client: pg.Client, migration: Migration): Promise<void> {
-  // Nobody has to be let past, and an index that lets others past cannot be made in a transaction.
-  await client.query(migration.inTransaction ? migration.sql : migration.sql.replaceAll(/\bCONCURRENTLY\b/g, ''));
-  await rememberStep(client, migration);
 }
 
 async function applyOnce(client: pg.Client, migration: Migration, { failpoints, lockMs }: Step): Promise<void> {
@@ -91,6 +84,21 @@ async function applyStep(client: pg.Client, migration: Migration, step: Step): P
   }
 }
 
+const LOCK_PAUSE_MS = 20;
+
+/**
+ * Waits until no other node migrates. Asks again and again: a statement that waited for the lock would hold a snapshot meanwhile, and an index
+ * that the other node builds beside those who serve waits for all snapshots from before it, so for this one. The lock belongs to the
+ * session: it goes with the connection even if this process dies half-way.
+ */
+async function takeMigrationLock(client: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [MIGRATION_LOCK]);
+    if (rows[0]?.taken === true) return;
+    await sleep(LOCK_PAUSE_MS);
+  }
+}
+
 /**
  * Brings the database's schema up to the newest of `migrations` (all that this program knows), one transaction for each step but those
  * that cannot run in one, under an advisory lock, while other nodes serve. Returns the newest step that the database has taken and that
@@ -101,8 +109,7 @@ async function applyStep(client: pg.Client, migration: Migration, step: Step): P
 export async function migrate(client: pg.Client, options: MigrateOptions = {}): Promise<number | null> {
   const { failpoints, migrations = loadMigrations('postgres'), lockMs = 1000, attempts = 30, pauseMs = 500 } = options;
   await client.query(`SET statement_timeout = 0`);
-  // The lock belongs to the session: it goes with the connection even if this process dies half-way.
-  await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+  await takeMigrationLock(client);
   try {
     await client.query(VERSION_TABLE);
     const { rows } = await client.query<{ version: bigint; compatible_with: bigint | null }>(

@@ -1,16 +1,16 @@
 import type { Database } from 'better-sqlite3';
 import type { RecordStore } from '../../ports/record-store.ts';
-import type { StoreInspection } from '../_shared/inspection.ts';
+import { schemaStateOf, type StoreInspection } from '../_shared/inspection.ts';
 import { loadMigrations } from '../_shared/migrations.ts';
 import { openReaderConnection } from './connection.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
 import { makeVerifier } from './verify.ts';
 import { decodeError, encodeError } from './worker-errors.ts';
 
-/** The schema version of a database; 0 of an empty one. */
-export function schemaVersionOf(db: Database): number {
+/** The steps of the schema that a database has taken. */
+function appliedIn(db: Database): number[] {
   const isKept = db.prepare<[], number>(`SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'`).pluck().get() === 1;
-  return isKept ? (db.prepare<[], number>('SELECT coalesce(max(version), 0) FROM schema_version').pluck().get() ?? 0) : 0;
+  return isKept ? db.prepare<[], number>('SELECT version FROM schema_version').pluck().all() : [];
 }
 
 /**
@@ -31,8 +31,10 @@ export function inspectSqlite(file: string): StoreInspection & { readonly db: Da
     new Promise((resolve) => resolve(outside(() => use((queries ??= makeRecordQueries(db))))));
   return {
     db,
-    schemaVersion: outside(() => schemaVersionOf(db)),
-    newestVersion: loadMigrations('sqlite').at(-1)?.version ?? 0,
+    schema: schemaStateOf(
+      outside(() => appliedIn(db)),
+      loadMigrations('sqlite'),
+    ),
     records: {
       record: ((kind, id) => ask((records) => records.record(kind, id))) as RecordStore['record'],
       records: ((kind, tenantId) => ask((records) => records.records(kind, tenantId))) as RecordStore['records'],
