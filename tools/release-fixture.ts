@@ -13,16 +13,11 @@ import { DATABASE_FILE } from '../src/stores/sqlite/connection.ts';
 import { makeControlPlane } from '../test/support/control-plane.ts';
 import { bearer, makeHttpClient } from '../test/support/http-client.ts';
 import { startOpenAiServer } from '../test/support/openai-server.ts';
+import { FIXTURE_ENV } from '../test/support/release-fixtures.ts';
 import { startPostgresCluster } from '../test/support/postgres-cluster.ts';
 import { makeServer, type TestServer } from '../test/support/server-process.ts';
 import { chatBody, testConfig } from '../test/support/test-config.ts';
 import { waitUntil } from '../test/support/wait-until.ts';
-
-/** Seals what the fixtures hold; the test that opens them gives the same. */
-const FIXTURE_ENV = {
-  CASTELLAN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
-  ADMIN_API_KEY: 'fixture-operator-key-1234567890-abcdef',
-};
 
 /** Leaves calls of every end behind, among them one that nobody settled, and returns a key to call with. */
 async function populate(server: TestServer): Promise<{ key: string }> {

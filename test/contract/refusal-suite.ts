@@ -60,7 +60,7 @@ export function describeRefusals(makeStore: MakeStore): void {
     test('a database of a newer program is refused in one sentence that names both versions', async () => {
       const [row] = await at.raw('SELECT max(version) AS known FROM schema_version');
       const known = Number(row?.['known']);
-      await at.raw(`UPDATE schema_version SET version = 4711 WHERE version = ${known}`);
+      await at.raw(`UPDATE schema_version SET version = 4711, compatible_with = 4711 WHERE version = ${known}`);
       const reopened = at.reopen();
       await expect(reopened).rejects.toThrow(new RegExp(`^[^.]*\\b4711\\b[^.]*\\b${known}\\b[^.]*\\.$`));
       await expect(reopened).rejects.toThrow(/newer/);

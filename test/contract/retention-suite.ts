@@ -161,6 +161,21 @@ export function describeRetention(makeStore: MakeStore): void {
       });
     });
 
+    test('the audit trail goes from its start: nothing goes before what came before it', async () => {
+      await execute(audited(commands.createTenant('acme')));
+      clock.set(startMs + 2 * DAY_MS);
+      await execute(audited(commands.createTenant('later')));
+      await at.raw(`UPDATE audit SET at_ms = ${startMs - DAY_MS} WHERE tenant_id = 'later'`);
+      const trail = async (): Promise<unknown[]> =>
+        (await at.raw('SELECT tenant_id FROM audit ORDER BY seq')).map((row) => row['tenant_id']);
+      await moveTo(startMs + RETENTION.auditMs);
+      await at.store.prune(RETENTION);
+      expect(await trail()).toEqual(['acme', 'later']);
+      await moveTo(startMs + RETENTION.auditMs + 1);
+      await at.store.prune(RETENTION);
+      expect(await trail()).toEqual([]);
+    });
+
     test('what is settled late or not at all stays, whatever its age', async () => {
       await begin();
       const [open, late] = [commands.hold({ ttlMs: 400 * DAY_MS }), commands.hold({ ttlMs: 1000, graceMs: 0 })];

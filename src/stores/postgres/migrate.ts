@@ -14,7 +14,10 @@ import { sqlStateOf } from './sql-errors.ts';
 /** The advisory lock under which nodes that start at the same time migrate one after another. */
 export const MIGRATION_LOCK = 0x7e4b;
 
-const LOCK_NOT_AVAILABLE = '55P03';
+/** A lock was not to be had in time, or the wait for it went round in a ring, as with a start of the release before. */
+const NO_LOCK: ReadonlySet<string | undefined> = new Set(['55P03', '40P01']);
+
+const LOCK_PAUSE_MS = 50;
 
 /** What runs without a transaction waits for others to end and lets everybody pass meanwhile. */
 const PATIENT_LOCK_MS = 60_000;
@@ -73,7 +76,7 @@ async function applyStep(client: pg.Client, migration: Migration, step: Step): P
     try {
       return await applyOnce(client, migration, step);
     } catch (error) {
-      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+      if (!NO_LOCK.has(sqlStateOf(error))) throw error;
       if (attempt >= step.attempts) {
         throw new StoreRefusal(
           `The migration ${migration.name} did not get the locks that it needs in ${attempt} attempts: end the long transactions on the database (see pg_stat_activity), and start again.`,
@@ -84,14 +87,11 @@ async function applyStep(client: pg.Client, migration: Migration, step: Step): P
   }
 }
 
-const LOCK_PAUSE_MS = 20;
-
 /**
- * Waits until no other node migrates. Asks again and again: a statement that waited for the lock would hold a snapshot meanwhile, and an index
- * that the other node builds beside those who serve waits for all snapshots from before it, so for this one. The lock belongs to the
- * session: it goes with the connection even if this process dies half-way.
+ * Waits for the lock by asking for it again and again: a statement that waits keeps a snapshot, and who builds an index beside the rows waits
+ * for every snapshot that was there before. The lock belongs to the session: it goes with the connection even if this process dies half-way.
  */
-async function takeMigrationLock(client: pg.Client): Promise<void> {
+async function takeLock(client: pg.Client): Promise<void> {
   for (;;) {
     const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [MIGRATION_LOCK]);
     if (rows[0]?.taken === true) return;
@@ -109,7 +109,7 @@ async function takeMigrationLock(client: pg.Client): Promise<void> {
 export async function migrate(client: pg.Client, options: MigrateOptions = {}): Promise<number | null> {
   const { failpoints, migrations = loadMigrations('postgres'), lockMs = 1000, attempts = 30, pauseMs = 500 } = options;
   await client.query(`SET statement_timeout = 0`);
-  await takeMigrationLock(client);
+  await takeLock(client);
   try {
     await client.query(VERSION_TABLE);
     const { rows } = await client.query<{ version: bigint; compatible_with: bigint | null }>(
