@@ -7,7 +7,9 @@ const LARGE = '9007199254740993';
 const settings: DemoSettings = { countTokens: (text) => text.length, createdAt: 1, models: null, reportUsage: true, text: null };
 
 interface Answer {
-  readonly choices: readonly { readonly message: { readonly tool_calls: readonly { readonly function: { readonly arguments: string } }[] } }[];
+  readonly choices: readonly {
+    readonly message: { readonly tool_calls: readonly { readonly function: { readonly arguments: string } }[] };
+  }[];
   readonly data: readonly { readonly embedding: readonly number[] }[];
   readonly usage: { readonly prompt_tokens: number };
 }
