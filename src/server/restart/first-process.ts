@@ -61,9 +61,6 @@ export function makeFirstProcess(options: {
     leaving.delete(server);
   };
 
-  const suspend = (server: Server): Promise<void> =>
-    server.kind === 'own' ? server.running.stop() : server.child.ask({ type: 'suspend' }, 'suspended', START_LIMIT_MS);
-
   /** Lets the old one serve again after it has let go of the store. */
   const resume = async (server: Server): Promise<Server> => {
     if (server.kind === 'child') {
@@ -137,15 +134,6 @@ export function makeFirstProcess(options: {
     return restarting;
   };
 
-  const stopServer = async (server: Server): Promise<number> => {
-    if (server.kind === 'own') {
-      await server.running.stop();
-      return 0;
-    }
-    server.child.kill('SIGTERM');
-    return (await server.child.exited).code ?? 1;
-  };
-
   return {
     restart,
     isServing: (running) => current.kind === 'own' && current.running === running,
@@ -157,6 +145,19 @@ export function makeFirstProcess(options: {
       return codes[0] ?? 1;
     },
   };
+}
+
+/** Lets the old one let go of the store, for it may serve again. */
+const suspend = (server: Server): Promise<void> =>
+  server.kind === 'own' ? server.running.stop() : server.child.ask({ type: 'suspend' }, 'suspended', START_LIMIT_MS);
+
+async function stopServer(server: Server): Promise<number> {
+  if (server.kind === 'own') {
+    await server.running.stop();
+    return 0;
+  }
+  server.child.kill('SIGTERM');
+  return (await server.child.exited).code ?? 1;
 }
 
 async function serveBy(child: ChildServer, sockets: readonly BoundSocket[], isBeside: boolean): Promise<void> {
