@@ -1,8 +1,10 @@
 import Type from 'typebox';
 import { named, object, type DocumentedSurface } from '../api/_shared/openapi/operation.ts';
 import { surfaceAt } from '../api/_shared/openapi/document.ts';
+import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
+import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
 import { TINFOIL_SURFACE } from '../api/tinfoil-admin/operations.ts';
 
 const Health = named('Health', object({ status: Type.Union([Type.Literal('UP'), Type.Literal('DOWN')]) }));
@@ -74,7 +76,19 @@ const SYSTEM_SURFACE: DocumentedSurface = {
 };
 
 /** Every surface of the program, as documents, metrics and traces name it. A new surface, or a new prefix of one, is added here. */
-export const SURFACES: readonly DocumentedSurface[] = [GATEWAY_SURFACE, TINFOIL_SURFACE, OPERATOR_SURFACE, HEALTH_SURFACE, SYSTEM_SURFACE];
+export const SURFACES: readonly DocumentedSurface[] = [
+  GATEWAY_SURFACE,
+  MESSAGES_SURFACE,
+  TINFOIL_SURFACE,
+  USAGE_REPORTS_SURFACE,
+  SHIM_SURFACE,
+  OPERATOR_SURFACE,
+  HEALTH_SURFACE,
+  SYSTEM_SURFACE,
+];
 
 /** The id of the surface that a route's pattern belongs to. */
 export const surfaceOf = (url: string): string => surfaceAt(SURFACES, url)?.id ?? 'none';
+
+/** Whether a surface, by its id, is one of the gateway's: those that call models. */
+export const isGateway = (id: string): boolean => id === GATEWAY_SURFACE.id || id === MESSAGES_SURFACE.id;

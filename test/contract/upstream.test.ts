@@ -108,6 +108,15 @@ describe.each(['demo', 'openai-compatible'])('%s', (name) => {
     expect(usage.total_tokens).toBe(usage.prompt_tokens + usage.completion_tokens);
   });
 
+  test.each([
+    ['/chat/completions', '{"model":"demo-echo","messages":[{"role":"user","content":"hi"}],"tools":[{"n":9007199254740993}]}'],
+    ['/completions', '{"model":"demo-echo","prompt":["hi"],"metadata":{"n":9007199254740993}}'],
+    ['/embeddings', '{"model":"demo-echo","input":[[1],[2]],"metadata":{"n":9007199254740993}}'],
+  ])('answers %s with an integer past 2^53 in its body', async (path, body) => {
+    const response = await send(post(null, { path, body }));
+    expect([response.status, (await readJson(response)).error]).toEqual([200, undefined]);
+  });
+
   test('the same request gets the same answer', async () => {
     expect(await readText(await send(post(CHAT)))).toBe(await readText(await send(post(CHAT))));
   });

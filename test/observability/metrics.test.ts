@@ -5,11 +5,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Running } from '../../src/server/boot.ts';
 import { ConfigError } from '../../src/server/config-error.ts';
 import { Fault } from '../../src/core/fault.ts';
+import { SURFACES } from '../../src/server/surfaces.ts';
 import { observeStore } from '../../src/server/telemetry/observe-store.ts';
+import { makeUseCounters } from '../../src/server/telemetry/use-counters.ts';
 import { familiesOf, makeMetrics } from '../../src/telemetry/metrics/metrics.ts';
 import { makeControlPlaneKeys, type CallerKeys } from './caller-keys.ts';
+import { messagesAnswer } from '../support/messages-upstream.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
+import { signedDelivery, wireEvent } from '../support/report-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
+import { usageEvent } from '../support/test-app.ts';
 import { chatBody, testConfig, TEST_MODEL, TEST_PRICE } from '../support/test-config.ts';
 import { parseExposition, type Scraped } from './exposition.ts';
 import { credentialsOf, makeFolders } from './started.ts';
@@ -285,6 +290,84 @@ describe('what is counted', () => {
   });
 });
 
+describe('what other surfaces are counted', () => {
+  let started: Started;
+  let caller: string;
+  beforeAll(async () => {
+    started = await start('');
+    caller = await started.keys.make({ name: 'caller' });
+  });
+  const MESSAGES = { surface: 'anthropic', method: 'POST', route: '/v1/messages' };
+  const send = (path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Response> =>
+    fetch(started.running.listeners.admin.origin + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  const operate = async (path: string, body: unknown): Promise<unknown> => {
+    const answer = await send(`/v1/x-castellan${path}`, body, { 'x-admin-api-key': started.operatorKey });
+    expect([path, answer.status]).toEqual([path, 201]);
+    return answer.json();
+  };
+
+  test("calls in Anthropic's form: requests, their first byte, refusals, tokens, and what was written into a cache", async () => {
+    await operate('/upstreams', { id: 'claude', base_url: upstream.url, speaks: ['anthropic'] });
+    await operate('/models', { id: 'm2', upstreams: [{ id: 'claude' }], max_output_tokens: 100 });
+    await operate('/prices', { model_id: 'm2', input_per_1m: 1, output_per_1m: 2, cache_write_input_per_1m: 5 });
+    const usage = { input_tokens: 10, cache_creation_input_tokens: 6, cache_read_input_tokens: 4, output_tokens: 7 };
+    const call = { model: 'm2', max_tokens: 50, messages: [{ role: 'user', content: 'hello there' }] };
+    upstream.behaviour.rawPieces = { contentType: 'application/json', pieces: [messagesAnswer(usage)] };
+    expect((await send('/v1/messages', call, { 'x-api-key': caller })).status).toBe(200);
+    upstream.behaviour.rawPieces = null;
+    expect((await send('/v1/messages', { ...call, model: 'nobody' }, { 'x-api-key': caller })).status).toBe(404);
+    let scraped: Scraped | undefined;
+    await waitUntil(async () => {
+      scraped = await started.scrape();
+      return scraped.value('castellan_http_request_seconds_count', MESSAGES) === 2;
+    });
+    const value = (name: string, labels: Readonly<Record<string, string>> = {}) => scraped?.value(name, labels);
+    expect(value('castellan_http_requests_total', { ...MESSAGES, status: '2xx' })).toBe(1);
+    expect(value('castellan_http_requests_total', { ...MESSAGES, status: '4xx' })).toBe(1);
+    expect(value('castellan_gateway_first_byte_seconds_count', { method: 'POST', route: '/v1/messages' })).toBe(1);
+    expect(value('castellan_gateway_refusals_total', { code: 'model_not_found' })).toBe(1);
+    expect(value('castellan_gateway_events_total', { event: 'call' })).toBe(2);
+    const tokens = (kind: string) => value('castellan_tokens_total', { kind, model: 'm2' });
+    expect(['prompt', 'cached_prompt', 'cache_write_prompt', 'completion'].map(tokens)).toEqual([20, 4, 6, 7]);
+    expect(value('castellan_calls_booked_total', { model: 'm2', estimated: 'false' })).toBe(1);
+    // Cached input has no price of its own here.
+    expect(value('castellan_cost_usd_total', { model: 'm2' })).toBeCloseTo((14 * 1 + 6 * 5 + 7 * 2) / 1e6, 12);
+  });
+
+  test('usage that another proxy reports, when it is booked, under the surface of reports', async () => {
+    const { secret } = (await operate('/usage-reporters', { id: 'router', tenants: ['default'] })) as { secret: string };
+    await operate('/models', { id: 'm3', upstreams: [{ id: 'own' }] });
+    await operate('/prices', { model_id: 'm3', input_per_1m: 1, output_per_1m: 2 });
+    const at = { occurredAtMs: Date.now(), model: 'm3' };
+    const events = [wireEvent(caller, at, { customer_requests: 2 }), wireEvent(caller, { ...at, model: 'nobody' })];
+    const delivery = signedDelivery({ reporterId: 'router', secret, nowMs: at.occurredAtMs, events });
+    expect((await send(delivery.path, delivery.body, delivery.headers)).status).toBe(200);
+    expect((await send(delivery.path, delivery.body, delivery.headers)).status).toBe(409);
+    const scraped = await started.scrape();
+    const tokens = (kind: string) => scraped.value('castellan_tokens_total', { kind, model: 'm3' });
+    expect(['prompt', 'completion', 'cached_prompt'].map(tokens)).toEqual([11, 7, 4]);
+    expect(scraped.value('castellan_calls_booked_total', { model: 'm3', estimated: 'false' })).toBe(2);
+    expect(scraped.value('castellan_cost_usd_total', { model: 'm3' })).toBeCloseTo((11 + 7 * 2) / 1e6, 12);
+    const reports = { surface: 'usage-reports', method: 'POST', route: delivery.path, status: '2xx' };
+    await expect.poll(async () => (await started.scrape()).value('castellan_http_requests_total', reports)).toBe(1);
+  });
+
+  test('questions about keys, and what a key asks of itself, each under its surface', async () => {
+    expect((await send('/api/shim/validate-key', { api_key: caller }, {})).status).toBe(200);
+    const { origin } = started.running.listeners.runtime;
+    expect((await fetch(`${origin}/v1/x-castellan/me`, { headers: { authorization: `Bearer ${caller}` } })).status).toBe(200);
+    for (const labels of [
+      { surface: 'key-checks', method: 'POST', route: '/api/shim/validate-key', status: '2xx' },
+      { surface: 'gateway', method: 'GET', route: '/v1/x-castellan/me', status: '2xx' },
+    ])
+      await expect.poll(async () => (await started.scrape()).value('castellan_http_requests_total', labels)).toBe(1);
+  });
+});
+
 describe('faults of the ledger', () => {
   const command = { verb: 'reserve' } as never;
   const failing = (error: Error) => ({ lanes: 1, execute: () => Promise.reject(error) });
@@ -323,6 +406,16 @@ describe('the reference', () => {
     const marked = [...rows].filter(([, row]) => row[2] !== undefined).map(([name]) => name);
     const byTenant = familiesOf(makeMetrics({ tenantLabels: true })).filter(({ labels }) => labels.includes('tenant'));
     expect(marked.toSorted()).toEqual(byTenant.map(({ name }) => name).toSorted());
+  });
+
+  test('lists every surface, and every kind of tokens', () => {
+    const listOf = (label: string): string => new RegExp(`^\`${label}\` is [^.;]*`, 'm').exec(text)?.[0] ?? '';
+    for (const { id } of SURFACES) expect(listOf('surface')).toContain(`\`${id}\``);
+    const metrics = makeMetrics({ tenantLabels: false });
+    makeUseCounters(metrics, { tenantLabels: false })(usageEvent({ id: 'u1', tenantId: 't1', keyId: 'k1', atMs: 0 }));
+    const kinds = metrics.tokens.samples().map(({ labels }) => labels['kind']);
+    expect(kinds.length).toBeGreaterThan(4);
+    for (const kind of kinds) expect(listOf('kind')).toContain(`\`${kind}\``);
   });
 
   test('lists every event of the gateway', async () => {

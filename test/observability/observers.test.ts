@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LedgerWriter } from '../../src/app/ledger-writer.ts';
 import { Fault } from '../../src/core/fault.ts';
-import { accepted } from '../../src/core/rejection.ts';
+import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { UpstreamFault, type UpstreamClient, type UpstreamRequest } from '../../src/ports/upstream.ts';
 import { observeUpstream } from '../../src/server/telemetry/observe-upstream.ts';
@@ -66,6 +66,40 @@ describe('the writer that is observed', () => {
     expect(['prompt', 'completion', 'cached_prompt', 'reasoning'].map(tokens)).toEqual([10, 5, 4, 2]);
     expect(deps.metrics.cost.samples()).toEqual([{ labels: { model: 'm1' }, value: 1500 * 1e-9 }]);
     expect(deps.metrics.settleSeconds.of().samples('s', {}).at(-1)?.value).toBe(3);
+  });
+
+  test('counts what was written into a cache as a kind of its own', async () => {
+    const deps = observing();
+    const written = { ...settle, usage: { ...usage, cacheWritePromptTokens: 3 } } as unknown as Command;
+    for (const command of [settle, written]) {
+      await observeWriter(
+        writerOf(() => Promise.resolve(accepted({ booked: true }))),
+        deps,
+      ).execute(command);
+    }
+    expect(deps.metrics.tokens.cell('cache_write_prompt', 'm1').value).toBe(3);
+    expect(deps.metrics.tokens.cell('prompt', 'm1').value).toBe(20);
+  });
+
+  test('counts the events of a usage report that were booked now, and no others', async () => {
+    const deps = observing();
+    const book = (id: string) => ({ eventId: id, judgement: { kind: 'book', booking: { usage } } });
+    const items = [book('e1'), { eventId: 'e2', judgement: { kind: 'quarantine', reason: 'unknown_key' } }, book('e3'), book('e4')];
+    const report = { verb: 'report-usage', tenantId: 'system', reporterId: 'r', items } as unknown as Command;
+    const statuses = ['booked', 'quarantined', 'duplicate', 'booked'];
+    const ends = [
+      () => Promise.resolve(accepted({ events: statuses.map((status, index) => ({ eventId: `e${index + 1}`, status, reason: null })) })),
+      () => Promise.resolve(rejected({ code: 'conflict', message: 'twice' })),
+      () => Promise.reject(new Fault({ code: 'overloaded', message: 'full', publicMessage: 'full' })),
+    ];
+    for (const end of ends) {
+      await observeWriter(writerOf(end), deps)
+        .execute(report)
+        .catch(() => undefined);
+    }
+    expect(['prompt', 'completion', 'cached_prompt'].map((kind) => deps.metrics.tokens.cell(kind, 'm1').value)).toEqual([20, 10, 8]);
+    expect(deps.metrics.calls.samples().find(({ labels }) => labels['estimated'] === 'false')?.value).toBe(2);
+    expect(deps.metrics.faults.cell('overloaded').value).toBe(1);
   });
 
   test.each(['reserve', 'settle-call', 'create-tenant'])('counts a full queue by the commands that it turned away: %s', async (verb) => {

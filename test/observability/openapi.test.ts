@@ -2,12 +2,18 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { undocumented, type DocumentOperation, type OpenApiDocument } from '../../src/api/_shared/openapi/document.ts';
+import { CountTokensBody, MessagesBody } from '../../src/api/anthropic-gateway/operations.ts';
 import { ChatBody, EmbeddingsBody } from '../../src/api/openai-gateway/operations.ts';
+import { ReportedUsage } from '../../src/api/tinfoil-admin/machine-operations.ts';
 import { readInferenceRequest } from '../../src/core/bounds/inference-request.ts';
+import { readMessagesRequest } from '../../src/core/bounds/messages-request.ts';
+import { REJECTIONS } from '../../src/core/rejection.ts';
+import { readReportedEvent } from '../../src/core/usage/reported-event.ts';
 import type { Running } from '../../src/server/boot.ts';
 
 import { SURFACES } from '../../src/server/surfaces.ts';
 import { makeTestFolder } from '../server/in-process.ts';
+import { signedDelivery, wireEvent } from '../support/report-client.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -78,6 +84,9 @@ describe('the document', () => {
     expect(listeners('/api/keys', 'get')).toEqual(['admin']);
     expect(listeners('/v1/x-castellan/tenants', 'post')).toEqual(['admin']);
     expect(listeners('/metrics', 'get')).toEqual(['admin']);
+    expect(listeners('/v1/messages', 'post')).toEqual(['admin', 'runtime']);
+    expect(listeners('/v1/x-castellan/me', 'get')).toEqual(['admin', 'runtime']);
+    expect(listeners('/api/internal/usage-reports', 'post')).toEqual(['admin']);
   });
 
   test('names the credential that lets a request in', () => {
@@ -86,6 +95,30 @@ describe('the document', () => {
     expect(document.paths['/v1/x-castellan/keys/{id}']?.['patch']?.security).toEqual([{ operatorKey: [] }]);
     expect(document.paths['/metrics']?.['get']?.security).toEqual([{ operatorKey: [] }, { metricsToken: [] }]);
     expect(document.paths['/health']?.['get']?.security).toEqual([{}]);
+    expect(document.paths['/v1/messages']?.['post']?.security).toEqual([{ inferenceApiKey: [] }, { inferenceKey: [] }]);
+    expect(document.paths['/v1/x-castellan/me']?.['get']?.security).toEqual([{ inferenceKey: [] }, { adminKey: [] }]);
+    expect(document.paths['/api/internal/usage-reports']?.['post']?.security).toEqual([{ reportSignature: [] }]);
+    expect(document.paths['/api/shim/validate-key']?.['post']?.security).toEqual([{}]);
+    for (const [path, method] of [
+      ['keys', 'get'],
+      ['keys/{id}/rotate', 'post'],
+      ['events', 'get'],
+    ] as const)
+      expect(document.paths[`/v1/x-castellan/${path}`]?.[method]?.security).toEqual([{ operatorKey: [] }, { adminKey: [] }]);
+    const used = operations().flatMap(([, { security }]) => security.flatMap((each) => Object.keys(each)));
+    expect([...new Set(used)].toSorted()).toEqual(Object.keys(document.components.securitySchemes).toSorted());
+  });
+
+  test('has the codes of errors that each surface really answers with', () => {
+    const codes = new Map(document.tags.map((tag) => [tag.name, tag['x-error-codes'].map(({ status, code }) => `${status} ${code}`)]));
+    expect(codes.get('anthropic')).toEqual(expect.arrayContaining(['402 budget_exceeded', '401 unauthorized', '404 route_not_found']));
+    expect(codes.get('gateway')).toEqual(expect.arrayContaining(['402 budget_exceeded', '401 invalid_api_key']));
+    // Both speak of the same refusals below one prefix, and in different words.
+    const meaningOf = (surface: string, code: string): string | undefined =>
+      document.tags.find(({ name }) => name === surface)?.['x-error-codes'].find((each) => each.code === code)?.meaning;
+    expect(meaningOf('key-checks', 'RATE_LIMITED')).toContain(REJECTIONS.held);
+    expect(meaningOf('usage-reports', 'RATE_LIMITED')).not.toContain(REJECTIONS.held);
+    expect(meaningOf('usage-reports', 'CONFLICT')).toContain(REJECTIONS.held);
   });
 });
 
@@ -163,8 +196,86 @@ describe('the schemas that validate', () => {
   });
 });
 
+describe('the schemas of what is judged elsewhere', () => {
+  const said = { role: 'user', content: 'hi' };
+  const whole = { model: 'm', max_tokens: 5, messages: [said] };
+  const saying = (content: unknown): object => ({ ...whole, messages: [{ role: 'user', content }] });
+  test.each([
+    ['messages', whole],
+    ['messages', { ...whole, max_tokens: 0, stream: null, system: null, tools: null, other: { a: 1 } }],
+    ['messages', { ...whole, system: [{ type: 'text', text: 'x' }], tools: [{ name: 'f', input_schema: {} }], stream: true }],
+    ['messages', saying([{ type: 'text', text: 'x' }, { type: 'image' }, { type: 'web_search_tool_result', content: { error: 1 } }])],
+    ['messages', saying([{ type: 'tool_result', content: 'x' }])],
+    ['messages', saying([{ type: 'tool_result', content: [{ type: 'text', text: 'x' }] }])],
+    ['messages', saying([{ type: 'tool_result', content: null }])],
+    ['messages', saying([{ type: 'tool_result', content: 5 }])],
+    ['messages', saying([{ type: 'tool_result', content: ['x'] }])],
+    ['messages', saying([{}])],
+    ['messages', saying(null)],
+    ['messages', saying(5)],
+    ['messages', { ...whole, messages: [] }],
+    ['messages', { ...whole, messages: [{ content: 'hi' }] }],
+    ['messages', { ...whole, model: '' }],
+    ['messages', { ...whole, model: 'm'.repeat(257) }],
+    ['messages', { model: 'm', messages: [said] }],
+    ['messages', { ...whole, max_tokens: null }],
+    ['messages', { ...whole, max_tokens: -1 }],
+    ['messages', { ...whole, max_tokens: 1.5 }],
+    ['messages', { ...whole, max_tokens: 2_147_483_648 }],
+    ['messages', { ...whole, stream: 'yes' }],
+    ['messages', { ...whole, system: 5 }],
+    ['messages', { ...whole, system: [5] }],
+    ['messages', { ...whole, tools: {} }],
+    ['messages', { ...whole, tools: ['f'] }],
+    ['messages', { ...whole, tools: [{ model: null }] }],
+    ['messages', { ...whole, tools: [{ model: 'n' }] }],
+    ['messages', { ...whole, fallbacks: null }],
+    ['messages', { ...whole, fallbacks: ['n'] }],
+    ['count_tokens', { model: 'm', messages: [said] }],
+    ['count_tokens', { model: 'm', messages: [said], max_tokens: 'any' }],
+    ['count_tokens', { model: 'm' }],
+    ['count_tokens', { model: 'm', messages: [said], fallbacks: [] }],
+  ] as const)("agree with what is read of Anthropic's API: %s %j", (kind, body) => {
+    const validator = Compile(kind === 'messages' ? MessagesBody : CountTokensBody);
+    expect(validator.Check(body)).toBe(readMessagesRequest(kind, body).ok);
+  });
+
+  const event = wireEvent('tk_reported', { occurredAtMs: Date.parse('2026-04-09T12:00:00Z'), model: 'm' });
+  const meters = (...all: unknown[]): object => ({ ...event, meters: all });
+  test.each([
+    event,
+    { event_id: 'e', api_key: 'k', occurred_at: '2026-04-09T12:00:00.123456789Z' },
+    { ...event, operation: null, attributes: null, meters: null, customer_requests: null, request_id: null, more: 1 },
+    meters({ name: 'dragons', quantity: 5 }, { name: null, quantity: 1 }),
+    { ...event, event_id: '' },
+    { ...event, event_id: 'a b' },
+    { ...event, event_id: 'e'.repeat(129) },
+    { ...event, event_id: undefined },
+    { ...event, api_key: '' },
+    { ...event, api_key: undefined },
+    { ...event, occurred_at: 'yesterday' },
+    { ...event, occurred_at: undefined },
+    { ...event, request_id: 'r'.repeat(501) },
+    { ...event, operation: 'x' },
+    { ...event, operation: { name: 5 } },
+    { ...event, attributes: { streaming: true } },
+    { ...event, customer_requests: -1 },
+    { ...event, customer_requests: 1.5 },
+    { ...event, customer_requests: 1_000_001 },
+    { ...event, meters: {} },
+    meters('x'),
+    meters({ name: 'input_tokens' }),
+    meters({ name: 'input_tokens', quantity: -1 }),
+    meters({ name: 'input_tokens', quantity: '1' }),
+    meters({ name: 'input_tokens', quantity: 100_000_000_001 }),
+    meters(...Array.from({ length: 51 }, (_, index) => ({ name: `m${index}`, quantity: 0 }))),
+  ])('agree with what is read of a usage report: event %#', (value) => {
+    expect(Compile(ReportedUsage).Check(JSON.parse(JSON.stringify(value)))).toBe(readReportedEvent(value).ok);
+  });
+});
+
 /** One request; `key` is the route's pattern, which the path fills in. */
-type Step = readonly [key: string, path: string, status: number, body?: unknown];
+type Step = readonly [key: string, path: string, status: number, body?: unknown, headers?: Readonly<Record<string, string>>];
 
 describe('every operation', () => {
   test('answers what the document says: the status, each field, and no other', async () => {
@@ -173,17 +284,18 @@ describe('every operation', () => {
     const seen = new Set<string>();
     const faults: string[] = [];
     const bodies = new Map<string, Record<string, unknown>>();
-    const ask = async ([key, path, status, body]: Step): Promise<Record<string, unknown>> => {
-      const surface = key.includes(' /api/') ? adminKey : demoKey;
+    const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+    const credentialFor = (key: string): Readonly<Record<string, string>> => {
+      if (/ \/api\/(?:internal|shim)\//.test(key)) return {};
+      if (key.includes(' /api/')) return bearer(adminKey);
+      const isOperators = /\/x-castellan\/(?!me$)|\/metrics/.test(key);
+      return isOperators ? { 'x-admin-api-key': operatorKey } : bearer(demoKey);
+    };
+    const ask = async ([key, path, status, body, headers = credentialFor(key)]: Step): Promise<Record<string, unknown>> => {
       const response = await fetch(origin + path, {
         method: key.slice(0, key.indexOf(' ')),
-        headers: {
-          ...(key.includes('x-castellan') || key.includes('/metrics')
-            ? { 'x-admin-api-key': operatorKey }
-            : { authorization: `Bearer ${surface}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
       expect([key, path, response.status, response.status === status ? '' : text]).toEqual([key, path, status, '']);
@@ -194,8 +306,14 @@ describe('every operation', () => {
       return parsed;
     };
     const op = '/v1/x-castellan';
-    const upstream = { id: 'doc-up', base_url: 'http://127.0.0.1:9/v1', api_key: 'sk-0123456789' };
-    const model = { id: 'doc-model', upstreams: [{ id: 'doc-up' }] };
+    const upstream = {
+      id: 'doc-up',
+      base_url: 'http://127.0.0.1:9/v1',
+      api_key: 'sk-0123456789',
+      headers: { 'X-Org': 'doc' },
+      speaks: ['openai', 'anthropic'],
+    };
+    const model = { id: 'doc-model', upstreams: [{ id: 'doc-up', weight: 2 }], aliases: ['doc-alias'] };
     const price = { model_id: 'doc-model', input_per_1m: '0.15', output_per_1m: 0.6, applies_from: '2999-01-01T00:00:00Z' };
     const call = { model: 'demo-echo', messages: [{ role: 'user', content: 'hi' }], max_tokens: 16 };
     const steps: Step[] = [
@@ -226,7 +344,7 @@ describe('every operation', () => {
       [`GET ${op}/models`, `${op}/models`, 200],
       [`GET ${op}/models/:id`, `${op}/models/doc-model`, 200],
       [`PATCH ${op}/models/:id`, `${op}/models/doc-model`, 200, { max_image_tokens: 100, tokenizer: 'o200k_base', tags: ['x'] }],
-      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1 }],
+      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1, cache_write_input_per_1m: 0.2 }],
       [`GET ${op}/prices`, `${op}/prices?model_id=doc-model`, 200],
       [`POST ${op}/verify`, `${op}/verify`, 200],
       ['POST /api/keys', '/api/keys', 200, { name: 'doc', max_tokens: 100_000, metadata: { a: 1 }, expires_at: '2999-01-01T00:00:00Z' }],
@@ -235,7 +353,16 @@ describe('every operation', () => {
       ['POST /v1/chat/completions', '/v1/chat/completions', 402, { ...call, max_tokens: 4000 }],
       ['POST /v1/chat/completions', '/v1/chat/completions', 404, { ...call, model: 'nobody' }],
       ['POST /v1/chat/completions', '/v1/chat/completions', 400, {}],
+      [`PATCH ${op}/models/:id`, `${op}/models/demo-echo`, 200, { aliases: ['demo'] }],
+      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, model_id: 'demo-echo', applies_from: null, cache_write_input_per_1m: 0.2 }],
       ['GET /v1/models', '/v1/models', 200],
+      ['GET /v1/models/*', '/v1/models/demo', 200],
+      [`GET ${op}/me`, `${op}/me`, 200],
+      [`GET ${op}/me`, `${op}/me`, 200, undefined, bearer(adminKey)],
+      [`GET ${op}/me`, `${op}/me?x=1`, 400],
+      [`GET ${op}/me`, `${op}/me`, 401, undefined, {}],
+      [`GET ${op}/keys`, `${op}/keys?limit=1`, 200, undefined, bearer(adminKey)],
+      ['GET /api/keys', '/api/keys?limit=1', 200],
       ['GET /v1/models/*', '/v1/models/demo-echo', 200],
       ['GET /v1/models/*', '/v1/models/nobody/at/all', 404],
       ['GET /health', '/health', 200],
@@ -254,6 +381,10 @@ describe('every operation', () => {
     const [found] = keys;
     await ask([`GET ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200]);
     await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200, { disabled: true }]);
+    await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 200, { grace_seconds: 60 }]);
+    await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 200]);
+    await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 404, {}, bearer(adminKey)]);
+    await ask([`GET ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200]);
     await ask([`DELETE ${op}/keys/:id`, `${op}/keys/${found?.id}`, 204]);
     const added = bodies.get(`${op}/prices?model_id=doc-model`)?.['prices'] as { id: string }[];
     await ask([`DELETE ${op}/prices/:id`, `${op}/prices/${added[0]?.id}`, 204]);
@@ -261,7 +392,7 @@ describe('every operation', () => {
     await ask([`DELETE ${op}/upstreams/:id`, `${op}/upstreams/doc-up`, 204]);
 
     const { key, id } = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'caller' }])) as { key: string; id: string };
-    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${id}`, 200, { money_budget_usd: '3.25' }]);
+    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${id}`, 200, { money_budget_usd: '3.25', allowed_models: ['demo-echo'] }]);
     await ask(['GET /api/keys', '/api/keys', 200]);
     await ask(['POST /api/keys/update', '/api/keys/update', 200, { key, disabled: true, name: null }]);
     await ask(['POST /api/keys/rename', '/api/keys/rename', 200, { key, name: 'renamed' }]);
@@ -273,16 +404,75 @@ describe('every operation', () => {
     await ask(['GET /api/billing/transactions', '/api/billing/transactions', 200]);
     await ask(['GET /api/billing/transactions', '/api/billing/transactions?format=array', 200]);
     await ask(['DELETE /api/keys/:key', `/api/keys/${key}`, 200]);
-    // The demo key pays one call; embeddings need another one of the tenant's.
-    const other = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'embeds' }])) as { key: string };
-    const embeddings = await fetch(`${origin}/v1/embeddings`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${other.key}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'demo-echo', input: 'hi' }),
+    // The demo key pays one call; what follows needs another one of the tenant's.
+    const other = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'other' }])) as { key: string; id: string };
+    const apiKey = { 'x-api-key': other.key };
+    const message = { model: 'demo-echo', max_tokens: 16, messages: call.messages };
+    const later: Step[] = [
+      ['POST /v1/embeddings', '/v1/embeddings', 200, { model: 'demo-echo', input: 'hi' }, bearer(other.key)],
+      ['POST /v1/messages', '/v1/messages', 200, message, apiKey],
+      ['POST /v1/messages', '/v1/messages', 200, { ...message, stream: true }, bearer(other.key)],
+      ['POST /v1/messages', '/v1/messages', 400, {}, apiKey],
+      ['POST /v1/messages', '/v1/messages', 401, message, {}],
+      ['POST /v1/messages', '/v1/messages', 402, { ...message, max_tokens: 4000 }],
+      ['POST /v1/messages', '/v1/messages', 404, { ...message, model: 'nobody' }, apiKey],
+      ['POST /v1/messages/count_tokens', '/v1/messages/count_tokens', 200, { ...message, max_tokens: undefined }, apiKey],
+      ['POST /v1/messages/count_tokens', '/v1/messages/count_tokens', 400, {}, apiKey],
+      ['POST /api/shim/validate-key', '/api/shim/validate-key', 200, { api_key: other.key }],
+      ['POST /api/shim/validate-key', '/api/shim/validate-key', 400, {}],
+      ['POST /api/shim/validate-key', '/api/shim/validate-key', 401, { api_key: 'tk_nobody' }],
+      ['POST /api/shim/route-context', '/api/shim/route-context', 200, { api_key: other.key }],
+      ['POST /api/shim/route-context', '/api/shim/route-context', 403, { api_key: adminKey }],
+    ];
+    for (const step of later) await ask(step);
+
+    const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };
+    const reporters = `${op}/usage-reporters`;
+    const reporterId = 'doc-reporter';
+    await ask([`POST ${reporters}`, reporters, 201, { id: reporterId, tenants: ['default'] }]);
+    await ask([`POST ${reporters}`, reporters, 409, { id: reporterId, tenants: ['default'] }]);
+    const rotated = await ask([`PATCH ${reporters}/:id`, `${reporters}/${reporterId}`, 200, { rotate_secret: true, grace_seconds: 60 }]);
+    await ask([`GET ${reporters}`, reporters, 200]);
+    await ask([`GET ${reporters}/:id`, `${reporters}/${reporterId}`, 200]);
+    await ask([`GET ${reporters}/:id`, `${reporters}/nobody`, 404]);
+    const at = { occurredAtMs: Date.now(), model: 'demo-echo' };
+    const delivery = signedDelivery({
+      reporterId,
+      secret: rotated['secret'] as string,
+      nowMs: at.occurredAtMs,
+      events: [
+        wireEvent(capped.key, at),
+        wireEvent(capped.key, { ...at, model: 'nobody' }),
+        wireEvent(capped.key, at, { meters: 'none' }),
+        { event_id: '' },
+      ],
     });
-    expect(embeddings.status).toBe(200);
-    faults.push(...disagreements('POST /v1/embeddings', { status: 200, text: await embeddings.text(), type: 'application/json' }));
-    seen.add('POST /v1/embeddings');
+    const reports = 'POST /api/internal/usage-reports';
+    const { 'x-tinfoil-signature': _signature, ...unsigned } = delivery.headers;
+    const receipt = await ask([reports, delivery.path, 200, delivery.body, delivery.headers]);
+    expect(receipt).toMatchObject({ accepted: 1, duplicates: 0, quarantined: 3 });
+    await ask([reports, delivery.path, 409, delivery.body, delivery.headers]);
+    await ask([reports, delivery.path, 401, delivery.body, unsigned]);
+    const quarantine = `${reporters}/${reporterId}/quarantine`;
+    await ask([`GET ${reporters}/:id/quarantine`, quarantine, 200]);
+    expect(bodies.get(quarantine)?.['events']).toHaveLength(2);
+    await ask([`GET ${reporters}/:id/quarantine`, `${quarantine}?limit=1`, 200]);
+    await ask([`POST ${reporters}/:id/quarantine/retry`, `${quarantine}/retry`, 200]);
+    await ask([`DELETE ${reporters}/:id`, `${reporters}/${reporterId}`, 204]);
+    await ask([`GET ${op}/events`, `${op}/events?tenant_id=doc`, 200]);
+    await ask([`GET ${op}/events`, `${op}/events?limit=1000`, 200, undefined, bearer(adminKey)]);
+    await ask([`GET ${op}/events`, `${op}/events?tenant_id=nobody`, 404]);
+    const { events } = await ask([`GET ${op}/events`, `${op}/events?type=api_key.threshold_crossed&tenant_id=default&limit=1`, 200]);
+    expect(events).toHaveLength(1);
+
+    // An upstream that cannot be reached tells so.
+    await ask([`POST ${op}/upstreams`, `${op}/upstreams`, 201, { ...upstream, id: 'doc-gone' }]);
+    await ask([`POST ${op}/models`, `${op}/models`, 201, { id: 'doc-gone', upstreams: [{ id: 'doc-gone' }] }]);
+    await ask([`POST ${op}/prices`, `${op}/prices`, 201, { ...price, model_id: 'doc-gone', applies_from: null }]);
+    await ask(['POST /v1/chat/completions', '/v1/chat/completions', 502, { ...call, model: 'doc-gone' }, bearer(other.key)]);
+    await ask(['POST /v1/messages', '/v1/messages', 502, { ...message, model: 'doc-gone' }, apiKey]);
+    const { health } = await ask([`GET ${op}/upstreams/:id`, `${op}/upstreams/doc-gone`, 200]);
+    expect(health).toMatchObject({ last_failure: { code: expect.any(String) as string } });
     expect(tenant).toBe('default');
 
     expect(faults).toEqual([]);

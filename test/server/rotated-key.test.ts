@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Running } from '../../src/server/boot.ts';
 import { makeManualClock } from '../support/fakes.ts';
-import { makeTestFolder } from './in-process.ts';
+import { makeTestFolder, recordingLog } from './in-process.ts';
 
 const folder = makeTestFolder();
 const clock = makeManualClock(Date.UTC(2026, 3, 9));
+const log = recordingLog();
 let running: Running;
 
 beforeAll(async () => {
-  running = await folder.start({ overrides: { clock } });
+  running = await folder.start({ overrides: { clock, log } });
 });
 afterAll(() => folder.dispose());
 
@@ -101,11 +102,10 @@ describe('a program that serves', () => {
   test('keeps a rotation over a new start, and prints no value into its log', async () => {
     const { id, key: before } = await makeKey('lasting');
     const after = await rotate(id, 600);
-    const { log } = running;
     await running.stop();
-    running = await folder.start({ overrides: { clock } });
+    running = await folder.start({ overrides: { clock, log } });
     expect([(await chat(before)).status, (await chat(after)).status]).toEqual([200, 200]);
-    const text = JSON.stringify(log);
+    const text = JSON.stringify(log.lines);
     expect(text).toContain('castellan is up');
     for (const value of [before, after]) expect(text).not.toContain(value);
   });

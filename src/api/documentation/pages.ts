@@ -13,6 +13,8 @@ const CREDENTIAL_HEADERS: Readonly<Record<string, string>> = {
   operatorKey: 'X-Admin-API-Key: $OPERATOR_KEY',
   adminKey: 'Authorization: Bearer $ADMIN_KEY',
   inferenceKey: 'Authorization: Bearer $KEY',
+  inferenceApiKey: 'X-API-Key: $KEY',
+  reportSignature: 'X-Tinfoil-Signature: $SIGNATURE',
   metricsToken: 'Authorization: Bearer $METRICS_TOKEN',
 };
 
@@ -194,6 +196,9 @@ function exampleRequest({ method, path, operation }: Entry, document: OpenApiDoc
   const [type, body] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
   const lines = [`curl -X ${method} "$CASTELLAN${path}${search}"`];
   if (name !== undefined) lines.push(`-H "${CREDENTIAL_HEADERS[name] ?? name}"`);
+  for (const { name: header, in: place, required } of operation.parameters ?? []) {
+    if (place === 'header' && required) lines.push(`-H "${header}: ..."`);
+  }
   if (body !== undefined) {
     lines.push(`-H "Content-Type: ${type}"`);
     lines.push(`-d '${JSON.stringify(exampleOf(body.schema, document.components.schemas))}'`);

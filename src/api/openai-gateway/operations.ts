@@ -1,24 +1,18 @@
 import Type from 'typebox';
-import { MAX_CHOICES, MAX_MODEL_CHARS, MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
-import { USAGE_ANSWER_HEADER } from '../../core/metering/usage-header.ts';
+import { MAX_CHOICES, MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
+import { CALL_ANSWER_HEADERS, CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
-import {
-  named,
-  object,
-  orNull,
-  WholeNumber,
-  type DocumentedSurface,
-  type Operations,
-  type Parameter,
-} from '../_shared/openapi/operation.ts';
+import { named, object, orNull, WholeNumber, type DocumentedSurface, type Operations } from '../_shared/openapi/operation.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { errorOfThrown } from './errors.ts';
+import { OWN_KEY_OPERATIONS } from './own-key-operations.ts';
+import { OWN_KEY_PATH } from './own-key-surface.ts';
 
 const optional = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 
 /** Fields that every body of a model call may have; whatever else a body holds goes to the upstream as it came. */
 const callFields = {
-  model: Type.String({ minLength: 1, maxLength: MAX_MODEL_CHARS, description: 'The id of a model.' }),
+  model: ModelName,
 };
 
 const Count = (maximum: number, description: string) =>
@@ -128,12 +122,14 @@ const GatewayModel = named(
     context_length: Type.Integer(),
     max_output_tokens: Type.Integer(),
     tags: Type.Array(Type.String()),
+    alias_of: Type.Optional(Type.String({ description: "The model's own id, where `id` is an alias of it." })),
     pricing: Type.Optional(
       object(
         {
           inputTokenPricePer1M: Type.Number(),
           outputTokenPricePer1M: Type.Number(),
           cachedInputTokenPricePer1M: Type.Optional(Type.Number()),
+          cacheWriteInputTokenPricePer1M: Type.Optional(Type.Number()),
           requestPrice: Type.Number(),
         },
         { description: 'USD, of the first upstream; left out for a model without a price.' },
@@ -141,8 +137,6 @@ const GatewayModel = named(
     ),
   }),
 );
-
-const Amount = orNull(WholeNumber, 'In the unit of the account; left out where the tenant hides amounts.');
 
 /** The body of this surface's errors, in OpenAI's form. */
 const OpenAiError = named(
@@ -153,44 +147,15 @@ const OpenAiError = named(
       type: Type.String(),
       param: orNull(Type.String(), 'The field that breaks a rule.'),
       code: orNull(Type.String()),
-      account: Type.Optional(
-        object(
-          {
-            kind: Type.String(),
-            scope: Type.String(),
-            unit: Type.String(),
-            limit: Type.Optional(Amount),
-            spent: Type.Optional(Amount),
-            reserved: Type.Optional(Amount),
-            remaining: Type.Optional(Amount),
-            resets_at: orNull(Type.String({ format: 'date-time' })),
-          },
-          { description: 'The account that refused.' },
-        ),
-      ),
+      account: Type.Optional(RefusingAccount),
     }),
   }),
 );
 
-const CALL_HEADERS: Readonly<Record<string, Parameter>> = {
-  'X-Tinfoil-Request-Usage-Metrics': {
-    description: `\`true\` asks for what the call used and cost, in the header \`${USAGE_ANSWER_HEADER}\` or, of a stream, its trailer.`,
-    schema: Type.Literal('true'),
-  },
-  traceparent: {
-    description: 'The trace that the call belongs to (W3C Trace Context); it goes on to the upstream.',
-    schema: Type.String(),
-  },
-};
-
 const ANSWER_HEADERS = {
-  'x-request-id': 'The id of the request in the log.',
-  'x-castellan-call-id': 'The id of the call in the ledger.',
+  ...CALL_ANSWER_HEADERS,
   'x-castellan-output-limit': 'The output limit that was sent to the model, where the request had none.',
 };
-
-/** Errors of every model call: refused by an account, not understood, or failed at the upstream. */
-const CALL_ERRORS = [402, 404, 429, 502, 504];
 
 const CALL_OPERATIONS: Operations = {
   'POST /v1/chat/completions': {
@@ -230,7 +195,7 @@ const MODEL_OPERATIONS: Operations = {
     id: 'getModel',
     summary: 'Show a model',
     wildcard: 'model',
-    path: { model: 'The id of the model; it may hold slashes.' },
+    path: { model: 'The id of the model, or an alias of it; it may hold slashes.' },
     answers: { 200: { description: 'The model.', schema: GatewayModel } },
     errors: [404],
   },
@@ -241,8 +206,8 @@ export const GATEWAY_SURFACE: DocumentedSurface = {
   id: 'gateway',
   title: 'Gateway',
   description: "Model calls as OpenAI's clients send them, metered, priced and capped.",
-  prefixes: ['/v1'],
-  operations: { ...CALL_OPERATIONS, ...MODEL_OPERATIONS },
+  prefixes: ['/v1', OWN_KEY_PATH],
+  operations: { ...CALL_OPERATIONS, ...MODEL_OPERATIONS, ...OWN_KEY_OPERATIONS },
   security: ['inferenceKey'],
   errors: {
     form: OpenAiError,

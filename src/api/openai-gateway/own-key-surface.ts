@@ -33,7 +33,7 @@ export interface OwnKeyDeps {
 }
 
 /** Where a key asks about itself. */
-const OWN_KEY_PATH = '/v1/x-castellan/me';
+export const OWN_KEY_PATH = '/v1/x-castellan/me';
 
 /**
  * What every bearer key may ask about itself, as one Fastify plugin, to be registered without a prefix on both listeners. Errors have

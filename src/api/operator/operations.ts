@@ -12,8 +12,10 @@ import {
   type Operation,
   type Operations,
 } from '../_shared/openapi/operation.ts';
+import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { OPERATOR_PREFIX } from './surface.ts';
+import { USAGE_REPORTER_OPERATIONS } from './usage-reporter-operations.ts';
 
 const Usd = Type.Number({ description: 'USD, exact.' });
 
@@ -68,9 +70,11 @@ const OperatorKey = named(
     max_tokens: orNull(WholeNumber),
     ...money,
     output_bound: Type.Union([Type.Literal('hard'), Type.Literal('soft')]),
+    allowed_models: orNull(Type.Array(Type.String()), 'The models that it may call; null is every model.'),
     tokens_used: WholeNumber,
     request_count: WholeNumber,
     last_used_at: orNull(Timestamp),
+    rotated_at: orNull(Timestamp, 'When it got its present value; null where that is its first.'),
     created_at: Timestamp,
   }),
 );
@@ -88,6 +92,38 @@ const NewKey = named(
   }),
 );
 
+const RotatedKey = named(
+  'RotatedKey',
+  object({
+    id: Type.String(),
+    key: Type.String({ description: 'The new value of the key. It is told this once.' }),
+    name: Type.String(),
+    kind: Type.String(),
+    tenant_id: Type.String(),
+    member_id: Type.String(),
+    disabled: Type.Boolean(),
+    expires_at: orNull(Timestamp),
+    rotated_at: orNull(Timestamp),
+    previous_valid_until: orNull(Timestamp, 'Until when the value before is good; null where it is dead.'),
+  }),
+);
+
+const UpstreamHealth = object(
+  {
+    state: Type.Union([Type.Literal('closed'), Type.Literal('open'), Type.Literal('half_open')], {
+      description: '`closed`: it is asked; `open`: it is left alone; `half_open`: one call tries it.',
+    }),
+    consecutive_failures: WholeNumber,
+    recent_attempts: WholeNumber,
+    recent_failures: WholeNumber,
+    opened_count: Type.Integer({ format: 'int64', description: 'How often it was left alone since this process started.' }),
+    retry_in_ms: orNull(WholeNumber, 'When the next call may try it; null while it may be tried.'),
+    rests_for_ms: orNull(WholeNumber, 'For how long it asked to be left alone; null where it did not.'),
+    last_failure: orNull(object({ code: Type.String(), ago_ms: WholeNumber })),
+  },
+  { description: 'How it does, as the calls of this process tell.' },
+);
+
 const Upstream = named(
   'Upstream',
   object({
@@ -102,6 +138,9 @@ const Upstream = named(
     retention_days: orNull(Type.Integer()),
     continuous_usage: Type.Boolean(),
     timeout_ms: orNull(Type.Integer()),
+    header_names: Type.Array(Type.String(), { description: 'Headers that go with every request to it; their values are never shown.' }),
+    health: UpstreamHealth,
+    speaks: Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), { description: 'The APIs that it answers.' }),
     created_at: Timestamp,
   }),
 );
@@ -110,7 +149,14 @@ const Model = named(
   'Model',
   object({
     id: Type.String(),
-    upstreams: Type.Array(object({ id: Type.String(), model: Type.String() })),
+    upstreams: Type.Array(
+      object({
+        id: Type.String(),
+        model: Type.String({ description: 'What the model is called there.' }),
+        weight: Type.Optional(Type.Integer({ description: 'Its share of the calls; 0 is for fallback only.' })),
+      }),
+      { description: 'In the order in which they are tried where no weights are given.' },
+    ),
     context_tokens: Type.Integer(),
     max_output_tokens: Type.Integer(),
     default_output_tokens: Type.Integer(),
@@ -122,6 +168,7 @@ const Model = named(
     max_audio_tokens: orNull(Type.Integer()),
     max_file_tokens: orNull(Type.Integer()),
     tags: Type.Array(Type.String()),
+    aliases: Type.Array(Type.String(), { description: 'Other names that callers may use.' }),
     created_at: Timestamp,
   }),
 );
@@ -135,6 +182,7 @@ const Price = named(
     input_per_1m: Usd,
     output_per_1m: Usd,
     cached_input_per_1m: orNull(Usd),
+    cache_write_input_per_1m: orNull(Usd, 'Of input that the upstream writes into its cache, USD; null: what input costs.'),
     per_request: Usd,
     applies_from: Timestamp,
     created_at: Timestamp,
@@ -271,17 +319,18 @@ const KEY_OPERATIONS: Operations = {
     summary: 'List the keys of a tenant',
     description: 'Keys of every kind, oldest first, a page at a time.',
     query: {
-      tenant_id: { description: 'The id of the tenant.', schema: Type.String(), required: true },
-      limit: { description: 'Keys in a page.', schema: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }) },
-      cursor: { description: 'The `next_cursor` of the page before.', schema: Type.String() },
+      tenant_id: listedTenant,
+      ...pageQuery('Keys'),
     },
     answers: {
       200: {
         description: 'A page of keys.',
-        schema: object({ keys: Type.Array(OperatorKey), has_more: Type.Boolean(), next_cursor: orNull(Type.String()) }),
+        schema: object({ keys: Type.Array(OperatorKey), ...pageEnd }),
+        headers: PAGE_HEADERS,
       },
     },
     errors: [404],
+    security: ['operatorKey', 'adminKey'],
   },
   [`GET ${at('/keys/:id')}`]: {
     id: 'getKey',
@@ -305,6 +354,19 @@ const KEY_OPERATIONS: Operations = {
     path: KEY_PATH,
     answers: { 204: GONE },
     errors: [404, 409],
+  },
+};
+
+const ROTATION_OPERATIONS: Operations = {
+  [`POST ${at('/keys/:id/rotate')}`]: {
+    id: 'rotateKey',
+    summary: 'Give a key a new value',
+    description:
+      'All else of the key stays. The value before is good for `grace_seconds` more; without them it is dead at once. An admin key rotates keys of its tenant, but none that acts as another member.',
+    path: KEY_PATH,
+    answers: { 200: { description: 'The key with its new value.', schema: RotatedKey } },
+    errors: [404],
+    security: ['operatorKey', 'adminKey'],
   },
 };
 
@@ -404,9 +466,18 @@ const LEDGER_OPERATIONS: Operations = {
 export const OPERATOR_SURFACE: DocumentedSurface = {
   id: 'operator',
   title: 'Operator API',
-  description: 'Tenants, members, keys, upstreams, models and prices, for whoever runs this server.',
+  description: 'Tenants, members, keys, upstreams, models, prices and usage reporters, for whoever runs this server.',
   prefixes: [OPERATOR_PREFIX],
-  operations: { ...TENANT_OPERATIONS, ...MEMBER_OPERATIONS, ...KEY_OPERATIONS, ...CATALOGUE_OPERATIONS, ...LEDGER_OPERATIONS },
+  operations: {
+    ...TENANT_OPERATIONS,
+    ...MEMBER_OPERATIONS,
+    ...KEY_OPERATIONS,
+    ...ROTATION_OPERATIONS,
+    ...EVENT_OPERATIONS,
+    ...CATALOGUE_OPERATIONS,
+    ...USAGE_REPORTER_OPERATIONS,
+    ...LEDGER_OPERATIONS,
+  },
   security: ['operatorKey'],
   errors: {
     form: CyclesError,

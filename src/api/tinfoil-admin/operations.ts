@@ -91,7 +91,8 @@ const Transaction = named(
   }),
 );
 
-const TinfoilError = named(
+/** The body of errors below `/api`. */
+export const TinfoilError = named(
   'TinfoilError',
   object({
     error: Type.String({ description: 'One sentence.' }),
@@ -112,7 +113,18 @@ const KEY_OPERATIONS: Operations = {
   'GET /api/keys': {
     id: 'listKeys',
     summary: 'List inference keys',
-    answers: { 200: { description: 'All inference keys of the tenant, oldest first.', schema: Type.Array(ApiKey) } },
+    description: 'All at once, or a page at a time where `limit` or `cursor` asks for it.',
+    query: {
+      limit: { description: 'Keys in a page; 100 where only a cursor is given.', schema: Type.Integer({ minimum: 1, maximum: 1000 }) },
+      cursor: { description: 'That of the `Link` of the page before.', schema: Type.String() },
+    },
+    answers: {
+      200: {
+        description: 'Inference keys of the tenant, oldest first.',
+        schema: Type.Array(ApiKey),
+        headers: { Link: 'Where the next page is, relative to this one (RFC 8288); left out on the last page.' },
+      },
+    },
   },
   'POST /api/keys': {
     id: 'createKey',

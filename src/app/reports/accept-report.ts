@@ -35,7 +35,7 @@ export interface ReportReceipt {
 }
 
 /** Most events of one delivery; the stock client sends half as many. One delivery is one command, which must not hold others up for long. */
-const MAX_REPORT_EVENTS = 2000;
+export const MAX_REPORT_EVENTS = 2000;
 
 /** For how long a delivery can be sent again before its timestamp is too old, with a margin. */
 const NONCE_KEEP_MS = 2 * MAX_REPORT_SKEW_MS + 60_000;

@@ -27,10 +27,14 @@ export type ReportedEventRead =
   | { readonly ok: true; readonly event: ReportedEvent; readonly apiKey: string }
   | { readonly ok: false; readonly eventId: string | null; readonly rule: string };
 
-const MAX_REQUESTS = 1_000_000;
-const MAX_METERS = 50;
-const MAX_TEXT_CHARS = 500;
-const EVENT_ID = /^[\x21-\x7e]{1,128}$/;
+/** Most requests of a customer that one event may stand for. */
+export const MAX_REPORTED_REQUESTS = 1_000_000;
+/** Most meters of an event. */
+export const MAX_METERS = 50;
+/** Longest text of an event, in UTF-16 units. */
+export const MAX_REPORTED_TEXT_CHARS = 500;
+/** What an event's id looks like. */
+export const REPORTED_EVENT_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** The meters that are priced, under the names of the usage-reporting client. `requests` is what older reporters send. */
 const METERS = {
@@ -52,7 +56,7 @@ class BrokenRule extends Error {}
  */
 export function readReportedEvent(value: unknown): ReportedEventRead {
   const fields = asObject(value) ?? {};
-  const eventId = typeof fields['event_id'] === 'string' && EVENT_ID.test(fields['event_id']) ? fields['event_id'] : null;
+  const eventId = typeof fields['event_id'] === 'string' && REPORTED_EVENT_ID.test(fields['event_id']) ? fields['event_id'] : null;
   try {
     if (asObject(value) === null) throw new BrokenRule('an event must be an object');
     if (eventId === null) throw new BrokenRule('event_id must be a text of 1 to 128 visible ASCII characters');
@@ -72,7 +76,7 @@ function readFields(fields: Fields, eventId: string): { event: ReportedEvent; ap
   const attributes = objectField(fields, 'attributes');
   const { counts, unknownMeter } = readMeters(fields['meters'] ?? []);
   const given = fields['customer_requests'];
-  const requests = given === undefined || given === null ? null : whole(given, 'customer_requests', MAX_REQUESTS);
+  const requests = given === undefined || given === null ? null : whole(given, 'customer_requests', MAX_REPORTED_REQUESTS);
   if (requests !== null && counts.requests !== undefined && counts.requests !== requests) {
     throw new BrokenRule('customer_requests must not differ from the meter requests');
   }
@@ -110,7 +114,7 @@ function readMeters(value: unknown): { counts: Counts; unknownMeter: string | nu
     if (seen.has(name)) throw new BrokenRule(`${at}.name must not stand twice`);
     seen.add(name);
     const isKnown = Object.hasOwn(METERS, name);
-    const quantity = whole(meter['quantity'], `${at}.quantity`, name === 'requests' ? MAX_REQUESTS : MAX_CALL_TOKENS);
+    const quantity = whole(meter['quantity'], `${at}.quantity`, name === 'requests' ? MAX_REPORTED_REQUESTS : MAX_CALL_TOKENS);
     if (isKnown) counts[METERS[name as Meter]] = quantity;
     // Nothing of what nobody prices costs nothing.
     else if (quantity > 0) unknownMeter ??= name;
@@ -135,8 +139,8 @@ function objectField(fields: Fields, name: string): Fields {
 function text(fields: Fields, name: string, prefix = ''): string {
   const value = fields[name];
   if (value === undefined || value === null) return '';
-  if (typeof value !== 'string' || value.length > MAX_TEXT_CHARS) {
-    throw new BrokenRule(`${prefix}${name} must be a text of at most ${MAX_TEXT_CHARS} characters`);
+  if (typeof value !== 'string' || value.length > MAX_REPORTED_TEXT_CHARS) {
+    throw new BrokenRule(`${prefix}${name} must be a text of at most ${MAX_REPORTED_TEXT_CHARS} characters`);
   }
   return value;
 }

@@ -1,13 +1,14 @@
 import type { LedgerWriter, Written } from '../../app/ledger-writer.ts';
 import { Fault } from '../../core/fault.ts';
-import type { ReserveCommand, SettleCallCommand } from '../../core/ledger/commands.ts';
+import type { ReportUsageCommand, ReserveCommand, SettleCallCommand } from '../../core/ledger/commands.ts';
+import type { ReportUsageAnswer } from '../../core/ledger/report-usage.ts';
 import type { SettleCallAnswer } from '../../core/ledger/settle-call.ts';
 import type { Outcome } from '../../core/rejection.ts';
 import type { Command, CommandValue } from '../../core/verbs.ts';
 import type { Span } from '../../ports/tracer.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import type { CurrentSpan } from './current-span.ts';
-import { makeUseCounters } from './use-counters.ts';
+import { makeUseCounters, type CountUse } from './use-counters.ts';
 
 /** What observing needs. */
 interface ObserveWriterDeps {
@@ -20,8 +21,8 @@ interface ObserveWriterDeps {
 type Ended = (outcome: Outcome<unknown> | null, error: unknown) => void;
 
 /**
- * The writer, with holds and settlements counted, timed and traced beside it. Its promises are passed on as they are: what observes them
- * can neither delay nor change them.
+ * The writer, with holds and settlements counted, timed and traced beside it, and usage that others report counted. Its promises are passed
+ * on as they are: what observes them can neither delay nor change them.
  */
 export function observeWriter(writer: LedgerWriter, deps: ObserveWriterDeps): LedgerWriter {
   const observers = makeObservers(deps);
@@ -58,10 +59,13 @@ function makeObservers(deps: ObserveWriterDeps): (command: Command) => Ended {
   };
   const others: Ended = (_outcome, error) => countFault(error);
   const onReserve = makeReserveObserver(deps, countFault);
-  const onSettle = makeSettleObserver(deps, countFault);
+  const countUse = makeUseCounters(deps.metrics, deps);
+  const onSettle = makeSettleObserver(deps, countFault, countUse);
+  const onReport = makeReportObserver(countFault, countUse);
   return (command) => {
     if (command.verb === 'reserve') return onReserve(command);
-    return command.verb === 'settle-call' ? onSettle(command) : others;
+    if (command.verb === 'settle-call') return onSettle(command);
+    return command.verb === 'report-usage' ? onReport(command) : others;
   };
 }
 
@@ -94,9 +98,12 @@ function makeReserveObserver(deps: ObserveWriterDeps, countFault: (error: unknow
   };
 }
 
-function makeSettleObserver(deps: ObserveWriterDeps, countFault: (error: unknown) => void): (command: SettleCallCommand) => Ended {
+function makeSettleObserver(
+  deps: ObserveWriterDeps,
+  countFault: (error: unknown) => void,
+  countUse: CountUse,
+): (command: SettleCallCommand) => Ended {
   const seconds = deps.metrics.settleSeconds.of();
-  const countUse = makeUseCounters(deps.metrics, deps);
   return ({ usage, reservationId }) => {
     const span = beginSpan(deps.current, 'settle', reservationId);
     const startedMs = performance.now();
@@ -109,6 +116,20 @@ function makeSettleObserver(deps: ObserveWriterDeps, countFault: (error: unknown
       endSpan(span, outcome, error);
     };
   };
+}
+
+/** What another proxy metered counts when it is booked: now, or at a later attempt. What was booked before, or is quarantined, does not. */
+function makeReportObserver(countFault: (error: unknown) => void, countUse: CountUse): (command: ReportUsageCommand) => Ended {
+  return ({ items }) =>
+    (outcome, error) => {
+      if (outcome === null) return countFault(error);
+      if (!outcome.ok) return;
+      // The value is that of the verb: an event for each item, in their order.
+      const { events } = outcome.value as ReportUsageAnswer;
+      for (const [index, { judgement }] of items.entries()) {
+        if (judgement.kind === 'book' && events[index]?.status === 'booked') countUse(judgement.booking.usage);
+      }
+    };
 }
 
 const beginSpan = (current: CurrentSpan | null, name: string, reservationId: string): Span | undefined =>

@@ -9,6 +9,7 @@ const TOKEN_KINDS = {
   prompt: 'promptTokens',
   completion: 'completionTokens',
   cached_prompt: 'cachedPromptTokens',
+  cache_write_prompt: 'cacheWritePromptTokens',
   reasoning: 'reasoningTokens',
 } as const satisfies Record<string, keyof BookedUsage>;
 
@@ -21,8 +22,11 @@ interface ModelCells {
   readonly estimated: Cell;
 }
 
-/** Makes what counts the use of a booked call. The cells of a model (and tenant, where asked for) are resolved at its first call. */
-export function makeUseCounters(metrics: Metrics, options: { readonly tenantLabels: boolean }): (usage: BookedUsage) => void {
+/** Counts the use of one booked call. */
+export type CountUse = (usage: BookedUsage) => void;
+
+/** Makes a {@link CountUse}. The cells of a model (and tenant, where asked for) are resolved at its first call. */
+export function makeUseCounters(metrics: Metrics, options: { readonly tenantLabels: boolean }): CountUse {
   const byTenant = new Map<string, Map<string, ModelCells>>();
   const cellsOf = ({ tenantId, model }: BookedUsage): ModelCells => {
     const tenant = options.tenantLabels ? [tenantId] : [];
@@ -42,7 +46,7 @@ export function makeUseCounters(metrics: Metrics, options: { readonly tenantLabe
   };
   return (usage) => {
     const cells = cellsOf(usage);
-    for (const { field, cell } of cells.tokens) cell.value += usage[field];
+    for (const { field, cell } of cells.tokens) cell.value += usage[field] ?? 0;
     // Up to nine million dollars a process, a double counts nano-dollars exactly.
     cells.cost.value += Number(usage.costNanoUsd);
     (usage.estimated ? cells.estimated : cells.reported).value += usage.requests;

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Span, Tracer } from '../../ports/tracer.ts';
 import type { Cell, Histogram } from '../../telemetry/metrics/families.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
-import { surfaceOf } from '../surfaces.ts';
+import { isGateway, surfaceOf } from '../surfaces.ts';
 import type { CurrentSpan } from './current-span.ts';
 import { TimedResponse } from './timed-response.ts';
 
@@ -64,7 +64,7 @@ function routeCells(metrics: Metrics): (request: FastifyRequest) => RouteCells {
   const make = (surface: string, method: string, route: string): RouteCells => ({
     byClass: CLASSES.map((status) => metrics.httpRequests.cell(surface, method, route, status)),
     seconds: metrics.httpSeconds.of(surface, method, route),
-    firstByte: surface === 'gateway' ? metrics.gatewayFirstByte.of(method, route) : null,
+    firstByte: isGateway(surface) ? metrics.gatewayFirstByte.of(method, route) : null,
   });
   // Methods are a closed list only where a route takes them.
   const unmatched = make('none', UNMATCHED, UNMATCHED);

@@ -65,7 +65,7 @@ function makeUseMetrics(tenant: readonly string[]) {
   return {
     tokens: new CounterFamily({
       name: 'castellan_tokens_total',
-      help: 'Tokens booked; cached_prompt is a part of prompt, reasoning a part of completion.',
+      help: 'Tokens booked; cached_prompt and cache_write_prompt are parts of prompt, reasoning is a part of completion.',
       labels: ['kind', 'model', ...tenant],
     }),
     cost: new CounterFamily({

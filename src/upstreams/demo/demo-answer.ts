@@ -5,7 +5,7 @@ import {
   type JsonObject,
   type OpenAiKind,
 } from '../../core/bounds/inference-request.ts';
-import { parseJson } from '../../core/json/int64.ts';
+import { parseJson, stringifyJson } from '../../core/json/int64.ts';
 import { embeddingsAnswer } from './demo-embeddings.ts';
 import { demoMessagesAnswer, isMessagesPath } from './demo-messages.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS } from './demo-model.ts';
@@ -82,10 +82,10 @@ function generate(request: InferenceRequest, promptTokens: number, settings: Dem
   let reply: DemoReply;
   if (settings.text !== null) reply = replyWithText(settings.text, limit, count);
   else if (kind === 'chat') reply = replyToChat(body, limit, count);
-  else reply = replyWithText(` ${typeof body['prompt'] === 'string' ? body['prompt'] : JSON.stringify(body['prompt'])}`, limit, count);
+  else reply = replyWithText(` ${typeof body['prompt'] === 'string' ? body['prompt'] : stringifyJson(body['prompt'])}`, limit, count);
   const usage = { promptTokens, completionTokens: reply.tokens * request.choices };
   const frame: Frame = {
-    id: `${kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${stableId(JSON.stringify(body['messages'] ?? body['prompt']))}`,
+    id: `${kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${stableId(stringifyJson(body['messages'] ?? body['prompt']))}`,
     kind,
     created: settings.createdAt,
     model: request.model,

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isTokenArray, type InferenceRequest, type JsonObject, type RequestDefect } from '../../core/bounds/inference-request.ts';
+import { stringifyJson } from '../../core/json/int64.ts';
 
 const DEFAULT_DIMENSIONS = 16;
 const MAX_DIMENSIONS = 4096;
@@ -21,7 +22,7 @@ export function embeddingsAnswer(request: InferenceRequest): { readonly data: re
   const inputs = Array.isArray(input) && !isTokenArray(input) ? (input as readonly unknown[]) : [input];
   return {
     data: inputs.map((item, index) => {
-      const vector = vectorOf(typeof item === 'string' ? item : JSON.stringify(item), dimensions);
+      const vector = vectorOf(typeof item === 'string' ? item : stringifyJson(item), dimensions);
       return { object: 'embedding', index, embedding: format === 'float' ? [...vector] : base64Of(vector) };
     }),
   };

@@ -1,4 +1,5 @@
 import { isObject, isTokenArray, type InferenceRequest, type JsonObject } from '../../core/bounds/inference-request.ts';
+import { stringifyJson } from '../../core/json/int64.ts';
 import { DEMO_MEDIA_TOKENS } from './demo-model.ts';
 import type { CountTokens } from './demo-reply.ts';
 
@@ -17,7 +18,7 @@ export function demoPromptTokens(request: InferenceRequest, count: CountTokens):
   let tokens = ANSWER_FRAME_TOKENS;
   for (const message of body['messages'] as readonly JsonObject[]) tokens += MESSAGE_FRAME_TOKENS + messageTokens(message, count);
   for (const field of ['tools', 'functions', 'response_format'] as const) {
-    if (isObject(body[field]) || Array.isArray(body[field])) tokens += count(JSON.stringify(body[field]));
+    if (isObject(body[field]) || Array.isArray(body[field])) tokens += count(stringifyJson(body[field]));
   }
   return tokens;
 }

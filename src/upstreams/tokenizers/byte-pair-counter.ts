@@ -13,17 +13,25 @@ const MAX_REMEMBERED_PIECES = 20_000;
 /** Longer pieces are not remembered, which bounds the memory of the above to a few megabytes. */
 const MAX_REMEMBERED_CHARS = 64;
 
+/** Counts the tokens that some bytes merge into. */
+export type Merge = (bytes: Uint8Array) => number;
+
 /**
- * Makes a counter of byte-pair tokens: `split` cuts text into pieces, each is a token or is merged from its bytes by lowest rank.
+ * Makes a counter of byte-pair tokens: `split` cuts text into pieces, each is a token or is merged from its bytes by lowest rank. `makeOwn`
+ * makes the merge that it works with.
  *
  * Written here, over the library's vocabulary, because the library merges in square time: one 64 KiB word would stop the event loop for
  * seconds. Ours merges pieces above 128 bytes in parts, and after 8 KiB of merging counts bytes: up to there the count is exact but for
  * such pieces, which may come out a few tokens high.
  */
-export function makeBytePairCounter(table: RankTable, split: RegExp): (text: string) => number {
+export function makeBytePairCounter(
+  table: RankTable,
+  split: RegExp,
+  makeOwn: (rankOf: RankOf) => Merge = makeMerge,
+): (text: string) => number {
   const rankOf = makeRankOf(table);
   const remembered = new Map<string, number>();
-  const merge = makeMerge(rankOf);
+  const merge = makeOwn(rankOf);
   // The bytes of the piece at hand. No token is longer than what is merged at once.
   const encoder = new TextEncoder();
   const piece = new Uint8Array(MAX_MERGE_BYTES);
@@ -73,8 +81,8 @@ export function makeBytePairCounter(table: RankTable, split: RegExp): (text: str
   };
 }
 
-/** Counts the tokens that at most `MAX_MERGE_BYTES` bytes merge into. */
-function makeMerge(rankOf: RankOf): (bytes: Uint8Array) => number {
+/** Makes the merge of at most `MAX_MERGE_BYTES` bytes. It takes three look-ups and `MAX_MERGE_BYTES` steps for each byte at most. */
+export function makeMerge(rankOf: RankOf): Merge {
   // Where the parts begin, and the rank of the pair that begins there. Reused by every call; the function never calls itself.
   const starts = new Int32Array(MAX_MERGE_BYTES + 2);
   const pairRanks = new Int32Array(MAX_MERGE_BYTES + 2);

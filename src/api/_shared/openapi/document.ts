@@ -67,6 +67,14 @@ const SECURITY_SCHEMES: Readonly<Record<SecurityScheme, JsonSchema>> = {
   operatorKey: { type: 'apiKey', in: 'header', name: 'X-Admin-API-Key', description: 'The operator key.' },
   adminKey: { type: 'http', scheme: 'bearer', description: 'An admin key, `admin_...`, of a member with admin access.' },
   inferenceKey: { type: 'http', scheme: 'bearer', description: 'An inference key, `tk_...`, or a management key, `mk_...`.' },
+  inferenceApiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: "The same, as Anthropic's clients send it." },
+  reportSignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-Tinfoil-Signature',
+    description:
+      "HMAC-SHA256 under the secret of a usage reporter, in lower-case hex, of six lines joined by newlines: the method, the path, the reporter's id, the timestamp, the nonce, and the SHA-256 of the body in lower-case hex.",
+  },
   metricsToken: { type: 'http', scheme: 'bearer', description: 'The token that the configuration file declares for scrapers.' },
 };
 

@@ -53,7 +53,7 @@ export interface ErrorCode {
 }
 
 /** How a credential is sent. */
-export type SecurityScheme = 'operatorKey' | 'adminKey' | 'inferenceKey' | 'metricsToken';
+export type SecurityScheme = 'operatorKey' | 'adminKey' | 'inferenceKey' | 'inferenceApiKey' | 'reportSignature' | 'metricsToken';
 
 /** What the document tells about a surface as a whole. */
 export interface DocumentedSurface {

@@ -17,6 +17,9 @@ const HEADERS = {
   signature: 'x-tinfoil-signature',
 } as const;
 
+/** Where reports are sent. */
+export const REPORTS_PATH = '/api/internal/usage-reports';
+
 const VALUE = /^[\x21-\x7e]{1,128}$/;
 const NO_BODY = Buffer.alloc(0);
 
@@ -67,7 +70,7 @@ export function mountUsageReports(app: TypedApp, deps: UsageReportDeps): void {
   app.decorateRequest('usageReport');
   app.route({
     method: 'POST',
-    url: '/api/internal/usage-reports',
+    url: REPORTS_PATH,
     bodyLimit: BODY_LIMIT_BYTES,
     onRequest: async (request) => {
       request.usageReport = await readHead(request, deps);
