@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 function insertUsage(negative: string): string {
   const values = USAGE_COLUMNS.map((column, index) => {
     if (index < 7) return `'x'`;
-    if (index > 15) return 'false';
+    if (['streaming', 'estimated', 'interrupted'].includes(column)) return 'false';
     return column === negative ? '-1' : '1';
   });
   return `INSERT INTO usage_tail (${USAGE_COLUMNS.join(', ')}) VALUES (${values.join(', ')})`;
