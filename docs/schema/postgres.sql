@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 9b70c25567282e19697aec7ed4058b84e1d9bbb28a3d4b17909f9ef3c6cefa75
+-- Migrations: 18033962f69ce58413f0b64735b2ce7d0a8df6da7f9e4dd4100d0bd7a90df437
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -207,6 +207,16 @@ CREATE TABLE public.tenants (
     body json NOT NULL
 );
 
+CREATE TABLE public.upstream_objects (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    upstream_id text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    tokens bigint,
+    at_ms bigint NOT NULL,
+    CONSTRAINT upstream_objects_tokens_check CHECK ((tokens >= 0))
+);
+
 CREATE TABLE public.upstreams (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -232,6 +242,8 @@ CREATE TABLE public.usage_events (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
+    media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    media_quantity bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
@@ -271,7 +283,10 @@ CREATE TABLE public.usage_tail (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
-    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
+    media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    media_quantity bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0))),
+    CONSTRAINT usage_tail_media_quantity_check CHECK ((media_quantity >= 0))
 );
 
 ALTER TABLE ONLY public.accounts
@@ -325,6 +340,9 @@ ALTER TABLE ONLY public.settings
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.upstream_objects
+    ADD CONSTRAINT upstream_objects_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.upstreams
     ADD CONSTRAINT upstreams_pkey PRIMARY KEY (id);
 
@@ -358,6 +376,8 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
+
+CREATE INDEX upstream_objects_age ON public.upstream_objects USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

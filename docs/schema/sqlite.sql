@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f3265c7b3e76e384973189d49bcdee8f5a7ac31292415bba4bf29b69a6aecd49
+-- Migrations: a44190ae0e7c69002a4af78212d57121a4872e85effcca2aac7bdd30f3aed28c
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -164,6 +164,18 @@ CREATE TABLE tenants (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE upstream_objects (
+  tenant_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  upstream_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  tokens INTEGER CHECK (tokens >= 0),
+  at_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX upstream_objects_age ON upstream_objects (at_ms);
+
 CREATE TABLE upstreams (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
@@ -189,7 +201,7 @@ CREATE TABLE usage_events (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
@@ -231,7 +243,7 @@ CREATE TABLE usage_tail (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0 CHECK (media_quantity >= 0)) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)

@@ -1,5 +1,5 @@
 import { MODEL_DEFAULTS, UPSTREAM_DEFAULTS } from '../core/access/defaults.ts';
-import { ratesFromPrice, type DeclaredPrice } from '../core/pricing/rates.ts';
+import { figuresOfRates, ratesFromPrice, type DeclaredPrice } from '../core/pricing/rates.ts';
 import { sealIdentity, SYSTEM_TENANT, type Model, type Price, type Upstream } from '../core/records.ts';
 import { accepted, rejected, type Outcome, type Rejection } from '../core/rejection.ts';
 import type { DeclaredFields, DeclaredKind } from '../ports/declared-fields.ts';
@@ -52,6 +52,9 @@ const PRICE_FIELDS = {
   outputPer1m: 'output_per_1m',
   cachedInputPer1m: 'cached_input_per_1m',
   perRequest: 'per_request',
+  perSecond: 'per_second',
+  per1mCharacters: 'per_1m_characters',
+  perImage: 'per_image',
 } as const;
 
 /** Makes the {@link CatalogueManagement}. `tokenizerNames` are those that a model may name. */
@@ -114,7 +117,6 @@ export function makeCatalogueManagement(deps: {
         const field = PRICE_FIELDS[priced.field];
         return rejected({ code: 'invalid_request', message: `${field} ${priced.message}`, field });
       }
-      const { inputNanos, outputNanos, cachedInputNanos, requestNanos } = priced.rates;
       const id = ids.next('price');
       return writer.execute({
         verb: 'add-price',
@@ -124,11 +126,7 @@ export function makeCatalogueManagement(deps: {
           modelId,
           upstreamId,
           appliesFromMs,
-          // Rates are at most 10^12, which doubles hold.
-          inputNanos: Number(inputNanos),
-          outputNanos: Number(outputNanos),
-          cachedInputNanos: cachedInputNanos === null ? null : Number(cachedInputNanos),
-          requestNanos: Number(requestNanos),
+          ...figuresOfRates(priced.rates),
         },
       });
     },

@@ -106,13 +106,16 @@ export interface Model {
   readonly maxImageTokens: number | null;
   readonly maxAudioTokens: number | null;
   readonly maxFileTokens: number | null;
+  /** The longest audio of one transcription, in seconds; absent or null where nothing is declared. */
+  readonly maxAudioSeconds?: number | null;
   readonly tags: readonly string[];
   readonly createdAtMs: number;
 }
 
 /**
  * What a model costs from `appliesFromMs` on, at one upstream or, with `upstreamId` null, wherever the upstream has no price of its
- * own. Nano-dollars for one token, and for one request. Append-only.
+ * own. Nano-dollars for one token, and for one request; `secondNanos`, `characterNanos` and `imageNanos` for one second of audio that
+ * came in, one character that was spoken and one image that was made, absent where they cost nothing. Append-only.
  */
 export interface Price {
   readonly id: string;
@@ -123,6 +126,9 @@ export interface Price {
   readonly outputNanos: number;
   readonly cachedInputNanos: number | null;
   readonly requestNanos: number;
+  readonly secondNanos?: number;
+  readonly characterNanos?: number;
+  readonly imageNanos?: number;
   readonly createdAtMs: number;
 }
 

@@ -1,4 +1,4 @@
-import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, UpstreamObjectPut } from './effects.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
@@ -21,6 +21,8 @@ export interface Changes {
   readonly idempotency: readonly { readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }[];
   readonly entries: readonly Entry[];
   readonly usage: readonly UsageEvent[];
+  /** Objects that upstreams keep; null for one that is forgotten. Each key once. */
+  readonly upstreamObjects: readonly UpstreamObjectPut[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -47,6 +49,7 @@ export class WorkingSet implements State {
   readonly #changedIdempotency = new Map<string, { ref: IdempotencyRef; record: IdempotencyRecord }>();
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
+  readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
 
@@ -124,6 +127,9 @@ export class WorkingSet implements State {
       case 'usage':
         this.#usage.push(effect.event);
         return;
+      case 'upstream-object':
+        this.#upstreamObjects.set(JSON.stringify([effect.tenantId, effect.id]), effect);
+        return;
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -142,6 +148,7 @@ export class WorkingSet implements State {
       idempotency: [...this.#changedIdempotency.values()],
       entries: this.#entries,
       usage: this.#usage,
+      upstreamObjects: [...this.#upstreamObjects.values()],
       events: this.#events,
       audit: this.#audit,
     };

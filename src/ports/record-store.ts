@@ -1,3 +1,4 @@
+import type { UpstreamObject } from '../core/calls/upstream-object.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, KeyKind, RecordKind, RecordTypes } from '../core/records.ts';
@@ -56,6 +57,8 @@ export interface RecordStore {
   keyUsage(query: { tenantId: string; keyIds?: readonly string[] }): Promise<KeyUsage[]>;
   /** The raw events of a tenant, newest first, at most `limit` (for audits and tests). */
   usageEvents(query: { tenantId: string; limit: number }): Promise<UsageEvent[]>;
+  /** Those of the objects with these ids that upstreams keep for the tenant, in any order. By the primary key. */
+  upstreamObjects(query: { tenantId: string; ids: readonly string[] }): Promise<UpstreamObject[]>;
   /** A number that grows with every committed change of a record, by any node. */
   generation(): Promise<number>;
   /** Marks this run of the process as alive, and returns the runs seen alive in the last `withinMs`. */

@@ -4,7 +4,7 @@ import { Fault } from '../core/fault.ts';
 export interface UpstreamRequest {
   /** Path below the upstream's base address, such as `/chat/completions`. */
   readonly path: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** The caller's headers, names in lower case. The adapter sends only those on its list, and its own credential. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** JSON text, or raw bytes, or null for none. */

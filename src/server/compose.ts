@@ -3,9 +3,12 @@ import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
+import type { OpenUpstream } from '../app/calls/call-types.ts';
+import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
+import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import { startJobs } from '../jobs/jobs.ts';
@@ -61,6 +64,8 @@ export interface Parts {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
+  readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
+  readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
   readonly isReady: () => boolean;
 }
@@ -98,10 +103,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, ids, log });
   closers.add('jobs', () => jobs.stop());
 
+  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
   const calls = makeCalls({
     writer,
     catalogue: directory.catalogue,
-    openUpstream: (upstream) => pool.open(upstream),
+    records: store,
+    openUpstream,
     tokenizers: deps.tokenizers,
     clock,
     elapsedMs,
@@ -112,7 +119,15 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
-  return { writer, directory, calls, isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS };
+  const unmetered = { ...deps, writer, catalogue: directory.catalogue, records: store, openUpstream, limits: gateway };
+  return {
+    writer,
+    directory,
+    calls,
+    countInputTokens: makeCountInputTokens(unmetered),
+    relayObject: makeRelayUpstreamObject(unmetered),
+    isReady: () => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS,
+  };
 }
 
 function makeClient(deps: Pick<ComposeDeps, 'tokenizers' | 'clock'>, upstream: Upstream, apiKey: string | null): UpstreamClient {
@@ -142,6 +157,8 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
   await app.register(
     makeOpenAiGateway({
       calls: parts.calls,
+      countInputTokens: parts.countInputTokens,
+      relayObject: parts.relayObject,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
       catalogue: parts.directory.catalogue,
       clock,

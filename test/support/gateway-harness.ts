@@ -2,8 +2,10 @@ import type { AddressInfo } from 'node:net';
 import Fastify from 'fastify';
 import { expect } from 'vitest';
 import { makeOpenAiGateway } from '../../src/api/openai-gateway/surface.ts';
-import type { CallLimits } from '../../src/app/calls/call-types.ts';
+import type { CallLimits, OpenUpstream } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
+import { makeCountInputTokens } from '../../src/app/count-input-tokens.ts';
+import { makeRelayUpstreamObject } from '../../src/app/relay-upstream-object.ts';
 import { makeCalls, type Calls } from '../../src/app/relay-call.ts';
 import { Fault } from '../../src/core/fault.ts';
 import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId } from '../../src/core/ledger/account.ts';
@@ -12,6 +14,7 @@ import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
 import type { Failpoint } from '../../src/ports/failpoints.ts';
+import type { RecordStore } from '../../src/ports/record-store.ts';
 import type { Log, LogFields } from '../../src/ports/log.ts';
 import { makeDemoClient } from '../../src/upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../../src/upstreams/openai-compatible/openai-client.ts';
@@ -239,17 +242,25 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     upstream: (id: string) => upstreams.get(id),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
   };
+  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
+  const records: Pick<RecordStore, 'upstreamObjects'> = {
+    upstreamObjects: async ({ tenantId, ids: wanted }) => wanted.flatMap((id) => ledger.upstreamObjects.get(`${tenantId} ${id}`) ?? []),
+  };
+  const limits = { ...LIMITS, ...options.limits };
+  const unmetered = { writer, catalogue, records, openUpstream, tokenizers, clock, ids, log, limits };
   const calls = makeCalls({
     writer,
     catalogue,
-    openUpstream: (upstream) => pool.open(upstream),
+    records,
+    openUpstream,
     tokenizers,
     clock,
     elapsedMs: () => performance.now(),
     ids,
     failpoints,
     log,
-    limits: { ...LIMITS, ...options.limits },
+    limits,
+    backgroundPollMs: 5,
     ownerId: 'run_1',
   });
   const tenant = (): Tenant => ledger.tenants.get(TENANT) as Tenant;
@@ -257,6 +268,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   await app.register(
     makeOpenAiGateway({
       calls,
+      countInputTokens: makeCountInputTokens(unmetered),
+      relayObject: makeRelayUpstreamObject(unmetered),
       authenticate: (credential) => {
         const key = keys.get(credential);
         return key === undefined

@@ -1,3 +1,4 @@
+import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -18,6 +19,7 @@ interface Tables {
   readonly reservations: Map<string, Reservation>;
   readonly idempotency: Map<string, IdempotencyRecord>;
   readonly usage: Map<string, UsageEvent>;
+  readonly upstreamObjects: Map<string, UpstreamObject>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -53,6 +55,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     reservations: new Map(),
     idempotency: new Map(),
     usage: new Map(),
+    upstreamObjects: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -92,6 +95,10 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     }
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
+    for (const { tenantId, id, object } of changes.upstreamObjects) {
+      if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
+      else tables.upstreamObjects.set(`${tenantId} ${id}`, object);
+    }
     tables.entries.push(...changes.entries);
     tables.events.push(...changes.events);
     tables.audit.push(...changes.audit);
@@ -223,6 +230,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .toSorted((a, b) => b.atMs - a.atMs)
           .slice(0, limit),
       ),
+    upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

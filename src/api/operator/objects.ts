@@ -82,11 +82,11 @@ export const upstreamObject = (upstream: Upstream): object => ({
 export const modelObject = (model: Model): object => ({
   id: model.id,
   upstreams: model.upstreams,
-  ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own]])),
+  ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own] ?? null])),
   created_at: formatRfc3339(model.createdAtMs),
 });
 
-/** A price as the operator sees it, in exact USD. */
+/** A price as the operator sees it, in exact USD; those of media only where they are set. */
 export const priceObject = (price: Price): object => ({
   id: price.id,
   model_id: price.modelId,
@@ -95,6 +95,9 @@ export const priceObject = (price: Price): object => ({
   output_per_1m: exactNumber(renderPer1m(price.outputNanos)),
   cached_input_per_1m: price.cachedInputNanos === null ? null : exactNumber(renderPer1m(price.cachedInputNanos)),
   per_request: exactNumber(renderPerRequest(price.requestNanos)),
+  ...(price.secondNanos === undefined ? {} : { per_second: exactNumber(renderPerRequest(price.secondNanos)) }),
+  ...(price.characterNanos === undefined ? {} : { per_1m_characters: exactNumber(renderPer1m(price.characterNanos)) }),
+  ...(price.imageNanos === undefined ? {} : { per_image: exactNumber(renderPerRequest(price.imageNanos)) }),
   applies_from: formatRfc3339(price.appliesFromMs),
   created_at: formatRfc3339(price.createdAtMs),
 });

@@ -1,7 +1,7 @@
 import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
-import { mergeStreamOptions } from '../../core/metering/upstream-body.ts';
+import { writeRequest } from '../../core/metering/write-request.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
 import type { Upstream } from '../../core/records.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
@@ -90,8 +90,8 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
   const { upstream } = candidate;
   const { bound } = plan;
   const timeoutMs = upstream.timeoutMs ?? deps.limits.upstreamTimeoutMs;
-  const { text, hideUsage } = mergeStreamOptions({
-    body: plan.request.body,
+  const { body, hideUsage } = writeRequest({
+    request: plan.request,
     upstreamModel: candidate.upstreamModel,
     continuousUsage: upstream.continuousUsage,
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
@@ -111,7 +111,7 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
       path: request.route,
       method: 'POST',
       headers: request.headers,
-      body: text,
+      body,
       signal: call.abort.signal,
       timeouts: { headersMs: timeoutMs, idleMs: timeoutMs },
     });
@@ -134,7 +134,11 @@ async function attemptOne(deps: AskDeps, options: AttemptOptions): Promise<Attem
   }
 }
 
-const gatherBytes = (request: CallRequest): number => (wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES);
+/** Speech is heard while it is made, so none of it is gathered. */
+function gatherBytes(request: CallRequest): number {
+  if (request.kind === 'speech') return 0;
+  return wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES;
+}
 
 /** Tells whether the caller wants its usage told; only the exact value counts. Source: Tinfoil reference section 5. */
 export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => request.headers['x-tinfoil-request-usage-metrics'] === 'true';

@@ -5,7 +5,7 @@
  */
 
 /** What kind of answer a route gives. */
-export type InferenceKind = 'chat' | 'completions' | 'embeddings';
+export type InferenceKind = 'chat' | 'completions' | 'embeddings' | 'responses' | 'transcriptions' | 'speech' | 'images';
 
 /** A JSON object as it was parsed. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -29,6 +29,34 @@ export interface InferenceRequest {
   readonly choices: number;
   /** The caller's own limit of output tokens for one answer; null where it gave none. The larger where it gave both. */
   readonly outputLimit: number | null;
+  /** What of an earlier call the request builds on. Absent where a kind knows nothing of the sort. */
+  readonly refers?: RequestReferences;
+  /** The form that the fields of `body` were read from; absent where the body is JSON. */
+  readonly form?: RequestForm;
+}
+
+/** Things that an upstream keeps and a request names. `priorTokens` is what they add to the prompt at most; null where nobody knows. */
+export interface RequestReferences {
+  readonly previousResponseId: string | null;
+  readonly itemIds: readonly string[];
+  readonly priorTokens: number | null;
+}
+
+/** A `multipart/form-data` body with what its fields say of it. `fileBytes` is the length of the file that it brings. */
+export interface RequestForm {
+  readonly bytes: Uint8Array;
+  readonly parts: readonly FormPart[];
+  readonly fileBytes: number;
+}
+
+/** One part of a form. The offsets are those of its value and of all of it, up to the next delimiter, in the whole body. */
+export interface FormPart {
+  readonly name: string;
+  readonly isFile: boolean;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** A request that keeps the rules, or the first defect, in the order of the fields as they are read. */
@@ -39,7 +67,7 @@ export type InferenceRequestResult =
 /** The most answers that one request may ask for. Source: OpenAI API reference, `n`. */
 const MAX_CHOICES = 128;
 /** Output limits above this are mistakes, whatever the model. */
-const MAX_OUTPUT_LIMIT = 2_147_483_647;
+export const MAX_OUTPUT_LIMIT = 2_147_483_647;
 const MAX_MODEL_CHARS = 256;
 
 /**
@@ -71,7 +99,8 @@ export function readInferenceRequest(kind: InferenceKind, body: unknown): Infere
   return { ok: true, request: { kind, body, model, stream: body['stream'] === true, choices, outputLimit } };
 }
 
-function checkModel(body: JsonObject): RequestDefect | null {
+/** The first defect of `model`. */
+export function checkModel(body: JsonObject): RequestDefect | null {
   const model = body['model'];
   if (model === undefined || model === null) return defectOf('model', 'missing_required_parameter', 'You must provide a model.');
   if (typeof model !== 'string') return defectOf('model', 'invalid_type', 'model must be a string.');
@@ -81,7 +110,8 @@ function checkModel(body: JsonObject): RequestDefect | null {
   return null;
 }
 
-function checkStream(body: JsonObject, kind: InferenceKind): RequestDefect | null {
+/** The first defect of `stream` and `stream_options`. */
+export function checkStream(body: JsonObject, kind: InferenceKind): RequestDefect | null {
   const stream = body['stream'];
   if (isGiven(stream) && typeof stream !== 'boolean') return defectOf('stream', 'invalid_type', 'stream must be true or false.');
   if (stream === true && kind === 'embeddings') return defectOf('stream', 'invalid_value', 'Embeddings cannot be streamed.');
@@ -143,7 +173,7 @@ function checkMessages(messages: unknown): RequestDefect | null {
 }
 
 /** A whole number from 1 to `max`; null where it is absent. */
-function readCount(body: JsonObject, field: string, max: number): number | null | RequestDefect {
+export function readCount(body: JsonObject, field: string, max: number): number | null | RequestDefect {
   const value = body[field];
   if (!isGiven(value)) return null;
   const rule = `${field} must be a whole number from 1 to ${max}.`;
@@ -167,11 +197,13 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isGiven(value: unknown): boolean {
+/** Whether a field holds anything: OpenAI's clients send null for what is absent. */
+export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function defectOf(param: string | null, code: RequestDefect['code'], message: string): RequestDefect {
+/** A defect. */
+export function defectOf(param: string | null, code: RequestDefect['code'], message: string): RequestDefect {
   return { param, code, message };
 }
 

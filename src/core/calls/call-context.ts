@@ -1,4 +1,5 @@
 import type { PlainJson } from '../ledger/reservation.ts';
+import type { MediaUse } from '../metering/media-use.ts';
 import type { Rates } from '../pricing/rates.ts';
 
 /** An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. */
@@ -18,6 +19,8 @@ export interface CallContext {
   readonly streaming: boolean;
   readonly promptTokens: number;
   readonly candidates: readonly CallCandidate[];
+  /** What the call uses beside tokens, for an estimate. */
+  readonly media?: MediaUse;
 }
 
 /** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
@@ -36,6 +39,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   upstreams: context.candidates.map(({ upstreamId, price }) =>
     price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
   ),
+  ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -43,6 +47,10 @@ const writeRates = (rates: Rates): PlainJson[] => [
   Number(rates.outputNanos),
   rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
   Number(rates.requestNanos),
+  // Left out where there are none: nearly every call would carry three zeros.
+  ...(rates.secondNanos === undefined && rates.characterNanos === undefined && rates.imageNanos === undefined
+    ? []
+    : [Number(rates.secondNanos ?? 0n), Number(rates.characterNanos ?? 0n), Number(rates.imageNanos ?? 0n)]),
 ];
 
 /** Reads what {@link writeCallContext} wrote; null where the value is nothing of the kind. */
@@ -53,12 +61,13 @@ export function readCallContext(value: PlainJson): CallContext | null {
   if (typeof key !== 'string' || typeof model !== 'string' || typeof route !== 'string' || !Array.isArray(upstreams)) return null;
   const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
   if (candidates.length === 0) return null;
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates };
+  const media = readMedia(fields['media']);
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {
   if (!Array.isArray(value)) return [];
-  const [upstreamId, priceId, input, output, cached, request] = value as readonly PlainJson[];
+  const [upstreamId, priceId, input, output, cached, request, ...media] = value as readonly PlainJson[];
   if (typeof upstreamId !== 'string') return [];
   if (typeof priceId !== 'string') return [{ upstreamId, price: null }];
   const rates = {
@@ -66,8 +75,25 @@ function readCandidate(value: PlainJson): CallCandidate[] {
     outputNanos: nanos(output),
     cachedInputNanos: typeof cached === 'number' ? nanos(cached) : null,
     requestNanos: nanos(request),
+    ...readMediaRates(media),
   };
   return [{ upstreamId, price: { id: priceId, rates } }];
+}
+
+/** Rates of media; a context of an earlier version has none. */
+function readMediaRates([second, character, image]: readonly PlainJson[]): Pick<Rates, 'secondNanos' | 'characterNanos' | 'imageNanos'> {
+  return {
+    ...(count(second) === 0 ? {} : { secondNanos: nanos(second) }),
+    ...(count(character) === 0 ? {} : { characterNanos: nanos(character) }),
+    ...(count(image) === 0 ? {} : { imageNanos: nanos(image) }),
+  };
+}
+
+function readMedia(value: PlainJson | undefined): { readonly media?: MediaUse } {
+  if (!Array.isArray(value)) return {};
+  const [unit, quantity] = value as readonly PlainJson[];
+  if (unit !== 'seconds' && unit !== 'characters' && unit !== 'images') return {};
+  return { media: { unit, quantity: count(quantity) } };
 }
 
 /** The checkpoint as a reservation keeps it. */

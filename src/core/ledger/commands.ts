@@ -1,4 +1,5 @@
 import type { TokenActuals } from './settle-amounts.ts';
+import type { MetObject } from '../calls/upstream-object.ts';
 import type { IdempotencyRef } from '../effects.ts';
 import type { UsageEvent } from '../usage/usage-event.ts';
 import type { CommandBase } from '../verb.ts';
@@ -133,6 +134,8 @@ export interface SettleCallCommand extends CommandBase {
   readonly reservationId: string;
   readonly actuals: TokenActuals | null;
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> | null;
+  /** What the upstream keeps of the call, to be remembered with its settlement. */
+  readonly objects?: readonly MetObject[];
 }
 
 /** Every command of the ledger. */

@@ -1,6 +1,7 @@
 import { DEFAULT_ENTITLEMENTS } from '../../core/access/defaults.ts';
 import { budgetId, USD_MICROCENTS } from '../../core/ledger/account.ts';
-import { memberRecordId, type Model, type Price, sealIdentity, SYSTEM_TENANT, type Tenant, type Upstream } from '../../core/records.ts';
+import { figuresOfRates, ratesOfPrice } from '../../core/pricing/rates.ts';
+import { memberRecordId, type Model, sealIdentity, SYSTEM_TENANT, type Tenant, type Upstream } from '../../core/records.ts';
 import type { Command } from '../../core/verbs.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
@@ -8,7 +9,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { SecretBox } from '../../ports/secret-box.ts';
 import type { BootCommands } from '../boot-commands.ts';
-import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
+import type { DeclaredConfig, DeclaredModel, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
 
@@ -80,6 +81,7 @@ const MODEL_FIELDS = {
   maxImageTokens: 'max_image_tokens',
   maxAudioTokens: 'max_audio_tokens',
   maxFileTokens: 'max_file_tokens',
+  maxAudioSeconds: 'max_audio_seconds',
   tags: 'tags',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
 
@@ -173,15 +175,6 @@ function fittingLimits(model: Omit<Model, 'createdAtMs'>, isNamed: (field: strin
     : { ...model, defaultOutputTokens: maxOutputTokens };
 }
 
-type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'requestNanos'>;
-
-const figuresOf = ({ rates }: DeclaredModelPrice): PriceFigures => ({
-  inputNanos: Number(rates.inputNanos),
-  outputNanos: Number(rates.outputNanos),
-  cachedInputNanos: rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
-  requestNanos: Number(rates.requestNanos),
-});
-
 /** A price is added only where the one that applies now is another: prices are append-only, and each addition is a version. */
 async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
   const { boot, records, ids } = deps;
@@ -192,12 +185,12 @@ async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredM
   for (const model of models) {
     for (const declared of model.prices) {
       if (declared.upstreamId !== null && !usable.has(declared.upstreamId)) continue;
-      const figures = figuresOf(declared);
+      const figures = figuresOfRates(declared.rates);
       const inForce = all
         .filter((price) => price.modelId === model.id && price.upstreamId === declared.upstreamId && price.appliesFromMs <= nowMs)
         .sort((a, b) => a.appliesFromMs - b.appliesFromMs || (a.id < b.id ? -1 : 1))
         .at(-1);
-      if (inForce !== undefined && sameJson(inOrderOf(figures, inForce), figures)) continue;
+      if (inForce !== undefined && sameJson(figuresOfRates(ratesOfPrice(inForce)), figures)) continue;
       const id = ids.next('price');
       commands.push({
         verb: 'add-price',

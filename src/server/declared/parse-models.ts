@@ -11,12 +11,15 @@ const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const MODEL_ID_RULE = 'a model name of 1 to 200 letters, digits and any of . _ : / @ + - that starts with a letter or digit';
 const MAX_TOKENS = 100_000_000;
 
-const PRICE_FIELDS: Readonly<Record<keyof DeclaredPrice, 'input_per_1m' | 'output_per_1m' | 'cached_input_per_1m' | 'per_request'>> = {
+const PRICE_FIELDS = {
   inputPer1m: 'input_per_1m',
   outputPer1m: 'output_per_1m',
   cachedInputPer1m: 'cached_input_per_1m',
   perRequest: 'per_request',
-};
+  perSecond: 'per_second',
+  per1mCharacters: 'per_1m_characters',
+  perImage: 'per_image',
+} as const satisfies Readonly<Record<keyof DeclaredPrice, string>>;
 
 function parsePrice(field: Field): Rates {
   const given = field.fields(Object.values(PRICE_FIELDS));
@@ -25,6 +28,9 @@ function parsePrice(field: Field): Rates {
     outputPer1m: given.output_per_1m.or('', (f) => f.decimal()),
     cachedInputPer1m: given.cached_input_per_1m.or(null, (f) => f.decimal()),
     perRequest: given.per_request.or(null, (f) => f.decimal()),
+    perSecond: given.per_second.or(null, (f) => f.decimal()),
+    per1mCharacters: given.per_1m_characters.or(null, (f) => f.decimal()),
+    perImage: given.per_image.or(null, (f) => f.decimal()),
   });
   if (result.ok) return result.rates;
   const wrong = given[PRICE_FIELDS[result.field]];
@@ -66,6 +72,7 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_image_tokens',
     'max_audio_tokens',
     'max_file_tokens',
+    'max_audio_seconds',
     'tags',
   ]);
   const id = given.id.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE });
@@ -93,6 +100,7 @@ type LimitField =
   | 'max_image_tokens'
   | 'max_audio_tokens'
   | 'max_file_tokens'
+  | 'max_audio_seconds'
   | 'tags';
 
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices'> {
@@ -120,6 +128,7 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
     maxImageTokens: given.max_image_tokens.or(MODEL_DEFAULTS.maxImageTokens, (f) => f.integer(tokens)),
     maxAudioTokens: given.max_audio_tokens.or(MODEL_DEFAULTS.maxAudioTokens, (f) => f.integer(tokens)),
     maxFileTokens: given.max_file_tokens.or(MODEL_DEFAULTS.maxFileTokens, (f) => f.integer(tokens)),
+    maxAudioSeconds: given.max_audio_seconds.or(null, (f) => f.integer(tokens)),
     tags: given.tags.items().map((tag) => tag.text({ maxLength: 64 })),
   };
 }

@@ -1,3 +1,4 @@
+import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
 import { ALL_TIME_LEVEL_MS, ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Reader } from './reader.ts';
@@ -38,6 +39,7 @@ export async function prune(reader: Reader, clock: Clock | undefined): Promise<n
     ...rollups,
     { table: 'usage_events', condition: 'at_ms < $1::bigint', beforeMs: nowMs - USAGE_EVENTS_KEEP_MS },
     { table: 'idempotency', condition: 'expires_at_ms < $1::bigint', beforeMs: nowMs },
+    { table: 'upstream_objects', condition: 'at_ms < $1::bigint', beforeMs: nowMs - UPSTREAM_OBJECTS_KEEP_MS },
     { table: 'batches', condition: 'at_ms < $1::bigint', beforeMs: nowMs - BATCHES_KEEP_MS },
     { table: 'heartbeats', condition: 'seen_at_ms < $1::bigint', beforeMs: nowMs - HEARTBEATS_KEEP_MS },
   ];

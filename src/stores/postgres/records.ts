@@ -5,6 +5,7 @@ import type { RecordStore } from '../../ports/record-store.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
@@ -59,6 +60,12 @@ const KEYS: Statement = {
 
 // Index: api_keys_pkey.
 const KEY_NAMES: Statement = { name: 'key_names', text: 'SELECT id, name FROM api_keys WHERE id = ANY ($2::text[]) AND tenant_id = $1' };
+
+// Index: upstream_objects_pkey.
+const UPSTREAM_OBJECTS: Statement = {
+  name: 'upstream_objects',
+  text: `SELECT ${OBJECT_COLUMNS.join(', ')} FROM upstream_objects WHERE tenant_id = $1 AND id = ANY ($2::text[])`,
+};
 
 const GENERATION: Statement = { name: 'generation', text: 'SELECT value FROM generation' };
 
@@ -145,6 +152,9 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
     async unsettledCalls({ liveOwnerIds, limit }) {
       const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
       return rows.map(reservationOf);
+    },
+    async upstreamObjects({ tenantId, ids }) {
+      return (await lookups.rows<ObjectRow>(UPSTREAM_OBJECTS, [tenantId, arrayText(ids)])).map(objectFromRow);
     },
     async generation() {
       const [row] = await pulse.rows<{ value: bigint }>(GENERATION);

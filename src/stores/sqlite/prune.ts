@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
 import { ROLLUP_LEVELS, USAGE_EVENTS_KEEP_MS } from '../../core/usage/rollups.ts';
 
 /** What one step of pruning did. A step removes about `limit` rows at most, so that no batch waits long behind it. */
@@ -19,7 +20,7 @@ const TENANTS_WITH_USAGE = `
   )
   SELECT id FROM tenant WHERE id IS NOT NULL`;
 
-/** Prepares the removal of rollups past their level's time, usage events past theirs and idempotency records past their answer's. */
+/** Prepares the removal of rollups past their level's time, usage events and upstreams' objects past theirs and idempotency records past their answer's. */
 export function makePruner(db: Database): Pruner {
   const tenants = db.prepare<[], string>(TENANTS_WITH_USAGE).pluck();
   // A range of the primary key.
@@ -37,8 +38,17 @@ export function makePruner(db: Database): Pruner {
     `DELETE FROM idempotency WHERE (tenant_id, operation, target, key) IN (
        SELECT tenant_id, operation, target, key FROM idempotency WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?)`,
   );
+  // By upstream_objects_age.
+  const objects = db.prepare<[number, number]>(
+    `DELETE FROM upstream_objects WHERE (tenant_id, id) IN (
+       SELECT tenant_id, id FROM upstream_objects WHERE at_ms < ? ORDER BY at_ms LIMIT ?)`,
+  );
   return (nowMs, limit, commit) => {
-    const counts = [events.run(nowMs - USAGE_EVENTS_KEEP_MS, limit).changes, answers.run(nowMs, limit).changes];
+    const counts = [
+      events.run(nowMs - USAGE_EVENTS_KEEP_MS, limit).changes,
+      answers.run(nowMs, limit).changes,
+      objects.run(nowMs - UPSTREAM_OBJECTS_KEEP_MS, limit).changes,
+    ];
     for (const tenantId of tenants.all()) {
       for (const { levelMs, keepMs } of ROLLUP_LEVELS) {
         // A bucket goes when all of it is past its time.

@@ -24,12 +24,29 @@ import {
   reservationFixedValues,
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
+import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
 import { makeRowInserter, type BindValue } from './insert-rows.ts';
 import type { WriterCaches } from './load-rows.ts';
 
 /** Writes what a batch did, inside its transaction, and keeps the caches in step. */
 export type ChangeWriter = (changes: Changes, nowMs: number) => void;
+
+/** Prepares the statements for objects that upstreams keep. */
+function makeObjectWriter(db: Database): (puts: Changes['upstreamObjects']) => void {
+  const updates = OBJECT_COLUMNS.slice(2).map((column) => `${column} = excluded.${column}`);
+  const put = db.prepare<BindValue[]>(
+    `INSERT INTO upstream_objects (${OBJECT_COLUMNS.join(', ')}) VALUES (${OBJECT_COLUMNS.map(() => '?').join(', ')})
+     ON CONFLICT (tenant_id, id) DO UPDATE SET ${updates.join(', ')}`,
+  );
+  const remove = db.prepare<[string, string]>('DELETE FROM upstream_objects WHERE tenant_id = ? AND id = ?');
+  return (puts) => {
+    for (const { tenantId, id, object } of puts) {
+      if (object === null) remove.run(tenantId, id);
+      else put.run(...objectValues(object));
+    }
+  };
+}
 
 const assignments = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ');
 const placeholders = (columns: readonly string[]): string => columns.map(() => '?').join(', ');
@@ -39,6 +56,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const writeAccounts = makeAccountWriter(db, caches);
   const writeReservations = makeReservationWriter(db, caches);
   const writeRecord = makeRecordWriter(db, caches);
+  const writeObjects = makeObjectWriter(db);
   const insertEntries = makeRowInserter(db, 'ledger_entries', ENTRY_COLUMNS);
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
   const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
@@ -55,6 +73,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     writeReservations(changes.reservations);
     insertEntries(changes.entries.map((entry) => entryValues(entry, accountNo(caches, entry.accountId))));
     insertUsage(changes.usage.map(usageValues));
+    writeObjects(changes.upstreamObjects);
     for (const change of changes.records) writeRecord(change);
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
     insertEvents(changes.events.map(eventValues));

@@ -137,6 +137,7 @@ describe('models', () => {
       margin_percent: 10,
       max_image_tokens: null,
       max_audio_tokens: null,
+      max_audio_seconds: null,
       max_file_tokens: null,
       tags: [],
       created_at: '2026-04-09T00:00:00Z',

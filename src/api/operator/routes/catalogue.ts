@@ -82,6 +82,9 @@ export function mountPrices(app: TypedApp, { catalogue, records }: CatalogueDeps
       outputPer1m: body.output_per_1m,
       cachedInputPer1m: body.cached_input_per_1m ?? null,
       perRequest: body.per_request ?? null,
+      perSecond: body.per_second ?? null,
+      per1mCharacters: body.per_1m_characters ?? null,
+      perImage: body.per_image ?? null,
       appliesFromMs: momentOf(body.applies_from ?? null),
     });
     return reply.code(201).send(priceObject(valueOf(price)));
