@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { describeExecute } from './execute-suite.ts';
+import { describeObjects } from './object-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
 import type { MakeStore } from './test-store.ts';
@@ -10,6 +11,7 @@ import { describeVerify } from './verify-suite.ts';
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
+    describeObjects(makeStore);
     describeQueries(makeStore);
     describeRefusals(makeStore);
     describeUsage(makeStore);

@@ -38,6 +38,7 @@ export function readResponsesRequest(body: unknown): InferenceRequestResult {
     checkStream(body, 'responses') ??
     checkFlag(body, 'store') ??
     checkFlag(body, 'background') ??
+    checkBackground(body) ??
     checkConversation(body) ??
     checkPrevious(body['previous_response_id']) ??
     checkInput(body, itemIds);
@@ -62,6 +63,12 @@ export function readResponsesRequest(body: unknown): InferenceRequestResult {
 function checkFlag(body: JsonObject, field: string): RequestDefect | null {
   const value = body[field];
   return isGiven(value) && typeof value !== 'boolean' ? defectOf(field, 'invalid_type', `${field} must be true or false.`) : null;
+}
+
+/** What goes on without its caller must be kept for it, or nobody could ever learn what came of it. */
+function checkBackground(body: JsonObject): RequestDefect | null {
+  if (body['background'] !== true || body['store'] !== false) return null;
+  return defectOf('store', 'invalid_value', 'store must not be false where background is true.');
 }
 
 function checkConversation(body: JsonObject): RequestDefect | null {
