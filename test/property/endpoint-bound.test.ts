@@ -69,7 +69,7 @@ function expectWithin(
     contentType: CONTENT_TYPE,
     ...(options.responses === undefined ? {} : { responses: options.responses }),
   });
-  expect(answer.status, answer.pieces[0]).toBe(200);
+  expect(answer).toMatchObject({ status: 200 });
   const pieces = answer.bytes ?? answer.pieces.map((piece) => new TextEncoder().encode(piece));
   const json = new JsonUsageScanner();
   const sse = new SseUsageScanner({ hideUsage: sent.hideUsage, countTokens: null });

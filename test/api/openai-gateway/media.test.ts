@@ -136,7 +136,7 @@ describe('transcriptions', () => {
   test('a stream that breaks off is cut, and counted by its text', async () => {
     await start({ fault: { kind: 'reset_mid_body', afterPieces: 4 } });
     const answer = await transcribe(formOf(part('model', 'm1'), part('stream', 'true'), sound(100)));
-    await expect(answer.text()).rejects.toThrow();
+    await expect(answer.text()).rejects.toThrow('terminated');
     expect(gateway.ledger.usage[0]).toMatchObject({ estimated: true, promptTokens: 0 });
     expect(gateway.ledger.usage[0]?.completionTokens).toBeGreaterThan(0);
   });
@@ -148,7 +148,7 @@ describe('speech', () => {
   test('its first sound is there before its last is made', async () => {
     await start({ chunkDelayMs: 150 });
     const answer = await gateway.post('/audio/speech', CALL);
-    const reader = answer.body?.getReader();
+    const reader = answer.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined;
     const first = await reader?.read();
     expect(Buffer.from(first?.value ?? []).toString('latin1', 0, 4)).toBe('RIFF');
     expect(upstream.inFlight()).toBe(1);
@@ -184,7 +184,7 @@ describe('speech', () => {
     await start({ fault: { kind: 'reset_mid_body', afterPieces: 3 } });
     priceMedia({ characterNanos: 15_000 });
     const answer = await gateway.post('/audio/speech', CALL);
-    await expect(answer.arrayBuffer()).rejects.toThrow();
+    await expect(answer.arrayBuffer()).rejects.toThrow('terminated');
     expect(gateway.ledger.usage[0]).toMatchObject({ estimated: true, media: { quantity: CALL.input.length } });
     expect(gateway.account(CAP).reserved).toBe(0n);
   });

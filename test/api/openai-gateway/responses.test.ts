@@ -51,7 +51,7 @@ const errorOf = async (answer: Response): Promise<{ status: number; code: string
 
 /** Makes everything that was remembered so far another tenant's. */
 function giveAway(): void {
-  for (const [key, object] of [...gateway.ledger.upstreamObjects]) {
+  for (const [key, object] of Array.from(gateway.ledger.upstreamObjects)) {
     gateway.ledger.upstreamObjects.delete(key);
     gateway.ledger.upstreamObjects.set(`other ${object.id}`, { ...object, tenantId: 'other' });
   }
@@ -120,7 +120,7 @@ describe('metering', () => {
   test('a stream that breaks off is counted by its text, and cut', async () => {
     await start({ fault: { kind: 'reset_mid_body', afterPieces: 7 } });
     const answer = await gateway.post('/responses', { ...CALL, stream: true });
-    await expect(answer.text()).rejects.toThrow();
+    await expect(answer.text()).rejects.toThrow('terminated');
     expect(gateway.ledger.usage[0]).toMatchObject({ estimated: true, streaming: true });
     expect(gateway.ledger.usage[0]?.completionTokens).toBeGreaterThan(0);
     expect(gateway.account(CAP).reserved).toBe(0n);
@@ -264,7 +264,7 @@ describe('stored responses', () => {
   test('an answer that could not be booked is cut, and its response is not remembered', async () => {
     await start();
     gateway.failVerb = 'settle-call';
-    await expect(gateway.post('/responses', CALL)).rejects.toThrow();
+    await expect(gateway.post('/responses', CALL)).rejects.toThrow('fetch failed');
     expect(gateway.ledger.upstreamObjects.size).toBe(0);
     gateway.failVerb = null;
     await gateway.calls.idle();
