@@ -47,8 +47,17 @@ export function makeRelayUnmetered(deps: UnmeteredDeps): (request: UnmeteredRequ
     const timeoutMs = upstream.timeoutMs ?? limits.upstreamTimeoutMs;
     const abort = new AbortController();
     sink.onGone(() => abort.abort());
+    let opened: OpenUpstream;
     try {
-      const { client, secrets } = deps.openUpstream(upstream);
+      opened = deps.openUpstream(upstream);
+    } catch (error) {
+      // A credential that cannot be opened, an address that is none: another upstream may do better.
+      log.error({ err: error, requestId: request.requestId, upstream: upstream.id }, 'an upstream cannot be opened');
+      const refusal = { kind: 'failed', code: 'upstream_failed', retryAfter: null } as const;
+      return { kind: 'refused', refusal, status: null, isFinal: false };
+    }
+    const { client, secrets } = opened;
+    try {
       const response = await client.send({
         path: request.path,
         method: request.method,

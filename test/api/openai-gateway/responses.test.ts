@@ -361,6 +361,13 @@ describe('counting input', () => {
     expect((await gateway.post('/responses/input_tokens', CALL)).status).toBe(200);
   });
 
+  test('an upstream that cannot even be opened is followed by the next', async () => {
+    await start({}, { upstreams: 2 });
+    gateway.upstreams.set('u1', { ...gateway.upstreams.get('u1')!, baseUrl: 'no address' });
+    expect((await gateway.post('/responses/input_tokens', CALL)).status).toBe(200);
+    expect(servers[1]?.received).toHaveLength(1);
+  });
+
   test.each([
     [400, 400],
     [404, 404],
