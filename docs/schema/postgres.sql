@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 975d72eca5ced865021684ecc535639d69e680e1a544236ce81434e299f90b3e
+-- Migrations: 0b711cb59443fa568625009a7fa6f240f85094778248115c2dd46491d69e5912
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -231,6 +231,16 @@ CREATE TABLE public.tenants (
     body json NOT NULL
 );
 
+CREATE TABLE public.upstream_objects (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    upstream_id text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    tokens bigint,
+    at_ms bigint NOT NULL,
+    CONSTRAINT upstream_objects_tokens_check CHECK ((tokens >= 0))
+);
+
 CREATE TABLE public.upstreams (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -256,6 +266,8 @@ CREATE TABLE public.usage_events (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
+    media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    media_quantity bigint DEFAULT 0 NOT NULL,
     cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
@@ -311,9 +323,12 @@ CREATE TABLE public.usage_tail (
     streaming boolean NOT NULL,
     estimated boolean NOT NULL,
     interrupted boolean NOT NULL,
+    media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    media_quantity bigint DEFAULT 0 NOT NULL,
     cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
-    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
+    CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0))),
+    CONSTRAINT usage_tail_media_quantity_check CHECK ((media_quantity >= 0))
 );
 
 ALTER TABLE ONLY public.accounts
@@ -373,6 +388,9 @@ ALTER TABLE ONLY public.settings
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.upstream_objects
+    ADD CONSTRAINT upstream_objects_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.upstreams
     ADD CONSTRAINT upstreams_pkey PRIMARY KEY (id);
 
@@ -424,6 +442,8 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
+
+CREATE INDEX upstream_objects_age ON public.upstream_objects USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

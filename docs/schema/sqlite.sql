@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: ccf81bdd5ba1e9f9274afe9d1965ae4297cad958e272f2c80e6ef103d4438e91
+-- Migrations: 0ff9af61eaeaee23f3f556435721a9b5e493b73785cea5898e35ab4e67b2a83e
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -194,6 +194,18 @@ CREATE TABLE tenants (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE upstream_objects (
+  tenant_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  upstream_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  tokens INTEGER CHECK (tokens >= 0),
+  at_ms INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX upstream_objects_age ON upstream_objects (at_ms);
+
 CREATE TABLE upstreams (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
@@ -219,7 +231,7 @@ CREATE TABLE usage_events (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
@@ -280,7 +292,7 @@ CREATE TABLE usage_tail (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_write_prompt_tokens >= 0)) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0 CHECK (media_quantity >= 0), cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_write_prompt_tokens >= 0)) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)

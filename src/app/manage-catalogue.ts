@@ -1,6 +1,6 @@
 import { MODEL_DEFAULTS, UPSTREAM_DEFAULTS } from '../core/access/defaults.ts';
 import { upstreamHeadersFault } from '../core/access/upstream-headers.ts';
-import { ratesFromPrice, type DeclaredPrice } from '../core/pricing/rates.ts';
+import { figuresOfRates, ratesFromPrice, type DeclaredPrice } from '../core/pricing/rates.ts';
 import { headersIdentity, sealIdentity, SYSTEM_TENANT, type Model, type Price, type Upstream } from '../core/records.ts';
 import { accepted, rejected, type Outcome, type Rejection } from '../core/rejection.ts';
 import type { DeclaredFields, DeclaredKind } from '../ports/declared-fields.ts';
@@ -60,6 +60,9 @@ const PRICE_FIELDS = {
   cachedInputPer1m: 'cached_input_per_1m',
   cacheWriteInputPer1m: 'cache_write_input_per_1m',
   perRequest: 'per_request',
+  perSecond: 'per_second',
+  per1mCharacters: 'per_1m_characters',
+  perImage: 'per_image',
 } as const;
 
 /** Makes the {@link CatalogueManagement}. `tokenizerNames` are those that a model may name. */
@@ -134,7 +137,6 @@ export function makeCatalogueManagement(deps: {
         const field = PRICE_FIELDS[priced.field];
         return rejected({ code: 'invalid_request', message: `${field} ${priced.message}`, field });
       }
-      const { inputNanos, outputNanos, cachedInputNanos, cacheWriteInputNanos, requestNanos } = priced.rates;
       const id = ids.next('price');
       return writer.execute({
         verb: 'add-price',
@@ -144,12 +146,7 @@ export function makeCatalogueManagement(deps: {
           modelId,
           upstreamId,
           appliesFromMs,
-          // Rates are at most 10^12, which doubles hold.
-          inputNanos: Number(inputNanos),
-          outputNanos: Number(outputNanos),
-          cachedInputNanos: cachedInputNanos === null ? null : Number(cachedInputNanos),
-          ...(cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: Number(cacheWriteInputNanos) }),
-          requestNanos: Number(requestNanos),
+          ...figuresOfRates(priced.rates),
         },
       });
     },

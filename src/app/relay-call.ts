@@ -1,16 +1,18 @@
 import { limitPerChoice } from '../core/calls/call-hold.ts';
-import { estimateUsage } from '../core/metering/token-usage.ts';
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
 import type { Upstream } from '../core/records.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
+import type { RecordStore } from '../ports/record-store.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
 import { makeAskUpstreams, wantsUsage } from './calls/ask-upstreams.ts';
+import { unseenCount } from './calls/count-answer.ts';
 import { makeCallBooks, type CallBooks } from './calls/book-call.ts';
 import { newCallCounters, type CallCounters } from './calls/call-counters.ts';
 import type { CallCatalogue, CallLimits, CallOutcome, CallRefusal, CallRequest, CommandWriter, OpenUpstream } from './calls/call-types.ts';
+import { makeBackgroundCalls } from './calls/follow-background.ts';
 import { makeHoldCall } from './calls/hold-call.ts';
 import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-calls.ts';
 import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
@@ -25,6 +27,8 @@ export interface RelayCallDeps {
   readonly catalogue: CallCatalogue;
   /** The connection to an upstream; the same one as long as its record is the same. */
   readonly openUpstream: (upstream: Upstream) => OpenUpstream;
+  /** What upstreams keep for tenants. */
+  readonly records: Pick<RecordStore, 'upstreamObjects'>;
   readonly tokenizers: Tokenizers;
   readonly clock: Clock;
   /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
@@ -35,6 +39,8 @@ export interface RelayCallDeps {
   readonly failpoints: Failpoints;
   readonly log: Log;
   readonly limits: CallLimits;
+  /** How long the first wait for a response in the background is, in milliseconds; half a second where nothing is said. */
+  readonly backgroundPollMs?: number;
   /** This run of the process: whose calls are left over when it is gone. */
   readonly ownerId: string;
 }
@@ -163,8 +169,7 @@ async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan):
   if (isSettled === true) return;
   try {
     if (!call.wasSent) return await books.release(call);
-    const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: call.countOutput?.() ?? 0 }, null);
-    await books.book(call, { usage, estimated: true });
+    await books.book(call, unseenCount({ plan, call }));
   } catch {
     // Logged with its cause by the caller; a second fault has nothing to add.
   }
@@ -173,7 +178,12 @@ async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan):
 /** Asks the upstreams, relays what they answer, and books it. */
 function makeRunCall(deps: RelayCallDeps, { counters, health, books }: CallParts): RunCall {
   const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, health, counters });
-  const relayAnswer = makeRelayAnswer({ ...deps, counters });
+  const background = makeBackgroundCalls({
+    ...deps,
+    open: deps.openUpstream,
+    ...(deps.backgroundPollMs === undefined ? {} : { firstPollMs: deps.backgroundPollMs }),
+  });
+  const relayAnswer = makeRelayAnswer({ ...deps, counters, background });
   return async (call, plan, request) => {
     // Nothing is sent for a caller that left while its hold was made.
     if (call.sink.gone) {
@@ -188,8 +198,7 @@ function makeRunCall(deps: RelayCallDeps, { counters, health, books }: CallParts
     }
     if (answer.kind === 'given_up') {
       counters.failed += 1;
-      const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: 0 }, null);
-      await books.book(call, { usage, estimated: true });
+      await books.book(call, unseenCount({ plan, call }));
       return { kind: 'failed', code: answer.code, retryAfter: null };
     }
     const headers: Record<string, string> = {

@@ -105,6 +105,22 @@ describe('a call whose owner is gone', () => {
     expect(ledger.usage).toMatchObject([{ upstreamId: 'u1', promptTokens: 10, completionTokens: 0, interrupted: true }]);
   });
 
+  test('is charged for what it was to use beside tokens', async () => {
+    const spoken = writeCallContext({
+      keyId: 'k1',
+      model: 'm1',
+      route: '/audio/speech',
+      streaming: false,
+      promptTokens: 0,
+      candidates: [{ upstreamId: 'u1', price: { id: 'p1', rates: { ...rates, characterNanos: 15_000n } } }],
+      media: { unit: 'characters', quantity: 20 },
+    });
+    hold('c1', { context: spoken });
+    await settle({ liveOwnerIds: [] });
+    expect(ledger.account(MONEY)).toMatchObject({ reserved: 0n, spent: 30_000n });
+    expect(ledger.usage).toMatchObject([{ costNanoUsd: 300_000n, media: { unit: 'characters', quantity: 20 }, interrupted: true }]);
+  });
+
   test('is charged once, however often it is looked for', async () => {
     hold('c1');
     await settle({ liveOwnerIds: [] });

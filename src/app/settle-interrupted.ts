@@ -59,7 +59,8 @@ export function makeSettleInterrupted(deps: {
 function interruptedCommand(call: Reservation, context: CallContext): SettleCallCommand {
   const checkpoint = readCheckpoint(call.checkpoint);
   const usage = estimateUsage({ promptTokens: context.promptTokens, completionTokens: checkpoint.outputTokens }, null);
-  const result = { candidate: checkpoint.candidate, usage, estimated: true, interrupted: true };
+  const media = context.media === undefined ? {} : { media: context.media };
+  const result = { candidate: checkpoint.candidate, usage, estimated: true, interrupted: true, ...media };
   const settlement = settlementOf({ reservationId: call.id, tenantId: call.tenantId, context }, result);
   return { ...releaseCommand(call), actuals: settlement.actuals, usage: settlement.usage };
 }

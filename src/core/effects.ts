@@ -1,3 +1,4 @@
+import type { UpstreamObject } from './calls/upstream-object.ts';
 import type { Account } from './ledger/account.ts';
 import type { Entry } from './ledger/entry.ts';
 import type { PlainJson, Reservation } from './ledger/reservation.ts';
@@ -49,6 +50,14 @@ export type RecordPut = {
   [K in RecordKind]: { readonly type: 'record'; readonly kind: K; readonly id: string; readonly record: RecordTypes[K] };
 }[RecordKind];
 
+/** An object that an upstream keeps, as it is from now on; null where it is no more. */
+export interface UpstreamObjectPut {
+  readonly type: 'upstream-object';
+  readonly tenantId: string;
+  readonly id: string;
+  readonly object: UpstreamObject | null;
+}
+
 /**
  * What a decision does to the world. `entry` adds its differences to the account as well; `account` creates an account or changes what
  * is no amount (status, limits, policy, the switch between limited and unlimited). `record-removed` forgets a record for good.
@@ -62,5 +71,6 @@ export type Effect =
   | { readonly type: 'idempotency'; readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }
   | { readonly type: 'usage'; readonly event: UsageEvent }
   | { readonly type: 'report'; readonly report: UsageReport }
+  | UpstreamObjectPut
   | { readonly type: 'event'; readonly event: DomainEvent }
   | { readonly type: 'audit'; readonly entry: AuditEntry };

@@ -129,6 +129,8 @@ export interface Model {
   readonly maxImageTokens: number | null;
   readonly maxAudioTokens: number | null;
   readonly maxFileTokens: number | null;
+  /** The longest audio of one transcription, in seconds; absent or null where nothing is declared. */
+  readonly maxAudioSeconds?: number | null;
   readonly tags: readonly string[];
   /** Other names that callers may use. Usage and prices are under the id. */
   readonly aliases?: readonly string[];
@@ -137,7 +139,8 @@ export interface Model {
 
 /**
  * What a model costs from `appliesFromMs` on, at one upstream or, with `upstreamId` null, wherever the upstream has no price of its
- * own. Nano-dollars for one token, and for one request. Append-only.
+ * own. Nano-dollars for one token, and for one request; `secondNanos`, `characterNanos` and `imageNanos` for one second of audio that
+ * came in, one character that was spoken and one image that was made, absent where they cost nothing. Append-only.
  */
 export interface Price {
   readonly id: string;
@@ -150,6 +153,9 @@ export interface Price {
   /** For a prompt token that the upstream wrote into its cache; absent where it costs what input costs. */
   readonly cacheWriteInputNanos?: number;
   readonly requestNanos: number;
+  readonly secondNanos?: number;
+  readonly characterNanos?: number;
+  readonly imageNanos?: number;
   readonly createdAtMs: number;
 }
 

@@ -154,6 +154,7 @@ describe('what a batch changed', () => {
       records: [],
       idempotency: [],
       entries: [],
+      upstreamObjects: [],
       usage: [],
       reports: [],
       events: [],

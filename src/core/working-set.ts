@@ -1,4 +1,4 @@
-import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, UpstreamObjectPut } from './effects.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
@@ -23,6 +23,8 @@ export interface Changes {
   readonly entries: readonly Entry[];
   readonly usage: readonly UsageEvent[];
   readonly reports: readonly { readonly report: UsageReport; readonly isNew: boolean }[];
+  /** Objects that upstreams keep; null for one that is forgotten. Each key once. */
+  readonly upstreamObjects: readonly UpstreamObjectPut[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -53,6 +55,7 @@ export class WorkingSet implements State {
   readonly #changedReports = new Map<string, { report: UsageReport; isNew: boolean }>();
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
+  readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
 
@@ -147,6 +150,9 @@ export class WorkingSet implements State {
         this.#reports.set(key, effect.report);
         return;
       }
+      case 'upstream-object':
+        this.#upstreamObjects.set(JSON.stringify([effect.tenantId, effect.id]), effect);
+        return;
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -166,6 +172,7 @@ export class WorkingSet implements State {
       entries: this.#entries,
       usage: this.#usage,
       reports: [...this.#changedReports.values()],
+      upstreamObjects: [...this.#upstreamObjects.values()],
       events: this.#events,
       audit: this.#audit,
     };

@@ -1,3 +1,4 @@
+import type { UpstreamObject } from '../core/calls/upstream-object.ts';
 import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
@@ -79,6 +80,8 @@ export interface RecordStore {
    * `limit` rows.
    */
   events(query: { tenantId: string; type?: string; beforeSeq?: number; limit: number }): Promise<StoredEvent[]>;
+  /** Those of the objects with these ids that upstreams keep for the tenant, in any order. By the primary key. */
+  upstreamObjects(query: { tenantId: string; ids: readonly string[] }): Promise<UpstreamObject[]>;
   /** A number that grows with every committed change of a record, by any node. */
   generation(): Promise<number>;
   /** Marks this run of the process as alive, and returns the runs seen alive in the last `withinMs`. */

@@ -5,7 +5,7 @@ import type { Dialect } from '../core/records.ts';
 export interface UpstreamRequest {
   /** Path below the upstream's base address, such as `/chat/completions`. */
   readonly path: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** The API of the request, which decides how the credential goes and which headers do; OpenAI's where it is not given. */
   readonly dialect?: Dialect;
   /** The caller's headers, names in lower case. The adapter sends only those on its list, and its own credential. */

@@ -7,13 +7,15 @@ import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
-import type { UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
+import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
+import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
 import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
+import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
@@ -82,6 +84,8 @@ export interface Parts {
   readonly directory: Directory;
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
+  readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
+  readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
   readonly isReady: () => boolean;
 }
@@ -125,15 +129,18 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, retention: deps.retention, ids, log });
   closers.add('jobs', () => jobs.stop());
 
+  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
+  const random = (): number => Math.random();
   const plainCalls = makeCalls({
     writer,
     catalogue: directory.catalogue,
-    openUpstream: (upstream) => pool.open(upstream),
+    records: store,
+    openUpstream,
     tokenizers: deps.tokenizers,
     clock,
     elapsedMs,
     ids,
-    random: () => Math.random(),
+    random,
     failpoints,
     log,
     limits: gateway,
@@ -148,7 +155,25 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
   metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
-  return { writer, directory, calls, rotateMasterKey, isReady };
+  const unmetered = {
+    ...deps,
+    writer,
+    catalogue: directory.catalogue,
+    records: store,
+    openUpstream,
+    random,
+    health: calls.health,
+    limits: gateway,
+  };
+  return {
+    writer,
+    directory,
+    calls,
+    rotateMasterKey,
+    countInputTokens: makeCountInputTokens(unmetered),
+    relayObject: makeRelayUpstreamObject(unmetered),
+    isReady,
+  };
 }
 
 function makeClient(
@@ -191,6 +216,8 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
   await app.register(
     makeOpenAiGateway({
       calls: parts.calls,
+      countInputTokens: parts.countInputTokens,
+      relayObject: parts.relayObject,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
       catalogue: parts.directory.catalogue,
       clock,

@@ -5,7 +5,7 @@ import { callLegs, outputRange } from '../core/calls/call-hold.ts';
 import { invariant } from '../core/invariant.ts';
 import { USD_MICROCENTS } from '../core/ledger/account.ts';
 import { legAmount } from '../core/ledger/reserve.ts';
-import { ratesFromPrice, type Rates } from '../core/pricing/rates.ts';
+import { figuresOfRates, ratesFromPrice, type Rates } from '../core/pricing/rates.ts';
 import type { Model, Price, Upstream } from '../core/records.ts';
 import type { Tokenizer, Tokenizers } from '../ports/tokenizer.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS, DEMO_MODEL_PRICE } from '../upstreams/demo/demo-model.ts';
@@ -29,15 +29,7 @@ export const DEMO_MODEL: Omit<Model, 'createdAtMs'> = {
 
 /** The price of the demo model, wherever it is answered. */
 export function demoPrice(): Omit<Price, 'id' | 'createdAtMs' | 'appliesFromMs'> {
-  const { inputNanos, outputNanos, cachedInputNanos, requestNanos } = demoRates();
-  return {
-    modelId: DEMO_MODEL_ID,
-    upstreamId: null,
-    inputNanos: Number(inputNanos),
-    outputNanos: Number(outputNanos),
-    cachedInputNanos: cachedInputNanos === null ? null : Number(cachedInputNanos),
-    requestNanos: Number(requestNanos),
-  };
+  return { modelId: DEMO_MODEL_ID, upstreamId: null, ...figuresOfRates(demoRates()) };
 }
 
 function demoRates(): Rates {

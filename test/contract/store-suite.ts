@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { describeExecute } from './execute-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
+import { describeObjects } from './object-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
@@ -13,6 +14,7 @@ import { describeVerify } from './verify-suite.ts';
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
+    describeObjects(makeStore);
     describeQueries(makeStore);
     describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);

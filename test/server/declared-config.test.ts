@@ -79,6 +79,27 @@ test('a start with an unchanged file changes nothing', async () => {
   expect(await auditedChanges()).toBe(before);
 });
 
+test('prices of media are declared, kept while they are the same, and taken back with the next version', async () => {
+  const spoken = FILE.replace(
+    'output_per_1m: 2 }',
+    'output_per_1m: 2, per_second: 0.0001, per_1m_characters: 15, per_image: 0.04 }',
+  ).replace('max_output_tokens: 100', 'max_audio_seconds: 60');
+  const media = { secondNanos: 100_000, characterNanos: 15_000, imageNanos: 40_000_000 };
+  const versions = (): Promise<object[]> =>
+    folder.withStore(async (store) =>
+      (await store.records('price')).filter(({ modelId, upstreamId }) => modelId === 'big' && upstreamId === null),
+    );
+  await startWith(spoken);
+  expect(await versions()).toMatchObject([media]);
+  await startWith(spoken);
+  expect(await versions()).toHaveLength(1);
+  await folder.withStore(async (store) => expect(await store.record('model', 'big')).toMatchObject({ maxAudioSeconds: 60 }));
+  await startWith(FILE);
+  const later = await versions();
+  expect(later).toHaveLength(2);
+  expect(later.filter((price) => 'secondNanos' in price)).toHaveLength(1);
+});
+
 test('a changed file wins for what it names, and leaves the rest alone', async () => {
   await startWith(FILE);
   await startWith(FILE.replace('region: fr', 'region: nl').replace('name: Acme', 'name: Acme Inc').replace('max_keys: 5', 'max_gpus: 2'), {

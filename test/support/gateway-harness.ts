@@ -3,8 +3,10 @@ import Fastify from 'fastify';
 import { expect } from 'vitest';
 import { makeAnthropicGateway } from '../../src/api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../../src/api/openai-gateway/surface.ts';
-import type { CallLimits } from '../../src/app/calls/call-types.ts';
+import type { CallLimits, OpenUpstream } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
+import { makeCountInputTokens } from '../../src/app/count-input-tokens.ts';
+import { makeRelayUpstreamObject } from '../../src/app/relay-upstream-object.ts';
 import { makeCalls, type Calls } from '../../src/app/relay-call.ts';
 import { Fault } from '../../src/core/fault.ts';
 import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId } from '../../src/core/ledger/account.ts';
@@ -13,6 +15,7 @@ import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
 import type { Failpoint } from '../../src/ports/failpoints.ts';
+import type { RecordStore } from '../../src/ports/record-store.ts';
 import type { Log, LogFields } from '../../src/ports/log.ts';
 import { makeDemoClient } from '../../src/upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../../src/upstreams/openai-compatible/openai-client.ts';
@@ -244,18 +247,18 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     upstream: (id: string) => upstreams.get(id),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
   };
+  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
+  const records: Pick<RecordStore, 'upstreamObjects'> = {
+    upstreamObjects: async ({ tenantId, ids: wanted }) => wanted.flatMap((id) => ledger.upstreamObjects.get(`${tenantId} ${id}`) ?? []),
+  };
+  const limits = { ...LIMITS, ...options.limits };
+  const random = options.random ?? (() => 0);
+  const parts = { writer, catalogue, records, openUpstream, tokenizers, clock, ids, random, log, limits };
   const calls = makeCalls({
-    writer,
-    catalogue,
-    openUpstream: (upstream) => pool.open(upstream),
-    tokenizers,
-    clock,
+    ...parts,
     elapsedMs: options.elapsedMs ?? (() => performance.now()),
-    ids,
-    random: options.random ?? (() => 0),
     failpoints,
-    log,
-    limits: { ...LIMITS, ...options.limits },
+    backgroundPollMs: 5,
     ownerId: 'run_1',
   });
   const tenant = (): Tenant => ledger.tenants.get(TENANT) as Tenant;
@@ -267,8 +270,16 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       : accepted({ key, tenant: tenant() });
   };
   const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
+  const unmetered = { ...parts, health: calls.health };
   await app.register(makeAnthropicGateway(surface));
-  await app.register(makeOpenAiGateway({ ...surface, catalogue }));
+  await app.register(
+    makeOpenAiGateway({
+      ...surface,
+      countInputTokens: makeCountInputTokens(unmetered),
+      relayObject: makeRelayUpstreamObject(unmetered),
+      catalogue,
+    }),
+  );
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/v1`;

@@ -1,4 +1,5 @@
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
+import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
 import type { DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -21,6 +22,7 @@ export class MemoryLedger {
   readonly idempotency = new Map<string, IdempotencyRecord>();
   readonly entries: Entry[] = [];
   readonly usage: UsageEvent[] = [];
+  readonly upstreamObjects = new Map<string, UpstreamObject>();
   readonly events: DomainEvent[] = [];
 
   putTenant(id: string, status: TenantStatus): void {
@@ -115,6 +117,10 @@ export class MemoryLedger {
     }
     this.entries.push(...changes.entries);
     this.usage.push(...changes.usage);
+    for (const { tenantId, id, object } of changes.upstreamObjects) {
+      if (object === null) this.upstreamObjects.delete(`${tenantId} ${id}`);
+      else this.upstreamObjects.set(`${tenantId} ${id}`, object);
+    }
     this.events.push(...changes.events);
   }
 }

@@ -1,3 +1,4 @@
+import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -20,6 +21,7 @@ interface Tables {
   readonly idempotency: Map<string, IdempotencyRecord>;
   readonly usage: Map<string, UsageEvent>;
   readonly reports: Map<string, UsageReport>;
+  readonly upstreamObjects: Map<string, UpstreamObject>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -58,6 +60,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     idempotency: new Map(),
     usage: new Map(),
     reports: new Map(),
+    upstreamObjects: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -99,6 +102,10 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
     for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
+    for (const { tenantId, id, object } of changes.upstreamObjects) {
+      if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
+      else tables.upstreamObjects.set(`${tenantId} ${id}`, object);
+    }
     tables.entries.push(...changes.entries);
     tables.events.push(...changes.events);
     tables.audit.push(...changes.audit);
@@ -244,6 +251,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .toSorted((a, b) => b.atMs - a.atMs)
           .slice(0, limit),
       ),
+    upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { demoAnswer, errorAnswer, type DemoAnswer } from '../../src/upstreams/demo/demo-answer.ts';
+import { demoAnswer } from '../../src/upstreams/demo/demo-answer.ts';
+import { errorAnswer, type DemoAnswer } from '../../src/upstreams/demo/demo-form.ts';
+import { makeDemoResponseStore } from '../../src/upstreams/demo/demo-response-store.ts';
 import { makeTokenizers } from '../../src/upstreams/tokenizers/tokenizers.ts';
 
 /** How the server misbehaves. */
@@ -43,6 +45,7 @@ export interface ReceivedRequest {
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
   readonly bodyText: string;
+  readonly bodyBytes: Buffer;
   /** Turns true if the client closed the connection before the answer was complete. */
   aborted: boolean;
 }
@@ -93,11 +96,13 @@ export async function startOpenAiServer(initial: Partial<OpenAiBehaviour> = {}, 
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = (request.url ?? '').replace(/^\/v1/, '');
+    const bodyBytes = await readBody(request);
     const record: ReceivedRequest = {
       method: request.method ?? '',
       path,
       headers: request.headers,
-      bodyText: await readBody(request),
+      bodyText: bodyBytes.toString(),
+      bodyBytes,
       aborted: false,
     };
     received.push(record);
@@ -110,7 +115,7 @@ export async function startOpenAiServer(initial: Partial<OpenAiBehaviour> = {}, 
     if (fault?.kind === 'reset_before_headers') return void request.socket.destroy();
     if (fault?.kind === 'garbage') return void request.socket.end('this is not HTTP\r\n\r\n');
     if (fault?.kind === 'redirect') return void response.writeHead(302, { location: fault.location }).end();
-    const answer = answerFor(path, record.bodyText, fault);
+    const answer = answerFor(record, fault);
     const whole = await sendAnswer(response, answer, fault, behaviour);
     if (!whole || answer.usage === null) return;
     served.promptTokens += answer.usage.promptTokens;
@@ -118,12 +123,16 @@ export async function startOpenAiServer(initial: Partial<OpenAiBehaviour> = {}, 
     served.answers += 1;
   };
 
-  const answerFor = (path: string, bodyText: string, fault: OpenAiFault | null): DemoAnswer => {
+  const responses = makeDemoResponseStore();
+  const answerFor = ({ path, method, headers, bodyBytes }: ReceivedRequest, fault: OpenAiFault | null): DemoAnswer => {
     if (fault?.kind === 'status') return errorAnswer(fault.status, `The server was told to answer ${fault.status}.`, null, 'told_to');
     const { rawPieces } = behaviour;
     if (rawPieces !== null)
       return { status: rawPieces.status ?? 200, contentType: rawPieces.contentType, pieces: rawPieces.pieces, usage: null };
-    return demoAnswer(path, bodyText, {
+    return demoAnswer(path, bodyBytes, {
+      method,
+      contentType: headers['content-type'] ?? '',
+      responses,
       countTokens: (text) => tokenizer.count(text),
       createdAt: 1_700_000_000,
       models: null,
@@ -184,13 +193,14 @@ async function sendAnswer(
     return true;
   }
   const [only] = answer.pieces;
+  const pieces = answer.bytes ?? answer.pieces;
   if (answer.pieces.length === 1 && only !== undefined && trailers === null && fault === null) {
     response.writeHead(answer.status, { ...headers, 'content-length': Buffer.byteLength(only) }).end(only);
     return true;
   }
   response.writeHead(answer.status, headers);
   const stopAfter = fault?.kind === 'reset_mid_body' || fault?.kind === 'stall' ? fault.afterPieces : Infinity;
-  for (const [index, piece] of answer.pieces.entries()) {
+  for (const [index, piece] of pieces.entries()) {
     if (index >= stopAfter) break;
     if (index > 0) await pause(behaviour.chunkDelayMs);
     if (response.destroyed) return false;
@@ -228,8 +238,8 @@ async function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for await (const piece of request) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces).toString();
+  return Buffer.concat(pieces);
 }

@@ -7,7 +7,8 @@ const perMillion = (nanos: number): number => nanos / 1000;
 /**
  * A model in the list of models: OpenAI's fields, and beside them what bounds and prices a call of it.
  *
- * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is that of the first upstream, in USD, and is left out for a model without a price. Source: Tinfoil reference 1.5.
+ * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is that of the first upstream, in USD,
+ * prices of media only where there are any; it is left out for a model without a price. Source: Tinfoil reference 1.5.
  */
 export function modelObject(
   model: Model,
@@ -36,4 +37,7 @@ const pricing = (price: Price): Readonly<Record<string, number>> => ({
   ...(price.cachedInputNanos === null ? {} : { cachedInputTokenPricePer1M: perMillion(price.cachedInputNanos) }),
   ...(price.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputTokenPricePer1M: perMillion(price.cacheWriteInputNanos) }),
   requestPrice: price.requestNanos / 1_000_000_000,
+  ...(price.secondNanos === undefined ? {} : { secondPrice: price.secondNanos / 1_000_000_000 }),
+  ...(price.characterNanos === undefined ? {} : { characterPricePer1M: perMillion(price.characterNanos) }),
+  ...(price.imageNanos === undefined ? {} : { imagePrice: price.imageNanos / 1_000_000_000 }),
 });

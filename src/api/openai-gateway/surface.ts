@@ -3,9 +3,12 @@ import type { Calls } from '../../app/relay-call.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
+import { RefusedRequest } from '../_shared/problem.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type GatewayPrincipal } from './authenticate.ts';
 import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
-import { makeInferenceHandler } from './routes/inference.ts';
+import type { InferenceKind } from '../../core/bounds/inference-request.ts';
+import { makeInferenceHandler, type RunRequest } from './routes/inference.ts';
+import { makeResponseHandler, type RelayUpstreamObject } from './routes/responses.ts';
 import { makeGetModel, makeListModels, type ModelCatalogue } from './routes/models.ts';
 
 declare module 'fastify' {
@@ -18,6 +21,9 @@ declare module 'fastify' {
 /** What the surface is made of. `maxBodyBytes` is the largest body that it reads. */
 export interface OpenAiGatewayDeps {
   readonly calls: Calls;
+  /** What costs nothing: counting the tokens of a request, and what is asked of a stored response. */
+  readonly countInputTokens: RunRequest;
+  readonly relayObject: RelayUpstreamObject;
   readonly authenticate: AuthenticateKey;
   readonly catalogue: ModelCatalogue;
   readonly clock: Clock;
@@ -25,10 +31,42 @@ export interface OpenAiGatewayDeps {
   readonly maxBodyBytes: number;
 }
 
-/** Inference routes below `/v1`, and what kind of answer each gives. */
-const INFERENCE_ROUTES = [
+/** A route below `/v1` with the kind of the request that it takes. */
+interface InferenceRoute {
+  readonly route: string;
+  readonly kind: InferenceKind;
+}
+
+/** Routes of calls that bring a JSON body. */
+const INFERENCE_ROUTES: readonly InferenceRoute[] = [
   { route: '/chat/completions', kind: 'chat' },
+  { route: '/completions', kind: 'completions' },
   { route: '/embeddings', kind: 'embeddings' },
+  { route: '/responses', kind: 'responses' },
+  { route: '/audio/speech', kind: 'speech' },
+  { route: '/images/generations', kind: 'images' },
+];
+
+/** Routes of calls that bring a form. */
+const FORM_ROUTES: readonly InferenceRoute[] = [{ route: '/audio/transcriptions', kind: 'transcriptions' }];
+
+const NO_FORM = new RefusedRequest({
+  code: 'unsupported_media_type',
+  message: 'the body must be sent with Content-Type: multipart/form-data',
+});
+
+/** Routes that count the tokens of a request. */
+const COUNTING_ROUTES: readonly InferenceRoute[] = [
+  { route: '/chat/completions/input_tokens', kind: 'chat' },
+  { route: '/responses/input_tokens', kind: 'responses' },
+];
+
+/** What may be asked of a stored response. */
+const RESPONSE_ROUTES = [
+  { url: '/v1/responses/:id', method: 'GET', action: 'get' },
+  { url: '/v1/responses/:id', method: 'DELETE', action: 'delete' },
+  { url: '/v1/responses/:id/cancel', method: 'POST', action: 'cancel' },
+  { url: '/v1/responses/:id/input_items', method: 'GET', action: 'input-items' },
 ] as const;
 
 /** Paths of OpenAI's API that belong to this surface and that it does not serve (yet): their 404 has its form, whatever they come with. */
@@ -36,8 +74,7 @@ const OWNED_PATHS = [
   '/v1/chat',
   '/v1/chat/*',
   '/v1/embeddings/*',
-  '/v1/completions',
-  '/v1/responses',
+  '/v1/completions/*',
   '/v1/responses/*',
   '/v1/audio/*',
   '/v1/images/*',
@@ -72,11 +109,26 @@ export const makeOpenAiGateway =
 
 function mountRoutes(app: FastifyInstance, deps: OpenAiGatewayDeps): void {
   const onRequest = makeAuthenticateHook(deps.authenticate);
-  for (const { route, kind } of INFERENCE_ROUTES) {
-    const url = `/v1${route}`;
-    app.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler: makeInferenceHandler({ ...deps, kind, route }) });
-    refuseOthers(app, url, ['POST']);
-  }
+  const mountRuns = (on: FastifyInstance, routes: readonly InferenceRoute[], run: RunRequest): void => {
+    for (const { route, kind } of routes) {
+      const url = `/v1${route}`;
+      const handler = makeInferenceHandler({ ...deps, run, kind, route });
+      on.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler });
+      refuseOthers(app, url, ['POST']);
+    }
+  };
+  mountRuns(app, INFERENCE_ROUTES, (request) => deps.calls.relay(request));
+  mountRuns(app, COUNTING_ROUTES, deps.countInputTokens);
+  // A plugin of their own, so that no other route takes a form.
+  void app.register(async (forms) => {
+    forms.removeAllContentTypeParsers();
+    forms.addContentTypeParser('multipart/form-data', { parseAs: 'buffer', bodyLimit: deps.maxBodyBytes }, (_request, body, done) =>
+      done(null, body),
+    );
+    forms.addContentTypeParser('*', (_request, _payload, done) => done(NO_FORM));
+    mountRuns(forms, FORM_ROUTES, (request) => deps.calls.relay(request));
+  });
+  mountResponses(app, deps, onRequest);
   app.route({ method: 'GET', url: '/v1/models', onRequest, handler: makeListModels(deps) });
   refuseOthers(app, '/v1/models', ['GET', 'HEAD']);
   app.route({ method: 'GET', url: '/v1/models/*', onRequest, handler: makeGetModel(deps) });
@@ -90,6 +142,20 @@ function mountRoutes(app: FastifyInstance, deps: OpenAiGatewayDeps): void {
       onRequest: async (request, reply) => sendNotFound(request, reply),
       handler: sendNotFound,
     });
+}
+
+function mountResponses(app: FastifyInstance, deps: OpenAiGatewayDeps, onRequest: ReturnType<typeof makeAuthenticateHook>): void {
+  for (const { url, method, action } of RESPONSE_ROUTES) {
+    const handler = makeResponseHandler({ ...deps, action });
+    app.route({ method, url, onRequest, exposeHeadRoute: false, bodyLimit: deps.maxBodyBytes, handler });
+  }
+  for (const [url, routes] of Map.groupBy(RESPONSE_ROUTES, (route) => route.url)) {
+    refuseOthers(
+      app,
+      url,
+      routes.map(({ method }) => method),
+    );
+  }
 }
 
 function refuseOthers(app: FastifyInstance, url: string, allowed: readonly HTTPMethods[]): void {

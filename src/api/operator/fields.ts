@@ -88,6 +88,7 @@ export const MODEL_NAMES = {
   max_image_tokens: 'maxImageTokens',
   max_audio_tokens: 'maxAudioTokens',
   max_file_tokens: 'maxFileTokens',
+  max_audio_seconds: 'maxAudioSeconds',
   tags: 'tags',
   aliases: 'aliases',
 } as const;

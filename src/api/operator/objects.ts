@@ -119,13 +119,13 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
 export const modelObject = (model: Model): object => ({
   id: model.id,
   upstreams: model.upstreams,
-  ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own]])),
+  ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own] ?? null])),
   // Models of older releases have none.
   aliases: model.aliases ?? [],
   created_at: formatRfc3339(model.createdAtMs),
 });
 
-/** A price as the operator sees it, in exact USD. */
+/** A price as the operator sees it, in exact USD; those of media only where they are set. */
 export const priceObject = (price: Price): object => ({
   id: price.id,
   model_id: price.modelId,
@@ -135,6 +135,9 @@ export const priceObject = (price: Price): object => ({
   cached_input_per_1m: price.cachedInputNanos === null ? null : exactNumber(renderPer1m(price.cachedInputNanos)),
   cache_write_input_per_1m: price.cacheWriteInputNanos === undefined ? null : exactNumber(renderPer1m(price.cacheWriteInputNanos)),
   per_request: exactNumber(renderPerRequest(price.requestNanos)),
+  ...(price.secondNanos === undefined ? {} : { per_second: exactNumber(renderPerRequest(price.secondNanos)) }),
+  ...(price.characterNanos === undefined ? {} : { per_1m_characters: exactNumber(renderPer1m(price.characterNanos)) }),
+  ...(price.imageNanos === undefined ? {} : { per_image: exactNumber(renderPerRequest(price.imageNanos)) }),
   applies_from: formatRfc3339(price.appliesFromMs),
   created_at: formatRfc3339(price.createdAtMs),
 });

@@ -139,6 +139,7 @@ const modelFields = {
   max_image_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   max_audio_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   max_file_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
+  max_audio_seconds: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   tags: Type.Optional(Type.Array(Text, rule('a list of strings'))),
   aliases: Type.Optional(Type.Array(Text, rule('a list of strings'))),
 };
@@ -164,5 +165,8 @@ export const AddPriceBody = strict({
   cached_input_per_1m: Type.Optional(PriceOrNull),
   cache_write_input_per_1m: Type.Optional(PriceOrNull),
   per_request: Type.Optional(PriceOrNull),
+  per_second: Type.Optional(PriceOrNull),
+  per_1m_characters: Type.Optional(PriceOrNull),
+  per_image: Type.Optional(PriceOrNull),
   applies_from: Type.Optional(orNull(Type.String(), 'an RFC 3339 timestamp')),
 });

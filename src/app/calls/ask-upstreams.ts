@@ -1,7 +1,7 @@
 import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
-import { mergeStreamOptions } from '../../core/metering/upstream-body.ts';
+import { writeRequest } from '../../core/metering/write-request.ts';
 import { dialectOf } from '../../core/routing/dialects.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
 import type { AttemptOutcome } from '../../core/routing/circuit.ts';
@@ -153,11 +153,10 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
   const { upstream } = candidate;
   const { bound } = plan;
   const timeoutMs = upstream.timeoutMs ?? deps.limits.upstreamTimeoutMs;
-  const { text, hideUsage } = mergeStreamOptions({
-    body: plan.request.body,
+  const { body, hideUsage } = writeRequest({
+    request: plan.request,
     upstreamModel: candidate.upstreamModel,
     continuousUsage: upstream.continuousUsage,
-    dialect: dialectOf(request.kind),
     outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
   });
   call.wasSent = true;
@@ -166,7 +165,7 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
     dialect: dialectOf(request.kind),
     method: 'POST',
     headers: request.headers,
-    body: text,
+    body,
     signal: call.abort.signal,
     timeouts: { headersMs: timeoutMs, idleMs: timeoutMs },
   });
@@ -185,7 +184,11 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
   return over(ANSWERED, { kind: 'refusal', refusal: { kind: 'passed', status: response.status, error } });
 }
 
-const gatherBytes = (request: CallRequest): number => (wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES);
+/** Speech is heard while it is made, so none of it is gathered. */
+function gatherBytes(request: CallRequest): number {
+  if (request.kind === 'speech') return 0;
+  return wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES;
+}
 
 /** Tells whether the caller wants its usage told; only the exact value counts. Source: Tinfoil reference section 5. */
 export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => request.headers['x-tinfoil-request-usage-metrics'] === 'true';

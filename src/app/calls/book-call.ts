@@ -58,7 +58,8 @@ export function makeCallBooks(deps: {
           log.error({ callId: call.id, model: call.context.model, tokens: Number(actuals.tokens) }, 'a call used more than its hold');
         }
       }
-      const settled = await settle(call, { ...releaseCommand(call), actuals, usage });
+      const { objects } = counted;
+      const settled = await settle(call, { ...releaseCommand(call), actuals, usage, ...(objects === undefined ? {} : { objects }) });
       return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
     },
     release: async (call) => {

@@ -1,6 +1,9 @@
+import type { MetObject } from '../../core/calls/upstream-object.ts';
+import type { MediaUse } from '../../core/metering/media-use.ts';
 import { utf8Length } from '../../core/metering/utf8-length.ts';
 import { estimateUsage, type TokenUsage } from '../../core/metering/token-usage.ts';
 import { MAX_TOKENIZED_BYTES } from '../../core/bounds/bound-request.ts';
+import { hasNoOutputLimit } from '../../core/bounds/media-bound.ts';
 import type { InferenceKind } from '../../core/bounds/inference-request.ts';
 import type { Tokenizer } from '../../ports/tokenizer.ts';
 
@@ -15,11 +18,16 @@ export const countWith = (tokenizer: Tokenizer | null): ((text: string) => numbe
 export interface CountedUsage {
   readonly usage: TokenUsage;
   readonly estimated: boolean;
+  /** What it used beside tokens. */
+  readonly media?: MediaUse;
+  /** What its upstream keeps of it, to be remembered with its settlement. */
+  readonly objects?: readonly MetObject[];
 }
 
 /**
  * The usage of an answer that came whole: what the upstream reported, else the prompt's count and the tokens of `outputText`. Where the
- * text could not be read (null) its bytes are counted, up to what the hold paid for. Embeddings have no output.
+ * text could not be read (null) its bytes are counted, up to what the hold paid for. Embeddings have no output; speech, transcriptions and
+ * images that report nothing used no tokens.
  */
 export function wholeUsage(answer: {
   readonly kind: InferenceKind;
@@ -31,6 +39,7 @@ export function wholeUsage(answer: {
   readonly tokenizer: Tokenizer | null;
 }): CountedUsage {
   if (answer.reported !== null) return { usage: answer.reported, estimated: false };
+  if (hasNoOutputLimit(answer.kind)) return { usage: estimateUsage({ promptTokens: 0, completionTokens: 0 }, null), estimated: false };
   const completionTokens = answer.kind === 'embeddings' ? 0 : countOutput(answer);
   return { usage: estimateUsage({ promptTokens: answer.promptTokens, completionTokens }, null), estimated: true };
 }

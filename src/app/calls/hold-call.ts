@@ -36,7 +36,9 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const { key, tenant } = request;
     const id = ids.next('call');
     const context = contextOf(request, plan);
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: plan.bound.inputTokens, rates: holdRates(plan) });
+    const { inputTokens, media } = plan.bound;
+    const most = media === undefined ? null : { unit: media.unit, quantity: media.most };
+    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens, rates: holdRates(plan), media: most });
     const nowMs = elapsedMs();
     try {
       const { outcome, durable } = await writer.write({
@@ -86,6 +88,7 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   streaming: plan.request.stream,
   promptTokens: plan.promptTokens,
   candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
+  ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */

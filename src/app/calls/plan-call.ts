@@ -1,5 +1,6 @@
 import { boundRequest, type RequestBound } from '../../core/bounds/bound-request.ts';
 import type { InferenceRequest, RequestDefect } from '../../core/bounds/inference-request.ts';
+import { readForm } from '../../core/bounds/multipart-form.ts';
 import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
 import type { Model, Upstream } from '../../core/records.ts';
@@ -8,9 +9,11 @@ import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
 import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
 import { countWith } from './count-usage.ts';
+import { hasReferences, makeResolveReferences } from './resolve-references.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 /** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
@@ -34,19 +37,22 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
  * Reads the body once, resolves the model and bounds the call. Touches no account.
  *
  * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
- * request (`invalid`); `model_not_found` (also for one that the key may not call); a model whose upstreams all speak another API
- * (`invalid`); `model_unpriced`; an output limit above what the model can produce (`invalid`); and fails with `upstream_failed` where none
- * of the model's upstreams exists any more.
+ * request (`invalid`); `model_not_found` (also for one that the key may not call); `not_found` and `invalid` for what it builds on
+ * ({@link makeResolveReferences}); a model whose upstreams all speak another API (`invalid`); `model_unpriced`; a model that the upstream
+ * which keeps it does not serve (`invalid`); an output limit above what the model can produce (`invalid`); and fails with
+ * `upstream_failed` where none of the model's upstreams exists any more.
  */
 export function makePlanCall(deps: {
   readonly catalogue: CallCatalogue;
   readonly tokenizers: Tokenizers;
+  readonly records: Pick<RecordStore, 'upstreamObjects'>;
   readonly clock: Clock;
   /** A number from [0, 1), a new one each time. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
 }): (call: CallRequest) => Planned | Promise<Planned> {
   const { catalogue, tokenizers, clock, health } = deps;
+  const resolveReferences = makeResolveReferences(deps);
 
   /** The upstream of that id, if it speaks the API that the call is made in. */
   const speakingUpstream = (call: CallRequest, id: string): Upstream | undefined => {
@@ -54,7 +60,8 @@ export function makePlanCall(deps: {
     return upstream !== undefined && dialectsOf(upstream).includes(dialectOf(call.kind)) ? upstream : undefined;
   };
 
-  const finish = (call: CallRequest, request: InferenceRequest, model: Model, tokenizer: Tokenizer | null): Planned => {
+  const finish = (call: CallRequest, asked: Asked, model: Model, tokenizer: Tokenizer | null): Planned => {
+    const { request, upstreamId } = asked;
     const route = routeOf({
       model,
       upstreamOf: (id) => speakingUpstream(call, id),
@@ -69,14 +76,23 @@ export function makePlanCall(deps: {
       const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } });
     }
+    const usable = upstreamId === null ? route.candidates : route.candidates.filter(({ upstream }) => upstream.id === upstreamId);
+    if (usable.length === 0) return notServed(model.id, request);
     const count = countWith(tokenizer);
     const bounded = boundRequest(request, model, count);
     if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
     const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
-    const candidates = orderByStanding(rankCandidates(route.candidates, deps.random()), ({ upstream }) => health.standing(upstream));
+    const candidates = orderByStanding(rankCandidates(usable, deps.random()), ({ upstream }) => health.standing(upstream));
     const softOutput = call.key.outputBound === 'soft' && bounded.bound.sendLimitAs !== null;
     const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
     return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer } };
+  };
+
+  const tokenize = (call: CallRequest, asked: Asked, model: Model): Planned | Promise<Planned> => {
+    const { tokenizer: name } = model;
+    const loaded = name === null ? null : tokenizers.loaded(name);
+    if (name === null || loaded !== null) return finish(call, asked, model, loaded);
+    return tokenizers.load(name).then((tokenizer) => finish(call, asked, model, tokenizer));
   };
 
   return (call) => {
@@ -89,11 +105,21 @@ export function makePlanCall(deps: {
       const message = `The model ${JSON.stringify(read.request.model)} does not exist, or you have no access to it.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
     }
-    const { tokenizer: name } = model;
-    const loaded = name === null ? null : tokenizers.loaded(name);
-    if (name === null || loaded !== null) return finish(call, read.request, model, loaded);
-    return tokenizers.load(name).then((tokenizer) => finish(call, read.request, model, tokenizer));
+    const { request } = read;
+    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null }, model);
+    return resolveReferences(call.tenant.id, request).then((resolved) =>
+      resolved.ok ? tokenize(call, resolved, model) : refused(resolved.refusal),
+    );
   };
+}
+
+/** A request, and the one upstream that may answer it; null where any may. */
+type Asked = { readonly request: InferenceRequest; readonly upstreamId: string | null };
+
+function notServed(modelId: string, { refers }: InferenceRequest): Planned {
+  const param = (refers?.previousResponseId ?? null) === null ? 'input' : 'previous_response_id';
+  const message = `What ${param} names lies at an upstream that does not serve the model ${modelId}.`;
+  return refused({ kind: 'invalid', defect: { param, code: 'invalid_value', message } });
 }
 
 const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: CallRefusal } => ({ ok: false, refusal });
@@ -105,8 +131,8 @@ function otherDialect(call: CallRequest, model: Model): RequestDefect {
   return { param: 'model', code: 'invalid_value', message: `The model ${JSON.stringify(model.id)} is served in ${served}.` };
 }
 
-/** The hold would refuse these too; asking first keeps refused calls cheap. */
-function refuseTenant({ tenant }: CallRequest): CallRefusal | null {
+/** What a tenant's state refuses. The hold would refuse it too; asking first keeps refused calls cheap. */
+export function refuseTenant({ tenant }: Pick<CallRequest, 'tenant'>): CallRefusal | null {
   if (tenant.status === 'CLOSED')
     return { kind: 'rejected', rejection: { code: 'tenant_closed', message: `the tenant ${tenant.id} is closed` } };
   if (tenant.status === 'SUSPENDED')
@@ -120,6 +146,7 @@ const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true });
 function readBody(
   call: CallRequest,
 ): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
+  if (call.kind === 'transcriptions') return readFormBody(call);
   let body: unknown;
   try {
     body = parseJson(STRICT_UTF8.decode(call.body));
@@ -135,6 +162,16 @@ function readBody(
   if (defect?.kind === 'too_deep') return invalidBody('The body is nested too deeply.');
   const read = readRequest(call.kind, body);
   return read.ok ? read : refused({ kind: 'invalid', defect: read.defect });
+}
+
+function readFormBody(
+  call: CallRequest,
+): { readonly ok: true; readonly request: InferenceRequest } | { readonly ok: false; readonly refusal: CallRefusal } {
+  const contentType = call.headers['content-type'];
+  const result = readForm(call.body, typeof contentType === 'string' ? contentType : '');
+  if (!result.ok) return refused({ kind: 'invalid', defect: result.defect });
+  const read = readRequest(call.kind, result.fields);
+  return read.ok ? { ok: true, request: { ...read.request, form: result.form } } : refused({ kind: 'invalid', defect: read.defect });
 }
 
 const invalidBody = (message: string): { readonly ok: false; readonly refusal: CallRefusal } =>

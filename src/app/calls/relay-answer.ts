@@ -9,10 +9,14 @@ import { UpstreamFault } from '../../ports/upstream.ts';
 import type { BegunAnswer } from './ask-upstreams.ts';
 import type { CallCounters } from './call-counters.ts';
 import type { AnswerHeaders, CallLimits, CallRequest } from './call-types.ts';
+import { completeCount, countsNoTokens, SAW_NOTHING } from './count-answer.ts';
 import { countWith, wholeUsage, type CountedUsage } from './count-usage.ts';
+import { asResponse, isBackground, isUnderWay, type BackgroundCalls, type ResponseObject } from './follow-background.ts';
 import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './plan-call.ts';
 
+/** Whole images come in one event, with the usage. */
+const MAX_IMAGE_EVENT_BYTES = 33_554_432;
 /** How long a stream's connection may stay open after its terminal event. */
 const LINGER_MS = 2000;
 
@@ -39,6 +43,7 @@ type RelayDeps = {
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
   readonly counters: CallCounters;
+  readonly background: BackgroundCalls;
   readonly log: Log;
 };
 
@@ -62,21 +67,39 @@ async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void>
   const scanner = jsonScanner(options, Infinity);
   for (const piece of answer.gathered) scanner.push(piece);
   deps.failpoints.hit('call.answered');
-  const booked = await options.book(countWhole(options, scanner));
+  const seen = options.plan.request.kind === 'responses' ? asResponse(scanner.json()) : null;
+  if (seen !== null && isBackground(options.plan) && isUnderWay(seen)) return relayBackground(deps, options, seen);
+  const booked = await options.book(countWhole(options, scanner, seen));
   if (booked === null) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   const headers = options.usageHeader === null ? options.headers : { ...options.headers, [options.usageHeader]: booked.usageHeader };
   call.sink.send(answer.response.status, headers, answer.gathered);
 }
 
+/** An upstream has answered that it will make a response: its caller has that answer, and the call goes on until the response has ended. */
+async function relayBackground(deps: RelayDeps, options: RelayOptions, response: ResponseObject): Promise<void> {
+  const { call, answer } = options;
+  await call.durable;
+  await deps.background.remember(options, response);
+  call.sink.send(answer.response.status, options.headers, answer.gathered);
+  const counted = await deps.background.follow(options, response, call.abort.signal);
+  if (counted !== null) await options.book(counted);
+}
+
 /** The scanner of an answer that does not stream, by the rules of its API. */
 const jsonScanner = ({ plan }: RelayOptions, keepBytes: number): JsonUsageScanner =>
   new JsonUsageScanner(dialectOf(plan.request.kind) === 'anthropic' ? { keepBytes, readUsage: messagesUsageFromObject } : { keepBytes });
 
-function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): CountedUsage {
-  return wholeUsage({
+function countWhole(
+  { plan, call, answer }: RelayOptions,
+  scanner: JsonUsageScanner,
+  response: Readonly<Record<string, unknown>> | null,
+): CountedUsage {
+  // Sound, and plain texts, may look like JSON by accident.
+  const isRead = !countsNoTokens(plan) || isJson(answer);
+  const counted = wholeUsage({
     kind: plan.request.kind,
-    reported: scanner.usage,
+    reported: isRead ? scanner.usage : null,
     promptTokens: plan.promptTokens,
     outputText: () => scanner.outputText(),
     bytesSeen: scanner.bytesSeen,
@@ -84,7 +107,11 @@ function countWhole({ plan, call }: RelayOptions, scanner: JsonUsageScanner): Co
     heldOutput: call.softOutput ? BigInt(plan.bound.choices) * BigInt(plan.model.maxOutputTokens) : call.heldOutput,
     tokenizer: plan.tokenizer,
   });
+  const seen = isRead ? { seconds: scanner.seconds, images: scanner.dataItems } : SAW_NOTHING;
+  return completeCount(counted, { plan, call }, { ...seen, response: response ?? (scanner.id === null ? null : { id: scanner.id }) });
 }
+
+const isJson = ({ response }: BegunAnswer): boolean => /^application\/(?:[\w.-]+\+)?json\b/i.test(response.headers['content-type'] ?? '');
 
 /** An answer too large to gather: its pieces pass one behind, so that the last one waits for the booking. */
 async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIterator<Uint8Array, unknown>): Promise<void> {
@@ -108,7 +135,7 @@ async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIte
     expectUpstreamFault(deps, call, error);
   }
   deps.failpoints.hit('call.answered');
-  const counted = countWhole(options, scanner);
+  const counted = countWhole(options, scanner, null);
   const booked = await options.book(whole ? counted : { ...counted, estimated: true });
   if (booked === null || !whole) return cut(deps, call);
   deps.failpoints.hit('call.settled');
@@ -118,8 +145,12 @@ async function relayLarge(deps: RelayDeps, options: RelayOptions, rest: AsyncIte
 async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void> {
   const { call, plan, answer } = options;
   const { sink } = call;
-  const dialect = dialectOf(plan.request.kind);
-  const scanner = new SseUsageScanner({ hideUsage: answer.hideUsage, countTokens: countWith(plan.tokenizer), dialect });
+  const scanner = new SseUsageScanner({
+    hideUsage: answer.hideUsage,
+    countTokens: countWith(plan.tokenizer),
+    dialect: dialectOf(plan.request.kind),
+    ...(plan.request.kind === 'images' ? { maxEventBytes: MAX_IMAGE_EVENT_BYTES } : {}),
+  });
   call.countOutput = () => scanner.estimatedOutputTokens();
   const { usageHeader } = options;
   await call.durable;
@@ -127,8 +158,15 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
 
   let whole = true;
   let booking: ReturnType<BookCall> | null = null;
+  // One that goes on without its caller can be asked for as soon as its id is known.
+  let isRemembered = !isBackground(plan);
   const pass = async (chunk: Uint8Array): Promise<void> => {
-    for (const piece of scanner.push(chunk)) if (!sink.write(piece)) await waitForCaller(deps, call);
+    const pieces = scanner.push(chunk);
+    if (!isRemembered && scanner.response !== null) {
+      isRemembered = true;
+      await deps.background.remember(options, scanner.response);
+    }
+    for (const piece of pieces) if (!sink.write(piece)) await waitForCaller(deps, call);
     if (!scanner.terminal || booking !== null) return;
     // Nothing after the terminal event counts. Book while the last bytes of the connection come in, and do not wait for them for long.
     deps.failpoints.hit('call.answered');
@@ -148,16 +186,24 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
   }
   const ending = scanner.end();
   if (booking === null) deps.failpoints.hit('call.answered');
-  const booked = await (booking ?? options.book(countStream(options, scanner, whole)));
+  // The upstream goes on with what it does in the background, whoever listens.
+  const goesOn = booking === null && !whole && isBackground(plan);
+  const followed = goesOn ? await deps.background.follow(options, scanner.response, null) : null;
+  const booked = await (booking ?? options.book(followed ?? countStream(options, scanner, whole)));
   if (booked === null || !whole) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   sink.end(ending, usageHeader === null ? null : { [usageHeader]: booked.usageHeader });
 }
 
 /** A stream that ended counts as reported; one that was cut, or reported nothing, by what was seen of it. */
-function countStream({ plan }: RelayOptions, scanner: SseUsageScanner, whole: boolean): CountedUsage {
+function countStream({ plan, call }: RelayOptions, scanner: SseUsageScanner, whole: boolean): CountedUsage {
+  return completeCount(streamTokens(plan, scanner, whole), { plan, call }, scanner);
+}
+
+function streamTokens(plan: CallPlan, scanner: SseUsageScanner, whole: boolean): CountedUsage {
   const { usage } = scanner;
   if (whole && usage !== null && scanner.countsOutput) return { usage, estimated: false };
+  if (whole && countsNoTokens(plan)) return { usage: estimateUsage({ promptTokens: 0, completionTokens: 0 }, null), estimated: false };
   const estimate = { promptTokens: plan.promptTokens, completionTokens: scanner.estimatedOutputTokens() };
   return { usage: estimateUsage(estimate, usage), estimated: true };
 }

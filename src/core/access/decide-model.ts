@@ -37,6 +37,7 @@ function checkLimits(model: Model): Refusal | null {
     checkWhole('max_image_tokens', model.maxImageTokens ?? 0, media),
     checkWhole('max_audio_tokens', model.maxAudioTokens ?? 0, media),
     checkWhole('max_file_tokens', model.maxFileTokens ?? 0, media),
+    checkWhole('max_audio_seconds', model.maxAudioSeconds ?? 0, media),
     model.tags.length > MAX_TAGS ? invalid('tags', `be at most ${MAX_TAGS}`) : null,
     ...model.tags.map((tag) => checkText('tags', tag, 64)),
   );

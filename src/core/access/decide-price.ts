@@ -22,6 +22,9 @@ function refusePrice(state: State, { price }: AddPriceCommand, nowMs: number): R
     checkWhole('cached_input_per_1m', price.cachedInputNanos ?? 0, perToken),
     checkWhole('cache_write_input_per_1m', price.cacheWriteInputNanos ?? 0, perToken),
     checkWhole('per_request', price.requestNanos, { min: 0, max: perToken.max * 1000 }),
+    checkWhole('per_second', price.secondNanos ?? 0, { min: 0, max: perToken.max * 1000 }),
+    checkWhole('per_1m_characters', price.characterNanos ?? 0, perToken),
+    checkWhole('per_image', price.imageNanos ?? 0, { min: 0, max: perToken.max * 1000 }),
   );
   if (bad !== null) return bad;
   const { appliesFromMs } = price;
@@ -36,7 +39,7 @@ function refusePrice(state: State, { price }: AddPriceCommand, nowMs: number): R
  * Adds a price from a moment on; prices are never changed, because calls are settled by the one that they were held with. The value is
  * the price.
  *
- * Rejects, in this order: `invalid_request` (model_id, upstream_id, the five amounts, applies_from in the past), `conflict`.
+ * Rejects, in this order: `invalid_request` (model_id, upstream_id, the amounts, applies_from in the past), `conflict`.
  */
 export const addPriceVerb: Verb<AddPriceCommand, Price> = {
   needs: ({ price }) => ({

@@ -6,9 +6,10 @@
 import type { OutputLimitField } from '../metering/upstream-body.ts';
 import { utf8Length } from '../metering/utf8-length.ts';
 import type { Model } from '../records.ts';
-import type { InferenceRequest, RequestDefect } from './inference-request.ts';
-import { messagesParts } from './messages-parts.ts';
-import { promptParts, type MediaKind, type PromptParts } from './prompt-parts.ts';
+import type { InferenceKind, InferenceRequest, RequestDefect } from './inference-request.ts';
+import type { MediaBound } from '../metering/media-use.ts';
+import { boundMediaUse, hasManyPrompts, hasNoOutputLimit, requestParts } from './media-bound.ts';
+import type { MediaKind, PromptParts } from './prompt-parts.ts';
 
 /** What of a model bounds its calls. */
 export type ModelLimits = Pick<
@@ -22,6 +23,7 @@ export type ModelLimits = Pick<
   | 'maxImageTokens'
   | 'maxAudioTokens'
   | 'maxFileTokens'
+  | 'maxAudioSeconds'
 >;
 
 /** The most that a call can use. All counts are tokens. */
@@ -35,6 +37,8 @@ export interface RequestBound {
   readonly minOutputPerChoice: number;
   /** The field by which the limit must be sent upstream, because it is the model's default and not the caller's; else null. */
   readonly sendLimitAs: OutputLimitField | null;
+  /** What it can use beside tokens; absent where its kind uses nothing of the sort. */
+  readonly media?: MediaBound;
 }
 
 /** A bound, or what in the request cannot be bounded because it breaks a rule. */
@@ -50,6 +54,12 @@ const MIN_OUTPUT_TOKENS = 16;
 
 /** Above this much text a tokenizer would stop the event loop for too long; bytes bound it instead. */
 export const MAX_TOKENIZED_BYTES = 65_536;
+
+/** Kinds that know one name for the limit of their output, whatever the model declares for chat. */
+const LIMIT_FIELDS: ReadonlyMap<InferenceKind, OutputLimitField> = new Map([
+  ['completions', 'max_tokens'],
+  ['responses', 'max_output_tokens'],
+]);
 
 /** Tokens that a chat template puts around one message, generously. Source: architecture section 8 ("bytes plus 16 a message"). */
 const MESSAGE_BYTES = 16;
@@ -71,7 +81,8 @@ const ESTIMATED_BYTES_PER_TOKEN = 4;
  * A count of tokens uses nothing: no model runs for it.
  *
  * Output: the caller's limit for each answer, else the model's default, which may be lowered to `minOutputPerChoice`. A limit above what
- * the model can produce is refused rather than lowered (`max_tokens` or `max_completion_tokens` as the `param`).
+ * the model can produce is refused rather than lowered (the caller's own field as the `param`). Speech, transcriptions and images have no
+ * such field: for each answer (image) they count as all that the model can produce. What they use beside tokens is bounded in `media`.
  */
 export function boundRequest(
   request: InferenceRequest,
@@ -81,7 +92,8 @@ export function boundRequest(
   const { outputLimit } = request;
   if (request.kind === 'count_tokens') return { ok: true, promptTokens: 0, bound: NOTHING };
   if (outputLimit !== null && outputLimit > model.maxOutputTokens) {
-    const param = request.body['max_completion_tokens'] === outputLimit ? 'max_completion_tokens' : 'max_tokens';
+    const named = ['max_completion_tokens', 'max_output_tokens'].find((field) => request.body[field] === outputLimit);
+    const param = named ?? 'max_tokens';
     const message = `${param} is too large: ${outputLimit}. This model produces at most ${model.maxOutputTokens} tokens.`;
     return { ok: false, defect: { param, code: 'invalid_value', message } };
   }
@@ -90,6 +102,12 @@ export function boundRequest(
     return { ok: true, promptTokens, bound: { ...NOTHING, inputTokens } };
   }
   const { choices } = request;
+  if (hasNoOutputLimit(request.kind)) {
+    const output = { choices, outputPerChoice: model.maxOutputTokens, minOutputPerChoice: model.maxOutputTokens, sendLimitAs: null };
+    const media = boundMediaUse(request, model);
+    // What no upstream reports of media is no tokens at all, so there is nothing to estimate.
+    return { ok: true, promptTokens: 0, bound: { inputTokens, ...output, ...(media === null ? {} : { media }) } };
+  }
   if (outputLimit !== null) {
     return {
       ok: true,
@@ -99,8 +117,7 @@ export function boundRequest(
   }
   const outputPerChoice = Math.min(Math.max(model.defaultOutputTokens, MIN_OUTPUT_TOKENS), model.maxOutputTokens);
   const minOutputPerChoice = Math.min(MIN_OUTPUT_TOKENS, outputPerChoice);
-  // Completions and older servers know one name only; the model's declaration is about chat.
-  const sendLimitAs = request.kind === 'completions' ? 'max_tokens' : model.outputLimitField;
+  const sendLimitAs = LIMIT_FIELDS.get(request.kind) ?? model.outputLimitField;
   return { ok: true, promptTokens, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
 }
 
@@ -121,7 +138,7 @@ function measurePrompt(
   model: ModelLimits,
   countTokens: ((text: string) => number) | null,
 ): { readonly bound: number; readonly estimate: number } {
-  const parts = request.kind === 'messages' ? messagesParts(request) : promptParts(request);
+  const parts = requestParts(request);
   const exact = parts.tokenCount + boundMedia(parts.media, model);
   const bytes = textBytes(parts);
   const framing = parts.messages * ESTIMATED_MESSAGE_TOKENS;
@@ -129,7 +146,7 @@ function measurePrompt(
   let estimate: number;
   if (countTokens === null || bytes > MAX_TOKENIZED_BYTES) {
     // A chat is one prompt and ends at the context; inputs of an embedding are a prompt each.
-    const prompts = request.kind === 'chat' || request.kind === 'messages' ? 1 : parts.messages;
+    const prompts = hasManyPrompts(request.kind) ? parts.messages : 1;
     bound = Math.min(bytes + parts.messages * MESSAGE_BYTES, model.contextTokens * prompts);
     estimate = Math.ceil(bytes / ESTIMATED_BYTES_PER_TOKEN) + framing;
   } else {

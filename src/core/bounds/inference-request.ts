@@ -6,7 +6,7 @@
  */
 
 /** What kind of answer a route of OpenAI's API gives. */
-export type OpenAiKind = 'chat' | 'completions' | 'embeddings';
+export type OpenAiKind = 'chat' | 'completions' | 'embeddings' | 'responses' | 'transcriptions' | 'speech' | 'images';
 
 /** What kind of answer a route of Anthropic's API gives: a message, or only how many tokens its prompt has. */
 export type MessagesKind = 'messages' | 'count_tokens';
@@ -36,6 +36,34 @@ export interface InferenceRequest {
   readonly choices: number;
   /** The caller's own limit of output tokens for one answer; null where it gave none. The larger where it gave both. */
   readonly outputLimit: number | null;
+  /** What of an earlier call the request builds on. Absent where a kind knows nothing of the sort. */
+  readonly refers?: RequestReferences;
+  /** The form that the fields of `body` were read from; absent where the body is JSON. */
+  readonly form?: RequestForm;
+}
+
+/** Things that an upstream keeps and a request names. `priorTokens` is what they add to the prompt at most; null where nobody knows. */
+export interface RequestReferences {
+  readonly previousResponseId: string | null;
+  readonly itemIds: readonly string[];
+  readonly priorTokens: number | null;
+}
+
+/** A `multipart/form-data` body with what its fields say of it. `fileBytes` is the length of the file that it brings. */
+export interface RequestForm {
+  readonly bytes: Uint8Array;
+  readonly parts: readonly FormPart[];
+  readonly fileBytes: number;
+}
+
+/** One part of a form. The offsets are those of its value and of all of it, up to the next delimiter, in the whole body. */
+export interface FormPart {
+  readonly name: string;
+  readonly isFile: boolean;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** A request that keeps the rules, or the first defect, in the order of the fields as they are read. */
@@ -90,7 +118,8 @@ export function checkModel(body: JsonObject): RequestDefect | null {
   return null;
 }
 
-function checkStream(body: JsonObject, kind: OpenAiKind): RequestDefect | null {
+/** The first defect of `stream` and `stream_options`. */
+export function checkStream(body: JsonObject, kind: OpenAiKind): RequestDefect | null {
   const stream = body['stream'];
   if (isGiven(stream) && typeof stream !== 'boolean') return defectOf('stream', 'invalid_type', 'stream must be true or false.');
   if (stream === true && kind === 'embeddings') return defectOf('stream', 'invalid_value', 'Embeddings cannot be streamed.');
@@ -176,7 +205,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value that is there: null stands for an absent field. */
+/** Whether a field holds anything: OpenAI's clients send null for what is absent. */
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }

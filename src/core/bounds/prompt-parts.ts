@@ -52,15 +52,21 @@ export function promptParts(request: InferenceRequest): PromptParts {
   } else {
     addInput(parts, body[kind === 'embeddings' ? 'input' : 'prompt']);
   }
-  for (const [field, value] of Object.entries(body)) {
-    if (STEERING_FIELDS.has(field)) continue;
-    if (typeof value === 'string') parts.texts.push(value);
-    else if (typeof value === 'object' && value !== null) parts.schemas.push(stringifyJson(value));
-  }
+  addOtherFields(parts, body);
   return parts;
 }
 
-interface OpenParts {
+/** Adds the fields of a body that neither steer the answer nor are among `taken`. */
+export function addOtherFields(parts: OpenParts, body: JsonObject, taken: ReadonlySet<string> = new Set()): void {
+  for (const [field, value] of Object.entries(body)) {
+    if (STEERING_FIELDS.has(field) || taken.has(field)) continue;
+    if (typeof value === 'string') parts.texts.push(value);
+    else if (typeof value === 'object' && value !== null) parts.schemas.push(stringifyJson(value));
+  }
+}
+
+/** Parts while they are gathered. */
+export interface OpenParts {
   texts: string[];
   schemas: string[];
   tokenCount: number;
@@ -89,7 +95,8 @@ function addMessage(parts: OpenParts, message: JsonObject): void {
   }
 }
 
-function addContentPart(parts: OpenParts, part: JsonObject): void {
+/** Adds one content part: its text, or the kind of media that it is. */
+export function addContentPart(parts: OpenParts, part: JsonObject): void {
   const type = part['type'] as string;
   const media = MEDIA_TYPES.get(type);
   if (media !== undefined) {

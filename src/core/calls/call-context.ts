@@ -1,4 +1,5 @@
 import type { PlainJson } from '../ledger/reservation.ts';
+import type { MediaUse } from '../metering/media-use.ts';
 import type { Rates } from '../pricing/rates.ts';
 
 /** An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. */
@@ -18,6 +19,8 @@ export interface CallContext {
   readonly streaming: boolean;
   readonly promptTokens: number;
   readonly candidates: readonly CallCandidate[];
+  /** What the call uses beside tokens, for an estimate. */
+  readonly media?: MediaUse;
 }
 
 /** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
@@ -36,6 +39,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   upstreams: context.candidates.map(({ upstreamId, price }) =>
     price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
   ),
+  ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -43,8 +47,17 @@ const writeRates = (rates: Rates): PlainJson[] => [
   Number(rates.outputNanos),
   rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
   Number(rates.requestNanos),
-  ...(rates.cacheWriteInputNanos === undefined ? [] : [Number(rates.cacheWriteInputNanos)]),
+  ...writeLaterRates(rates),
 ];
+
+/** Rates that few prices have: of cache writes, then of media. Left out where there are none, or nearly every call would carry them. */
+function writeLaterRates(rates: Rates): PlainJson[] {
+  const { cacheWriteInputNanos: write, secondNanos: second, characterNanos: character, imageNanos: image } = rates;
+  const cacheWrite = write === undefined ? null : Number(write);
+  if (second !== undefined || character !== undefined || image !== undefined)
+    return [cacheWrite, Number(second ?? 0n), Number(character ?? 0n), Number(image ?? 0n)];
+  return cacheWrite === null ? [] : [cacheWrite];
+}
 
 /** Reads what {@link writeCallContext} wrote; null where the value is nothing of the kind. */
 export function readCallContext(value: PlainJson): CallContext | null {
@@ -54,12 +67,13 @@ export function readCallContext(value: PlainJson): CallContext | null {
   if (typeof key !== 'string' || typeof model !== 'string' || typeof route !== 'string' || !Array.isArray(upstreams)) return null;
   const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
   if (candidates.length === 0) return null;
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates };
+  const media = readMedia(fields['media']);
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {
   if (!Array.isArray(value)) return [];
-  const [upstreamId, priceId, input, output, cached, request, cacheWrite] = value as readonly PlainJson[];
+  const [upstreamId, priceId, input, output, cached, request, cacheWrite, ...media] = value as readonly PlainJson[];
   if (typeof upstreamId !== 'string') return [];
   if (typeof priceId !== 'string') return [{ upstreamId, price: null }];
   const rates = {
@@ -68,8 +82,25 @@ function readCandidate(value: PlainJson): CallCandidate[] {
     cachedInputNanos: typeof cached === 'number' ? nanos(cached) : null,
     ...(typeof cacheWrite === 'number' ? { cacheWriteInputNanos: nanos(cacheWrite) } : {}),
     requestNanos: nanos(request),
+    ...readMediaRates(media),
   };
   return [{ upstreamId, price: { id: priceId, rates } }];
+}
+
+/** Rates of media; a context of an earlier version has none. */
+function readMediaRates([second, character, image]: readonly PlainJson[]): Pick<Rates, 'secondNanos' | 'characterNanos' | 'imageNanos'> {
+  return {
+    ...(count(second) === 0 ? {} : { secondNanos: nanos(second) }),
+    ...(count(character) === 0 ? {} : { characterNanos: nanos(character) }),
+    ...(count(image) === 0 ? {} : { imageNanos: nanos(image) }),
+  };
+}
+
+function readMedia(value: PlainJson | undefined): { readonly media?: MediaUse } {
+  if (!Array.isArray(value)) return {};
+  const [unit, quantity] = value as readonly PlainJson[];
+  if (unit !== 'seconds' && unit !== 'characters' && unit !== 'images') return {};
+  return { media: { unit, quantity: count(quantity) } };
 }
 
 /** The checkpoint as a reservation keeps it. */

@@ -2,6 +2,7 @@ import type { RequestBound } from '../bounds/bound-request.ts';
 import { budgetId, keyCapId, TOKENS, USD_MICROCENTS } from '../ledger/account.ts';
 import type { LegRequest, OutputRange } from '../ledger/commands.ts';
 import { legAmount } from '../ledger/reserve.ts';
+import type { MediaUse } from '../metering/media-use.ts';
 import { holdNanoUsd, NANOS_PER_MICROCENT, type Rates } from '../pricing/rates.ts';
 
 /**
@@ -17,11 +18,14 @@ export function callLegs(call: {
   readonly keyId: string;
   readonly inputTokens: number;
   readonly rates: Rates | null;
+  /** The most that the call can use beside tokens; money accounts hold for it too. */
+  readonly media?: MediaUse | null;
 }): LegRequest[] {
   const { tenantId, keyId, inputTokens, rates } = call;
+  const media = call.media ?? null;
   const scope = `tenant:${tenantId}`;
   const tokens = { base: BigInt(inputTokens), perUnit: 1n, divisor: 1n };
-  const nanos = rates === null ? { base: 0n, perUnit: 0n } : holdNanoUsd(rates, { inputTokens, choices: 1 });
+  const nanos = rates === null ? { base: 0n, perUnit: 0n } : holdNanoUsd(rates, { inputTokens, choices: 1, media });
   const money = { ...nanos, divisor: NANOS_PER_MICROCENT };
   return [
     { accountId: keyCapId(tenantId, keyId, TOKENS), ...tokens, required: true },

@@ -1,5 +1,6 @@
 import type { SettleCallCommand } from '../ledger/commands.ts';
 import type { TokenActuals } from '../ledger/settle-amounts.ts';
+import type { MediaUse } from '../metering/media-use.ts';
 import type { TokenUsage } from '../metering/token-usage.ts';
 import { chargeMicrocents, costNanoUsd } from '../pricing/rates.ts';
 import type { CallContext } from './call-context.ts';
@@ -10,6 +11,8 @@ export interface CallResult {
   readonly usage: TokenUsage;
   readonly estimated: boolean;
   readonly interrupted: boolean;
+  /** What it used beside tokens. */
+  readonly media?: MediaUse;
 }
 
 /** What a call is charged and how it is recorded. `costNanoUsd` is null where the model had no price. */
@@ -33,7 +36,7 @@ export function settlementOf(
   const { usage } = result;
   const candidate = context.candidates[result.candidate] ?? context.candidates[0];
   const price = candidate?.price ?? null;
-  const cost = price === null ? null : costNanoUsd(price.rates, usage);
+  const cost = price === null ? null : costNanoUsd(price.rates, usage, result.media ?? null);
   const microcents = cost === null ? 0n : chargeMicrocents(cost);
   return {
     actuals: { tokens: BigInt(usage.totalTokens), microcents },
@@ -57,6 +60,7 @@ export function settlementOf(
       streaming: context.streaming,
       estimated: result.estimated,
       interrupted: result.interrupted,
+      ...(result.media === undefined ? {} : { media: result.media }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { TokenActuals } from './settle-amounts.ts';
+import type { MetObject } from '../calls/upstream-object.ts';
 import type { IdempotencyRef } from '../effects.ts';
 import type { UsageEvent } from '../usage/usage-event.ts';
 import type { ReportJudgement } from '../usage/usage-report.ts';
@@ -134,6 +135,8 @@ export interface SettleCallCommand extends CommandBase {
   readonly reservationId: string;
   readonly actuals: TokenActuals | null;
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> | null;
+  /** What the upstream keeps of the call, to be remembered with its settlement. */
+  readonly objects?: readonly MetObject[];
 }
 
 /** An event of a usage report: what it is known by, and what it comes to as far as its sender's rights and the time do not say otherwise. */

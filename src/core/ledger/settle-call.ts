@@ -1,3 +1,4 @@
+import { keepEffects } from '../calls/upstream-object.ts';
 import type { Effect } from '../effects.ts';
 import { INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
@@ -66,6 +67,7 @@ export const settleCallVerb: Verb<SettleCallCommand, SettleCallAnswer> = {
     const amounts = legs.map(({ account }) => actualIn(account.unit, actuals));
     const effects = chargeCall(legs, reservation, amounts, nowMs);
     if (usage !== null) effects.push({ type: 'usage', event: { ...usage, atMs: nowMs, heldAtMs: reservation.createdAtMs } });
+    effects.push(...keepEffects(command.tenantId, command.objects ?? [], nowMs));
     return { outcome: accepted({ booked: true }), effects };
   },
 };

@@ -1,3 +1,4 @@
+import { reportedSeconds } from './media-use.ts';
 import { outputText } from './output-text.ts';
 import { usageFromObject, type TokenUsage } from './token-usage.ts';
 import { parseJson } from '../json/int64.ts';
@@ -11,7 +12,9 @@ const CLOSE_BRACKET = 0x5d;
 const COLON = 0x3a;
 const COMMA = 0x2c;
 
-/** Longer values of `usage` or `model` are not captured. */
+/** The values of the top level that are captured. */
+const CAPTURED_KEYS: ReadonlySet<string> = new Set(['usage', 'model', 'id', 'duration']);
+/** Longer values are not captured. */
 const MAX_VALUE_BYTES = 65_536;
 /** Longer keys cannot be ours, even fully escaped. */
 const MAX_KEY_BYTES = 64;
@@ -30,10 +33,11 @@ const decoder = new TextDecoder();
 type Place = 'before' | 'key' | 'after_key' | 'value' | 'done' | 'foreign';
 
 /**
- * Finds the top-level `usage` and `model` of a JSON answer while its bytes pass by, whatever the size and wherever they are split.
+ * Finds the top-level `usage`, `model`, `id` and `duration` of a JSON answer while its bytes pass by, whatever the size and wherever they are
+ * split, and counts the objects in its top-level list `data`.
  *
  * It looks at structure only: a `usage` deeper down, or the word in a text, is not taken for it. Bytes are neither changed nor kept, but
- * for the two values (64 KiB each) and the first `keepBytes` of the body, which an estimate needs if there is no usage.
+ * for these values (64 KiB each) and the first `keepBytes` of the body, which an estimate needs if there is no usage.
  */
 export class JsonUsageScanner {
   readonly #keepBytes: number;
@@ -50,6 +54,10 @@ export class JsonUsageScanner {
   #key = '';
   #usage: TokenUsage | null = null;
   #model: string | null = null;
+  #id: string | null = null;
+  #usageValue: unknown = null;
+  #duration: unknown = null;
+  #dataItems: number | null = null;
 
   // What is being captured: pieces from earlier chunks, and from where in the present one.
   #capture: 'key' | 'value' | null = null;
@@ -72,6 +80,21 @@ export class JsonUsageScanner {
     return this.#model;
   }
 
+  /** The answer's own `id`, if it is a string. */
+  get id(): string | null {
+    return this.#id;
+  }
+
+  /** Seconds of audio that the answer tells, in its usage or as its `duration`; null where it tells none. */
+  get seconds(): number | null {
+    return reportedSeconds(this.#usageValue, this.#duration);
+  }
+
+  /** Objects in the list `data`, such as the images of an answer; null where there is no such list. */
+  get dataItems(): number | null {
+    return this.#dataItems;
+  }
+
   /** All bytes of the body so far. */
   get bytesSeen(): number {
     return this.#bytesSeen;
@@ -87,6 +110,11 @@ export class JsonUsageScanner {
     } catch {
       return null;
     }
+  }
+
+  /** The body as parsed JSON, integers exact; undefined if it was larger than `keepBytes` or is no JSON. */
+  json(): unknown {
+    return this.#keptAll ? tryParse(decoder.decode(concat(this.#kept, this.#keptBytes))) : undefined;
   }
 
   /** Takes the next bytes of the body. They are read, not changed, and may be referred to until the scanner is dropped. */
@@ -117,6 +145,7 @@ export class JsonUsageScanner {
           captureFrom = index;
         }
       } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        if (this.#key === 'data' && this.#depth <= 2) this.#countData(byte);
         this.#depth += 1;
       } else if (byte === COLON) {
         if (this.#place === 'after_key') captureFrom = this.#beginValue(index + 1);
@@ -154,10 +183,16 @@ export class JsonUsageScanner {
     return chunk.length;
   }
 
+  /** The list `data` begins, or one of the objects in it does. */
+  #countData(byte: number): void {
+    if (this.#depth === 1 && byte === OPEN_BRACKET) this.#dataItems = 0;
+    else if (this.#depth === 2 && byte === OPEN_BRACE && this.#dataItems !== null) this.#dataItems += 1;
+  }
+
   /** A value of the top-level object begins; returns from where it is captured, or -1. */
   #beginValue(from: number): number {
     this.#place = 'value';
-    if (this.#key !== 'usage' && this.#key !== 'model') return -1;
+    if (!CAPTURED_KEYS.has(this.#key)) return -1;
     this.#capture = 'value';
     return from;
   }
@@ -205,8 +240,13 @@ export class JsonUsageScanner {
   #takeValue(chunk: Uint8Array, from: number, to: number): void {
     const raw = this.#finishCapture(chunk, from, to);
     const value = raw === null ? undefined : tryParse(decoder.decode(raw));
-    if (this.#key === 'usage') this.#usage = this.#readUsage(value) ?? this.#usage;
-    else if (typeof value === 'string') this.#model = value;
+    if (this.#key === 'usage') {
+      this.#usage = this.#readUsage(value) ?? this.#usage;
+      this.#usageValue = value;
+    } else if (this.#key === 'duration') this.#duration = value;
+    else if (typeof value !== 'string') return;
+    else if (this.#key === 'model') this.#model = value;
+    else this.#id = value;
   }
 
   /** Ends the capture; null if it had grown too large. */

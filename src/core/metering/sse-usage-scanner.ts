@@ -1,5 +1,6 @@
 import { parseJson } from '../json/int64.ts';
 import type { Dialect } from '../records.ts';
+import { reportedSeconds } from './media-use.ts';
 import { MessagesStream } from './messages-stream.ts';
 import { OutputEstimate } from './output-estimate.ts';
 import { mergeUsage, normalizeUsage, type TokenUsage } from './token-usage.ts';
@@ -16,9 +17,18 @@ const MAX_EVENT_BYTES = 4_194_304;
 const DATA = [0x64, 0x61, 0x74, 0x61];
 const DONE = [0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d];
 
-/** The events that end a Responses stream. */
-const TERMINAL_TYPES: ReadonlySet<unknown> = new Set(['response.completed', 'response.failed', 'response.incomplete']);
-const TERMINAL_HINT = /"response\.(?:completed|failed|incomplete)"/;
+/** The events that end a stream of a response, a transcription or speech. */
+const TERMINAL_TYPES: ReadonlySet<unknown> = new Set([
+  'response.completed',
+  'response.failed',
+  'response.incomplete',
+  'transcript.text.done',
+  'speech.audio.done',
+]);
+const IMAGE_TYPE = 'image_generation.completed';
+/** Events that are read although they may tell no usage. */
+const READ_HINT =
+  /"(?:response\.(?:created|completed|failed|incomplete)|transcript\.text\.done|speech\.audio\.done|image_generation\.completed)"/;
 /** What `stream_options.include_usage` puts into every chunk but the last; not worth a parse. */
 const NULL_USAGE = /"usage"\s*:\s*null/;
 
@@ -46,7 +56,7 @@ export interface SseUsageScannerOptions {
  * `push` returns what may go on to the caller now, in order, as views of the bytes that came in: never a changed byte. An event goes on when
  * it is complete. Two things do not:
  * - with `hideUsage`, an event whose JSON has usage and an empty `choices`, together with the blank line after it;
- * - from the terminal event on (`data: [DONE]`, a Responses event completed, failed or incomplete, or `message_stop`) everything is held back until `end`,
+ * - from the terminal event on (`data: [DONE]`, the last event of a response, a transcription or speech, or `message_stop`) everything is held back until `end`,
  *   so that the call can be booked before its stream ends. `terminal` turns true with the push that brought that event.
  *
  * Lines end with LF or CRLF. Comments outside an event pass at once (they keep connections alive). An event above 4 MiB passes unread.
@@ -61,6 +71,9 @@ export class SseUsageScanner {
 
   #usage: TokenUsage | null = null;
   #model: string | null = null;
+  #response: Readonly<Record<string, unknown>> | null = null;
+  #seconds: number | null = null;
+  #images: number | null = null;
   #terminal = false;
   #ended = false;
   #heldBack: Uint8Array[] = [];
@@ -99,6 +112,21 @@ export class SseUsageScanner {
   /** The model that a chunk with usage named, or null. */
   get model(): string | null {
     return this.#model;
+  }
+
+  /** The response as the last event that was read gave it (created, or ended); null where no such event came. */
+  get response(): Readonly<Record<string, unknown>> | null {
+    return this.#response;
+  }
+
+  /** Seconds of audio that the stream told, or null. */
+  get seconds(): number | null {
+    return this.#seconds;
+  }
+
+  /** Whole images that the stream brought, or null where it brought none. */
+  get images(): number | null {
+    return this.#images;
   }
 
   /** Whether the terminal event has come; it and all after it wait for `end`. */
@@ -297,7 +325,7 @@ export class SseUsageScanner {
   #readPayload(text: string): Verdict | null {
     if (this.#messages !== null) return this.#readMessagesEvent(this.#messages, text);
     const hasUsage = text.includes('"usage"') && !isOnlyNullUsage(text);
-    if (!hasUsage && !TERMINAL_HINT.test(text)) {
+    if (!hasUsage && !READ_HINT.test(text)) {
       this.#estimate.addChunk(text);
       return 'pass';
     }
@@ -306,6 +334,7 @@ export class SseUsageScanner {
     const usage = normalizeUsage(event);
     if (usage === null) this.#estimate.addChunk(text);
     else this.#takeUsage(usage, event, text);
+    this.#takeKind(event);
     if (TERMINAL_TYPES.has(event['type'])) return 'terminal';
     const choices = event['choices'];
     return usage !== null && this.#hideUsage && Array.isArray(choices) && choices.length === 0 ? 'drop' : 'pass';
@@ -321,6 +350,14 @@ export class SseUsageScanner {
     if (meaning === 'restart') this.#estimate.restartAt(messages.usage?.completionTokens ?? 0);
     else this.#estimate.addChunk(text);
     return meaning === 'terminal' ? 'terminal' : 'pass';
+  }
+
+  /** What an event tells beside its usage. */
+  #takeKind(event: Readonly<Record<string, unknown>>): void {
+    const { response } = event;
+    if (typeof response === 'object' && response !== null) this.#response = response as Readonly<Record<string, unknown>>;
+    if (event['type'] === IMAGE_TYPE) this.#images = (this.#images ?? 0) + 1;
+    this.#seconds = reportedSeconds(event['usage'], null) ?? this.#seconds;
   }
 
   #takeUsage(usage: TokenUsage, event: Readonly<Record<string, unknown>>, text: string): void {

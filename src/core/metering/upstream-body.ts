@@ -1,8 +1,8 @@
 import { stringifyJson } from '../json/int64.ts';
 import type { Dialect } from '../records.ts';
 
-/** The two fields that limit output. A field that the caller used is kept; otherwise the model says which its upstream takes. */
-export type OutputLimitField = 'max_tokens' | 'max_completion_tokens';
+/** The fields that limit output. A field that the caller used is kept; otherwise the kind of call or the model says which one to send. */
+export type OutputLimitField = 'max_tokens' | 'max_completion_tokens' | 'max_output_tokens';
 
 /** How a caller's body becomes the upstream's. */
 export interface UpstreamBodyOptions {
@@ -26,7 +26,7 @@ export interface UpstreamBody {
 }
 
 /** Fields for the upstream's scheduler and cache that a caller must not set. Source: Tinfoil reference section 5. */
-const STRIPPED_FIELDS: ReadonlySet<string> = new Set(['priority', 'cache_salt']);
+export const STRIPPED_FIELDS: ReadonlySet<string> = new Set(['priority', 'cache_salt']);
 
 /**
  * The body to send upstream: the caller's, with the upstream's model name, without `priority` and `cache_salt`, with an output limit where

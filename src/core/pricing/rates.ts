@@ -8,6 +8,7 @@
  * `MAX_CALL_TOKENS` (clamped where usage is read), and the cost of one call stops at `MAX_CALL_COST_NANO_USD`. That stop keeps the order of
  * any two costs, so an actual that was below its hold stays below it, and it leaves room in int64 for thousands of absurd calls.
  */
+import type { MediaUnit, MediaUse } from '../metering/media-use.ts';
 import type { Price } from '../records.ts';
 import { ceilDiv } from '../int64.ts';
 import { renderDecimal, scaleDecimal } from './decimal.ts';
@@ -22,15 +23,22 @@ export interface Rates {
   readonly cachedInputNanos: bigint | null;
   readonly cacheWriteInputNanos?: bigint;
   readonly requestNanos: bigint;
+  /** For one second of audio that came in, one character that was spoken, one image that was made; absent where they cost nothing. */
+  readonly secondNanos?: bigint;
+  readonly characterNanos?: bigint;
+  readonly imageNanos?: bigint;
 }
 
-/** A price as an operator declares it, in USD per million tokens and USD per request; numbers or decimal strings. */
+/** A price as an operator declares it, in USD per million tokens (or characters) and USD per request, second and image; numbers or decimal strings. */
 export interface DeclaredPrice {
   readonly inputPer1m: number | string;
   readonly outputPer1m: number | string;
   readonly cachedInputPer1m?: number | string | null;
   readonly cacheWriteInputPer1m?: number | string | null;
   readonly perRequest?: number | string | null;
+  readonly perSecond?: number | string | null;
+  readonly per1mCharacters?: number | string | null;
+  readonly perImage?: number | string | null;
 }
 
 /**
@@ -93,8 +101,48 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
   if (requestNanos > MAX_RATE_NANO_USD * 1000n) return { ok: false, field: 'perRequest', message: 'must be at most 1000' };
   if (requestNanos === 0n && !isZero(price.perRequest ?? 0))
     return { ok: false, field: 'perRequest', message: 'must be 0 or at least 0.0000000005: no smaller fee can be kept' };
-  const cacheWrite = cacheWriteInputPer1m === null ? {} : { cacheWriteInputNanos: cacheWriteInputPer1m };
-  const rates = { inputNanos: inputPer1m, outputNanos: outputPer1m, cachedInputNanos: cachedInputPer1m, ...cacheWrite, requestNanos };
+  const media = mediaRates(price);
+  if (!media.ok) return media;
+  const rates = {
+    inputNanos: inputPer1m,
+    outputNanos: outputPer1m,
+    cachedInputNanos: cachedInputPer1m,
+    ...(cacheWriteInputPer1m === null ? {} : { cacheWriteInputNanos: cacheWriteInputPer1m }),
+    requestNanos,
+    ...media.rates,
+  };
+  return { ok: true, rates };
+}
+
+/** How each unit of media is declared: its place in the rates, and how many decimals of its declared price are nano-USD of one unit. */
+const MEDIA_PRICES = [
+  { field: 'perSecond', rate: 'secondNanos', decimals: USD_DECIMALS, least: '0.0000000005', most: '1000' },
+  { field: 'per1mCharacters', rate: 'characterNanos', decimals: 3, least: '0.0005', most: '1000000' },
+  { field: 'perImage', rate: 'imageNanos', decimals: USD_DECIMALS, least: '0.0000000005', most: '1000' },
+] as const;
+
+/** The field of the rates that prices each unit of media. */
+export const MEDIA_RATES = { seconds: 'secondNanos', characters: 'characterNanos', images: 'imageNanos' } as const satisfies Readonly<
+  Record<MediaUnit, keyof Rates>
+>;
+
+/** What one unit of media costs, in nano-USD. */
+export const mediaRate = (rates: Rates, unit: MediaUnit): bigint => atLeastZero(rates[MEDIA_RATES[unit]] ?? 0n);
+
+type MediaRates = Pick<Rates, (typeof MEDIA_RATES)[MediaUnit]>;
+
+/** Rates of media, those that are 0 left out. */
+function mediaRates(price: DeclaredPrice): Exclude<RatesResult, { ok: true }> | { readonly ok: true; readonly rates: MediaRates } {
+  const rates: { -readonly [F in keyof MediaRates]: bigint } = {};
+  for (const { field, rate, decimals, least, most } of MEDIA_PRICES) {
+    const declared = price[field] ?? 0;
+    const nanos = scaleDecimal(declared, decimals);
+    if (nanos === null) return { ok: false, field, message: 'must be a decimal number that is at least 0' };
+    if (nanos > MAX_RATE_NANO_USD * (decimals === 3 ? 1n : 1000n)) return { ok: false, field, message: `must be at most ${most}` };
+    if (nanos === 0n && !isZero(declared))
+      return { ok: false, field, message: `must be 0 or at least ${least}: no smaller price can be kept` };
+    if (nanos > 0n) rates[rate] = nanos;
+  }
   return { ok: true, rates };
 }
 
@@ -102,12 +150,12 @@ export function ratesFromPrice(price: DeclaredPrice): RatesResult {
 const isZero = (declared: number | string): boolean => !/^[^eE]*[1-9]/.test(String(declared));
 
 /**
- * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + cache writes + output.
+ * The exact cost of a call, in nano-USD: request fee + uncached input + cached input + cache writes + output + what it used of a unit of media.
  *
  * Negative counts and rates count as 0, cached tokens as at most the prompt, cache writes as at most the rest of it. Never above `MAX_CALL_COST_NANO_USD`.
  * Source: Tinfoil reference section 5, "Price".
  */
-export function costNanoUsd(rates: Rates, usage: PricedTokens): bigint {
+export function costNanoUsd(rates: Rates, usage: PricedTokens, media: MediaUse | null = null): bigint {
   const prompt = count(usage.promptTokens);
   const cached = smaller(count(usage.cachedPromptTokens ?? 0), prompt);
   const written = smaller(count(usage.cacheWritePromptTokens ?? 0), prompt - cached);
@@ -117,20 +165,42 @@ export function costNanoUsd(rates: Rates, usage: PricedTokens): bigint {
     (prompt - cached - written) * input +
     cached * (rates.cachedInputNanos === null ? input : atLeastZero(rates.cachedInputNanos)) +
     written * (rates.cacheWriteInputNanos === undefined ? input : atLeastZero(rates.cacheWriteInputNanos)) +
-    count(usage.completionTokens) * atLeastZero(rates.outputNanos);
+    count(usage.completionTokens) * atLeastZero(rates.outputNanos) +
+    (media === null ? 0n : count(media.quantity) * mediaRate(rates, media.unit));
   return smaller(cost, MAX_CALL_COST_NANO_USD);
 }
 
+/** What a price is made of, as it is stored. */
+export type PriceFigures = Pick<
+  Price,
+  'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'cacheWriteInputNanos' | 'requestNanos' | (typeof MEDIA_RATES)[MediaUnit]
+>;
+
+/** The figures that a price is stored by; of cache writes only where declared, of media only where not 0. Rates are at most 10^12, which doubles hold. */
+export function figuresOfRates(rates: Rates): PriceFigures {
+  return {
+    inputNanos: Number(rates.inputNanos),
+    outputNanos: Number(rates.outputNanos),
+    cachedInputNanos: rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
+    ...(rates.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: Number(rates.cacheWriteInputNanos) }),
+    requestNanos: Number(rates.requestNanos),
+    ...(rates.secondNanos === undefined ? {} : { secondNanos: Number(rates.secondNanos) }),
+    ...(rates.characterNanos === undefined ? {} : { characterNanos: Number(rates.characterNanos) }),
+    ...(rates.imageNanos === undefined ? {} : { imageNanos: Number(rates.imageNanos) }),
+  };
+}
+
 /** The rates of a stored price. Stored prices were checked when they were declared. */
-export function ratesOfPrice(
-  price: Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'cacheWriteInputNanos' | 'requestNanos'>,
-): Rates {
+export function ratesOfPrice(price: PriceFigures): Rates {
   return {
     inputNanos: BigInt(price.inputNanos),
     outputNanos: BigInt(price.outputNanos),
     cachedInputNanos: price.cachedInputNanos === null ? null : BigInt(price.cachedInputNanos),
     ...(price.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: BigInt(price.cacheWriteInputNanos) }),
     requestNanos: BigInt(price.requestNanos),
+    ...(price.secondNanos === undefined ? {} : { secondNanos: BigInt(price.secondNanos) }),
+    ...(price.characterNanos === undefined ? {} : { characterNanos: BigInt(price.characterNanos) }),
+    ...(price.imageNanos === undefined ? {} : { imageNanos: BigInt(price.imageNanos) }),
   };
 }
 
@@ -138,16 +208,20 @@ export function ratesOfPrice(
  * What a call may cost at most, in nano-USD, as a linear rule: `base + perUnit * u` for `u` output tokens per choice.
  *
  * Every input token counts at the dearest of the three input rates, since nobody knows yet what the upstream reads from its cache and
- * what it writes there. For any usage of at most
- * `inputTokens` and `choices * u` tokens, `costNanoUsd` is at most this. With divisor `NANOS_PER_MICROCENT` it is the money leg of a hold.
+ * what it writes there. For any usage of at most `inputTokens` and `choices * u` tokens and of at most `media`, `costNanoUsd` is at most
+ * this. With divisor `NANOS_PER_MICROCENT` it is the money leg of a hold.
  */
 export function holdNanoUsd(
   rates: Rates,
-  bound: { readonly inputTokens: number; readonly choices: number },
+  bound: { readonly inputTokens: number; readonly choices: number; readonly media?: MediaUse | null },
 ): { readonly base: bigint; readonly perUnit: bigint } {
   const dearInput = larger(larger(rates.inputNanos, rates.cachedInputNanos ?? 0n), rates.cacheWriteInputNanos ?? 0n);
+  const media = bound.media ?? null;
   return {
-    base: atLeastZero(rates.requestNanos) + count(bound.inputTokens) * atLeastZero(dearInput),
+    base:
+      atLeastZero(rates.requestNanos) +
+      count(bound.inputTokens) * atLeastZero(dearInput) +
+      (media === null ? 0n : count(media.quantity) * mediaRate(rates, media.unit)),
     perUnit: count(bound.choices) * atLeastZero(rates.outputNanos),
   };
 }
@@ -175,8 +249,18 @@ export function dearest(rates: readonly Rates[]): Rates | null {
       cachedInputNanos: bothCached ? null : larger(dear.cachedInputNanos ?? dear.inputNanos, next.cachedInputNanos ?? next.inputNanos),
       ...(noneWritten ? {} : { cacheWriteInputNanos: written }),
       requestNanos: larger(dear.requestNanos, next.requestNanos),
+      ...dearestMedia(dear, next),
     };
   }, first);
+}
+
+function dearestMedia(a: Rates, b: Rates): MediaRates {
+  const rates: { -readonly [F in keyof MediaRates]: bigint } = {};
+  for (const rate of Object.values(MEDIA_RATES)) {
+    const nanos = larger(a[rate] ?? 0n, b[rate] ?? 0n);
+    if (nanos > 0n) rates[rate] = nanos;
+  }
+  return rates;
 }
 
 /** Nano-USD as a decimal USD string without exponent or trailing zeros, such as `0.004125`; `0` for nothing. */

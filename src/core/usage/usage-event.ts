@@ -1,3 +1,5 @@
+import type { MediaUse } from '../metering/media-use.ts';
+
 /**
  * One metered request. Counts are safe integers, money exact.
  *
@@ -6,6 +8,7 @@
  * `chargeMicrocents` what the budgets were charged (the cost rounded up once). `atMs` is when it was booked and decides the bucket;
  * `heldAtMs` is when the hold was made and decides the budget period. `estimated`: the upstream reported no usage, or the call was
  * `interrupted` by the end of our process. Its `id` is the reservation's, so that a call is counted once.
+ * `media` is what it used beside tokens (seconds, characters, images); absent where that is nothing, or where nobody told.
  */
 export interface UsageEvent {
   readonly id: string;
@@ -28,4 +31,5 @@ export interface UsageEvent {
   readonly streaming: boolean;
   readonly estimated: boolean;
   readonly interrupted: boolean;
+  readonly media?: MediaUse;
 }

@@ -1,10 +1,10 @@
 import { DEFAULT_ENTITLEMENTS } from '../../core/access/defaults.ts';
 import { budgetId, USD_MICROCENTS } from '../../core/ledger/account.ts';
+import { figuresOfRates, ratesOfPrice } from '../../core/pricing/rates.ts';
 import {
   headersIdentity,
   memberRecordId,
   type Model,
-  type Price,
   sealIdentity,
   SYSTEM_TENANT,
   type Tenant,
@@ -18,7 +18,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { SecretBox } from '../../ports/secret-box.ts';
 import type { BootCommands } from '../boot-commands.ts';
-import type { DeclaredConfig, DeclaredModel, DeclaredModelPrice, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
+import type { DeclaredConfig, DeclaredModel, DeclaredTenant, DeclaredUpstream } from './declared-config.ts';
 import { keyCommands } from './key-commands.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
@@ -101,6 +101,7 @@ const MODEL_FIELDS = {
   maxImageTokens: 'max_image_tokens',
   maxAudioTokens: 'max_audio_tokens',
   maxFileTokens: 'max_file_tokens',
+  maxAudioSeconds: 'max_audio_seconds',
   tags: 'tags',
   aliases: 'aliases',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
@@ -217,16 +218,6 @@ function fittingLimits(model: Omit<Model, 'createdAtMs'>, isNamed: (field: strin
     : { ...model, defaultOutputTokens: maxOutputTokens };
 }
 
-type PriceFigures = Pick<Price, 'inputNanos' | 'outputNanos' | 'cachedInputNanos' | 'cacheWriteInputNanos' | 'requestNanos'>;
-
-const figuresOf = ({ rates }: DeclaredModelPrice): PriceFigures => ({
-  inputNanos: Number(rates.inputNanos),
-  outputNanos: Number(rates.outputNanos),
-  cachedInputNanos: rates.cachedInputNanos === null ? null : Number(rates.cachedInputNanos),
-  ...(rates.cacheWriteInputNanos === undefined ? {} : { cacheWriteInputNanos: Number(rates.cacheWriteInputNanos) }),
-  requestNanos: Number(rates.requestNanos),
-});
-
 /** A price is added only where the one that applies now is another: prices are append-only, and each addition is a version. */
 async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
   const { boot, records, ids } = deps;
@@ -237,14 +228,12 @@ async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredM
   for (const model of models) {
     for (const declared of model.prices) {
       if (declared.upstreamId !== null && !usable.has(declared.upstreamId)) continue;
-      const figures = figuresOf(declared);
+      const figures = figuresOfRates(declared.rates);
       const inForce = all
         .filter((price) => price.modelId === model.id && price.upstreamId === declared.upstreamId && price.appliesFromMs <= nowMs)
         .sort((a, b) => a.appliesFromMs - b.appliesFromMs || (a.id < b.id ? -1 : 1))
         .at(-1);
-      // A figure that one of the two leaves out is a difference as well.
-      const isSame = inForce?.cacheWriteInputNanos === figures.cacheWriteInputNanos;
-      if (inForce !== undefined && isSame && sameJson(inOrderOf(figures, inForce), figures)) continue;
+      if (inForce !== undefined && sameJson(figuresOfRates(ratesOfPrice(inForce)), figures)) continue;
       const id = ids.next('price');
       commands.push({
         verb: 'add-price',

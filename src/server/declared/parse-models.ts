@@ -17,6 +17,9 @@ const PRICE_FIELDS = {
   cachedInputPer1m: 'cached_input_per_1m',
   cacheWriteInputPer1m: 'cache_write_input_per_1m',
   perRequest: 'per_request',
+  perSecond: 'per_second',
+  per1mCharacters: 'per_1m_characters',
+  perImage: 'per_image',
 } as const satisfies Readonly<Record<keyof DeclaredPrice, string>>;
 
 function parsePrice(field: Field): Rates {
@@ -27,6 +30,9 @@ function parsePrice(field: Field): Rates {
     cachedInputPer1m: given.cached_input_per_1m.or(null, (f) => f.decimal()),
     cacheWriteInputPer1m: given.cache_write_input_per_1m.or(null, (f) => f.decimal()),
     perRequest: given.per_request.or(null, (f) => f.decimal()),
+    perSecond: given.per_second.or(null, (f) => f.decimal()),
+    per1mCharacters: given.per_1m_characters.or(null, (f) => f.decimal()),
+    perImage: given.per_image.or(null, (f) => f.decimal()),
   });
   if (result.ok) return result.rates;
   const wrong = given[PRICE_FIELDS[result.field]];
@@ -69,6 +75,7 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_image_tokens',
     'max_audio_tokens',
     'max_file_tokens',
+    'max_audio_seconds',
     'tags',
     'aliases',
   ]);
@@ -99,6 +106,7 @@ type LimitField =
   | 'max_image_tokens'
   | 'max_audio_tokens'
   | 'max_file_tokens'
+  | 'max_audio_seconds'
   | 'tags';
 
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices' | 'aliases'> {
@@ -126,6 +134,7 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
     maxImageTokens: given.max_image_tokens.or(MODEL_DEFAULTS.maxImageTokens, (f) => f.integer(tokens)),
     maxAudioTokens: given.max_audio_tokens.or(MODEL_DEFAULTS.maxAudioTokens, (f) => f.integer(tokens)),
     maxFileTokens: given.max_file_tokens.or(MODEL_DEFAULTS.maxFileTokens, (f) => f.integer(tokens)),
+    maxAudioSeconds: given.max_audio_seconds.or(null, (f) => f.integer(tokens)),
     tags: given.tags.items().map((tag) => tag.text({ maxLength: 64 })),
   };
 }

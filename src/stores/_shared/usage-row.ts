@@ -1,3 +1,4 @@
+import type { MediaUnit } from '../../core/metering/media-use.ts';
 import type { UsageEvent } from '../../core/usage/usage-event.ts';
 
 /** The columns of a usage event, in the order of {@link usageValues}; `usage_tail` and `usage_events` have the same. */
@@ -21,13 +22,15 @@ export const USAGE_COLUMNS = [
   'streaming',
   'estimated',
   'interrupted',
+  'media_unit',
+  'media_quantity',
   'cache_write_prompt_tokens',
 ] as const;
 
 /** A usage row as both drivers give it: every integer as a bigint, flags as 0 or 1. */
 export type UsageRow = { readonly [C in (typeof USAGE_COLUMNS)[number]]: C extends UsageTextColumn ? string : bigint };
 
-type UsageTextColumn = 'id' | 'tenant_id' | 'key_id' | 'model' | 'upstream_id' | 'price_id' | 'route';
+type UsageTextColumn = 'id' | 'tenant_id' | 'key_id' | 'model' | 'upstream_id' | 'price_id' | 'route' | 'media_unit';
 
 /** The row of an event. Counts and moments are numbers, money bigints, flags 0 or 1. */
 export const usageValues = (event: UsageEvent): (string | number | bigint)[] => [
@@ -50,6 +53,8 @@ export const usageValues = (event: UsageEvent): (string | number | bigint)[] => 
   event.streaming ? 1 : 0,
   event.estimated ? 1 : 0,
   event.interrupted ? 1 : 0,
+  event.media?.unit ?? '',
+  event.media?.quantity ?? 0,
   event.cacheWritePromptTokens ?? 0,
 ];
 
@@ -75,4 +80,8 @@ export const usageFromRow = (row: UsageRow): UsageEvent => ({
   estimated: Boolean(row.estimated),
   interrupted: Boolean(row.interrupted),
   ...(Number(row.cache_write_prompt_tokens) === 0 ? {} : { cacheWritePromptTokens: Number(row.cache_write_prompt_tokens) }),
+  ...mediaOf(row),
 });
+
+const mediaOf = (row: UsageRow): Pick<UsageEvent, 'media'> =>
+  row.media_unit === '' ? {} : { media: { unit: row.media_unit as MediaUnit, quantity: Number(row.media_quantity) } };

@@ -25,6 +25,8 @@ const BIGINT_COLUMNS = new Set([
   'reasoning_tokens',
   'cost_nano_usd',
   'charge_microcents',
+  'media_quantity',
+  'tokens',
 ]);
 const BOOLEAN_COLUMNS = new Set(['is_over_limit', 'streaming', 'estimated', 'interrupted']);
 const JSON_COLUMNS = new Set(['body', 'legs', 'charged', 'context', 'checkpoint', 'answer', 'data', 'metadata']);

@@ -1,3 +1,4 @@
+import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
 import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -55,6 +56,7 @@ function overdueAt(retention: Retention, nowMs: number): Overdue[] {
     { table: 'usage_events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.usageEventsBeforeMs },
     { table: 'usage_reports', condition: 'received_at_ms < $1::bigint', beforeMs: nowMs - USAGE_REPORTS_KEEP_MS },
     { table: 'idempotency', condition: 'expires_at_ms < $1::bigint', beforeMs: cutoffs.idempotencyBeforeMs },
+    { table: 'upstream_objects', condition: 'at_ms < $1::bigint', beforeMs: nowMs - UPSTREAM_OBJECTS_KEEP_MS },
     { table: 'batches', condition: 'at_ms < $1::bigint', beforeMs: nowMs - BATCHES_KEEP_MS },
     { table: 'heartbeats', condition: 'seen_at_ms < $1::bigint', beforeMs: nowMs - HEARTBEATS_KEEP_MS },
     { table: 'events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.eventsBeforeMs, among: UNDELIVERED },

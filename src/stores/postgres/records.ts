@@ -7,6 +7,7 @@ import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
@@ -97,6 +98,12 @@ const EVENTS_OF_TYPE: Statement = {
 
 // Index: api_keys_pkey.
 const KEY_NAMES: Statement = { name: 'key_names', text: 'SELECT id, name FROM api_keys WHERE id = ANY ($2::text[]) AND tenant_id = $1' };
+
+// Index: upstream_objects_pkey.
+const UPSTREAM_OBJECTS: Statement = {
+  name: 'upstream_objects',
+  text: `SELECT ${OBJECT_COLUMNS.join(', ')} FROM upstream_objects WHERE tenant_id = $1 AND id = ANY ($2::text[])`,
+};
 
 const GENERATION: Statement = { name: 'generation', text: 'SELECT value FROM generation' };
 
@@ -197,6 +204,9 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
         ? reader.rows<EventRow>(EVENTS, values)
         : reader.rows<EventRow>(EVENTS_OF_TYPE, [...values, type]));
       return rows.map(eventFromRow);
+    },
+    async upstreamObjects({ tenantId, ids }) {
+      return (await lookups.rows<ObjectRow>(UPSTREAM_OBJECTS, [tenantId, arrayText(ids)])).map(objectFromRow);
     },
     async generation() {
       const [row] = await pulse.rows<{ value: bigint }>(GENERATION);

@@ -22,6 +22,7 @@ import {
   reservationFixedValues,
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
+import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
 import { ACCOUNT_ID, arrayText, columnArrays, compareBytes, unnest, type ColumnValue, storableText } from './columns.ts';
 import type { Request } from './exchange.ts';
@@ -75,6 +76,21 @@ const DELETE_EXPIRED_IDEMPOTENCY: Statement = {
     WHERE (i.tenant_id, i.operation, i.target, i.key) = (x.tenant_id, x.operation, x.target, x.key) AND i.expires_at_ms <= $5::bigint`,
 };
 
+const OBJECT_UPDATES = OBJECT_COLUMNS.slice(2).map((column) => `${column} = excluded.${column}`);
+const PUT_OBJECTS = insertMany(
+  'upstream_objects',
+  OBJECT_COLUMNS,
+  `ON CONFLICT (tenant_id, id) DO UPDATE SET ${OBJECT_UPDATES.join(', ')}`,
+);
+
+// Index: upstream_objects_pkey.
+const DELETE_OBJECTS: Statement = {
+  name: 'delete_upstream_objects',
+  text: `
+    DELETE FROM upstream_objects o USING unnest($1::text[], $2::text[]) AS x(tenant_id, id)
+    WHERE (o.tenant_id, o.id) = (x.tenant_id, x.id)`,
+};
+
 const putRecords = (kind: RecordKind): Statement => {
   const columns = recordColumns(kind);
   const set = columns.slice(1).map((column) => `${column} = excluded.${column}`);
@@ -122,6 +138,15 @@ function recordRequests(changes: readonly RecordChange[]): Request[] {
   }
   if (changes.length > 0) requests.push({ statement: BUMP_GENERATION });
   return requests;
+}
+
+function objectRequests(puts: Changes['upstreamObjects']): Request[] {
+  const kept = puts.flatMap(({ object }) => (object === null ? [] : [objectValues(object)]));
+  const gone = puts.flatMap(({ tenantId, id, object }) => (object === null ? [[tenantId, id]] : []));
+  return [
+    ...(kept.length === 0 ? [] : [writeRows(PUT_OBJECTS, sortedByKey(kept, 2))]),
+    ...(gone.length === 0 ? [] : [writeRows(DELETE_OBJECTS, sortedByKey(gone, 2))]),
+  ];
 }
 
 function reservationRequests(changes: Changes['reservations'], numberOf: (id: AccountId) => bigint): Request[] {
@@ -205,6 +230,7 @@ export function writeRequests(options: {
   );
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
   requests.push(...reportRequests(changes.reports));
+  requests.push(...objectRequests(changes.upstreamObjects));
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
   if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));

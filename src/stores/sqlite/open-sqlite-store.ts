@@ -142,6 +142,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     usageSeries: ask('usageSeries'),
     keyUsage: ask('keyUsage'),
     usageEvents: ask('usageEvents'),
+    upstreamObjects: ask('upstreamObjects'),
     generation: ask('generation'),
   };
 }

@@ -45,7 +45,7 @@ const RESERVE = namesOf<ReserveRest>({
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 
 type SettleRest = Omit<SettleCallCommand, 'verb' | 'usage' | 'audit'>;
-const SETTLE = namesOf<SettleRest>({ id: true, tenantId: true, reservationId: true, actuals: true });
+const SETTLE = namesOf<SettleRest>({ id: true, tenantId: true, reservationId: true, actuals: true, objects: true });
 type CallUsage = NonNullable<SettleCallCommand['usage']>;
 const USAGE = namesOf<CallUsage>({
   id: true,
@@ -66,6 +66,7 @@ const USAGE = namesOf<CallUsage>({
   streaming: true,
   estimated: true,
   interrupted: true,
+  media: true,
 });
 
 /** Adds the values of `names` to a list. */

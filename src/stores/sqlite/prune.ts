@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
 import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import { makeLedgerFolder } from './fold-ledger.ts';
@@ -73,12 +74,18 @@ export function makePruner(db: Database): Pruner {
        WITH oldest AS (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT @limit)
        SELECT seq FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE at_ms >= @beforeMs), (SELECT max(seq) + 1 FROM oldest)))`,
   );
+  // By upstream_objects_age.
+  const objects = db.prepare<[number, number]>(
+    `DELETE FROM upstream_objects WHERE (tenant_id, id) IN (
+       SELECT tenant_id, id FROM upstream_objects WHERE at_ms < ? ORDER BY at_ms LIMIT ?)`,
+  );
   return (nowMs, { retention, limit }, commit) => {
     const cutoffs = cutoffsAt(retention, nowMs);
     const counts = [
       usageEvents.run(cutoffs.usageEventsBeforeMs, limit).changes,
       answers.run(cutoffs.idempotencyBeforeMs, limit).changes,
       reports.run(nowMs - USAGE_REPORTS_KEEP_MS, limit).changes,
+      objects.run(nowMs - UPSTREAM_OBJECTS_KEEP_MS, limit).changes,
       events.run({ beforeMs: cutoffs.eventsBeforeMs, limit }).changes,
       deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
       audit.run({ beforeMs: cutoffs.auditBeforeMs, limit }).changes,

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { openReaderConnection } from './connection.ts';
 import type { Queries, ReaderData, ReaderRequest } from './messages.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
+import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeVerifier } from './verify.ts';
@@ -10,7 +11,13 @@ import { serve } from './worker-server.ts';
 // A thread with a connection that can only read: no query runs on the thread that relays streams, and none waits for a batch.
 await serve<ReaderRequest>(() => {
   const db = openReaderConnection((workerData as ReaderData).file);
-  const queries: Queries = { ...makeRecordQueries(db), ...makeLedgerQueries(db), ...makeUsageQueries(db), verify: makeVerifier(db) };
+  const queries: Queries = {
+    ...makeRecordQueries(db),
+    ...makeLedgerQueries(db),
+    ...makeUsageQueries(db),
+    ...makeObjectQueries(db),
+    verify: makeVerifier(db),
+  };
   return {
     // A request's name and arguments belong together, which the compiler cannot follow through the union.
     answer: ({ query, args }) => (queries[query] as (...values: readonly unknown[]) => unknown)(...args),

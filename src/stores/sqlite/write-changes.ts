@@ -29,12 +29,29 @@ import {
   reservationFixedValues,
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
+import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
 import { makeRowInserter, type BindValue } from './insert-rows.ts';
 import type { WriterCaches } from './load-rows.ts';
 
 /** Writes what a batch did, inside its transaction, and keeps the caches in step. */
 export type ChangeWriter = (changes: Changes, nowMs: number) => void;
+
+/** Prepares the statements for objects that upstreams keep. */
+function makeObjectWriter(db: Database): (puts: Changes['upstreamObjects']) => void {
+  const updates = OBJECT_COLUMNS.slice(2).map((column) => `${column} = excluded.${column}`);
+  const put = db.prepare<BindValue[]>(
+    `INSERT INTO upstream_objects (${OBJECT_COLUMNS.join(', ')}) VALUES (${OBJECT_COLUMNS.map(() => '?').join(', ')})
+     ON CONFLICT (tenant_id, id) DO UPDATE SET ${updates.join(', ')}`,
+  );
+  const remove = db.prepare<[string, string]>('DELETE FROM upstream_objects WHERE tenant_id = ? AND id = ?');
+  return (puts) => {
+    for (const { tenantId, id, object } of puts) {
+      if (object === null) remove.run(tenantId, id);
+      else put.run(...objectValues(object));
+    }
+  };
+}
 
 const assignments = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ');
 const placeholders = (columns: readonly string[]): string => columns.map(() => '?').join(', ');
@@ -44,6 +61,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const writeAccounts = makeAccountWriter(db, caches);
   const writeReservations = makeReservationWriter(db, caches);
   const writeRecord = makeRecordWriter(db, caches);
+  const writeObjects = makeObjectWriter(db);
   const insertEntries = makeEntryInserter(db, caches);
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
   const writeReports = makeReportWriter(db);
@@ -62,6 +80,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     insertEntries(changes.entries);
     insertUsage(changes.usage.map(usageValues));
     writeReports(changes.reports);
+    writeObjects(changes.upstreamObjects);
     for (const change of changes.records) writeRecord(change);
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
     insertEvents(changes.events.map(eventValues));

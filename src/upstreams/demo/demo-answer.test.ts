@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { demoAnswer, type DemoSettings } from './demo-answer.ts';
+import { demoAnswer } from './demo-answer.ts';
+import type { DemoSettings } from './demo-form.ts';
 
 /** Past 2^53: a double holds its neighbours only. */
 const LARGE = '9007199254740993';

@@ -1,69 +1,97 @@
-import {
-  readInferenceRequest,
-  type InferenceKind,
-  type InferenceRequest,
-  type JsonObject,
-  type OpenAiKind,
+import type {
+  InferenceKind,
+  InferenceRequest,
+  InferenceRequestResult,
+  JsonObject,
+  OpenAiKind,
 } from '../../core/bounds/inference-request.ts';
+import { readForm } from '../../core/bounds/multipart-form.ts';
+import { readRequest } from '../../core/bounds/read-request.ts';
 import { parseJson, stringifyJson } from '../../core/json/int64.ts';
 import { embeddingsAnswer } from './demo-embeddings.ts';
+import { errorAnswer, json, type DemoAnswer, type DemoSettings } from './demo-form.ts';
+import { imagesAnswer, speechAnswer, transcriptionAnswer } from './demo-media.ts';
 import { demoMessagesAnswer, isMessagesPath } from './demo-messages.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS } from './demo-model.ts';
 import { demoPromptTokens } from './demo-prompt-tokens.ts';
 import { replyToChat, replyWithText, stableId, type CountTokens, type DemoReply } from './demo-reply.ts';
-
-/** A whole answer of the demo upstream. */
-export interface DemoAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  /** The body: one piece, or an event each for a stream. */
-  readonly pieces: readonly string[];
-  /** What it used, as the answer reports it; null for errors and for lists. */
-  readonly usage: { readonly promptTokens: number; readonly completionTokens: number } | null;
-}
-
-/** What the answer depends on beside the request. */
-export interface DemoSettings {
-  readonly countTokens: CountTokens;
-  /** Seconds since the epoch; OpenAI's answers carry it. */
-  readonly createdAt: number;
-  /** Models that are answered for; others are 404. Null for any. */
-  readonly models: readonly string[] | null;
-  /** False leaves every usage out, as some upstreams do. */
-  readonly reportUsage: boolean;
-  /** Says this instead of repeating the last message. */
-  readonly text: string | null;
-}
+import { countResponseInput, makeResponse } from './demo-responses.ts';
+import { storedAnswer } from './demo-stored.ts';
 
 const KINDS: ReadonlyMap<string, OpenAiKind> = new Map([
   ['/chat/completions', 'chat'],
   ['/completions', 'completions'],
   ['/embeddings', 'embeddings'],
+  ['/responses', 'responses'],
+  ['/audio/speech', 'speech'],
+  ['/audio/transcriptions', 'transcriptions'],
+  ['/images/generations', 'images'],
 ]);
 
-/** Answers one request to a path below `/v1`; never throws. */
-export function demoAnswer(path: string, bodyText: string, settings: DemoSettings): DemoAnswer {
+/** Paths that count what a request of a kind would read. */
+const COUNTING: ReadonlyMap<string, OpenAiKind> = new Map([
+  ['/chat/completions/input_tokens', 'chat'],
+  ['/responses/input_tokens', 'responses'],
+]);
+
+/** Answers one request to a path below `/v1`, which may have a query; never throws. */
+export function demoAnswer(target: string, body: string | Uint8Array, settings: DemoSettings): DemoAnswer {
+  const [path = '', query = ''] = target.split('?');
+  const stored = storedAnswer(path, new URLSearchParams(query), settings);
+  if (stored !== null) return stored;
   if (path === '/models') return json(200, { object: 'list', data: (settings.models ?? [DEMO_MODEL_ID]).map(modelEntry) }, null);
-  if (isMessagesPath(path)) return demoMessagesAnswer(path, bodyText, settings);
-  const kind = KINDS.get(path);
+  if (isMessagesPath(path)) return demoMessagesAnswer(path, textOf(body), settings);
+  const kind = KINDS.get(path) ?? COUNTING.get(path);
   if (kind === undefined) return errorAnswer(404, `No such path: ${path}`, null, 'unknown_url');
-  let body: unknown;
-  try {
-    body = parseJson(bodyText);
-  } catch {
-    return errorAnswer(400, 'The body is no JSON.', null, 'invalid_json');
-  }
-  const read = readInferenceRequest(kind, body);
+  const read = readBody(kind, body, settings);
+  if (read === null) return errorAnswer(400, 'The body is no JSON.', null, 'invalid_json');
   if (!read.ok) return errorAnswer(400, read.defect.message, read.defect.param, read.defect.code);
   const { request } = read;
   if (settings.models !== null && !settings.models.includes(request.model)) {
     return errorAnswer(404, `The model ${request.model} does not exist.`, 'model', 'model_not_found');
   }
-  const promptTokens = demoPromptTokens(request, settings.countTokens);
+  const { countTokens } = settings;
+  switch (kind) {
+    case 'responses':
+      return COUNTING.has(path) ? countResponseInput(request, settings) : makeResponse(request, settings);
+    case 'speech':
+      return speechAnswer(request, settings);
+    case 'transcriptions':
+      return transcriptionAnswer(request, settings);
+    case 'images':
+      return imagesAnswer(request, settings);
+    case 'chat':
+    case 'completions':
+    case 'embeddings': {
+      const promptTokens = demoPromptTokens(request, countTokens);
+      if (COUNTING.has(path)) return json(200, { object: 'chat.completion.input_tokens', input_tokens: promptTokens }, null);
+      return textAnswer(request, promptTokens, settings);
+    }
+  }
+}
+
+const textOf = (body: string | Uint8Array): string => (typeof body === 'string' ? body : new TextDecoder().decode(body));
+
+/** The request; null where its body is no JSON. */
+function readBody(kind: OpenAiKind, body: string | Uint8Array, settings: DemoSettings): InferenceRequestResult | null {
+  if (kind === 'transcriptions') {
+    const form = readForm(typeof body === 'string' ? new TextEncoder().encode(body) : body, settings.contentType ?? '');
+    if (!form.ok) return form;
+    const read = readRequest(kind, form.fields);
+    return read.ok ? { ok: true, request: { ...read.request, form: form.form } } : read;
+  }
+  try {
+    return readRequest(kind, parseJson(textOf(body)));
+  } catch {
+    return null;
+  }
+}
+
+function textAnswer(request: InferenceRequest, promptTokens: number, settings: DemoSettings): DemoAnswer {
   if (promptTokens > DEMO_MODEL_LIMITS.contextTokens) {
     return errorAnswer(400, 'The prompt is longer than the context of the model.', 'messages', 'context_length_exceeded');
   }
-  if (kind === 'embeddings') return embeddings(request, promptTokens, settings);
+  if (request.kind === 'embeddings') return embeddings(request, promptTokens, settings);
   return generate(request, promptTokens, settings);
 }
 
@@ -196,14 +224,4 @@ function usageObject(usage: Usage): JsonObject {
 
 function modelEntry(id: string): JsonObject {
   return { id, object: 'model', created: 0, owned_by: 'castellan' };
-}
-
-/** An error in OpenAI's form. */
-export function errorAnswer(status: number, message: string, param: string | null, code: string): DemoAnswer {
-  const type = status >= 500 ? 'server_error' : 'invalid_request_error';
-  return json(status, { error: { message, type, param, code } }, null);
-}
-
-function json(status: number, body: unknown, usage: Usage | null): DemoAnswer {
-  return { status, contentType: 'application/json', pieces: [JSON.stringify(body)], usage };
 }

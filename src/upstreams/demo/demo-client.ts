@@ -4,31 +4,36 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Tokenizers } from '../../ports/tokenizer.ts';
 import { UpstreamFault, type UpstreamBodyStream, type UpstreamClient } from '../../ports/upstream.ts';
 import { demoAnswer } from './demo-answer.ts';
+import { makeDemoResponseStore } from './demo-response-store.ts';
 import { DEMO_MODEL_ID, DEMO_MODEL_LIMITS } from './demo-model.ts';
 
 /**
  * The upstream that answers inside our process: model `demo-echo`, deterministic, honest about its tokens, no network.
  *
- * Chat (tools, streams, several choices), completions and embeddings; see `demoAnswer`. A stream gives the event loop a turn between its
+ * Chat (tools, streams, several choices), completions, responses, embeddings, speech, transcriptions and images; see `demoAnswer`. Responses
+ * are kept in memory, the last 500 of them. A stream gives the event loop a turn between its
  * chunks, so that it arrives as several, as it would from a network.
  */
 export function makeDemoClient(deps: { readonly tokenizers: Tokenizers; readonly clock: Clock }): UpstreamClient {
+  const responses = makeDemoResponseStore();
   const tokenizerName = DEMO_MODEL_LIMITS.tokenizer ?? 'o200k_base';
   return {
     send: async (request) => {
       const tokenizer = deps.tokenizers.loaded(tokenizerName) ?? (await deps.tokenizers.load(tokenizerName));
       if (tokenizer === null) throw fault('connect', `tokenizer ${tokenizerName} is missing`);
       if (request.signal?.aborted === true) throw fault('aborted', 'was given up');
-      const { body } = request;
-      const bodyText = typeof body === 'string' ? body : Buffer.from(body ?? []).toString();
-      const answer = demoAnswer(request.path, bodyText, {
+      const contentType = request.headers['content-type'];
+      const answer = demoAnswer(request.path, request.body ?? '', {
+        method: request.method,
+        ...(typeof contentType === 'string' ? { contentType } : {}),
+        responses,
         countTokens: (text) => tokenizer.count(text),
         createdAt: Math.floor(deps.clock.nowMs() / 1000),
         models: [DEMO_MODEL_ID],
         reportUsage: true,
         text: null,
       });
-      const pieces = answer.pieces.map((piece) => Buffer.from(piece));
+      const pieces = answer.bytes ?? answer.pieces.map((piece) => Buffer.from(piece));
       return {
         status: answer.status,
         headers: { 'content-type': answer.contentType },

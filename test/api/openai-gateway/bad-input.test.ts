@@ -171,10 +171,10 @@ describe('404 and 405', () => {
     '/chat/',
     '/chat/completions/x',
     '/embeddings/x',
-    '/responses',
-    '/responses/r1',
-    '/completions',
-    '/audio/speech',
+    '/responses/r1/other',
+    '/completions/x',
+    '/audio/translations',
+    '/images/edits',
     '/files/f/content',
   ])('POST /v1%s', async (path) => {
     const { status, error } = await refused(gateway.post(path, 'not even JSON', { 'content-type': 'text/plain' }));
@@ -185,11 +185,19 @@ describe('404 and 405', () => {
     ['GET', '/chat/completions', 'POST'],
     ['PUT', '/chat/completions', 'POST'],
     ['DELETE', '/embeddings', 'POST'],
+    ['GET', '/responses', 'POST'],
+    ['GET', '/responses/input_tokens', 'POST'],
+    ['POST', '/responses/r1', 'GET, DELETE'],
+    ['HEAD', '/responses/r1', 'GET, DELETE'],
+    ['GET', '/responses/r1/cancel', 'POST'],
+    ['DELETE', '/responses/r1/input_items', 'GET'],
+    ['PUT', '/audio/transcriptions', 'POST'],
+    ['GET', '/images/generations', 'POST'],
     ['POST', '/models', 'GET, HEAD'],
     ['DELETE', '/models/m1', 'GET, HEAD'],
   ])('%s /v1%s', async (method, path, allow) => {
     const answer = await fetch(`${gateway.url}${path}`, { method });
     expect({ status: answer.status, allow: answer.headers.get('allow') }).toEqual({ status: 405, allow });
-    expect(await answer.json()).toMatchObject({ error: { code: 'method_not_allowed' } });
+    if (method !== 'HEAD') expect(await answer.json()).toMatchObject({ error: { code: 'method_not_allowed' } });
   });
 });

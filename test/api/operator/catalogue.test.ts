@@ -165,6 +165,7 @@ describe('models', () => {
       margin_percent: 10,
       max_image_tokens: null,
       max_audio_tokens: null,
+      max_audio_seconds: null,
       max_file_tokens: null,
       aliases: [],
       tags: [],
@@ -249,6 +250,16 @@ describe('prices', () => {
     expect(at.directory.catalogue.prices('open')).toMatchObject([{ inputNanos: 3000, cacheWriteInputNanos: 3750 }]);
   });
 
+  test('201: prices of media, exact, and shown only where they are set', async () => {
+    const media = '"per_second":0.0001,"per_1m_characters":15,"per_image":0.04';
+    const { status, text } = await add(`{"model_id":"open","input_per_1m":0,"output_per_1m":0,${media}}`);
+    expect({ status, isShown: text.includes(media) }).toEqual({ status: 201, isShown: true });
+    await at.directory.refresh();
+    expect(at.directory.catalogue.prices('open')).toMatchObject([{ secondNanos: 100_000, characterNanos: 15_000, imageNanos: 40_000_000 }]);
+    const plain = await add('{"model_id":"open","input_per_1m":0,"output_per_1m":0}');
+    expect(plain.json).not.toHaveProperty('per_image');
+  });
+
   test('201, 204 and 409: a price that lies ahead may be taken back, one that applies may not', async () => {
     const { json } = await add({
       model_id: 'open',
@@ -275,6 +286,9 @@ describe('prices', () => {
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_request: true }, 'per_request'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: -1 }, 'cache_write_input_per_1m'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, cache_write_input_per_1m: 1_000_001 }, 'cache_write_input_per_1m'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_second: -1 }, 'per_second'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_1m_characters: 'dear' }, 'per_1m_characters'],
+    [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, per_image: 1001 }, 'per_image'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: '2026-04-08T23:59:59Z' }, 'applies_from'],
     [{ model_id: 'open', input_per_1m: 1, output_per_1m: 1, applies_from: 'now' }, 'applies_from'],
   ])('400: %j names %s', async (body, field) => {

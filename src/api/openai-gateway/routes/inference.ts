@@ -7,18 +7,21 @@ import { errorOfRefusal, sendError } from '../errors.ts';
 
 const NO_BODY = Buffer.alloc(0);
 
-/** `POST /v1<route>`: one inference call. The parser of the surface has left the body as it came. */
+/** What runs a request: a call with all that belongs to it, or the counting of one. */
+export type RunRequest = Calls['relay'];
+
+/** `POST /v1<route>`: one inference call, or its counting. The parser of the surface has left the body as it came. */
 export function makeInferenceHandler(deps: {
-  readonly calls: Calls;
+  readonly run: RunRequest;
   readonly clock: Clock;
   readonly kind: InferenceKind;
   readonly route: string;
 }): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
-  const { calls, clock, kind, route } = deps;
+  const { run, clock, kind, route } = deps;
   return async (request, reply) => {
     const { key, tenant } = request.gatewayPrincipal;
     const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY;
-    const outcome = await calls.relay({
+    const outcome = await run({
       requestId: request.id,
       key,
       tenant,

@@ -87,6 +87,9 @@ export function mountPrices(app: TypedApp, { catalogue, records }: CatalogueDeps
       cachedInputPer1m: body.cached_input_per_1m ?? null,
       cacheWriteInputPer1m: body.cache_write_input_per_1m ?? null,
       perRequest: body.per_request ?? null,
+      perSecond: body.per_second ?? null,
+      per1mCharacters: body.per_1m_characters ?? null,
+      perImage: body.per_image ?? null,
       appliesFromMs: momentOf(body.applies_from ?? null),
     });
     return reply.code(201).send(priceObject(valueOf(price)));

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadMigrations } from '../../_shared/migrations.ts';
 import { migrate } from '../migrate.ts';
 import { LEDGER_SQL } from './ledger-queries.ts';
+import { OBJECT_SQL } from './object-queries.ts';
 import { RECORD_SQL } from './record-queries.ts';
 import { USAGE_SQL } from './usage-queries.ts';
 
@@ -48,6 +49,7 @@ describe('queries find their rows by the index that they name', () => {
     ['expired reservations', LEDGER_SQL.expiredReservations, /SEARCH reservations USING INDEX reservations_due/],
     ['calls in flight', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_due/],
     ['calls without a charge', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_uncharged/],
+    ['objects of upstreams', OBJECT_SQL.upstreamObjects, /SEARCH upstream_objects USING PRIMARY KEY \(tenant_id=\? AND id=\?\)/],
     ['totals', USAGE_SQL.totals, ROLLUPS_BY_KEY],
     ['totals of a key', USAGE_SQL.totalsOfKey, ROLLUPS_BY_KEY],
     ['series', USAGE_SQL.series, ROLLUPS_BY_KEY],
@@ -61,7 +63,12 @@ describe('queries find their rows by the index that they name', () => {
   });
 
   test('only the tail, which is short, and the lists of a request are read from end to end', () => {
-    const statements = [...Object.values(RECORD_SQL), ...Object.values(LEDGER_SQL), ...Object.values(USAGE_SQL)];
+    const statements = [
+      ...Object.values(RECORD_SQL),
+      ...Object.values(LEDGER_SQL),
+      ...Object.values(USAGE_SQL),
+      ...Object.values(OBJECT_SQL),
+    ];
     const scanned = statements.flatMap((sql) => planOf(sql).match(/SCAN \S+/g) ?? []);
     const allowed = [
       'bucket',
