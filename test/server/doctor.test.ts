@@ -170,7 +170,11 @@ describe('database and clock', () => {
   test('a damaged database, and one of a newer program', async () => {
     await used();
     const db = new Database(database());
-    db.exec(`INSERT INTO schema_version VALUES (9000, '9000-later')`);
+    db.exec(`INSERT INTO schema_version (version, name, compatible_with) VALUES (8000, '8000-added', 1)`);
+    expect(wrong(await look())).toEqual([
+      expect.stringMatching(/^warn database: its schema version is 8000, .*compatible with it: finish the upgrade\.$/) as string,
+    ]);
+    db.exec(`INSERT INTO schema_version (version, name, compatible_with) VALUES (9000, '9000-later', 9000)`);
     db.close();
     expect(wrong(await look())).toEqual([
       expect.stringMatching(/^fail database: its schema version is 9000, .*: run the Castellan that migrated it\.$/) as string,

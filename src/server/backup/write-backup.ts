@@ -160,7 +160,7 @@ async function* portionEntries(
 async function describeStore(inspection: StoreInspection, options: BackupRequest & Pick<Manifest, 'store' | 'tables'>): Promise<Manifest> {
   const { schema, records } = inspection;
   const isOurs = schema.state === 'current';
-  if (schema.state === 'newer')
+  if (schema.state === 'newer' || schema.state === 'ahead')
     throw new BackupRefusal(
       `The database has schema version ${schema.version}, and this program knows only up to ${schema.known}: back it up with the Castellan that migrated it.`,
     );

@@ -89,9 +89,13 @@ async function checkContents(config: Config, inspection: StoreInspection, nowMs:
     return [
       database.fail(`its schema version is ${version}, and this program knows only up to ${known}: run the Castellan that migrated it.`),
     ];
-  if (state !== 'current')
+  const ahead =
+    state === 'ahead'
+      ? [database.warn(`its schema version is ${version}, which is newer than this program and compatible with it: finish the upgrade.`)]
+      : [];
+  if (state !== 'current' && state !== 'ahead')
     return [database.ok(`the next start brings it to schema version ${known}`), clock.ok(new Date(nowMs).toISOString())];
-  return [checkClock(await inspection.lastBatchMs(), nowMs), ...(await checkSecrets(config, inspection))];
+  return [...ahead, checkClock(await inspection.lastBatchMs(), nowMs), ...(await checkSecrets(config, inspection))];
 }
 
 function checkClock(lastMs: number | null, nowMs: number): Finding {

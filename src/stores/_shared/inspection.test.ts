@@ -12,5 +12,14 @@ test.each([
   [[1, 4, 5, 6], 'newer', 6],
   [[1, 6], 'newer', 6],
 ])('a database that has taken the steps %j is %s', (applied, state, version) => {
-  expect(schemaStateOf(applied, known)).toEqual({ state, version, known: 5, applied: applied.toSorted((a, b) => a - b) });
+  const taken = applied.map((step) => ({ version: step, compatibleWith: step > 5 ? null : 1 }));
+  expect(schemaStateOf(taken, known)).toEqual({ state, version, known: 5, applied: applied.toSorted((a, b) => a - b) });
+});
+
+test.each([
+  [5, 'ahead'],
+  [6, 'newer'],
+])('a database with a step that is not known, for programs that know %d, is %s', (compatibleWith, state) => {
+  const taken = [...known.map(({ version }) => ({ version, compatibleWith: 1 })), { version: 6, compatibleWith }];
+  expect(schemaStateOf(taken, known).state).toBe(state);
 });

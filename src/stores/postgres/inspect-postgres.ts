@@ -1,6 +1,6 @@
 import type { Verification } from '../../ports/ledger-store.ts';
 import { schemaStateOf, type StoreInspection } from '../_shared/inspection.ts';
-import { loadMigrations } from '../_shared/migrations.ts';
+import { loadMigrations, type AppliedMigration } from '../_shared/migrations.ts';
 import { openOneSession, type OneSession } from './one-session.ts';
 import { makeRecordReads } from './records.ts';
 import { SERVER_NOW_MS } from './statement.ts';
@@ -20,13 +20,16 @@ export interface PostgresFacts {
   readonly usedConnections: number;
 }
 
-/** The steps of the schema that the database of a session has taken. */
-async function appliedIn(session: Pick<OneSession, 'query'>): Promise<number[]> {
+/** The steps of the schema that the database of a session has taken. The release before this one did not keep who may run on them. */
+async function appliedIn(session: Pick<OneSession, 'query'>): Promise<AppliedMigration[]> {
   const [kept] = await session.query<{ is_kept: boolean }>(
     `SELECT to_regclass(quote_ident(current_schema()) || '.schema_version') IS NOT NULL AS is_kept`,
   );
   if (kept?.is_kept !== true) return [];
-  return (await session.query<{ version: bigint }>('SELECT version FROM schema_version')).map(({ version }) => Number(version));
+  const rows = await session.query<{ version: bigint; marker: string | null }>(
+    `SELECT version, to_jsonb(schema_version) ->> 'compatible_with' AS marker FROM schema_version`,
+  );
+  return rows.map(({ version, marker }) => ({ version: Number(version), compatibleWith: marker === null ? null : Number(marker) }));
 }
 
 /** Looks at the database by a session, within whatever transaction that is in. Closing it closes the session. */

@@ -1,16 +1,19 @@
 import type { Database } from 'better-sqlite3';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { schemaStateOf, type StoreInspection } from '../_shared/inspection.ts';
-import { loadMigrations } from '../_shared/migrations.ts';
+import { loadMigrations, type AppliedMigration } from '../_shared/migrations.ts';
 import { openReaderConnection } from './connection.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
+import { LAST_BATCH_MS } from './store-time.ts';
 import { makeVerifier } from './verify.ts';
 import { decodeError, encodeError } from './worker-errors.ts';
 
-/** The steps of the schema that a database has taken. */
-function appliedIn(db: Database): number[] {
-  const isKept = db.prepare<[], number>(`SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'`).pluck().get() === 1;
-  return isKept ? db.prepare<[], number>('SELECT version FROM schema_version').pluck().all() : [];
+/** The steps of the schema that a database has taken. The release before this one did not keep who may run on them. */
+function appliedIn(db: Database): AppliedMigration[] {
+  const columns = db.prepare<[], string>(`SELECT name FROM pragma_table_info('schema_version')`).pluck().all();
+  if (columns.length === 0) return [];
+  const compatibleWith = columns.includes('compatible_with') ? 'compatible_with' : 'NULL';
+  return db.prepare<[], AppliedMigration>(`SELECT version, ${compatibleWith} AS compatibleWith FROM schema_version`).all();
 }
 
 /**
@@ -41,7 +44,7 @@ export function inspectSqlite(file: string): StoreInspection & { readonly db: Da
       keys: (query) => ask((records) => records.keys(query)),
     },
     lastBatchMs: async () => {
-      const lastMs = outside(() => db.prepare<[], number>('SELECT last_ms FROM store_state').pluck().get());
+      const lastMs = outside(() => db.prepare<[], number>(`SELECT ${LAST_BATCH_MS}`).pluck().get());
       return lastMs === undefined || lastMs === 0 ? null : lastMs;
     },
     verify: () => new Promise((resolve) => resolve(outside(() => makeVerifier(db)()))),
