@@ -30,7 +30,7 @@ export function disagreements(key: string, answer: { readonly status: number; re
   const schemas = answers.length === 0 ? [error as TSchema] : answers.flatMap(({ schema }) => (schema === undefined ? [] : [schema]));
   if (schemas.length === 0) return answer.text === '' ? [] : [`${key} has a body at ${answer.status}, and its description has none`];
   const wantsText = answers.some(
-    ({ mediaType = 'application/json' }) => mediaType !== 'application/json' && answer.type.startsWith(mediaType),
+    ({ mediaType = 'application/json' }) => mediaType !== 'application/json' && answer.type.startsWith(mediaType.replace(/\*$/, '')),
   );
   const value: unknown = wantsText ? answer.text : JSON.parse(answer.text);
   const fitting = schemas.find((schema) => Compile(schema).Check(value));

@@ -277,6 +277,54 @@ describe('the schemas of what is judged elsewhere', () => {
 /** One request; `key` is the route's pattern, which the path fills in. */
 type Step = readonly [key: string, path: string, status: number, body?: unknown, headers?: Readonly<Record<string, string>>];
 
+type Ask = (...step: Step) => Promise<Record<string, unknown>>;
+
+/** The form of a transcription of a hundred bytes. */
+function transcription(fields: Readonly<Record<string, string>> = {}): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries({ model: 'demo-echo', ...fields })) form.append(name, value);
+  form.append('file', new Blob([new Uint8Array(100)]), 'sound.wav');
+  return form;
+}
+
+/** Completions, responses, audio, images and counts. */
+async function askEndpoints(ask: Ask, key: Readonly<Record<string, string>>): Promise<void> {
+  const model = 'demo-echo';
+  const post = (path: string, status: number, body: unknown): Promise<Record<string, unknown>> =>
+    ask(`POST ${path}`, path, status, body, key);
+  const message = { model, messages: [{ role: 'user', content: 'hi' }] };
+  await post('/v1/chat/completions/input_tokens', 200, message);
+  await post('/v1/chat/completions/input_tokens', 404, { ...message, model: 'nobody' });
+  await post('/v1/completions', 200, { model, prompt: 'hi', max_tokens: 5 });
+  await post('/v1/completions', 200, { model, prompt: 'hi', max_tokens: 5, stream: true });
+  await post('/v1/completions', 400, { model });
+  await post('/v1/responses/input_tokens', 200, { model, input: 'hi' });
+  await post('/v1/responses', 200, { model, input: 'hi', stream: true, store: false });
+  await post('/v1/responses', 404, { model, input: 'hi', previous_response_id: 'resp_nobody' });
+  await post('/v1/audio/speech', 200, { model, input: 'hi', voice: 'a' });
+  await post('/v1/audio/speech', 200, { model, input: 'hi', voice: 'a', stream_format: 'sse' });
+  await post('/v1/audio/speech', 400, { model });
+  await post('/v1/images/generations', 200, { model, prompt: 'a cat' });
+  await post('/v1/images/generations', 200, { model, prompt: 'a cat', response_format: 'url' });
+  await post('/v1/images/generations', 200, { model, prompt: 'a cat', stream: true });
+  await post('/v1/audio/transcriptions', 200, transcription());
+  await post('/v1/audio/transcriptions', 200, transcription({ response_format: 'verbose_json' }));
+  await post('/v1/audio/transcriptions', 200, transcription({ response_format: 'text' }));
+  await post('/v1/audio/transcriptions', 200, transcription({ stream: 'true' }));
+  await post('/v1/audio/transcriptions', 415, { model });
+
+  const path = '/v1/responses';
+  const { id } = await post(path, 200, { model, input: 'hi' });
+  await ask(`GET ${path}/:id`, `${path}/${String(id)}`, 200, undefined, key);
+  await ask(`GET ${path}/:id`, `${path}/${String(id)}?stream=true&starting_after=1`, 200, undefined, key);
+  await ask(`GET ${path}/:id`, `${path}/${String(id)}?dragons=1`, 400, undefined, key);
+  await ask(`GET ${path}/:id/input_items`, `${path}/${String(id)}/input_items?limit=5&order=asc`, 200, undefined, key);
+  const { id: later } = await post(path, 200, { model, input: 'hi', background: true });
+  await ask(`POST ${path}/:id/cancel`, `${path}/${String(later)}/cancel`, 200, undefined, key);
+  await ask(`DELETE ${path}/:id`, `${path}/${String(id)}`, 200, undefined, key);
+  await ask(`GET ${path}/:id`, `${path}/${String(id)}`, 404, undefined, key);
+}
+
 describe('every operation', () => {
   test('answers what the document says: the status, each field, and no other', async () => {
     const { operator_key: operatorKey, admin_key: adminKey, demo_key: demoKey, tenant } = credentialsOf(folder);
@@ -294,8 +342,8 @@ describe('every operation', () => {
     const ask = async ([key, path, status, body, headers = credentialFor(key)]: Step): Promise<Record<string, unknown>> => {
       const response = await fetch(origin + path, {
         method: key.slice(0, key.indexOf(' ')),
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        headers: { ...(body === undefined || body instanceof FormData ? {} : { 'content-type': 'application/json' }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' || body instanceof FormData ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
       expect([key, path, response.status, response.status === status ? '' : text]).toEqual([key, path, status, '']);
@@ -315,6 +363,7 @@ describe('every operation', () => {
     };
     const model = { id: 'doc-model', upstreams: [{ id: 'doc-up', weight: 2 }], aliases: ['doc-alias'] };
     const price = { model_id: 'doc-model', input_per_1m: '0.15', output_per_1m: 0.6, applies_from: '2999-01-01T00:00:00Z' };
+    const media = { per_second: 0.0001, per_1m_characters: 15, per_image: 0.04 };
     const call = { model: 'demo-echo', messages: [{ role: 'user', content: 'hi' }], max_tokens: 16 };
     const steps: Step[] = [
       [`POST ${op}/tenants`, `${op}/tenants`, 201, { id: 'doc', name: 'Doc' }],
@@ -343,8 +392,14 @@ describe('every operation', () => {
       [`POST ${op}/models`, `${op}/models`, 201, model],
       [`GET ${op}/models`, `${op}/models`, 200],
       [`GET ${op}/models/:id`, `${op}/models/doc-model`, 200],
-      [`PATCH ${op}/models/:id`, `${op}/models/doc-model`, 200, { max_image_tokens: 100, tokenizer: 'o200k_base', tags: ['x'] }],
+      [
+        `PATCH ${op}/models/:id`,
+        `${op}/models/doc-model`,
+        200,
+        { max_image_tokens: 100, max_audio_seconds: 60, tokenizer: 'o200k_base', tags: ['x'] },
+      ],
       [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1, cache_write_input_per_1m: 0.2 }],
+      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, ...media }],
       [`GET ${op}/prices`, `${op}/prices?model_id=doc-model`, 200],
       [`POST ${op}/verify`, `${op}/verify`, 200],
       ['POST /api/keys', '/api/keys', 200, { name: 'doc', max_tokens: 100_000, metadata: { a: 1 }, expires_at: '2999-01-01T00:00:00Z' }],
@@ -354,7 +409,12 @@ describe('every operation', () => {
       ['POST /v1/chat/completions', '/v1/chat/completions', 404, { ...call, model: 'nobody' }],
       ['POST /v1/chat/completions', '/v1/chat/completions', 400, {}],
       [`PATCH ${op}/models/:id`, `${op}/models/demo-echo`, 200, { aliases: ['demo'] }],
-      [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, model_id: 'demo-echo', applies_from: null, cache_write_input_per_1m: 0.2 }],
+      [
+        `POST ${op}/prices`,
+        `${op}/prices`,
+        201,
+        { ...price, ...media, model_id: 'demo-echo', applies_from: null, cache_write_input_per_1m: 0.2 },
+      ],
       ['GET /v1/models', '/v1/models', 200],
       ['GET /v1/models/*', '/v1/models/demo', 200],
       [`GET ${op}/me`, `${op}/me`, 200],
@@ -425,6 +485,8 @@ describe('every operation', () => {
       ['POST /api/shim/route-context', '/api/shim/route-context', 403, { api_key: adminKey }],
     ];
     for (const step of later) await ask(step);
+
+    await askEndpoints((...step) => ask(step), bearer(other.key));
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };
     const reporters = `${op}/usage-reporters`;

@@ -1,38 +1,14 @@
 import Type from 'typebox';
-import { MAX_CHOICES, MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
-import { CALL_ANSWER_HEADERS, CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
+import { CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import { named, object, orNull, WholeNumber, type DocumentedSurface, type Operations } from '../_shared/openapi/operation.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
+import { answerFields, answerOf, EVENTS, open, passedOn, Texts, TokenUsage } from './call-schemas.ts';
 import { errorOfThrown } from './errors.ts';
+import { MEDIA_OPERATIONS } from './media-operations.ts';
 import { OWN_KEY_OPERATIONS } from './own-key-operations.ts';
 import { OWN_KEY_PATH } from './own-key-surface.ts';
-
-const optional = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
-
-/** Fields that every body of a model call may have; whatever else a body holds goes to the upstream as it came. */
-const callFields = {
-  model: ModelName,
-};
-
-const Count = (maximum: number, description: string) =>
-  Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { description }));
-
-const answerFields = {
-  stream: optional(Type.Boolean({ description: 'Answer as server-sent events.' })),
-  stream_options: Type.Optional(
-    Type.Union([object({ include_usage: optional(Type.Boolean()), continuous_usage_stats: optional(Type.Boolean()) }), Type.Null()], {
-      description: 'Only together with `stream`.',
-    }),
-  ),
-  n: Count(MAX_CHOICES, 'How many answers to give.'),
-  best_of: Count(MAX_CHOICES, 'How many answers to choose from.'),
-  max_tokens: Count(
-    MAX_OUTPUT_LIMIT,
-    'The most output tokens of an answer. Without a limit the default of the model is held for and sent.',
-  ),
-  max_completion_tokens: Count(MAX_OUTPUT_LIMIT, 'The same, by its newer name.'),
-};
+import { countingOperation, RESPONSES_OPERATIONS } from './responses-operations.ts';
 
 const ContentPart = Type.Object({ type: Type.String() }, { additionalProperties: true });
 
@@ -41,7 +17,7 @@ export const ChatBody = named(
   'ChatRequest',
   Type.Object(
     {
-      ...callFields,
+      model: ModelName,
       messages: Type.Array(
         Type.Object(
           { role: Type.String(), content: Type.Optional(Type.Union([Type.String(), Type.Array(ContentPart), Type.Null()])) },
@@ -51,36 +27,38 @@ export const ChatBody = named(
       ),
       ...answerFields,
     },
-    { additionalProperties: true, description: 'Fields that are not named here go to the model as they came.' },
+    passedOn,
   ),
 );
 
-const Tokens = Type.Array(Type.Integer());
+/** Body of `POST /v1/completions`, as far as this server judges it. */
+export const CompletionsBody = named('CompletionsRequest', Type.Object({ model: ModelName, prompt: Texts, ...answerFields }, passedOn));
 
 /** Body of `POST /v1/embeddings`, as far as this server judges it. */
 export const EmbeddingsBody = named(
   'EmbeddingsRequest',
   Type.Object(
     {
-      ...callFields,
-      input: Type.Union([
-        Type.String(),
-        Type.Array(Type.String(), { minItems: 1 }),
-        Type.Array(Type.Integer(), { minItems: 1 }),
-        Type.Array(Tokens, { minItems: 1 }),
-      ]),
+      model: ModelName,
+      input: Texts,
       encoding_format: Type.Optional(Type.String({ description: '`float` or `base64`.' })),
     },
-    { additionalProperties: true, description: 'Fields that are not named here go to the model as they came.' },
+    passedOn,
   ),
 );
 
-/** What models answer is passed on as it comes; the fields named here are those that OpenAI's clients read. */
-const open = { additionalProperties: true };
-
-const TokenUsage = named(
-  'TokenUsage',
-  Type.Object({ prompt_tokens: WholeNumber, completion_tokens: Type.Optional(WholeNumber), total_tokens: WholeNumber }, open),
+const CompletionAnswer = named(
+  'CompletionAnswer',
+  Type.Object(
+    {
+      id: Type.String(),
+      object: Type.String(),
+      model: Type.String(),
+      choices: Type.Array(Type.Object({ index: Type.Integer(), text: Type.String(), finish_reason: orNull(Type.String()) }, open)),
+      usage: Type.Optional(TokenUsage),
+    },
+    open,
+  ),
 );
 
 const ChatAnswer = named(
@@ -131,6 +109,9 @@ const GatewayModel = named(
           cachedInputTokenPricePer1M: Type.Optional(Type.Number()),
           cacheWriteInputTokenPricePer1M: Type.Optional(Type.Number()),
           requestPrice: Type.Number(),
+          secondPrice: Type.Optional(Type.Number({ description: 'Of one second of audio that comes in.' })),
+          characterPricePer1M: Type.Optional(Type.Number({ description: 'Of a million characters that are spoken.' })),
+          imagePrice: Type.Optional(Type.Number({ description: 'Of one image that is made.' })),
         },
         { description: 'USD, of the first upstream; left out for a model without a price.' },
       ),
@@ -152,25 +133,31 @@ const OpenAiError = named(
   }),
 );
 
-const ANSWER_HEADERS = {
-  ...CALL_ANSWER_HEADERS,
-  'x-castellan-output-limit': 'The output limit that was sent to the model, where the request had none.',
-};
+const BOOKED =
+  'What the call can cost at most is held on every account that applies before it is sent, and what it did cost is booked before its answer ends.';
 
 const CALL_OPERATIONS: Operations = {
   'POST /v1/chat/completions': {
     id: 'createChatCompletion',
     summary: 'Let a model answer a conversation',
-    description:
-      'What the call can cost at most is held on every account that applies before it is sent, and what it did cost is booked before its answer ends.',
+    description: BOOKED,
     headers: CALL_HEADERS,
     body: { schema: ChatBody },
-    answers: {
-      200: [
-        { description: "The model's answer, as it came.", schema: ChatAnswer, headers: ANSWER_HEADERS },
-        { description: 'With `stream`, its events.', schema: Type.String(), mediaType: 'text/event-stream' },
-      ],
-    },
+    answers: { 200: [answerOf(ChatAnswer), EVENTS] },
+    errors: CALL_ERRORS,
+  },
+  'POST /v1/chat/completions/input_tokens': countingOperation({
+    id: 'countChatInputTokens',
+    summary: 'Count the input tokens of a conversation',
+    body: { schema: ChatBody },
+  }),
+  'POST /v1/completions': {
+    id: 'createCompletion',
+    summary: 'Let a model go on with a text',
+    description: BOOKED,
+    headers: CALL_HEADERS,
+    body: { schema: CompletionsBody },
+    answers: { 200: [answerOf(CompletionAnswer), EVENTS] },
     errors: CALL_ERRORS,
   },
   'POST /v1/embeddings': {
@@ -178,7 +165,7 @@ const CALL_OPERATIONS: Operations = {
     summary: 'Turn texts into vectors',
     headers: CALL_HEADERS,
     body: { schema: EmbeddingsBody },
-    answers: { 200: { description: "The model's answer, as it came.", schema: EmbeddingsAnswer, headers: ANSWER_HEADERS } },
+    answers: { 200: answerOf(EmbeddingsAnswer) },
     errors: CALL_ERRORS,
   },
 };
@@ -207,7 +194,7 @@ export const GATEWAY_SURFACE: DocumentedSurface = {
   title: 'Gateway',
   description: "Model calls as OpenAI's clients send them, metered, priced and capped.",
   prefixes: ['/v1', OWN_KEY_PATH],
-  operations: { ...CALL_OPERATIONS, ...MODEL_OPERATIONS, ...OWN_KEY_OPERATIONS },
+  operations: { ...CALL_OPERATIONS, ...RESPONSES_OPERATIONS, ...MEDIA_OPERATIONS, ...MODEL_OPERATIONS, ...OWN_KEY_OPERATIONS },
   security: ['inferenceKey'],
   errors: {
     form: OpenAiError,

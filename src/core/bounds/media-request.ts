@@ -15,8 +15,9 @@ import {
 } from './inference-request.ts';
 
 /** The most images that one request may ask for. Source: OpenAI API reference, `n`. */
-const MAX_IMAGES = 10;
-const MAX_FRAMES = 1000;
+export const MAX_IMAGES = 10;
+/** The most frames of one image. */
+export const MAX_FRAMES = 1000;
 
 const NO_OBJECT: InferenceRequestResult = {
   ok: false,

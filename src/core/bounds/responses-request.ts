@@ -16,9 +16,9 @@ import {
 } from './inference-request.ts';
 
 /** What an id of a stored response, or of an item of one, may look like. It becomes a part of a path. */
-const OBJECT_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
+export const OBJECT_ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
 /** A request that refers to more than this many items is a mistake. */
-const MAX_REFERENCES = 1000;
+export const MAX_REFERENCES = 1000;
 
 /** Whether `id` can be the id of something that an upstream keeps. */
 export const isObjectId = (id: string): boolean => OBJECT_ID.test(id);

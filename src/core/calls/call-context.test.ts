@@ -21,7 +21,28 @@ const context: CallContext = {
       upstreamId: 'u4',
       price: { id: 'p4', rates: { inputNanos: 1n, outputNanos: 2n, cachedInputNanos: null, cacheWriteInputNanos: 0n, requestNanos: 3n } },
     },
+    {
+      upstreamId: 'u5',
+      price: { id: 'p5', rates: { inputNanos: 1n, outputNanos: 2n, cachedInputNanos: null, requestNanos: 3n, secondNanos: 4n } },
+    },
+    {
+      upstreamId: 'u6',
+      price: {
+        id: 'p6',
+        rates: {
+          inputNanos: 1n,
+          outputNanos: 2n,
+          cachedInputNanos: 3n,
+          cacheWriteInputNanos: 4n,
+          requestNanos: 5n,
+          secondNanos: 6n,
+          characterNanos: 7n,
+          imageNanos: 8n,
+        },
+      },
+    },
   ],
+  media: { unit: 'seconds', quantity: 9 },
 };
 
 describe('the context of a call', () => {

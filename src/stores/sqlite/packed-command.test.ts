@@ -76,6 +76,14 @@ describe('a command that went to another thread is the one that was sent', () =>
     ['a settlement', settle],
     ['a cancellation', { ...settle, actuals: null, usage: null }],
     ['a settlement without usage', { ...settle, usage: null }],
+    [
+      'a settlement of media, with what its upstream keeps',
+      {
+        ...settle,
+        usage: { ...settle.usage, media: { unit: 'images', quantity: 2 } } as SettleCallCommand['usage'],
+        objects: [{ id: 'resp_1', upstreamId: 'u', model: 'm', tokens: null }],
+      },
+    ],
     ['an audited settlement', { ...settle, audit }],
     ['any other command', { verb: 'expire', id: 'c', tenantId: 'acme', reservationId: 'r1' }],
   ])('%s', (_what, command) => {

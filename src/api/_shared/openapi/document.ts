@@ -86,7 +86,7 @@ const ERROR_TEXTS: Readonly<Record<number, string>> = {
   404: 'Nothing of that name is visible to this credential.',
   409: 'It is taken, its state does not allow this, or the configuration file declares it.',
   413: 'The body is larger than this server takes.',
-  415: 'The body is not JSON in UTF-8, sent without compression.',
+  415: 'The body is not what the route takes (JSON in UTF-8, or the form that it asks for), sent without compression.',
   421: 'The request was meant for another host.',
   429: 'Too much at once, or used up until a window resets; `Retry-After` says when to try again.',
   500: 'A fault of ours.',

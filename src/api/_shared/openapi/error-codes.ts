@@ -14,7 +14,7 @@ const TRANSPORT_MEANINGS: Readonly<Record<TransportCode, string>> = {
   request_timeout: 'The request did not arrive in time.',
   too_many_requests: 'This address asked too often; `Retry-After` says when to go on.',
   body_too_large: 'The body is larger than this server takes.',
-  unsupported_media_type: 'The body is not JSON in UTF-8, sent without compression.',
+  unsupported_media_type: 'The body is not what the route takes (JSON in UTF-8, or the form that it asks for), sent without compression.',
   misdirected: 'The request was meant for another host.',
   internal: 'A fault of ours.',
   upstream_failed: 'The model could not be reached, or broke off.',
