@@ -14,6 +14,7 @@ import {
 } from '../_shared/openapi/operation.ts';
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
 import { Entitlements } from './schemas.ts';
+import { SERVER_OPERATIONS } from './server-operations.ts';
 import { OPERATOR_PREFIX } from './surface.ts';
 import { USAGE_REPORTER_OPERATIONS } from './usage-reporter-operations.ts';
 
@@ -483,6 +484,7 @@ export const OPERATOR_SURFACE: DocumentedSurface = {
     ...EVENT_OPERATIONS,
     ...CATALOGUE_OPERATIONS,
     ...USAGE_REPORTER_OPERATIONS,
+    ...SERVER_OPERATIONS,
     ...LEDGER_OPERATIONS,
   },
   security: ['operatorKey'],
