@@ -172,7 +172,12 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
   deps.failpoints.hit('call.sent');
   const response = await sent;
   const verdict = judgeStatus(response.status);
-  if (verdict.kind === 'answer') return over(ANSWERED, await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request) }));
+  if (verdict.kind === 'answer') {
+    const begun = await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request) });
+    // No answer of these APIs is empty: the upstream broke before its first byte, whatever its status says.
+    const isEmpty = begun.rest === null && begun.gathered.every(({ length }) => length === 0);
+    return isEmpty ? next(FAILED, 'upstream_failed', null) : over(ANSWERED, begun);
+  }
   const errorBody = await readErrorBody(response);
   if (verdict.kind === 'failure') {
     const retryAfter = response.headers['retry-after'] ?? null;

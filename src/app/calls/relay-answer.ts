@@ -15,8 +15,8 @@ import { asResponse, isBackground, isUnderWay, type BackgroundCalls, type Respon
 import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './plan-call.ts';
 
-/** Whole images come in one event, with the usage. */
-const MAX_IMAGE_EVENT_BYTES = 33_554_432;
+/** Whole images, and a response with all of its output, come in one event, with the usage. */
+const MAX_WHOLE_EVENT_BYTES = 33_554_432;
 /** How long a stream's connection may stay open after its terminal event. */
 const LINGER_MS = 2000;
 
@@ -149,7 +149,7 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
     hideUsage: answer.hideUsage,
     countTokens: countWith(plan.tokenizer),
     dialect: dialectOf(plan.request.kind),
-    ...(plan.request.kind === 'images' ? { maxEventBytes: MAX_IMAGE_EVENT_BYTES } : {}),
+    ...(plan.request.kind === 'images' || plan.request.kind === 'responses' ? { maxEventBytes: MAX_WHOLE_EVENT_BYTES } : {}),
   });
   call.countOutput = () => scanner.estimatedOutputTokens();
   const { usageHeader } = options;

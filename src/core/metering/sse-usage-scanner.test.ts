@@ -307,3 +307,11 @@ describe('counting', () => {
     expect(run(USAGE).scanner.model).toBe('m');
   });
 });
+
+test('a byte order mark before the first line, whole or cut, hides nothing', () => {
+  for (const cuts of [[], [1], [2], [3], [1, 2, 3]]) {
+    const { scanner, passed, atEnd } = run(`\ufeff${USAGE}${DONE}`, cuts, { hideUsage: true });
+    expect(scanner.usage).toMatchObject({ promptTokens: 5 });
+    expect(passed + atEnd).not.toContain('prompt_tokens');
+  }
+});

@@ -15,6 +15,8 @@ const MAX_EVENT_BYTES = 4_194_304;
 
 /** `data` and `[DONE]` as bytes. */
 const DATA = [0x64, 0x61, 0x74, 0x61];
+/** May stand before the first line of a stream. Source: HTML standard, "Parsing an event stream". */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 const DONE = [0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d];
 
 /** The events that end a stream of a response, a transcription or speech. */
@@ -65,6 +67,7 @@ export interface SseUsageScannerOptions {
 export class SseUsageScanner {
   readonly #hideUsage: boolean;
   readonly #maxEventBytes: number;
+  #isFirstLine = true;
   readonly #estimate: OutputEstimate;
   /** Reads the events of a stream of Anthropic's API; null for OpenAI's. */
   readonly #messages: MessagesStream | null;
@@ -276,10 +279,12 @@ export class SseUsageScanner {
 
   /** Takes one line, which is not empty, without its end. Sets `terminal` for `[DONE]`, which needs no blank line to be known. */
   #readLine(bytes: Uint8Array, start: number, end: number): 'comment' | 'field' {
-    if (bytes[start] === COLON) return 'comment';
+    const from = this.#isFirstLine && startsWith(bytes, start, end, BYTE_ORDER_MARK) ? start + BYTE_ORDER_MARK.length : start;
+    this.#isFirstLine = false;
+    if (bytes[from] === COLON) return 'comment';
     this.#inEvent = true;
-    if (!startsWith(bytes, start, end, DATA)) return 'field';
-    let payload = start + DATA.length;
+    if (!startsWith(bytes, from, end, DATA)) return 'field';
+    let payload = from + DATA.length;
     if (payload < end && bytes[payload] !== COLON) return 'field';
     payload += 1;
     if (bytes[payload] === SPACE) payload += 1;

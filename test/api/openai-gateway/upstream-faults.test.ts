@@ -64,6 +64,7 @@ describe('the next upstream is tried after', () => {
     ['429', status(429, { 'retry-after': '0' })],
     ['401, which is about our own credential', status(401)],
     ['403, which is about our own credential', status(403)],
+    ['a good status with an empty body', { rawPieces: { contentType: 'text/event-stream', pieces: [] } }],
     ['a redirect', { fault: { kind: 'redirect', location: 'http://127.0.0.1:1/' } }],
     ['an address that is none', 'http://127.0.0.1:99999/v1'],
   ])('%s', async (_name, behaviour) => {
