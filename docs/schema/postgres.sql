@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 0b711cb59443fa568625009a7fa6f240f85094778248115c2dd46491d69e5912
+-- Migrations: 5cece2decf9c748170978d95a7da3efcb5919a268119f14c290dfec25a149856
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -43,6 +43,7 @@ CREATE TABLE public.accounts (
     created_at_ms bigint NOT NULL,
     terms_sum bigint NOT NULL,
     journal_sum bigint NOT NULL,
+    terms json,
     CONSTRAINT accounts_sound CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0) AND (kind = ANY (ARRAY['budget'::text, 'key_cap'::text, 'window'::text, 'balance'::text])) AND (status = ANY (ARRAY['ACTIVE'::text, 'FROZEN'::text, 'CLOSED'::text]))))
 )
 WITH (fillfactor='50');
@@ -80,7 +81,10 @@ CREATE TABLE public.audit (
     resource_id text NOT NULL COLLATE pg_catalog."C",
     request_id text NOT NULL COLLATE pg_catalog."C",
     code text COLLATE pg_catalog."C",
-    metadata json NOT NULL
+    metadata json NOT NULL,
+    trace_id text COLLATE pg_catalog."C",
+    source_ip text COLLATE pg_catalog."C",
+    user_agent text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -104,7 +108,12 @@ CREATE TABLE public.events (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
     at_ms bigint NOT NULL,
     data json NOT NULL,
-    delivered_at_ms bigint
+    delivered_at_ms bigint,
+    scope text COLLATE pg_catalog."C",
+    request_id text COLLATE pg_catalog."C",
+    trace_id text COLLATE pg_catalog."C",
+    correlation_id text COLLATE pg_catalog."C",
+    about json
 );
 
 ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -175,6 +184,12 @@ CREATE TABLE public.members (
 
 CREATE TABLE public.models (
     id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.policies (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
 );
 
@@ -331,6 +346,12 @@ CREATE TABLE public.usage_tail (
     CONSTRAINT usage_tail_media_quantity_check CHECK ((media_quantity >= 0))
 );
 
+CREATE TABLE public.webhooks (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (no);
 
@@ -369,6 +390,9 @@ ALTER TABLE ONLY public.members
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
@@ -409,6 +433,9 @@ ALTER TABLE ONLY public.usage_rollups
 ALTER TABLE ONLY public.usage_tail
     ADD CONSTRAINT usage_tail_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+
 CREATE UNIQUE INDEX accounts_id ON public.accounts USING btree ((((((((((tenant_id || '|'::text) || kind) || '|'::text) || scope) || '|'::text) || unit) || '|'::text) || period)));
 
 CREATE INDEX api_keys_deleted_hash ON public.api_keys USING btree (hash) WHERE (deleted_at_ms IS NOT NULL);
@@ -439,6 +466,8 @@ CREATE INDEX ledger_entries_seq ON public.ledger_entries USING brin (seq) WITH (
 
 CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
+CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
+
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
@@ -454,6 +483,8 @@ CREATE INDEX usage_reports_age ON public.usage_reports USING brin (received_at_m
 CREATE INDEX usage_reports_quarantined ON public.usage_reports USING btree (reporter_id, event_id) WHERE (reason IS NOT NULL);
 
 CREATE INDEX usage_rollups_age ON public.usage_rollups USING btree (level_ms, bucket_ms) WHERE ((level_ms > 0) AND (level_ms < 86400000));
+
+CREATE INDEX webhooks_of_tenant ON public.webhooks USING btree (tenant_id, id);
 
 CREATE TRIGGER ledger_entries_append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_journal_change();
 

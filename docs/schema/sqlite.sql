@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 0ff9af61eaeaee23f3f556435721a9b5e493b73785cea5898e35ab4e67b2a83e
+-- Migrations: 862b1c619ea90326028165147d1a20ff7ce90b4cd270e294e2fb9806a121a8a3
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE TABLE accounts (
   created_at_ms INTEGER NOT NULL,
   terms_sum INTEGER NOT NULL,
   journal_sum INTEGER NOT NULL
-) STRICT;
+, terms TEXT) STRICT;
 
 CREATE UNIQUE INDEX accounts_identity ON accounts (tenant_id, kind, scope, unit, period);
 
@@ -57,7 +57,7 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT) STRICT;
 
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
 
@@ -69,7 +69,7 @@ CREATE TABLE events (
   at_ms INTEGER NOT NULL,
   data TEXT NOT NULL,
   delivered_at_ms INTEGER
-) STRICT;
+, scope TEXT, request_id TEXT, trace_id TEXT, correlation_id TEXT, about TEXT) STRICT;
 
 CREATE INDEX events_delivered ON events (delivered_at_ms) WHERE delivered_at_ms IS NOT NULL;
 
@@ -138,6 +138,14 @@ CREATE TABLE models (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policies (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX policies_of_tenant ON policies (tenant_id, id);
 
 CREATE TABLE prices (
   id TEXT PRIMARY KEY,
@@ -297,3 +305,11 @@ CREATE TABLE usage_tail (
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the usage event was counted already'); END;
+
+CREATE TABLE webhooks (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX webhooks_of_tenant ON webhooks (tenant_id, id);

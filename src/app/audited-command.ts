@@ -1,3 +1,4 @@
+import type { CommandOrigin } from '../core/command-origin.ts';
 import type { CommandAudit } from '../core/verb.ts';
 import type { Ids } from '../ports/ids.ts';
 
@@ -6,6 +7,29 @@ export interface Actor {
   readonly kind: CommandAudit['actorKind'];
   readonly id: string;
   readonly requestId: string;
+  readonly traceId?: string;
+  readonly traceFlags?: string;
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
+  /** The part of the program that was asked, as events name it. */
+  readonly source?: string;
+  readonly correlationId?: string;
+  /** The operator, where a key of the tenant could have done the same. */
+  readonly onBehalf?: boolean;
+}
+
+/** The {@link Actor} as events tell it. */
+export function originOf(actor: Actor): CommandOrigin {
+  const { kind, traceId, traceFlags, correlationId, sourceIp } = actor;
+  const type = kind === 'system' ? 'system' : kind !== 'operator' ? 'api_key' : actor.onBehalf === true ? 'admin_on_behalf_of' : 'admin';
+  return {
+    requestId: actor.requestId,
+    actor: { type, ...(type === 'api_key' ? { keyId: actor.id } : {}), ...(sourceIp === undefined ? {} : { sourceIp }) },
+    source: actor.source ?? 'castellan',
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(traceFlags === undefined ? {} : { traceFlags }),
+    ...(correlationId === undefined ? {} : { correlationId }),
+  };
 }
 
 /** What every management command carries: an id of its own, whose rows it touches, and its line for the audit. */
@@ -13,7 +37,7 @@ export function auditedBase(
   ids: Pick<Ids, 'next'>,
   actor: Actor,
   operation: { readonly name: string; readonly tenantId: string; readonly resourceKind: string; readonly resourceId: string },
-): { readonly id: string; readonly tenantId: string; readonly audit: CommandAudit } {
+): { readonly id: string; readonly tenantId: string; readonly audit: CommandAudit; readonly origin: CommandOrigin } {
   const { name, tenantId, resourceKind, resourceId } = operation;
   return {
     id: ids.next('cmd'),
@@ -26,6 +50,10 @@ export function auditedBase(
       resourceKind,
       resourceId,
       requestId: actor.requestId,
+      ...(actor.traceId === undefined ? {} : { traceId: actor.traceId }),
+      ...(actor.sourceIp === undefined ? {} : { sourceIp: actor.sourceIp }),
+      ...(actor.userAgent === undefined ? {} : { userAgent: actor.userAgent }),
     },
+    origin: originOf(actor),
   };
 }

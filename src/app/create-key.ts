@@ -1,6 +1,6 @@
 import { KEY_PREFIXES, KEY_RANDOM_LENGTH, maskOf } from '../core/access/credentials.ts';
 import { sealIdentity, type ApiKey } from '../core/records.ts';
-import type { PlainJson } from '../core/ledger/reservation.ts';
+import type { PlainJson } from '../core/json/plain-json.ts';
 import { accepted, type Outcome } from '../core/rejection.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';

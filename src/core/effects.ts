@@ -1,8 +1,10 @@
 import type { UpstreamObject } from './calls/upstream-object.ts';
 import type { Account } from './ledger/account.ts';
 import type { Entry } from './ledger/entry.ts';
-import type { PlainJson, Reservation } from './ledger/reservation.ts';
+import type { PlainJson } from './json/plain-json.ts';
+import type { Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordTypes } from './records.ts';
+import type { CommandOrigin } from './command-origin.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
 import type { UsageReport } from './usage/usage-report.ts';
 
@@ -21,8 +23,12 @@ export interface IdempotencyRecord {
   readonly expiresAtMs: number;
 }
 
-/** Something that happened, written with its cause and delivered afterwards. `data` is what a subscriber sees. */
+/** Something that happened, written with its cause and delivered afterwards. `data` is what a subscriber sees; `scope` is what it concerns. */
 export interface DomainEvent {
+  readonly scope?: string;
+  /** The request behind it; absent where the program did it by itself. */
+  readonly origin?: CommandOrigin;
+  readonly metadata?: PlainJson;
   readonly id: string;
   readonly type: string;
   readonly tenantId: string;
@@ -41,6 +47,9 @@ export interface AuditEntry {
   readonly resourceKind: string;
   readonly resourceId: string;
   readonly requestId: string;
+  readonly traceId?: string;
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
   readonly code: string | null;
   readonly metadata: PlainJson;
 }

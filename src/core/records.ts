@@ -1,4 +1,5 @@
-import type { PlainJson } from './ledger/reservation.ts';
+import type { OveragePolicy } from './ledger/account.ts';
+import type { PlainJson } from './json/plain-json.ts';
 
 /** What a tenant may do. Source: architecture section 7; `maxKeys` counts its inference and management keys. */
 export interface Entitlements {
@@ -29,6 +30,79 @@ export interface Tenant {
   readonly hideAmounts: boolean;
   readonly keyCount: number;
   readonly createdAtMs: number;
+  /** What the Cycles surfaces know of a tenant beside that; absent: its defaults. Lengths in milliseconds. */
+  readonly parentTenantId?: string | null;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly defaultOveragePolicy?: OveragePolicy;
+  readonly defaultTtlMs?: number;
+  readonly maxTtlMs?: number;
+  readonly maxExtensions?: number;
+  readonly reservationExpiryPolicy?: ReservationExpiryPolicy;
+  readonly updatedAtMs?: number;
+  readonly suspendedAtMs?: number;
+  readonly closedAtMs?: number;
+}
+
+/**
+ * What becomes of a reservation whose time is over: it is returned when its grace is over as well; or it stays until somebody releases
+ * it; or it may be committed during its grace, and counts as expired after. Source: Cycles governance, `reservation_expiry_policy`.
+ */
+export type ReservationExpiryPolicy = 'AUTO_RELEASE' | 'MANUAL_CLEANUP' | 'GRACE_ONLY';
+
+/** What a policy advises its callers. Source: Cycles protocol, `Caps`. */
+export interface PolicyCaps {
+  readonly maxTokens?: number;
+  readonly maxStepsRemaining?: number;
+  readonly toolAllowlist?: readonly string[];
+  readonly toolDenylist?: readonly string[];
+  readonly cooldownMs?: number;
+}
+
+/**
+ * Rules for the subjects whose scopes match `scopePattern`. Of several that match, the one of the highest priority applies, whole.
+ * Lengths and moments in milliseconds; rates are per minute. Source: Cycles governance, `Policy`.
+ */
+export interface Policy {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly scopePattern: string;
+  readonly priority: number;
+  readonly status: 'ACTIVE' | 'DISABLED';
+  readonly caps: PolicyCaps | null;
+  readonly overagePolicy: OveragePolicy | null;
+  readonly ttlOverride: { readonly defaultTtlMs?: number; readonly maxTtlMs?: number; readonly maxExtensions?: number } | null;
+  readonly rateLimits: { readonly maxReservationsPerMinute?: number; readonly maxCommitsPerMinute?: number } | null;
+  readonly effectiveFromMs: number | null;
+  readonly effectiveUntilMs: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/**
+ * Who wants to be told of events. `tenantId` is {@link SYSTEM_TENANT} for the operator's. `secretSealed` and `headersSealed` (a JSON object
+ * of names and values, or null) are base64 of the secret box. Source: Cycles governance, `WebhookSubscription`.
+ */
+export interface Webhook {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly url: string;
+  readonly eventTypes: readonly string[];
+  readonly eventCategories: readonly string[];
+  readonly scopeFilter: string | null;
+  readonly status: 'ACTIVE' | 'PAUSED' | 'DISABLED';
+  readonly secretSealed: string;
+  readonly headerNames: readonly string[];
+  readonly headersSealed: string | null;
+  readonly retryPolicy: PlainJson;
+  readonly thresholds: PlainJson;
+  readonly disableAfterFailures: number;
+  readonly metadata: PlainJson;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
 }
 
 /** A person in a tenant. `id` is unique in the tenant; the record's id is `tenantId/id`. A removed member stays as a name. */
@@ -76,6 +150,14 @@ export interface ApiKey {
   readonly allowedModels?: readonly string[] | null;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | null;
+  /** What a tenant key may do, and on which scopes; absent for other kinds. Empty `scopeFilter`: everywhere. */
+  readonly permissions?: readonly string[];
+  readonly scopeFilter?: readonly string[];
+  readonly description?: string | null;
+  readonly revokedReason?: string | null;
+  /** Levels that the key fixes, and those that its caller may fill, for calls of models. */
+  readonly levels?: Readonly<Record<string, string>>;
+  readonly callerLevels?: Readonly<Record<string, { readonly pattern: string; readonly required: boolean }>>;
   /** Missing in keys that an earlier release made, and null or missing where the key still has its first value. */
   readonly rotation?: KeyRotation | null;
 }
@@ -187,6 +269,8 @@ export interface RecordTypes {
   readonly price: Price;
   readonly setting: Setting;
   readonly 'usage-reporter': UsageReporter;
+  readonly policy: Policy;
+  readonly webhook: Webhook;
 }
 
 /** The name of a kind of record. */

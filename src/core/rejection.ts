@@ -9,9 +9,20 @@ export const REJECTIONS = {
   unauthorized: 'No credential, or one that nobody has.',
   key_expired: 'The credential was good until its expiry.',
   key_disabled: 'The credential is switched off.',
+  key_revoked: 'The credential was revoked.',
+  insufficient_permissions: 'The credential is good but lacks the permission, or its scopes do not cover the subject.',
   forbidden: 'The credential is good but may not do this.',
   not_found: 'Nothing of that name is visible to this credential.',
   conflict: 'The name or id is taken, or the state does not allow it.',
+  invalid_transition: 'The state of the thing does not allow the change.',
+  webhook_not_found: 'No such webhook subscription is visible to this credential.',
+  webhook_url_invalid: 'The address of a webhook is not one that may be called.',
+  event_not_found: 'No such event is visible to this credential.',
+  replay_in_progress: 'Events of this subscription are being replayed already.',
+  count_mismatch: 'Other than the expected number of things match; nothing was changed.',
+  too_many_matches: 'More things match than one request may change.',
+  tenant_not_found: 'No such tenant.',
+  rate_limited: 'A policy allows no more of this in the present minute.',
   managed_by_file: 'The configuration file declares this field, so only the file can change it.',
   payment_required: 'The tenant has no active token billing.',
   key_limit_reached: 'The tenant has as many keys as it is entitled to.',
@@ -54,6 +65,8 @@ export interface Rejection {
   readonly field?: string;
   readonly account?: AccountSnapshot;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** When trying again may help, for refusals that pass with time. */
+  readonly retryAfterMs?: number;
 }
 
 /** What a command came to: a value, or a rejection that changed nothing but may have left an audit row. */

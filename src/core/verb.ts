@@ -1,6 +1,8 @@
+import type { CommandOrigin } from './command-origin.ts';
 import type { Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
 import type { Account, AccountId } from './ledger/account.ts';
-import type { PlainJson, Reservation } from './ledger/reservation.ts';
+import type { PlainJson } from './json/plain-json.ts';
+import type { Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
 import type { Outcome } from './rejection.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
@@ -14,6 +16,9 @@ export interface CommandAudit {
   readonly resourceKind: string;
   readonly resourceId: string;
   readonly requestId: string;
+  readonly traceId?: string;
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
   readonly metadata?: PlainJson;
 }
 
@@ -26,6 +31,7 @@ export interface CommandBase {
   readonly id: string;
   readonly tenantId: string;
   readonly audit?: CommandAudit;
+  readonly origin?: CommandOrigin;
 }
 
 /**

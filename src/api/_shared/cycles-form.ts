@@ -38,6 +38,17 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   amount_out_of_range: [400, 'INVALID_REQUEST'],
   model_not_found: [404, 'NOT_FOUND'],
   model_unpriced: [400, 'INVALID_REQUEST'],
+  key_revoked: [401, 'KEY_REVOKED'],
+  insufficient_permissions: [403, 'INSUFFICIENT_PERMISSIONS'],
+  invalid_transition: [409, 'INVALID_TRANSITION'],
+  webhook_not_found: [404, 'WEBHOOK_NOT_FOUND'],
+  webhook_url_invalid: [400, 'WEBHOOK_URL_INVALID'],
+  event_not_found: [404, 'EVENT_NOT_FOUND'],
+  replay_in_progress: [409, 'REPLAY_IN_PROGRESS'],
+  count_mismatch: [409, 'COUNT_MISMATCH'],
+  too_many_matches: [400, 'LIMIT_EXCEEDED'],
+  tenant_not_found: [404, 'TENANT_NOT_FOUND'],
+  rate_limited: [429, 'LIMIT_EXCEEDED'],
 };
 
 const TRANSPORT: Readonly<Record<TransportCode, string>> = {
@@ -62,9 +73,21 @@ const TRANSPORT: Readonly<Record<TransportCode, string>> = {
 
 const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANSPORT_STATUS, code);
 
-/** Problems as the Cycles protocol writes them: `{error, message, request_id}`. The operator API answers in the same form. */
-export const cyclesForm: ErrorForm = (problem, requestId) => {
-  const { code, message, field } = problem;
+/**
+ * Problems as the Cycles protocol writes them: `{error, message, request_id, trace_id?, details?}`. The operator API answers in the same form.
+ */
+export const cyclesForm: ErrorForm = (problem, requestId, traceId) => {
+  const { code, message, field, details } = problem;
   const [status, error] = isTransport(code) ? [TRANSPORT_STATUS[code], TRANSPORT[code]] : REJECTIONS[code];
-  return { status, body: { error, message, request_id: requestId, ...(field === undefined ? {} : { details: { field } }) } };
+  const more = { ...details, ...(field === undefined ? {} : { field }) };
+  return {
+    status,
+    body: {
+      error,
+      message,
+      request_id: requestId,
+      ...(traceId === undefined ? {} : { trace_id: traceId }),
+      ...(Object.keys(more).length === 0 ? {} : { details: more }),
+    },
+  };
 };

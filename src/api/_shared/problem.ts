@@ -34,6 +34,8 @@ export interface Problem {
   readonly message: string;
   readonly field?: string;
   readonly retryAfterMs?: number;
+  /** Plain values that a surface may show beside the field. */
+  readonly details?: Readonly<Record<string, unknown>>;
   /** The methods that the path takes, for a 405. */
   readonly allow?: readonly string[];
 }
@@ -42,6 +44,7 @@ export interface Problem {
 export type ErrorForm = (
   problem: Problem,
   requestId: string,
+  traceId?: string,
 ) => { readonly status: number; readonly body: object; readonly challenge?: string };
 
 /** Thrown by hooks and readers of a request to answer it with a problem; the surface's error handler puts it into its form. */
@@ -56,10 +59,12 @@ export class RefusedRequest extends Error {
 }
 
 /** The problem that a refusal of the program is. */
-const problemOfRejection = ({ code, message, field }: Rejection): Problem => ({
+const problemOfRejection = ({ code, message, field, details, retryAfterMs }: Rejection): Problem => ({
   code,
   message,
   ...(field === undefined ? {} : { field }),
+  ...(details === undefined ? {} : { details }),
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
 
 /** The value of an outcome; a refusal is thrown to the surface's error handler. */
@@ -97,7 +102,7 @@ export function problemOf(error: unknown): Problem {
 
 /** Answers with a problem in a surface's form. */
 export function sendProblem(reply: FastifyReply, form: ErrorForm, problem: Problem): FastifyReply {
-  const { status, body, challenge } = form(problem, reply.request.id);
+  const { status, body, challenge } = form(problem, reply.request.id, reply.request.trace?.traceId);
   reply.code(status).header('content-type', 'application/json; charset=utf-8').header('x-request-id', reply.request.id);
   if (status === 401 && challenge !== undefined) reply.header('www-authenticate', challenge);
   if (problem.allow !== undefined) reply.header('allow', problem.allow.join(', '));

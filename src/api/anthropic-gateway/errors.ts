@@ -72,6 +72,17 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
   model_unpriced: INVALID,
+  key_revoked: UNAUTHORIZED,
+  insufficient_permissions: FORBIDDEN,
+  invalid_transition: CONFLICT,
+  webhook_not_found: UNKNOWN,
+  webhook_url_invalid: INVALID,
+  event_not_found: UNKNOWN,
+  replay_in_progress: CONFLICT,
+  count_mismatch: CONFLICT,
+  too_many_matches: INVALID,
+  tenant_not_found: UNKNOWN,
+  rate_limited: { status: 429, retry: false },
 };
 
 const FAILURES: Readonly<Record<CallFailureCode, AnthropicError>> = {

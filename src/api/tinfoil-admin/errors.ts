@@ -44,6 +44,17 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   amount_out_of_range: BAD_REQUEST,
   model_not_found: NOT_FOUND,
   model_unpriced: BAD_REQUEST,
+  key_revoked: UNAUTHORIZED,
+  insufficient_permissions: FORBIDDEN,
+  invalid_transition: CONFLICT,
+  webhook_not_found: NOT_FOUND,
+  webhook_url_invalid: BAD_REQUEST,
+  event_not_found: NOT_FOUND,
+  replay_in_progress: CONFLICT,
+  count_mismatch: CONFLICT,
+  too_many_matches: BAD_REQUEST,
+  tenant_not_found: NOT_FOUND,
+  rate_limited: [429, 'RATE_LIMITED'],
 };
 
 const TRANSPORT: Readonly<Record<TransportCode, string>> = {

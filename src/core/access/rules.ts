@@ -1,6 +1,6 @@
 import { INT64_MAX } from '../int64.ts';
 import { stringifyJson } from '../json/int64.ts';
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { rejected } from '../rejection.ts';
 
 /** What a refused command comes to; the half of `Outcome` that is no value. */

@@ -32,6 +32,11 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   member: [],
   model: [],
   price: [],
+  policy: [],
+  webhook: [
+    { path: ['secretSealed'], suffix: '' },
+    { path: ['headersSealed'], suffix: ':headers' },
+  ],
 };
 
 /** Every kind of record: a change of the master key looks at all of them. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { readCallContext, readCheckpoint, writeCallContext, writeCheckpoint, type CallContext } from './call-context.ts';
 
 const throughJson = (value: PlainJson): PlainJson => JSON.parse(JSON.stringify(value)) as PlainJson;

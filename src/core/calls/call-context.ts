@@ -1,4 +1,4 @@
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import type { MediaUse } from '../metering/media-use.ts';
 import type { Rates } from '../pricing/rates.ts';
 

@@ -1,3 +1,5 @@
+import type { PlainJson } from '../json/plain-json.ts';
+
 /**
  * The kinds of account. `budget`: a Cycles budget (a tenant's money budget is the one at `tenant:<id>` in USD_MICROCENTS).
  * `key_cap`: what one key may use, scope `key:<id>`. `window`: a rule's account of one period. `balance`: prepaid money.
@@ -18,6 +20,22 @@ export type AccountStatus = 'ACTIVE' | 'FROZEN' | 'CLOSED';
 
 /** What happens when the actual amount is above the held one. Source: Cycles protocol, `CommitOveragePolicy`. */
 export type OveragePolicy = 'REJECT' | 'ALLOW_IF_AVAILABLE' | 'ALLOW_WITH_OVERDRAFT';
+
+/** What becomes of what is left of a budget when its period ends. Source: Cycles governance, `rollover_policy`. */
+export type RolloverPolicy = 'NONE' | 'CARRY_FORWARD' | 'CAP_AT_ALLOCATED';
+
+/**
+ * What a Cycles budget has beside its amounts. Moments in milliseconds; a budget without `periodEndMs` has no periods. Source: Cycles
+ * governance, `BudgetLedger`.
+ */
+export interface BudgetTerms {
+  readonly ledgerId: string;
+  readonly metadata: PlainJson;
+  readonly rolloverPolicy: RolloverPolicy;
+  readonly periodStartMs: number | null;
+  readonly periodEndMs: number | null;
+  readonly updatedAtMs: number;
+}
 
 /** Identity of an account: its five parts joined by `|`, in the order tenant, kind, scope, unit, period. */
 export type AccountId = string & { readonly __brand: 'AccountId' };
@@ -48,6 +66,8 @@ export interface Account extends AccountRef {
   readonly status: AccountStatus;
   readonly overagePolicy: OveragePolicy | null;
   readonly createdAtMs: number;
+  /** Absent or null for accounts that no Cycles client made. */
+  readonly budget?: BudgetTerms | null;
 }
 
 /** What a refusal tells of the account that refused. `resetsAtMs` is null where the account never resets, such as a key cap. */

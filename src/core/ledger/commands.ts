@@ -5,7 +5,8 @@ import type { UsageEvent } from '../usage/usage-event.ts';
 import type { ReportJudgement } from '../usage/usage-report.ts';
 import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
-import type { PlainJson, ReservationPurpose } from './reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
+import type { ReservationPurpose } from './reservation.ts';
 
 /**
  * One account that a reservation would hold on. The amount for `u` units of output is `ceil((base + perUnit * u) / divisor)`, so that

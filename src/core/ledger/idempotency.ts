@@ -1,7 +1,7 @@
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type State } from '../verb.ts';
 import type { CommandIdempotency } from './commands.ts';
-import type { PlainJson } from './reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 
 /** The idempotency rows that a command needs: its own, if the caller gave a key. */
 export const idempotencyNeeds = (idempotency: CommandIdempotency | undefined): { idempotency: CommandIdempotency['ref'][] } => ({

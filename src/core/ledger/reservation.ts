@@ -1,3 +1,4 @@
+import type { PlainJson } from '../json/plain-json.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
 
 /** ACTIVE holds; COMMITTED spent; RELEASED and EXPIRED returned what they held. Only ACTIVE may change, and only once (L4). */
@@ -11,9 +12,6 @@ export interface Leg {
   readonly accountId: AccountId;
   readonly amount: bigint;
 }
-
-/** A value that survives JSON and a structured clone unchanged. */
-export type PlainJson = string | number | boolean | null | readonly PlainJson[] | { readonly [name: string]: PlainJson };
 
 /**
  * A hold on one or more accounts, with a time to live. All moments are milliseconds since the epoch, all lengths milliseconds.

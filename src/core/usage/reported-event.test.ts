@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { readQuarantined, readReportedEvent, writeQuarantined } from './reported-event.ts';
 
 /** The documented example. */

@@ -1,4 +1,4 @@
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { MAX_CALL_TOKENS } from '../metering/token-usage.ts';
 import { parseRfc3339 } from '../rfc3339.ts';
 

@@ -1,5 +1,5 @@
 import type { AccountId } from '../ledger/account.ts';
-import type { PlainJson } from '../ledger/reservation.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import type { TokenActuals } from '../ledger/settle-amounts.ts';
 import { USAGE_EVENTS_KEEP_MS } from './rollups.ts';
 import type { UsageEvent } from './usage-event.ts';

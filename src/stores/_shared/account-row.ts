@@ -1,4 +1,11 @@
-import { accountId, type Account, type AccountKind, type AccountStatus, type OveragePolicy } from '../../core/ledger/account.ts';
+import {
+  accountId,
+  type Account,
+  type AccountKind,
+  type AccountStatus,
+  type BudgetTerms,
+  type OveragePolicy,
+} from '../../core/ledger/account.ts';
 import { termsSum } from './checksums.ts';
 
 /** A row of `accounts` as both drivers give it: every integer as a bigint, flags as 0 or 1. */
@@ -18,6 +25,7 @@ export interface AccountRow {
   readonly status: string;
   readonly overage_policy: string | null;
   readonly created_at_ms: bigint;
+  readonly terms: string | null;
 }
 
 /** The columns that identify an account, in the order of {@link accountKeyValues}. */
@@ -33,6 +41,7 @@ export const ACCOUNT_STATE_COLUMNS = [
   'is_over_limit',
   'status',
   'overage_policy',
+  'terms',
   'terms_sum',
 ] as const;
 
@@ -61,6 +70,7 @@ export const accountStateValues = (account: Account): AccountValue[] => [
   account.isOverLimit ? 1 : 0,
   account.status,
   account.overagePolicy,
+  account.budget === undefined || account.budget === null ? null : JSON.stringify(account.budget),
   termsSum(account),
 ];
 
@@ -86,5 +96,6 @@ export function accountFromRow(row: AccountRow): Account {
     status: row.status as AccountStatus,
     overagePolicy: row.overage_policy as OveragePolicy | null,
     createdAtMs: Number(row.created_at_ms),
+    ...(row.terms === null ? {} : { budget: JSON.parse(row.terms) as BudgetTerms }),
   };
 }

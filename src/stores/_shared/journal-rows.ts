@@ -34,16 +34,36 @@ export const plainEntryValues = (entry: Entry, accountNo: bigint | number): (str
 ];
 
 /** Columns of `events` but `seq` and `delivered_at_ms`, in the order of {@link eventValues}. */
-export const EVENT_COLUMNS = ['id', 'type', 'tenant_id', 'at_ms', 'data'] as const;
+export const EVENT_COLUMNS = [
+  'id',
+  'type',
+  'tenant_id',
+  'at_ms',
+  'data',
+  'scope',
+  'request_id',
+  'trace_id',
+  'correlation_id',
+  'about',
+] as const;
 
 /** The row of an outbox event. */
-export const eventValues = (event: DomainEvent): (string | number)[] => [
+export const eventValues = (event: DomainEvent): (string | number | null)[] => [
   event.id,
   event.type,
   event.tenantId,
   event.atMs,
   JSON.stringify(event.data),
+  event.scope ?? null,
+  event.origin?.requestId ?? null,
+  event.origin?.traceId ?? null,
+  event.origin?.correlationId ?? null,
+  aboutText(event),
 ];
+
+/** What is known of an event beside what queries look for; null where nothing is. */
+const aboutText = ({ origin, metadata }: DomainEvent): string | null =>
+  origin === undefined && metadata === undefined ? null : JSON.stringify({ origin, metadata });
 
 /** A row of `events` as both drivers give it. */
 export interface EventRow {
@@ -53,6 +73,8 @@ export interface EventRow {
   readonly tenant_id: string;
   readonly at_ms: bigint | number;
   readonly data: string;
+  readonly scope: string | null;
+  readonly about: string | null;
 }
 
 /** The event of a row, with its place in the outbox. */
@@ -64,6 +86,8 @@ export const eventFromRow = (row: EventRow): StoredEvent => ({
     tenantId: row.tenant_id,
     atMs: Number(row.at_ms),
     data: JSON.parse(row.data) as DomainEvent['data'],
+    ...(row.scope === null ? {} : { scope: row.scope }),
+    ...(row.about === null ? {} : (JSON.parse(row.about) as Pick<DomainEvent, 'origin' | 'metadata'>)),
   },
 });
 
@@ -80,6 +104,9 @@ export const AUDIT_COLUMNS = [
   'request_id',
   'code',
   'metadata',
+  'trace_id',
+  'source_ip',
+  'user_agent',
 ] as const;
 
 /** The row of an audit entry. */
@@ -95,6 +122,9 @@ export const auditValues = (entry: AuditEntry): (string | number | null)[] => [
   entry.requestId,
   entry.code,
   JSON.stringify(entry.metadata),
+  entry.traceId ?? null,
+  entry.sourceIp ?? null,
+  entry.userAgent ?? null,
 ];
 
 /** Columns of `idempotency`, in the order of {@link idempotencyValues}; the first four are its primary key. */

@@ -35,10 +35,12 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
   setting: { table: 'settings', columns: [], values: none },
   'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
+  policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },
+  webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 
 /** Kinds that a query may narrow to one tenant. */
-export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key']);
+export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key', 'policy', 'webhook']);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */
 export const recordColumns = (kind: RecordKind): readonly string[] => ['id', ...RECORD_TABLES[kind].columns, 'body'];

@@ -1,4 +1,4 @@
-import type { PlainJson } from '../../core/ledger/reservation.ts';
+import type { PlainJson } from '../../core/json/plain-json.ts';
 import type { QuarantineReason, UsageReport } from '../../core/usage/usage-report.ts';
 import type { ColumnValue } from './record-tables.ts';
 

@@ -1,5 +1,6 @@
 import type { AccountId, OveragePolicy } from '../../core/ledger/account.ts';
-import type { Leg, PlainJson, Reservation, ReservationPurpose, ReservationState } from '../../core/ledger/reservation.ts';
+import type { PlainJson } from '../../core/json/plain-json.ts';
+import type { Leg, Reservation, ReservationPurpose, ReservationState } from '../../core/ledger/reservation.ts';
 
 /** A row of `reservations` as both drivers give it: every integer as a bigint, every JSON column as its text. */
 export interface ReservationRow {

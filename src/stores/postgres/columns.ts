@@ -29,7 +29,7 @@ const BIGINT_COLUMNS = new Set([
   'tokens',
 ]);
 const BOOLEAN_COLUMNS = new Set(['is_over_limit', 'streaming', 'estimated', 'interrupted']);
-const JSON_COLUMNS = new Set(['body', 'legs', 'charged', 'context', 'checkpoint', 'answer', 'data', 'metadata']);
+const JSON_COLUMNS = new Set(['body', 'legs', 'charged', 'context', 'checkpoint', 'answer', 'data', 'metadata', 'about', 'terms']);
 
 /** The type of a column; the same name has the same type in every table. */
 function columnType(column: string): 'bigint' | 'boolean' | 'json' | 'text' {

@@ -1,6 +1,6 @@
 import type { IdempotencyRecord } from '../../core/effects.ts';
 import type { AccountId } from '../../core/ledger/account.ts';
-import type { PlainJson } from '../../core/ledger/reservation.ts';
+import type { PlainJson } from '../../core/json/plain-json.ts';
 import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, WorkingSet } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';

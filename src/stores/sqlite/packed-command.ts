@@ -29,6 +29,7 @@ type ReserveRest = Omit<ReserveCommand, 'verb' | 'legs' | 'audit' | 'idempotency
 const RESERVE = namesOf<ReserveRest>({
   id: true,
   tenantId: true,
+  origin: true,
   reservationId: true,
   purpose: true,
   output: true,
@@ -45,7 +46,7 @@ const RESERVE = namesOf<ReserveRest>({
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 
 type SettleRest = Omit<SettleCallCommand, 'verb' | 'usage' | 'audit'>;
-const SETTLE = namesOf<SettleRest>({ id: true, tenantId: true, reservationId: true, actuals: true, objects: true });
+const SETTLE = namesOf<SettleRest>({ id: true, tenantId: true, origin: true, reservationId: true, actuals: true, objects: true });
 type CallUsage = NonNullable<SettleCallCommand['usage']>;
 const USAGE = namesOf<CallUsage>({
   id: true,

@@ -140,7 +140,8 @@ const isUseAlone = (stored: Account, account: Account): boolean =>
   stored.overdraftLimit === account.overdraftLimit &&
   stored.isOverLimit === account.isOverLimit &&
   stored.status === account.status &&
-  stored.overagePolicy === account.overagePolicy;
+  stored.overagePolicy === account.overagePolicy &&
+  stored.budget === account.budget;
 
 /** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
 const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs: null, settledAtMs: null, checkpoint: null } as const;

@@ -1,0 +1,95 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Actor } from '../../app/audited-command.ts';
+import type { Directory, Identity } from '../../app/directory.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { isSameCredential, refuseDoubledCredentials } from './credentials.ts';
+import { RefusedRequest, valueOf } from './problem.ts';
+
+/** Who a request acts as on the Cycles surfaces: the operator, or a tenant by one of its keys. */
+export type CyclesPrincipal = { readonly kind: 'operator' } | { readonly kind: 'tenant'; readonly identity: Identity };
+
+/** What a route asks for: a tenant's key, the operator's, one of the two, or none. */
+export type CyclesCredential = 'key' | 'operator' | 'either' | 'none';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Which credential the route asks for, on the Cycles surfaces. */
+    readonly credential?: CyclesCredential;
+    /** The permission that a tenant's key needs for it, on the Cycles surfaces. */
+    readonly permission?: string;
+  }
+  interface FastifyRequest {
+    /** Set before any handler of a Cycles surface runs; undefined elsewhere. */
+    cycles?: CyclesPrincipal;
+  }
+}
+
+/** What the hook needs. `mayUse` tells whether a key's permissions include one that a route asks for. */
+export interface CyclesAuthDeps {
+  readonly operatorKey: string;
+  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly clock: Clock;
+  readonly mayUse: (permissions: readonly string[], wanted: string) => boolean;
+}
+
+const unauthorized = (message: string): RefusedRequest => new RefusedRequest({ code: 'unauthorized', message });
+
+/**
+ * Makes the hook that lets in whom a route asks for, before a body is read.
+ *
+ * Where both headers come to a route that takes either, the operator's is judged alone. Refuses with `unauthorized`, `key_expired`,
+ * `key_revoked` (401) and `insufficient_permissions` (403).
+ */
+export function makeAuthenticateCycles(deps: CyclesAuthDeps) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { credential = 'none', permission } = request.routeOptions.config;
+    refuseDoubledCredentials(request);
+    if (credential === 'none') return;
+    const { 'x-admin-api-key': admin, 'x-cycles-api-key': key } = request.headers;
+    if (typeof admin === 'string' && credential !== 'key') {
+      if (!isSameCredential(admin, deps.operatorKey)) throw unauthorized('the operator key is not right');
+      request.cycles = { kind: 'operator' };
+      return;
+    }
+    if (credential === 'operator') throw unauthorized('the operator key is required: send it as X-Admin-API-Key');
+    if (typeof key !== 'string') throw unauthorized('a tenant key is required: send it as X-Cycles-API-Key');
+    const identity = valueOf(await deps.directory.authenticate(key, deps.clock.nowMs()));
+    if (identity.key.kind !== 'tenant') throw unauthorized('this API key is not known');
+    request.cycles = { kind: 'tenant', identity };
+    void reply.header('x-cycles-tenant', identity.tenant.id);
+    if (permission !== undefined && !deps.mayUse(identity.key.permissions ?? [], permission))
+      throw new RefusedRequest({ code: 'insufficient_permissions', message: `the key lacks the permission ${permission}` });
+  };
+}
+
+/** The principal of a request whose route asks for a credential. */
+export function principalOf(request: FastifyRequest): CyclesPrincipal {
+  if (request.cycles === undefined) throw new Error(`the route ${request.routeOptions.url ?? ''} asks for no credential`);
+  return request.cycles;
+}
+
+/** The tenant's key of a request whose route asks for one. */
+export function tenantKeyOf(request: FastifyRequest): Identity {
+  const principal = principalOf(request);
+  if (principal.kind !== 'tenant') throw new Error(`the route ${request.routeOptions.url ?? ''} was entered without a tenant's key`);
+  return principal.identity;
+}
+
+const MAX_USER_AGENT = 512;
+
+/** Who a request acts as, for the audit and events. `source` names the surface. */
+export function cyclesActorOf(request: FastifyRequest, source: string): Actor {
+  const principal = principalOf(request);
+  const { trace } = request;
+  const userAgent = request.headers['user-agent'];
+  return {
+    ...(principal.kind === 'operator'
+      ? { kind: 'operator', id: 'operator', onBehalf: request.routeOptions.config.credential === 'either' }
+      : { kind: 'tenant_key', id: principal.identity.key.id }),
+    requestId: request.id,
+    source,
+    sourceIp: request.ip,
+    ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, MAX_USER_AGENT) }),
+    ...(trace === undefined ? {} : { traceId: trace.traceId, ...(trace.flags === null ? {} : { traceFlags: trace.flags }) }),
+  };
+}
