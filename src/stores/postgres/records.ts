@@ -82,7 +82,7 @@ const KEYS: Statement = {
     ) AS k ORDER BY k.id LIMIT $4`,
 };
 
-const EVENT_FIELDS = 'seq, id, type, tenant_id, at_ms, data';
+const EVENT_FIELDS = 'seq, id, type, tenant_id, at_ms, data, scope, about';
 
 // Newest first. Index: events_of_tenant, in whose words the order stands.
 const EVENTS: Statement = {
