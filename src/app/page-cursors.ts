@@ -9,7 +9,7 @@ export interface PageCursors {
 }
 
 /** Longer than any cursor that is issued; hashing what somebody sends costs time. */
-const MAX_CURSOR_LENGTH = 512;
+const MAX_CURSOR_LENGTH = 4096;
 
 /**
  * Makes cursors of the position itself and a keyed hash of it and its list. They need no look-up, stay good whatever is added to or

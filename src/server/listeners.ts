@@ -8,6 +8,8 @@ import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
 import { MESSAGES_PREFIX } from '../api/anthropic-gateway/surface.ts';
+import { governanceForm } from '../api/cycles-governance/errors.ts';
+import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/surface.ts';
 import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
@@ -39,6 +41,7 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   ...DATA_PLANE_OWNERS,
   { prefix: TINFOIL_PREFIX, form: tinfoilForm },
   { prefix: OPERATOR_PREFIX, form: cyclesForm },
+  ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
 
 /** Opens both listeners; their closer finishes what they are answering. */

@@ -4,12 +4,15 @@ import { cyclesForm } from './cycles-form.ts';
 import { openAiForm } from './openai-form.ts';
 import { makeErrorHandler, sendProblem, type ErrorForm, type Problem } from './problem.ts';
 import { targetOf } from './request-target.ts';
+import { traceAnswer } from './trace-context.ts';
 import { addTransportGuards } from './transport-guards.ts';
 
 /** A surface that owns every path under `prefix`, also those that it does not serve. */
 export interface PathOwner {
   readonly prefix: string;
   readonly form: ErrorForm;
+  /** Whether every answer tells the trace that it belongs to, as the Cycles surfaces promise. */
+  readonly traced?: boolean;
 }
 
 declare module 'fastify' {
@@ -19,14 +22,22 @@ declare module 'fastify' {
   }
 }
 
-/** The form of an answer that no surface gives: that of the path's owner, else of the credential. Source: architecture section 6. */
-function formOf(request: FastifyRequest, owners: readonly PathOwner[]): ErrorForm {
+/**
+ * The form of an answer that no surface gives: that of the path's owner, else of the credential; and its trace, where that form tells one.
+ * Source: architecture section 6.
+ */
+function formOf(request: FastifyRequest, reply: FastifyReply, owners: readonly PathOwner[]): ErrorForm {
   const path = targetOf(request).path;
   const owner = owners.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
-  if (owner !== undefined) return owner.form;
+  if (owner !== undefined) {
+    if (owner.traced === true) traceAnswer(request, reply);
+    return owner.form;
+  }
   const { headers } = request;
-  if (headers['x-cycles-api-key'] !== undefined || headers['x-admin-api-key'] !== undefined) return cyclesForm;
-  return headers.authorization === undefined ? cyclesForm : openAiForm;
+  const isCycles = headers['x-cycles-api-key'] !== undefined || headers['x-admin-api-key'] !== undefined;
+  if (!isCycles && headers.authorization !== undefined) return openAiForm;
+  traceAnswer(request, reply);
+  return cyclesForm;
 }
 
 /** Which methods each path takes, gathered from the routes themselves: the one table behind every 405. */
@@ -71,8 +82,8 @@ export function registerFallback(app: FastifyInstance, options: { readonly owner
   const { owners, log } = options;
   const routes = collectRoutes(app);
   addTransportGuards(app);
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, formOf(request, owners), unknownPath(request, routes)));
-  app.setErrorHandler((error, request, reply) => makeErrorHandler({ form: formOf(request, owners), log })(error, request, reply));
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, formOf(request, reply, owners), unknownPath(request, routes)));
+  app.setErrorHandler((error, request, reply) => makeErrorHandler({ form: formOf(request, reply, owners), log })(error, request, reply));
 }
 
 function unknownPath(request: FastifyRequest, routes: RouteTable): Problem {
@@ -85,5 +96,5 @@ function unknownPath(request: FastifyRequest, routes: RouteTable): Problem {
 export const makeFrameworkErrors =
   (options: { readonly owners: readonly PathOwner[]; readonly log: Log }) =>
   (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-    makeErrorHandler({ form: formOf(request, options.owners), log: options.log })(error, request, reply);
+    makeErrorHandler({ form: formOf(request, reply, options.owners), log: options.log })(error, request, reply);
   };

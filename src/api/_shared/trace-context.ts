@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** The trace that a request belongs to: 32 hexadecimal digits, and the two digits of flags of its `traceparent`, where it came with one. */
 export interface TraceContext {
@@ -30,12 +30,16 @@ export function traceOf(headers: FastifyRequest['headers']): TraceContext {
   return { traceId: randomBytes(16).toString('hex'), flags: null };
 }
 
+/** Gives a request its trace where it has none yet, and names request and trace in its answer. */
+export function traceAnswer(request: FastifyRequest, reply: FastifyReply): void {
+  request.trace ??= traceOf(request.headers);
+  void reply.header('x-request-id', request.id).header('x-cycles-trace-id', request.trace.traceId);
+}
+
 /** Gives every request of a Cycles surface its trace, and names request and trace in every answer, errors included. */
 export function addCyclesTracing(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const trace = traceOf(request.headers);
-    request.trace = trace;
-    void reply.header('x-request-id', request.id).header('x-cycles-trace-id', trace.traceId);
+    traceAnswer(request, reply);
     done();
   });
 }

@@ -1,0 +1,37 @@
+import type { Directory } from '../../app/directory.ts';
+import type { LedgerWriter } from '../../app/ledger-writer.ts';
+import type { PageCursors } from '../../app/page-cursors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { DeclaredFields } from '../../ports/declared-fields.ts';
+import type { Ids } from '../../ports/ids.ts';
+import type { LedgerStore } from '../../ports/ledger-store.ts';
+import type { Log } from '../../ports/log.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
+import type { TypedApp } from '../_shared/typed-app.ts';
+
+/** What the governance surface is made of. */
+export interface GovernanceDeps {
+  readonly operatorKey: string;
+  readonly writer: LedgerWriter;
+  readonly directory: Directory;
+  readonly clock: Clock;
+  readonly store: LedgerStore;
+  readonly records: RecordStore;
+  readonly ids: Ids;
+  readonly hasher: KeyHasher;
+  readonly secretBox: SecretBox;
+  readonly declared: DeclaredFields;
+  readonly log: Log;
+}
+
+/** The same for the routes of one resource, with the cursors of their lists. */
+export interface GovernanceRouteDeps extends GovernanceDeps {
+  readonly cursors: PageCursors;
+}
+
+/** Mounts the routes of one resource, with their whole paths, such as `/v1/admin/tenants`. */
+export type GovernanceMount = (app: TypedApp, deps: GovernanceRouteDeps) => void;
+
+/** How events name this part of the program. */
+export const GOVERNANCE_SOURCE = 'cycles-admin';
