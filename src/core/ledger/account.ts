@@ -35,6 +35,8 @@ export interface BudgetTerms {
   readonly periodStartMs: number | null;
   readonly periodEndMs: number | null;
   readonly updatedAtMs: number;
+  /** Absent while the budget is not closed. */
+  readonly closedAtMs?: number;
 }
 
 /** Identity of an account: its five parts joined by `|`, in the order tenant, kind, scope, unit, period. */
