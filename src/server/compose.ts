@@ -208,6 +208,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
     makeAnthropicGateway({
       calls: parts.calls,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
+      catalogue: parts.directory.catalogue,
       clock,
       log,
       maxBodyBytes: gateway.maxBodyBytes,
