@@ -14,9 +14,9 @@ beforeAll(async () => {
   const model = gateway.models.get('m1');
   if (model === undefined) throw new Error('no model');
   const { createdAtMs } = model;
-  gateway.models.set('m1', { ...model, upstreams: [{ id: 'u1' }] });
+  gateway.models.set('m1', { ...model, upstreams: [{ id: 'u1', model: 'm1' }] });
   gateway.models.set('org/new', { ...model, id: 'org/new', aliases: ['latest'], createdAtMs: createdAtMs + 1500 });
-  gateway.models.set('openai-only', { ...model, id: 'openai-only', upstreams: [{ id: 'u2' }] });
+  gateway.models.set('openai-only', { ...model, id: 'openai-only', upstreams: [{ id: 'u2', model: 'm1' }] });
   gateway.keys.set(LIMITED, { ...keyOf('k9', 'inference'), allowedModels: ['m1'] });
   client = new Anthropic({ apiKey: KEY, baseURL: gateway.url.replace(/\/v1$/, ''), maxRetries: 0 });
 });
