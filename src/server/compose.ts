@@ -13,6 +13,7 @@ import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import type { OnRotated } from '../app/rotate-key.ts';
 import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
@@ -73,6 +74,7 @@ export interface ComposeDeps {
   readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
+  readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
   readonly telemetry: Telemetry;
