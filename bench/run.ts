@@ -2,6 +2,7 @@
  * `npm run bench [-- ROW ...] [-- --quick]`: starts what it needs, prints each row as it is measured, and keeps the table with the
  * machine's description under bench/results/. Rows: see ROWS.
  */
+import { cyclesBudgets, cyclesPairs, cyclesReserves } from './rows/cycles.ts';
 import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
@@ -23,6 +24,9 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   stream: () => gatewayStream(timing),
   stall: () => gatewayStall(quick ? timing : { ...timing, durationMs: 6000 }),
   refused: () => gatewayRefused(timing),
+  reserve: () => cyclesReserves(timing),
+  pairs: () => cyclesPairs(timing),
+  budgets: () => cyclesBudgets(timing),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),
   scale: () => usageScale({ sample: quick ? 100_000 : 1_000_000 }),
   start: () => startTime(),

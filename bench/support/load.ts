@@ -14,10 +14,19 @@ export interface LoadResult {
   readonly gapMs: readonly number[];
 }
 
-/** One kind of request sent over and over by `clients` connections, each waiting for its answer before it sends again. */
+/**
+ * What a client sends next: `previous` is the body of its last answer, null before the first. `counts` tells whether the answer to it
+ * ends one measured operation; an operation may take several requests.
+ */
+export type NextRequest = (previous: string | null) => { readonly bytes: Buffer; readonly counts: boolean };
+
+/**
+ * One kind of operation done over and over by `clients` connections, each waiting for its answer before it sends again. `request` is the
+ * same bytes every time, or a function that makes what each client sends.
+ */
 export interface LoadPlan {
   readonly port: number;
-  readonly request: Buffer;
+  readonly request: Buffer | (() => NextRequest);
   readonly clients: number;
   readonly durationMs: number;
   readonly okStatus?: number;
@@ -40,8 +49,19 @@ class AnswerReader {
   #buffer: Buffer = Buffer.alloc(0);
   #state: 'headers' | 'length' | 'chunk-size' | 'chunk' | 'trailers' = 'headers';
   #left = 0;
+  readonly #kept: Buffer[] | null;
   status = 0;
   sawBody = false;
+
+  /** With `keepBody`, {@link AnswerReader.body} gives the whole body. */
+  constructor(keepBody: boolean) {
+    this.#kept = keepBody ? [] : null;
+  }
+
+  /** The body of the answer that is complete. */
+  get body(): string {
+    return Buffer.concat(this.#kept ?? []).toString('utf8');
+  }
 
   /** Takes what arrived; true once the answer is complete. */
   push(data: Buffer): boolean {
@@ -57,6 +77,7 @@ class AnswerReader {
   reset(): void {
     this.#state = 'headers';
     this.sawBody = false;
+    if (this.#kept !== null) this.#kept.length = 0;
   }
 
   #step(): 'more' | 'wait' | 'done' {
@@ -92,6 +113,7 @@ class AnswerReader {
     if (this.#buffer.length === 0) return 'wait';
     this.sawBody = true;
     const taken = Math.min(this.#left, this.#buffer.length);
+    this.#kept?.push(this.#buffer.subarray(0, taken));
     this.#left -= taken;
     this.#buffer = this.#buffer.subarray(taken);
     if (this.#left > 0) return 'wait';
@@ -121,17 +143,24 @@ class AnswerReader {
 /** One connection that sends until the deadline; a broken connection is an error and is opened anew. */
 function runClient(plan: LoadPlan, tally: Tally, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const reader = new AnswerReader();
+    const next = typeof plan.request === 'function' ? plan.request() : null;
+    const fixed = typeof plan.request === 'function' ? null : plan.request;
+    const reader = new AnswerReader(next !== null);
     let sentAtMs = 0;
+    let startedAtMs: number | null = null;
+    let counts = true;
     let firstByteMs = 0;
     let lastPieceAtMs = 0;
     const socket = net.connect({ port: plan.port, host: '127.0.0.1', noDelay: true });
     const send = (): void => {
+      const made = next?.(sentAtMs === 0 ? null : reader.body);
       reader.reset();
       firstByteMs = 0;
       lastPieceAtMs = 0;
+      counts = made?.counts ?? true;
       sentAtMs = performance.now();
-      socket.write(plan.request);
+      startedAtMs ??= sentAtMs;
+      socket.write(made?.bytes ?? fixed ?? Buffer.alloc(0));
     };
     socket.on('connect', send);
     socket.on('data', (data: Buffer) => {
@@ -141,10 +170,12 @@ function runClient(plan: LoadPlan, tally: Tally, deadlineMs: number): Promise<vo
       if (lastPieceAtMs > 0) tally.gapMs.push(nowMs - lastPieceAtMs);
       if (reader.sawBody) lastPieceAtMs = nowMs;
       if (!done) return;
-      tally.requests += 1;
       tally.statuses[reader.status] = (tally.statuses[reader.status] ?? 0) + 1;
       if (reader.status !== (plan.okStatus ?? 200)) tally.errors += 1;
-      tally.latencyMs.push(nowMs - sentAtMs);
+      if (!counts) return send();
+      tally.requests += 1;
+      tally.latencyMs.push(nowMs - (startedAtMs ?? sentAtMs));
+      startedAtMs = null;
       tally.firstByteMs.push(firstByteMs);
       if (nowMs < deadlineMs) send();
       else socket.end();
@@ -178,13 +209,14 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   };
 }
 
-/** The raw bytes of a JSON POST. */
-export function jsonRequest(options: { path: string; bearer: string; body: unknown }): Buffer {
+/** The raw bytes of a JSON POST, with a bearer token or with other headers. */
+export function jsonRequest(options: { path: string; bearer?: string; headers?: Readonly<Record<string, string>>; body: unknown }): Buffer {
   const body = JSON.stringify(options.body);
   const head = [
     `POST ${options.path} HTTP/1.1`,
     'host: 127.0.0.1',
-    `authorization: Bearer ${options.bearer}`,
+    ...(options.bearer === undefined ? [] : [`authorization: Bearer ${options.bearer}`]),
+    ...Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
   ];
