@@ -4,7 +4,7 @@ import { remainingOf, type Account } from '../ledger/account.ts';
 import { ledgerIdOf } from './ledger-id.ts';
 
 /** Parts of {@link budgetState} that are amounts, int64 in the budget's unit, written as decimal text: events hold no bigint. */
-export const BUDGET_STATE_AMOUNTS = ['allocated', 'remaining', 'debt', 'spent', 'reserved', 'overdraft_limit'] as const;
+const STATE_AMOUNTS = ['allocated', 'remaining', 'debt', 'spent', 'reserved', 'overdraft_limit'] as const;
 
 /** What an event shows of a budget before and after. Source: Cycles governance, `EventDataBudgetLifecycle`. */
 const budgetState = (account: Account): { readonly [name: string]: PlainJson } => ({
@@ -53,4 +53,16 @@ export function budgetHappening(
       ...(reason === undefined ? {} : { reason }),
     },
   };
+}
+
+const exactState = (state: unknown): object => {
+  const fields = state as Readonly<Record<string, string>>;
+  return { ...fields, ...Object.fromEntries(STATE_AMOUNTS.map((name) => [name, BigInt(fields[name] ?? '0')])) };
+};
+
+/** The data of an event that {@link budgetHappening} made, with its amounts as exact integers; the data of any other as it is. */
+export function exactBudgetData(data: PlainJson): PlainJson | object {
+  if (typeof data !== 'object' || data === null || !('new_state' in data)) return data;
+  const { previous_state: previous, new_state: now, ...rest } = data;
+  return { ...rest, ...(previous === undefined ? {} : { previous_state: exactState(previous) }), new_state: exactState(now) };
 }
