@@ -15,6 +15,7 @@ export const REJECTIONS = {
   not_found: 'Nothing of that name is visible to this credential.',
   conflict: 'The name or id is taken, or the state does not allow it.',
   invalid_transition: 'The state of the thing does not allow the change.',
+  already_in_state: 'The thing is in the state already that it should be taken to.',
   webhook_not_found: 'No such webhook subscription is visible to this credential.',
   webhook_url_invalid: 'The address of a webhook is not one that may be called.',
   event_not_found: 'No such event is visible to this credential.',

@@ -15,6 +15,7 @@ import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import type { OnRotated } from '../app/rotate-key.ts';
 import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
@@ -75,6 +76,7 @@ export interface ComposeDeps {
   readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
+  readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
   readonly telemetry: Telemetry;
@@ -215,6 +217,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
     makeAnthropicGateway({
       calls: parts.calls,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
+      catalogue: parts.directory.catalogue,
       clock,
       log,
       maxBodyBytes: gateway.maxBodyBytes,

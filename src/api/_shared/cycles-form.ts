@@ -41,6 +41,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   key_revoked: [401, 'KEY_REVOKED'],
   insufficient_permissions: [403, 'INSUFFICIENT_PERMISSIONS'],
   invalid_transition: [409, 'INVALID_TRANSITION'],
+  already_in_state: [409, 'INVALID_REQUEST'],
   webhook_not_found: [404, 'WEBHOOK_NOT_FOUND'],
   webhook_url_invalid: [400, 'WEBHOOK_URL_INVALID'],
   event_not_found: [404, 'EVENT_NOT_FOUND'],

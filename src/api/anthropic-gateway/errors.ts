@@ -75,6 +75,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: UNKNOWN,
   webhook_url_invalid: INVALID,
   event_not_found: UNKNOWN,

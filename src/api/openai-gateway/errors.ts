@@ -70,6 +70,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   key_revoked: { status: 401, type: 'invalid_request_error' },
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: UNKNOWN,
   webhook_url_invalid: INVALID,
   event_not_found: UNKNOWN,

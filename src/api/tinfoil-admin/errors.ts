@@ -47,6 +47,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: NOT_FOUND,
   webhook_url_invalid: BAD_REQUEST,
   event_not_found: NOT_FOUND,

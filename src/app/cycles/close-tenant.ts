@@ -1,5 +1,5 @@
-import type { CloseCommand } from '../../core/cycles/close-commands.ts';
-import type { Closed } from '../../core/cycles/decide-close.ts';
+import type { CascadeCommand } from '../../core/cycles/cascade-commands.ts';
+import type { Closed } from '../../core/cycles/decide-cascade.ts';
 import { CLOSE_MARK_PREFIX } from '../../core/cycles/close-mark.ts';
 import type { Outcome } from '../../core/rejection.ts';
 import type { Failpoint, Failpoints } from '../../ports/failpoints.ts';
@@ -16,7 +16,7 @@ const BATCH = 200;
 interface CloseStep {
   readonly kind: keyof OpenThings;
   readonly failpoint: Failpoint;
-  readonly command: (id: string, base: { id: string; tenantId: string; auditId: string }) => CloseCommand;
+  readonly command: (id: string, base: { id: string; tenantId: string; auditId: string }) => CascadeCommand;
 }
 
 /** What is ended, in order: budgets after the reservations that hold on them. A new kind of thing that tenants own is added here. */
@@ -24,16 +24,16 @@ const STEPS: readonly CloseStep[] = [
   {
     kind: 'reservation',
     failpoint: 'close.reservations',
-    command: (id, base) => ({ verb: 'close-reservation', ...base, reservationId: id }),
+    command: (id, base) => ({ verb: 'cascade-reservation', ...base, reservationId: id }),
   },
   {
     kind: 'budget',
     failpoint: 'close.budgets',
     // What the store gives for this kind are ids of accounts.
-    command: (id, base) => ({ verb: 'close-budget', ...base, accountId: id as OpenThings['budget'] }),
+    command: (id, base) => ({ verb: 'cascade-budget', ...base, accountId: id as OpenThings['budget'] }),
   },
-  { kind: 'webhook', failpoint: 'close.webhooks', command: (id, base) => ({ verb: 'close-webhook', ...base, webhookId: id }) },
-  { kind: 'key', failpoint: 'close.keys', command: (id, base) => ({ verb: 'close-key', ...base, keyId: id }) },
+  { kind: 'webhook', failpoint: 'close.webhooks', command: (id, base) => ({ verb: 'cascade-webhook', ...base, webhookId: id }) },
+  { kind: 'key', failpoint: 'close.keys', command: (id, base) => ({ verb: 'cascade-key', ...base, keyId: id }) },
 ];
 
 /** Brings what closed tenants own to its end. */
@@ -102,7 +102,7 @@ export function makeCloseTenants(deps: {
     for (const step of STEPS) isDone = (await endAll(step, tenantId)) && isDone;
     if (!isDone) return false;
     failpoints.hit('close.ended');
-    await writer.execute({ verb: 'finish-close', id: ids.next('cmd'), tenantId });
+    await writer.execute({ verb: 'finish-cascade', id: ids.next('cmd'), tenantId });
     return true;
   }
 

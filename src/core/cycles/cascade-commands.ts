@@ -10,33 +10,38 @@ interface CloseStepCommand extends CommandBase {
 }
 
 /** Returns what a reservation of a Cycles client holds. */
-export interface CloseReservationCommand extends CloseStepCommand {
-  readonly verb: 'close-reservation';
+export interface CascadeReservationCommand extends CloseStepCommand {
+  readonly verb: 'cascade-reservation';
   readonly reservationId: string;
 }
 
 /** Closes a budget. */
-export interface CloseBudgetCommand extends CloseStepCommand {
-  readonly verb: 'close-budget';
+export interface CascadeBudgetCommand extends CloseStepCommand {
+  readonly verb: 'cascade-budget';
   readonly accountId: AccountId;
 }
 
 /** Disables a webhook. */
-export interface CloseWebhookCommand extends CloseStepCommand {
-  readonly verb: 'close-webhook';
+export interface CascadeWebhookCommand extends CloseStepCommand {
+  readonly verb: 'cascade-webhook';
   readonly webhookId: string;
 }
 
 /** Revokes a key of any kind. */
-export interface CloseKeyCommand extends CloseStepCommand {
-  readonly verb: 'close-key';
+export interface CascadeKeyCommand extends CloseStepCommand {
+  readonly verb: 'cascade-key';
   readonly keyId: string;
 }
 
 /** Takes the mark away: nothing of the tenant is left to bring to an end. */
-export interface FinishCloseCommand extends CommandBase {
-  readonly verb: 'finish-close';
+export interface FinishCascadeCommand extends CommandBase {
+  readonly verb: 'finish-cascade';
 }
 
 /** Every command of a close cascade. */
-export type CloseCommand = CloseReservationCommand | CloseBudgetCommand | CloseWebhookCommand | CloseKeyCommand | FinishCloseCommand;
+export type CascadeCommand =
+  | CascadeReservationCommand
+  | CascadeBudgetCommand
+  | CascadeWebhookCommand
+  | CascadeKeyCommand
+  | FinishCascadeCommand;

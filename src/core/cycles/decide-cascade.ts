@@ -10,13 +10,13 @@ import { accepted, type Outcome } from '../rejection.ts';
 import type { CommandBase, Decision, State, Verb } from '../verb.ts';
 import { ledgerIdOf, termsOf } from '../budgets/ledger-id.ts';
 import type {
-  CloseBudgetCommand,
-  CloseCommand,
-  CloseKeyCommand,
-  CloseReservationCommand,
-  CloseWebhookCommand,
-  FinishCloseCommand,
-} from './close-commands.ts';
+  CascadeBudgetCommand,
+  CascadeCommand,
+  CascadeKeyCommand,
+  CascadeReservationCommand,
+  CascadeWebhookCommand,
+  FinishCascadeCommand,
+} from './cascade-commands.ts';
 import { closeMarkRef, putCloseMark, readCloseMark, type CloseMark } from './close-mark.ts';
 
 /** Whether a command changed anything: what is at its end already is left alone, without an event or an audit row. */
@@ -87,7 +87,7 @@ function withReleased(mark: CloseMark, { legs }: Reservation): CloseMark {
  * Releases an ACTIVE reservation of a Cycles client of a closed tenant, whether or not its time is over. A gateway call's is left to its
  * settlement, which books what the call really used. The value tells whether it was released; it never refuses.
  */
-const closeReservationVerb: Verb<CloseReservationCommand, Closed> = {
+const cascadeReservationVerb: Verb<CascadeReservationCommand, Closed> = {
   needs: ({ tenantId, reservationId }) => ({ tenantLock: 'exclusive', reservations: [reservationId], records: [closeMarkRef(tenantId)] }),
   decide: (state, command, nowMs) => {
     const mark = markOf(state, command.tenantId);
@@ -127,7 +127,7 @@ function budgetHappenings(account: Account, mark: CloseMark): Happening[] {
  * Closes a budget of a closed tenant; its amounts stay as they are. What its reservations returned is told with it. The value tells
  * whether it was closed; it never refuses.
  */
-const closeBudgetVerb: Verb<CloseBudgetCommand, Closed> = {
+const cascadeBudgetVerb: Verb<CascadeBudgetCommand, Closed> = {
   needs: ({ tenantId, accountId }) => ({ tenantLock: 'exclusive', accounts: [accountId], records: [closeMarkRef(tenantId)] }),
   decide: (state, command, nowMs) => {
     const mark = markOf(state, command.tenantId);
@@ -154,7 +154,7 @@ const closeBudgetVerb: Verb<CloseBudgetCommand, Closed> = {
 };
 
 /** Disables a webhook of a closed tenant. The value tells whether it was; it never refuses. */
-const closeWebhookVerb: Verb<CloseWebhookCommand, Closed> = {
+const cascadeWebhookVerb: Verb<CascadeWebhookCommand, Closed> = {
   needs: ({ tenantId, webhookId }) => ({
     tenantLock: 'exclusive',
     records: [{ kind: 'webhook', id: webhookId }, closeMarkRef(tenantId)],
@@ -181,7 +181,7 @@ function revokedKey({ rotation: _rotation, ...key }: ApiKey, nowMs: number): Api
 }
 
 /** Revokes a key of a closed tenant, of whatever kind. The value tells whether it was; it never refuses. */
-const closeKeyVerb: Verb<CloseKeyCommand, Closed> = {
+const cascadeKeyVerb: Verb<CascadeKeyCommand, Closed> = {
   needs: ({ tenantId, keyId }) => ({ tenantLock: 'exclusive', records: [{ kind: 'key', id: keyId }, closeMarkRef(tenantId)] }),
   decide: (state, command, nowMs) => {
     const mark = markOf(state, command.tenantId);
@@ -204,17 +204,17 @@ const closeKeyVerb: Verb<CloseKeyCommand, Closed> = {
 };
 
 /** Takes the mark of a closed tenant away. The value tells whether there was one; it never refuses. */
-const finishCloseVerb: Verb<FinishCloseCommand, Closed> = {
+const finishCascadeVerb: Verb<FinishCascadeCommand, Closed> = {
   needs: ({ tenantId }) => ({ tenantLock: 'exclusive', records: [closeMarkRef(tenantId)] }),
   decide: (state, command) =>
     markOf(state, command.tenantId) === null ? unchanged : changed([{ type: 'record-removed', ...closeMarkRef(command.tenantId) }]),
 };
 
 /** The decisions of a close cascade, by verb. Source: Cycles governance, CASCADE SEMANTICS, rule 1, mode B. */
-export const CLOSE_VERBS = {
-  'close-reservation': closeReservationVerb,
-  'close-budget': closeBudgetVerb,
-  'close-webhook': closeWebhookVerb,
-  'close-key': closeKeyVerb,
-  'finish-close': finishCloseVerb,
-} as const satisfies { readonly [K in CloseCommand['verb']]: Verb<Extract<CloseCommand, { verb: K }>, Closed> };
+export const CASCADE_VERBS = {
+  'cascade-reservation': cascadeReservationVerb,
+  'cascade-budget': cascadeBudgetVerb,
+  'cascade-webhook': cascadeWebhookVerb,
+  'cascade-key': cascadeKeyVerb,
+  'finish-cascade': finishCascadeVerb,
+} as const satisfies { readonly [K in CascadeCommand['verb']]: Verb<Extract<CascadeCommand, { verb: K }>, Closed> };
