@@ -157,6 +157,7 @@ describe('what a batch changed', () => {
       upstreamObjects: [],
       usage: [],
       reports: [],
+      rates: [],
       events: [],
       audit: [],
     });
