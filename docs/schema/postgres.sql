@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 364bc94c542beaba59c1c3947d6d5734d8331c26a7e85f97d1b41917c348bb5a
+-- Migrations: 52892605e4cbf1dcf91d9eccc27dc7eca794a64d1efb78a0fa75f2ae790006ae
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -144,6 +144,11 @@ CREATE TABLE public.idempotency (
     hash text NOT NULL COLLATE pg_catalog."C",
     answer json NOT NULL,
     expires_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.key_uses (
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    last_used_at_ms bigint NOT NULL
 );
 
 CREATE TABLE public.ledger_checkpoints (
@@ -381,6 +386,9 @@ ALTER TABLE ONLY public.heartbeats
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
+
+ALTER TABLE ONLY public.key_uses
+    ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
 
 ALTER TABLE ONLY public.ledger_checkpoints
     ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: db192be7f8ae6f4035c779b37d19259c939bcbbc33bf92b3744353f71a02dbd5
+-- Migrations: ef10c6ba386f367e7100cb8a542bcba66667c3e2253c677d2d149e76d11fdb48
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -100,6 +100,11 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
+
+CREATE TABLE key_uses (
+  key_id TEXT PRIMARY KEY,
+  last_used_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_checkpoints (
   account_no INTEGER PRIMARY KEY,
