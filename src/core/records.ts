@@ -41,6 +41,8 @@ export interface Tenant {
   readonly updatedAtMs?: number;
   readonly suspendedAtMs?: number;
   readonly closedAtMs?: number;
+  /** Shares of a budget (0 to 1) at which its use is told beside the usual ones, because webhooks ask for them. */
+  readonly utilizationThresholds?: readonly number[];
 }
 
 /**
