@@ -43,7 +43,8 @@ function apply(rows: WorkingSet, effects: readonly Effect[], at: { readonly caus
   const watched = rows.watchedShares(at.cause.tenantId);
   const before = stateBefore(rows, effects, watched);
   for (const effect of effects) rows.applyEffect(effect);
-  if (before !== null) for (const event of stateEvents(rows, before, { ...at, watched, effects })) rows.applyEffect({ type: 'event', event });
+  if (before !== null)
+    for (const event of stateEvents(rows, before, { ...at, watched, effects })) rows.applyEffect({ type: 'event', event });
 }
 
 function withMetadata(given: PlainJson | undefined, found: { readonly [name: string]: PlainJson } | undefined): PlainJson {

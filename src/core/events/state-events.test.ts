@@ -46,13 +46,25 @@ describe('budget.exhausted', () => {
     expect(event).toMatchObject({
       type: 'budget.exhausted',
       scope: 'tenant:acme',
-      data: { scope: 'tenant:acme', unit: 'TOKENS', threshold: 1, utilization: 1, direction: 'rising', allocated: '101', remaining: '0', spent: '101' },
+      data: {
+        scope: 'tenant:acme',
+        unit: 'TOKENS',
+        threshold: 1,
+        utilization: 1,
+        direction: 'rising',
+        allocated: '101',
+        remaining: '0',
+        spent: '101',
+      },
     });
   });
 
   test('is told where an overdraft passes by nothing, and where an operator takes away what was left', () => {
     const ledger = ledgerWith(accountWith(TENANT_BUDGET, { allocated: 10n, overdraftLimit: 100n }));
-    expect(typesOf(told(ledger, debit(15n, { overagePolicy: 'ALLOW_WITH_OVERDRAFT' })))).toEqual(['budget.exhausted', 'budget.debt_incurred']);
+    expect(typesOf(told(ledger, debit(15n, { overagePolicy: 'ALLOW_WITH_OVERDRAFT' })))).toEqual([
+      'budget.exhausted',
+      'budget.debt_incurred',
+    ]);
     const other = ledgerWith(accountWith(TENANT_BUDGET, { allocated: 10n, spent: 4n }));
     expect(typesOf(told(other, fund('RESET', 4n)))).toEqual(['budget.exhausted']);
   });
@@ -89,7 +101,10 @@ describe('debt and limits', () => {
       overdraft_limit: '20',
       overage_policy: 'ALLOW_WITH_OVERDRAFT',
     });
-    expect(told(ledger, debit(2n, { overagePolicy: 'ALLOW_WITH_OVERDRAFT' }))[0]?.data).toMatchObject({ debt_incurred: '2', total_debt: '7' });
+    expect(told(ledger, debit(2n, { overagePolicy: 'ALLOW_WITH_OVERDRAFT' }))[0]?.data).toMatchObject({
+      debt_incurred: '2',
+      total_debt: '7',
+    });
   });
 
   test('a budget goes over its limit and back, each told once', () => {
@@ -105,7 +120,9 @@ describe('debt and limits', () => {
   });
 
   test('how much of the limit is owed is told as a ratio', () => {
-    const ledger = ledgerWith(accountWith(TENANT_BUDGET, { allocated: 10n, spent: 10n, debt: 15n, overdraftLimit: 10n, isOverLimit: true }));
+    const ledger = ledgerWith(
+      accountWith(TENANT_BUDGET, { allocated: 10n, spent: 10n, debt: 15n, overdraftLimit: 10n, isOverLimit: true }),
+    );
     const [event] = told(ledger, fund('REPAY_DEBT', 10n));
     expect(event).toMatchObject({ type: 'budget.over_limit_exited', data: { debt: '5', overdraft_limit: '10', debt_utilization: 0.5 } });
   });
@@ -153,7 +170,10 @@ describe('reservations', () => {
   });
 
   test('a call that used more than it held is told, of its budgets alone', () => {
-    const ledger = ledgerWith(accountWith(TOKEN_CAP, { allocated: 100n, reserved: 10n }), accountWith(MONEY_BUDGET, { allocated: 1000n, reserved: 10n }));
+    const ledger = ledgerWith(
+      accountWith(TOKEN_CAP, { allocated: 100n, reserved: 10n }),
+      accountWith(MONEY_BUDGET, { allocated: 1000n, reserved: 10n }),
+    );
     const legs = [TOKEN_CAP, MONEY_BUDGET].map((accountId) => ({ accountId, amount: 10n }));
     ledger.putReservation({ ...holdOn([], 0n), purpose: 'call', legs });
     const events = told(ledger, settleCall({ tokens: 50n, microcents: 12n }));
@@ -188,7 +208,12 @@ describe('reservations', () => {
 
 test('an event names the request that its command came of', () => {
   const ledger = ledgerWith(accountWith(TENANT_BUDGET, { allocated: 10n }));
-  const origin: CommandOrigin = { requestId: 'req_1', traceId: 'a'.repeat(32), actor: { type: 'api_key', keyId: 'key_1' }, source: 'cycles-server' };
+  const origin: CommandOrigin = {
+    requestId: 'req_1',
+    traceId: 'a'.repeat(32),
+    actor: { type: 'api_key', keyId: 'key_1' },
+    source: 'cycles-server',
+  };
   const command = { ...debit(10n), origin };
   expect(told(ledger, command)[0]?.origin).toEqual(origin);
 });

@@ -97,4 +97,3 @@ export function stateEvents(
     ...(cause.origin === undefined ? {} : { origin: cause.origin }),
   }));
 }
-
