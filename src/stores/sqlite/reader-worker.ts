@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { openReaderConnection } from './connection.ts';
 import type { Queries, ReaderData, ReaderRequest } from './messages.ts';
+import { makeBudgetQueries } from './queries/budget-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
@@ -14,6 +15,7 @@ await serve<ReaderRequest>(() => {
   const queries: Queries = {
     ...makeRecordQueries(db),
     ...makeLedgerQueries(db),
+    ...makeBudgetQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
     verify: makeVerifier(db),
