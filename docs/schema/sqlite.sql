@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 0e9b4c1b0c7e2ad386cbce9f19197b48d08378e1bb1c782873d5d67602c2e088
+-- Migrations: fcbca281a0bbd804eb28b8842cce9e866285da8fdf4787f1cf793c53b294fb12
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -62,7 +62,11 @@ CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL
 
 CREATE INDEX api_keys_of_kind ON api_keys (tenant_id, kind, id) WHERE deleted_at_ms IS NULL;
 
+CREATE INDEX api_keys_of_one_tenant ON api_keys (tenant_id, created_at_ms, id) WHERE kind = 'tenant';
+
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms IS NULL;
+
+CREATE INDEX api_keys_of_tenants ON api_keys (created_at_ms, id) WHERE kind = 'tenant';
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL AND deleted_at_ms IS NULL;
 
@@ -228,6 +232,12 @@ CREATE TABLE tenants (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tenants_by_creation ON tenants (json_extract(body, '$.createdAtMs'), id);
+
+CREATE INDEX tenants_by_name ON tenants (json_extract(body, '$.name'), id);
+
+CREATE INDEX tenants_by_status ON tenants (json_extract(body, '$.status'), id);
 
 CREATE TABLE upstream_objects (
   tenant_id TEXT NOT NULL,

@@ -23,6 +23,8 @@ export const REJECTIONS = {
   count_mismatch: 'Other than the expected number of things match; nothing was changed.',
   too_many_matches: 'More things match than one request may change.',
   tenant_not_found: 'No such tenant.',
+  key_already_revoked: 'The key is revoked, and stays as it is.',
+  key_already_expired: 'The key has expired, and stays as it is.',
   rate_limited: 'A policy allows no more of this in the present minute.',
   managed_by_file: 'The configuration file declares this field, so only the file can change it.',
   payment_required: 'The tenant has no active token billing.',

@@ -49,6 +49,8 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   count_mismatch: [409, 'COUNT_MISMATCH'],
   too_many_matches: [400, 'LIMIT_EXCEEDED'],
   tenant_not_found: [404, 'TENANT_NOT_FOUND'],
+  key_already_revoked: [409, 'KEY_REVOKED'],
+  key_already_expired: [409, 'KEY_EXPIRED'],
   rate_limited: [429, 'LIMIT_EXCEEDED'],
 };
 

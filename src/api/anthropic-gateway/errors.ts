@@ -83,6 +83,8 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   count_mismatch: CONFLICT,
   too_many_matches: INVALID,
   tenant_not_found: UNKNOWN,
+  key_already_revoked: UNKNOWN,
+  key_already_expired: UNKNOWN,
   rate_limited: { status: 429, retry: false },
 };
 

@@ -46,6 +46,8 @@ export interface BudgetTerms {
   readonly periodLength?: PeriodLength;
   readonly carried?: string;
   readonly updatedAtMs: number;
+  /** Absent while the budget is not closed. */
+  readonly closedAtMs?: number;
 }
 
 /** Identity of an account: its five parts joined by `|`, in the order tenant, kind, scope, unit, period. */
