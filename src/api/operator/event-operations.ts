@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { THRESHOLD_EVENT_TYPES } from '../../core/ledger/thresholds.ts';
+import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
 import { OPERATOR_PREFIX } from './surface.ts';
 

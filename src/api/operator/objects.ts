@@ -4,7 +4,7 @@ import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { exactBudgetData } from '../../core/budgets/budget-events.ts';
-import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/ledger/thresholds.ts';
+import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
