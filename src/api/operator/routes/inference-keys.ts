@@ -86,8 +86,6 @@ export function mountInferenceKeys(
       max_tokens: limits.maxTokens,
       expires_at: formatRfc3339OrNull(key.expiresAtMs),
       created_at: formatRfc3339(key.createdAtMs),
-      ...(key.levels === undefined ? {} : { levels: key.levels }),
-      ...(key.callerLevels === undefined ? {} : { caller_levels: key.callerLevels }),
     });
   });
 }
