@@ -41,6 +41,8 @@ export interface Tenant {
   readonly updatedAtMs?: number;
   readonly suspendedAtMs?: number;
   readonly closedAtMs?: number;
+  /** Shares of a budget (0 to 1) at which its use is told beside the usual ones, because webhooks ask for them. */
+  readonly utilizationThresholds?: readonly number[];
 }
 
 /**
@@ -160,6 +162,8 @@ export interface ApiKey {
   readonly callerLevels?: Readonly<Record<string, { readonly pattern: string; readonly required: boolean }>>;
   /** Missing in keys that an earlier release made, and null or missing where the key still has its first value. */
   readonly rotation?: KeyRotation | null;
+  /** The expiry that was told of already; absent where none was. */
+  readonly expiryToldMs?: number;
 }
 
 /** The API that a call is made in: OpenAI's, or Anthropic's Messages API. */

@@ -210,8 +210,11 @@ export function describeBudgets(makeStore: MakeStore): void {
       });
       expect(await refresh()).toBe(0);
       const told = await at.store.events({ tenantId: 'acme', type: 'budget.reset_spent', limit: 10 });
-      expect(told.map(({ event }) => event.data)).toEqual([
-        expect.objectContaining({ spent_override_provided: false, rollover_policy: 'CARRY_FORWARD', scope: 'tenant:acme' }),
+      expect(told.map(({ event }) => [event.data, event.metadata])).toEqual([
+        [
+          expect.objectContaining({ spent_override_provided: false, scope: 'tenant:acme', operation: 'RESET_SPENT' }),
+          expect.objectContaining({ rollover_policy: 'CARRY_FORWARD' }),
+        ],
       ]);
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
