@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 52892605e4cbf1dcf91d9eccc27dc7eca794a64d1efb78a0fa75f2ae790006ae
+-- Migrations: 84e36fab5aee49965d1cb8b772fc1446ed331419fc570e4d962c609867efb493
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -44,6 +44,7 @@ CREATE TABLE public.accounts (
     terms_sum bigint NOT NULL,
     journal_sum bigint NOT NULL,
     terms json,
+    used_percent bigint,
     CONSTRAINT accounts_sound CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0) AND (kind = ANY (ARRAY['budget'::text, 'key_cap'::text, 'window'::text, 'balance'::text])) AND (status = ANY (ARRAY['ACTIVE'::text, 'FROZEN'::text, 'CLOSED'::text]))))
 )
 WITH (fillfactor='50');
@@ -195,6 +196,11 @@ CREATE TABLE public.models (
 CREATE TABLE public.policies (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.policy_names (
+    id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
 );
 
@@ -402,6 +408,9 @@ ALTER TABLE ONLY public.models
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy_names
+    ADD CONSTRAINT policy_names_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
@@ -463,6 +472,26 @@ CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previ
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX budgets_by_debt ON public.accounts USING btree (debt, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_period ON public.accounts USING btree ((((terms ->> 'periodEndMs'::text))::bigint)) WHERE ((terms IS NOT NULL) AND (status <> 'CLOSED'::text));
+
+CREATE INDEX budgets_by_policy ON public.accounts USING btree (COALESCE(overage_policy, ''::text), tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_scope ON public.accounts USING btree (scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_status ON public.accounts USING btree (status, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_tenant ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_unit ON public.accounts USING btree (unit, tenant_id, scope) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
+
+CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
 
 CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
 
