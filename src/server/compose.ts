@@ -145,6 +145,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     records: store,
     openUpstream,
     tokenizers: deps.tokenizers,
+    policies: (tenantId) => directory.policies(tenantId),
     clock,
     elapsedMs,
     ids,
@@ -171,6 +172,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     random,
     health: calls.health,
+    policies: (tenantId: string) => directory.policies(tenantId),
     limits: gateway,
   };
   return {
