@@ -32,7 +32,7 @@ export interface Directory {
   refresh(): Promise<void>;
   tenant(id: string): Promise<Tenant | undefined>;
   /** The policies of a tenant, as fresh as its record is; none for a tenant that has none. */
-  policies(tenantId: string): Promise<PolicyRules>;
+  policies(tenantId: string): PolicyRules | Promise<PolicyRules>;
   /** Forgets changed records; call it before anybody learns that they changed. */
   recordsChanged(refs: readonly RecordRef[]): void;
   /** Looks once for changes by other nodes. Failures are logged. */
@@ -148,7 +148,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     refresh,
     poll,
     tenant: (id) => tenants.get(id),
-    policies: async (tenantId) => (await policies.get(tenantId))?.rules ?? NO_POLICIES,
+    policies: (tenantId) => policies.peek(tenantId)?.rules ?? policies.get(tenantId).then((found) => found?.rules ?? NO_POLICIES),
     authenticate: async (plaintext, nowMs) => {
       await refresh();
       if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();

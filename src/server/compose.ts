@@ -152,6 +152,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     records: store,
     openUpstream,
     tokenizers: deps.tokenizers,
+    policies: (tenantId) => directory.policies(tenantId),
     clock,
     elapsedMs,
     ids,
@@ -164,7 +165,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const calls = observeCalls(plainCalls, observing);
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
-  closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
+  // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
+  closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   metrics.queue.readFrom(() => writer.pending);
@@ -178,6 +180,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     random,
     health: calls.health,
+    policies: (tenantId: string) => directory.policies(tenantId),
     limits: gateway,
   };
   return {
