@@ -62,6 +62,8 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   ...moneyObject(money),
   output_bound: key.outputBound,
   allowed_models: key.allowedModels ?? null,
+  levels: key.levels ?? null,
+  caller_levels: key.callerLevels ?? null,
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
