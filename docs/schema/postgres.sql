@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 5cece2decf9c748170978d95a7da3efcb5919a268119f14c290dfec25a149856
+-- Migrations: 364bc94c542beaba59c1c3947d6d5734d8331c26a7e85f97d1b41917c348bb5a
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -444,7 +444,11 @@ CREATE UNIQUE INDEX api_keys_hash ON public.api_keys USING btree (hash) WHERE (d
 
 CREATE INDEX api_keys_of_kind ON public.api_keys USING btree (tenant_id, kind, ((id || ''::text))) WHERE (deleted_at_ms IS NULL);
 
+CREATE INDEX api_keys_of_one_tenant ON public.api_keys USING btree (tenant_id, created_at_ms, id) WHERE (kind = 'tenant'::text);
+
 CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) WHERE (deleted_at_ms IS NULL);
+
+CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, id) WHERE (kind = 'tenant'::text);
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
@@ -471,6 +475,12 @@ CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
+
+CREATE INDEX tenants_by_creation ON public.tenants USING btree ((((body ->> 'createdAtMs'::text))::bigint), id);
+
+CREATE INDEX tenants_by_name ON public.tenants USING btree (((body ->> 'name'::text)) COLLATE "C", id);
+
+CREATE INDEX tenants_by_status ON public.tenants USING btree (((body ->> 'status'::text)) COLLATE "C", id);
 
 CREATE INDEX upstream_objects_age ON public.upstream_objects USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

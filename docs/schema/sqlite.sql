@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 862b1c619ea90326028165147d1a20ff7ce90b4cd270e294e2fb9806a121a8a3
+-- Migrations: db192be7f8ae6f4035c779b37d19259c939bcbbc33bf92b3744353f71a02dbd5
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -40,7 +40,11 @@ CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash) WHERE deleted_at_ms IS NULL
 
 CREATE INDEX api_keys_of_kind ON api_keys (tenant_id, kind, id) WHERE deleted_at_ms IS NULL;
 
+CREATE INDEX api_keys_of_one_tenant ON api_keys (tenant_id, created_at_ms, id) WHERE kind = 'tenant';
+
 CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms IS NULL;
+
+CREATE INDEX api_keys_of_tenants ON api_keys (created_at_ms, id) WHERE kind = 'tenant';
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL AND deleted_at_ms IS NULL;
 
@@ -201,6 +205,12 @@ CREATE TABLE tenants (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tenants_by_creation ON tenants (json_extract(body, '$.createdAtMs'), id);
+
+CREATE INDEX tenants_by_name ON tenants (json_extract(body, '$.name'), id);
+
+CREATE INDEX tenants_by_status ON tenants (json_extract(body, '$.status'), id);
 
 CREATE TABLE upstream_objects (
   tenant_id TEXT NOT NULL,

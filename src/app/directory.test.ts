@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DEFAULT_ENTITLEMENTS, MODEL_DEFAULTS } from '../core/access/defaults.ts';
-import type { ApiKey, Member, Model, RecordRef, RecordTypes, Tenant } from '../core/records.ts';
+import type { ApiKey, Member, Model, Policy, RecordRef, RecordTypes, Tenant } from '../core/records.ts';
 import { makeDirectory, type Directory, type DirectoryOptions } from './directory.ts';
 
 const TENANT: Tenant = {
@@ -33,7 +33,7 @@ const KEY: ApiKey = {
 };
 const MODEL: Model = { ...MODEL_DEFAULTS, id: 'm', upstreams: [], createdAtMs: 1 };
 
-let rows: { tenant: Tenant | undefined; member: Member | undefined; keys: ApiKey[]; models: Model[] };
+let rows: { tenant: Tenant | undefined; member: Member | undefined; keys: ApiKey[]; models: Model[]; policies: Policy[] };
 let reads: string[];
 let generation: number;
 let elapsedMs: number;
@@ -42,7 +42,7 @@ let beforeRead: (name: string) => Promise<void> | void;
 let warnings: number;
 
 beforeEach(() => {
-  rows = { tenant: TENANT, member: ANN, keys: [KEY], models: [MODEL] };
+  rows = { tenant: TENANT, member: ANN, keys: [KEY], models: [MODEL], policies: [] };
   reads = [];
   generation = 1;
   elapsedMs = 0;
@@ -62,7 +62,7 @@ function start(options: Partial<DirectoryOptions> = {}): Directory {
     records: {
       keyByHash: (hash) => read('key', () => rows.keys.find((key) => key.hash === hash || key.rotation?.previousHash === hash)),
       record: (kind) => read(kind, () => (kind === 'tenant' ? rows.tenant : rows.member) as RecordTypes[typeof kind] | undefined),
-      records: (kind) => read(kind, () => (kind === 'model' ? rows.models : []) as never),
+      records: (kind) => read(kind, () => (kind === 'model' ? rows.models : kind === 'policy' ? rows.policies : []) as never),
       generation: () => read('generation', () => generation),
     },
     hasher: { hash: (plaintext) => `h(${plaintext})` },
@@ -213,6 +213,49 @@ describe('the cache', () => {
     for (const name of ['y', 'z', 'x']) await codeOf(directory, name);
     expect(reads.filter((name) => name === 'key')).toHaveLength(1);
   });
+});
+
+describe('policies', () => {
+  const POLICY: Policy = {
+    id: 'p1',
+    tenantId: 'acme',
+    name: 'p',
+    description: null,
+    scopePattern: 'tenant:acme/*',
+    priority: 0,
+    status: 'ACTIVE',
+    caps: null,
+    overagePolicy: null,
+    ttlOverride: null,
+    rateLimits: null,
+    effectiveFromMs: null,
+    effectiveUntilMs: null,
+    createdAtMs: 1,
+    updatedAtMs: 1,
+  };
+  const names = async (directory: Directory): Promise<string[]> =>
+    (await directory.policies('acme')).ranked.map(({ policy }) => policy.name);
+
+  test('are read once, and anew after a change of one, whosever it is', async () => {
+    const directory = start();
+    rows.policies = [POLICY];
+    expect([await names(directory), await names(directory)]).toEqual([['p'], ['p']]);
+    expect(reads.filter((name) => name === 'policy')).toHaveLength(1);
+    rows.policies = [{ ...POLICY, name: 'q' }];
+    directory.recordsChanged([ref('policy', 'p1')]);
+    expect(await names(directory)).toEqual(['q']);
+  });
+
+  test('of a tenant that has none are none', async () => {
+    expect(await names(start())).toEqual([]);
+  });
+});
+
+test('a key of a closed tenant is known where it is one of the Cycles surfaces, and nowhere else', async () => {
+  rows.tenant = { ...TENANT, status: 'CLOSED' };
+  expect(await codeOf(start())).toBe('tenant_closed');
+  rows.keys = [{ ...KEY, kind: 'tenant' }];
+  expect(await codeOf(start())).toBe('ok');
 });
 
 describe('the catalogue', () => {

@@ -1,4 +1,5 @@
 import { presentedValue } from '../core/access/decide-rotate-key.ts';
+import { NO_POLICIES, rankPolicies, type PolicyRules } from '../core/policy/resolve-policy.ts';
 import { memberRecordId, type ApiKey, type Member, type RecordRef, type Tenant } from '../core/records.ts';
 import { accepted, rejected, type Outcome } from '../core/rejection.ts';
 import type { Log } from '../ports/log.ts';
@@ -20,7 +21,7 @@ export interface Directory {
    * Whose credential `plaintext` is, at `nowMs`. After a change on this node the very next call sees it; after one on another node,
    * within a second. Also brings {@link Directory.catalogue} up to date.
    *
-   * Rejects, in this order: `unauthorized` (nobody has it, deleted, or replaced and past its grace), `key_disabled`, `key_expired`, `tenant_closed`, `forbidden` (an
+   * Rejects, in this order: `unauthorized` (nobody has it, deleted, or replaced and past its grace), `key_disabled`, `key_expired`, `tenant_closed` (but for tenant keys), `forbidden` (an
    * admin or management key whose member is gone, or an admin key whose member is no admin). Throws a `Fault` where the store cannot be
    * read. Source: architecture section 5.
    */
@@ -30,6 +31,8 @@ export interface Directory {
   /** Reads again what may be old. */
   refresh(): Promise<void>;
   tenant(id: string): Promise<Tenant | undefined>;
+  /** The policies of a tenant, as fresh as its record is; none for a tenant that has none. */
+  policies(tenantId: string): Promise<PolicyRules>;
   /** Forgets changed records; call it before anybody learns that they changed. */
   recordsChanged(refs: readonly RecordRef[]): void;
   /** Looks once for changes by other nodes. Failures are logged. */
@@ -85,13 +88,19 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     maxFound: maxKeys,
     maxMissing: 0,
   });
+  const policies = makeReadCache<{ readonly tenantId: string; readonly rules: PolicyRules }>({
+    read: async (tenantId) => ({ tenantId, rules: rankPolicies(tenantId, await records.records('policy', tenantId)) }),
+    idOf: ({ tenantId }) => tenantId,
+    maxFound: maxKeys,
+    maxMissing: 0,
+  });
   let generation: number | null = null;
   let heardAtMs = -Infinity;
   let checking: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
 
   function forgetAll(): void {
-    for (const cache of [keys, tenants, members]) cache.clear();
+    for (const cache of [keys, tenants, members, policies]) cache.clear();
     catalogue.invalidate();
   }
 
@@ -129,6 +138,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     refresh,
     poll,
     tenant: (id) => tenants.get(id),
+    policies: async (tenantId) => (await policies.get(tenantId))?.rules ?? NO_POLICIES,
     authenticate: async (plaintext, nowMs) => {
       await refresh();
       if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
@@ -141,7 +151,9 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         return rejected({ code: 'key_expired', message: 'this API key has expired' });
       const tenant = await tenants.get(key.tenantId);
       if (tenant === undefined) return unknownKey();
-      if (tenant.status === 'CLOSED') return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
+      // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
+      if (tenant.status === 'CLOSED' && key.kind !== 'tenant')
+        return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
       if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
       const member = await members.get(memberRecordId(key.tenantId, key.createdBy));
       if (member === undefined || !mayActAs(key, member)) {
@@ -154,6 +166,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         if (kind === 'tenant') tenants.forget(id);
         else if (kind === 'member') members.forget(id);
         else if (kind === 'key') keys.forget(id);
+        // Whose policy it is, its name alone does not say; they change seldom.
+        else if (kind === 'policy') policies.clear();
         else catalogue.invalidate();
       }
     },

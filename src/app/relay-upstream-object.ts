@@ -1,3 +1,4 @@
+import { mayUseModel } from '../core/access/allowed-models.ts';
 import { isObjectId } from '../core/bounds/responses-request.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { RecordStore } from '../ports/record-store.ts';
@@ -14,7 +15,7 @@ export interface RelayUpstreamObjectDeps extends UnmeteredDeps {
 }
 
 /** What is asked about a stored response. `query` is what of the caller's query goes upstream, with its question mark, or empty. */
-export interface ObjectRequest extends Pick<CallRequest, 'requestId' | 'tenant' | 'headers' | 'sink'> {
+export interface ObjectRequest extends Pick<CallRequest, 'requestId' | 'key' | 'tenant' | 'headers' | 'sink'> {
   readonly responseId: string;
   readonly action: 'get' | 'delete' | 'cancel' | 'input-items';
   readonly query: string;
@@ -31,8 +32,8 @@ const ACTIONS = {
  * Asks the upstream that keeps a response about it, and passes the answer on. Nothing is metered: the call that made the response was.
  * One that was deleted there is forgotten here before the caller learns of it.
  *
- * Refuses, in this order: `tenant_closed`, `tenant_suspended`; `not_found` (no call of this tenant met the id, it was deleted, or its
- * upstream is no more); then as the upstream does.
+ * Refuses, in this order: `tenant_closed`, `tenant_suspended`; `not_found` (no call of this tenant met the id, it was deleted, the
+ * key may not call the model that made it, or its upstream is no more); then as the upstream does.
  */
 export function makeRelayUpstreamObject(deps: RelayUpstreamObjectDeps): (request: ObjectRequest) => Promise<CallOutcome> {
   const relay = makeRelayUnmetered(deps);
@@ -43,7 +44,8 @@ export function makeRelayUpstreamObject(deps: RelayUpstreamObjectDeps): (request
     const tenantId = request.tenant.id;
     const [object] = isObjectId(responseId) ? await deps.records.upstreamObjects({ tenantId, ids: [responseId] }) : [];
     const upstream = object === undefined ? undefined : deps.catalogue.upstream(object.upstreamId);
-    if (object === undefined || upstream === undefined) return unknown(responseId);
+    const isReachable = object !== undefined && mayUseModel(request.key, { id: object.model });
+    if (!isReachable || upstream === undefined) return unknown(responseId);
     const { method, suffix } = ACTIONS[action];
     const forget = async (): Promise<void> => {
       await deps.writer.execute({ verb: 'forget-upstream-object', id: deps.ids.next('cmd'), tenantId, objectId: responseId });

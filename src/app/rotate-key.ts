@@ -14,13 +14,22 @@ export interface Rotation {
   readonly graceMs: number;
 }
 
+/** Hears of a rotation that has happened: of the key as it was before, and of its new value. Must not throw. */
+export type OnRotated = (before: ApiKey, plaintext: string) => void;
+
 /**
  * Makes the use case that gives a key a new value; the one before stays good for a while. The new one is kept, sealed, where the one
  * before was, and told this once.
  *
  * Rejects as the command `rotate-key` does.
  */
-export function makeRotateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids: Ids; hasher: KeyHasher; secretBox: SecretBox }) {
+export function makeRotateKey(deps: {
+  writer: Pick<LedgerWriter, 'execute'>;
+  ids: Ids;
+  hasher: KeyHasher;
+  secretBox: SecretBox;
+  onRotated?: OnRotated;
+}) {
   const { writer, ids, hasher, secretBox } = deps;
   return async (actor: Actor, key: ApiKey, { tenantId, asMember, graceMs }: Rotation): Promise<Outcome<CreatedKey>> => {
     const { id } = key;
@@ -35,6 +44,8 @@ export function makeRotateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids
       graceMs,
       ...(asMember === null ? {} : { asMember }),
     });
-    return outcome.ok ? accepted({ key: outcome.value, plaintext }) : outcome;
+    if (!outcome.ok) return outcome;
+    deps.onRotated?.(key, plaintext);
+    return accepted({ key: outcome.value, plaintext });
   };
 }

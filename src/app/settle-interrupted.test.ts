@@ -5,6 +5,7 @@ import { keyCapId, newAccount, TOKENS, USD_MICROCENTS } from '../core/ledger/acc
 import type { PlainJson } from '../core/json/plain-json.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
+import { Fault } from '../core/fault.ts';
 import type { Log } from '../ports/log.ts';
 import { makeSettleInterrupted } from './settle-interrupted.ts';
 
@@ -157,4 +158,24 @@ test('more calls than one round takes are all settled', async () => {
   for (let index = 0; index < 1203; index++) hold(`c${index}`);
   expect(await settle({ liveOwnerIds: [] })).toEqual({ settled: 1203, released: 0 });
   expect(unsettled([])).toHaveLength(0);
+});
+
+test('a call that our own code fails on hinders no other, and is said', async () => {
+  hold('bad');
+  hold('good');
+  const failing = {
+    execute: async (command: Parameters<MemoryLedger['run']>[0]) => {
+      if (command.id.startsWith('bad')) throw new Error('broken');
+      return ledger.run(command, nowMs);
+    },
+  } as never;
+  const store = { unsettledCalls: async () => unsettled([]) };
+  expect(await makeSettleInterrupted({ writer: failing, store, log })({ liveOwnerIds: [] })).toEqual({ settled: 1, released: 0 });
+  expect([ledger.reservation('good').state, ledger.reservation('bad').state]).toEqual(['COMMITTED', 'ACTIVE']);
+  expect(errors).toEqual(['an interrupted call was not settled by a fault of ours; its hold ends by itself']);
+
+  const broken = {
+    execute: () => Promise.reject(new Fault({ code: 'store_unavailable', message: 'gone', publicMessage: 'gone' })),
+  } as never;
+  await expect(makeSettleInterrupted({ writer: broken, store, log })({ liveOwnerIds: [] })).rejects.toThrow('gone');
 });

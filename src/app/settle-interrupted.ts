@@ -1,5 +1,6 @@
 import { readCallContext, readCheckpoint, type CallContext } from '../core/calls/call-context.ts';
 import { settlementOf } from '../core/calls/settlement.ts';
+import { Fault } from '../core/fault.ts';
 import { estimateUsage } from '../core/metering/token-usage.ts';
 import type { SettleCallCommand } from '../core/ledger/commands.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
@@ -22,7 +23,7 @@ export interface InterruptedSettled {
  * Each is charged its prompt by our count and the output of its last checkpoint, at the prices pinned when it was held, and recorded as
  * interrupted and estimated. A call that was held but not yet sent is settled like any other: whether its first bytes had left the
  * machine when the process died is not known, and the upstream may have worked for it. A reservation whose context cannot be read
- * is returned without a charge, and logged. A call that is settled already, by whoever was faster, is left alone.
+ * is returned without a charge, and logged. One that our own code fails on is logged and left. A call that is settled already, by whoever was faster, is left alone.
  *
  * Throws a `Fault` where the store does; what was settled until then stays settled. Source: architecture section 8.
  */
@@ -32,6 +33,16 @@ export function makeSettleInterrupted(deps: {
   readonly log: Log;
 }): (query: { readonly liveOwnerIds: readonly string[] }) => Promise<InterruptedSettled> {
   const { writer, store, log } = deps;
+  /** One call that our own code fails on must not keep the others from being settled, nor the program from starting. */
+  const tryTo = async <T>(act: () => Promise<T>, callId: string): Promise<T | null> => {
+    try {
+      return await act();
+    } catch (err) {
+      if (err instanceof Fault) throw err;
+      log.error({ err, callId }, 'an interrupted call was not settled by a fault of ours; its hold ends by itself');
+      return null;
+    }
+  };
   return async ({ liveOwnerIds }) => {
     let settled = 0;
     let released = 0;
@@ -42,7 +53,8 @@ export function makeSettleInterrupted(deps: {
           const context = readCallContext(call.context);
           if (context === null) log.error({ callId: call.id }, 'an interrupted call cannot be read; its hold is returned');
           const command = context === null ? releaseCommand(call) : interruptedCommand(call, context);
-          const outcome = await writer.execute(command);
+          const outcome = await tryTo(() => writer.execute(command), call.id);
+          if (outcome === null) return false;
           if (!outcome.ok) log.error({ callId: call.id, code: outcome.rejection.code }, 'an interrupted call was not settled');
           else if (!outcome.value.booked) return true;
           else if (context === null) released += 1;

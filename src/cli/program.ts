@@ -6,6 +6,7 @@ import { addBackup } from './commands/backup.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
+import { addRestart } from './commands/restart.ts';
 import { addRestore } from './commands/restore.ts';
 import { addRotateMasterKey } from './commands/rotate-master-key.ts';
 import { addStart } from './commands/start.ts';
@@ -50,6 +51,7 @@ function makeProgram(deps: CliDeps, endWith: (code: ExitCode) => void): Command 
     .exitOverride();
   const run = makeRun((command) => makeContext(deps, command, endWith));
   addStart(program, run);
+  addRestart(program, run);
   addDoctor(program, run);
   addBackup(program, run);
   addRestore(program, run);

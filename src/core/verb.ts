@@ -59,10 +59,15 @@ export interface State {
   report(ref: ReportRef): UsageReport | undefined;
 }
 
-/** What a decision comes to. A refusal has, as a rule, no effects. */
+/**
+ * What a decision comes to. A refusal has, as a rule, no effects. `isReplay`: the answer is that of an earlier command, which has its
+ * audit row already. `auditMetadata` is added to what the command's audit row says.
+ */
 export interface Decision<T> {
   readonly outcome: Outcome<T>;
   readonly effects: readonly Effect[];
+  readonly isReplay?: true;
+  readonly auditMetadata?: { readonly [name: string]: PlainJson };
 }
 
 /**

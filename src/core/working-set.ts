@@ -58,9 +58,16 @@ export class WorkingSet implements State {
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
+  readonly #periodic: AccountId[] = [];
 
   putAccount(id: AccountId, account: Account | undefined): void {
     this.#accounts.set(id, account);
+    if (typeof account?.budget?.periodEndMs === 'number') this.#periodic.push(id);
+  }
+
+  /** The loaded budgets that have periods, as they are now. */
+  periodicBudgets(): Account[] {
+    return this.#periodic.map((id) => this.account(id)).filter((account) => account !== undefined);
   }
 
   putReservation(id: string, reservation: Reservation | undefined): void {

@@ -29,6 +29,8 @@ export interface JobDeps {
   readonly store: LedgerStore & RecordStore;
   readonly writer: Pick<LedgerWriter, 'execute'>;
   readonly settleInterrupted: (query: { readonly liveOwnerIds: readonly string[] }) => Promise<unknown>;
+  /** Goes on with tenants whose closing was broken off. */
+  readonly resumeCloses: () => Promise<void>;
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
@@ -50,6 +52,7 @@ export function startJobs(deps: JobDeps): Jobs {
       run: async () => void (await deps.settleInterrupted({ liveOwnerIds: liveOwners.current() })),
       log,
     }),
+    startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
     startJob({
       name: 'fold-usage',
       everyMs: FOLD_EVERY_MS,

@@ -19,7 +19,13 @@ export type Failpoint =
   | 'rotate.resealed'
   | 'rotate.checked'
   | 'rotate.kept'
-  | 'rotate.replaced';
+  | 'rotate.replaced'
+  | 'close.marked'
+  | 'close.reservations'
+  | 'close.budgets'
+  | 'close.webhooks'
+  | 'close.keys'
+  | 'close.ended';
 
 /** Called at every named point. Production passes one that does nothing; only the tests' composition root fills it. */
 export interface Failpoints {

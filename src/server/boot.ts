@@ -4,7 +4,7 @@ import { endInterruptedChange, followSealingKey, isChangeInterrupted, makeMaster
 import { makeClosers, type Closers } from './closers.ts';
 import { compose, type ComposeDeps } from './compose.ts';
 import { type Config, refuseWeakOperatorKey } from './config.ts';
-import { hasCredentials } from './credentials.ts';
+import { hasCredentials, keepRotated } from './credentials.ts';
 import { openDataFolder } from './data-folder.ts';
 import { loadDemoTokenizer } from './demo-call.ts';
 import { makeDeclaredFields } from './declared/named-fields.ts';
@@ -122,6 +122,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       ids,
       failpoints,
       ...fromConfig,
+      onRotated: keepRotated({ dataDir, hasher, log }),
       log,
       closers,
       telemetry: { metrics, config: config.metrics, tracing },

@@ -84,7 +84,7 @@ export function makeMasterKeys(deps: MasterKeysDeps): MasterKeys {
       if (source === 'environment') return;
       replaceMasterKeyFile(dataDir, () => deps.failpoints.hit('rotate.kept'));
       deps.failpoints.hit('rotate.replaced');
-      ring.keepSealingOnly();
+      ring.retireOthers();
     },
   };
 }

@@ -10,10 +10,12 @@ import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
+import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
+import type { OnRotated } from '../app/rotate-key.ts';
 import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-key.ts';
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
@@ -74,6 +76,7 @@ export interface ComposeDeps {
   readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
+  readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
   readonly telemetry: Telemetry;
@@ -85,6 +88,7 @@ export interface Parts {
   readonly directory: Directory;
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
+  readonly closeTenants: CloseTenants;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -127,7 +131,10 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const settleInterrupted = makeSettleInterrupted({ writer, store, log });
   await liveOwners.beat();
   await settleInterrupted({ liveOwnerIds: liveOwners.current() });
-  const jobs = startJobs({ store, writer, settleInterrupted, liveOwners, isShared: deps.isShared, retention: deps.retention, ids, log });
+  const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints, log });
+  closers.add('closing tenants', () => closeTenants.stop());
+  const resumeCloses = (): Promise<void> => closeTenants.resume();
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses });
   closers.add('jobs', () => jobs.stop());
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
@@ -171,6 +178,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     directory,
     calls,
     rotateMasterKey,
+    closeTenants,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -209,6 +217,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
     makeAnthropicGateway({
       calls: parts.calls,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
+      catalogue: parts.directory.catalogue,
       clock,
       log,
       maxBodyBytes: gateway.maxBodyBytes,
@@ -235,6 +244,6 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const shared = { ...deps, writer, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
-  await app.register(makeCyclesGovernance(shared));
+  await app.register(makeCyclesGovernance({ ...shared, closeTenants: parts.closeTenants }));
   await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

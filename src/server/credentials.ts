@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { OnRotated } from '../app/rotate-key.ts';
 import { KEY_PREFIXES, KEY_RANDOM_LENGTH } from '../core/access/credentials.ts';
 import type { KeyKind } from '../core/records.ts';
 import type { Ids } from '../ports/ids.ts';
+import type { Log } from '../ports/log.ts';
+import type { KeyHasher } from '../ports/secret-box.ts';
 import { ConfigError } from './config-error.ts';
 import { readTextFile, writeFileDurably } from './data-folder.ts';
 
@@ -19,6 +22,7 @@ export interface Credentials {
 export type FullCredentials = Required<Credentials>;
 
 const NAMES = ['operator_key', 'tenant', 'admin_key', 'management_key', 'demo_key'] as const;
+const KEY_NAMES = ['admin_key', 'management_key', 'demo_key'] as const;
 const OPERATOR_KEY_CHARACTERS = 43;
 
 /** Where the credentials of this data folder are. */
@@ -73,6 +77,24 @@ export function keepCredentials(options: { dataDir: string; operatorKey: string 
   const text = `${JSON.stringify(after, null, 2)}\n`;
   if (text !== readTextFile(credentialsPath(dataDir))) writeFileDurably(credentialsPath(dataDir), text);
   return after;
+}
+
+/**
+ * Makes what keeps `credentials.json` true: a key of the first start that is rotated by this process stands there with its new value. The
+ * value before is found by its hash; a key that is not of the first start changes nothing, and where the file cannot be written the log says so.
+ */
+export function keepRotated(deps: { dataDir: string; hasher: KeyHasher; log: Pick<Log, 'warn'> }): OnRotated {
+  const { dataDir, hasher, log } = deps;
+  return (before, plaintext) => {
+    try {
+      const kept = readCredentials(dataDir);
+      const name = KEY_NAMES.find((each) => kept[each] !== undefined && hasher.hash(kept[each]) === before.hash);
+      if (name === undefined) return;
+      writeFileDurably(credentialsPath(dataDir), `${JSON.stringify({ ...kept, [name]: plaintext }, null, 2)}\n`);
+    } catch (err) {
+      log.warn({ err, keyId: before.id }, 'credentials.json still has the value of a key from before its rotation');
+    }
+  };
 }
 
 const newKey = (ids: Ids, kind: KeyKind): string => KEY_PREFIXES[kind] + ids.base62(KEY_RANDOM_LENGTH[kind]);

@@ -72,10 +72,21 @@ export async function openSecrets(options: {
       `${path} is missing, and without the master key the keys in this database cannot be used: put the file back from a backup, or set CASTELLAN_MASTER_KEY.`,
     );
   }
-  const secretBox = makeKeyRing([first ?? masterKeyOf(makeMasterKey(path)), ...others]);
+  const secretBox = makeKeyRing([first ?? masterKeyOf(makeMasterKey(path)), ...others], () => laterKeys(dataDir, source));
   const setting = kept ?? (await initKeySecret({ secretBox, store, ids }));
   const keyHashSecret = openKeySecret({ setting, secretBox, from: source === 'file' ? path : 'CASTELLAN_MASTER_KEY' });
   return { secretBox, keyHashSecret, source };
+}
+
+/** The keys in the folder now: while a restart hands over, another process may have changed them since this one read them. */
+function laterKeys(dataDir: string, source: MasterKeySource): MasterKey[] {
+  if (source === 'environment') return [];
+  try {
+    return findMasterKeys(dataDir, { masterKey: null, previousMasterKey: null }).keys;
+  } catch {
+    // A damaged file has no key to give; who looks for one learns that it is not at hand.
+    return [];
+  }
 }
 
 function readMasterKey(path: string): Buffer | null {

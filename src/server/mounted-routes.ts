@@ -3,7 +3,7 @@ import type { MountedRoute } from '../api/_shared/openapi/document.ts';
 
 /** The routes of all listeners, gathered as they are mounted. */
 export interface MountedRoutes {
-  /** Begins to gather the routes that are registered on `app` after this call. Routes that only refuse are left out, and so is HEAD. */
+  /** Begins to gather the routes that are registered on `app` after this call. Routes that only refuse, or share another's address, are left out, and so is HEAD. */
   gather(app: FastifyInstance, listener: string): void;
   readonly all: () => readonly MountedRoute[];
   /** What `make` makes of all routes, made anew only where routes have been added. */
@@ -17,7 +17,7 @@ export function makeMountedRoutes(): MountedRoutes {
   return {
     gather: (app, listener) => {
       app.addHook('onRoute', ({ method, url, schema, config }) => {
-        if (config?.onlyRefuses === true) return;
+        if (config?.onlyRefuses === true || config?.sharesAddress === true) return;
         for (const each of Array.isArray(method) ? method : [method]) {
           if (each === 'HEAD') continue;
           const key = `${each} ${url}`;

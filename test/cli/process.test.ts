@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runCliProcess, startCli } from '../support/cli-process.ts';
@@ -70,4 +70,28 @@ test('npx castellan runs the command of the checkout, from its folders too, with
     const [code] = (await once(child, 'close')) as [number];
     expect({ code, stdout, failed: code === 0 ? '' : stderr }).toEqual({ code: 0, stdout: `${version}\n`, failed: '' });
   }
+});
+
+test('restart signals nobody where no server holds the folder, whatever number its file names', async () => {
+  const bystander = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1000)'], { stdio: 'ignore' });
+  try {
+    const dataDir = join(folder, 'data');
+    mkdirSync(dataDir);
+    for (const runJson of [null, JSON.stringify({ owner_id: 'run_1', host: hostname(), pid: bystander.pid })]) {
+      if (runJson !== null) {
+        writeFileSync(join(dataDir, 'run.json'), runJson);
+        writeFileSync(join(dataDir, 'run.lock'), '');
+      }
+      const run = await runCliProcess(['--data-dir', dataDir, 'restart']);
+      expect([run.code, run.stderr]).toEqual([4, expect.stringContaining('no server of this machine runs on') as string]);
+    }
+    expect([bystander.exitCode, bystander.signalCode]).toEqual([null, null]);
+  } finally {
+    bystander.kill('SIGKILL');
+  }
+});
+
+test('restart takes a limit in whole seconds only', async () => {
+  const run = await runCliProcess(['restart', '--timeout', '1.5']);
+  expect([run.code, run.stderr]).toEqual([2, expect.stringContaining('whole number of seconds') as string]);
 });

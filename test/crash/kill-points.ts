@@ -1,7 +1,7 @@
 import type { Failpoint } from '../../src/ports/failpoints.ts';
 
-/** Every point between two steps: whether a load passes it, only a start, or only a change of the master key. The compiler refuses a table that forgets one. */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation'>> = {
+/** Every point between two steps: whether a load passes it, only a start, only a change of the master key, or only the closing of a tenant. The compiler refuses a table that forgets one. */
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -22,6 +22,12 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation'>> = {
   'rotate.checked': 'rotation',
   'rotate.kept': 'rotation',
   'rotate.replaced': 'rotation',
+  'close.marked': 'close',
+  'close.reservations': 'close',
+  'close.budgets': 'close',
+  'close.webhooks': 'close',
+  'close.keys': 'close',
+  'close.ended': 'close',
 };
 
 /** The points that a load passes again and again. */
@@ -39,3 +45,6 @@ export const START_POINTS: readonly Failpoint[] = [
 
 /** The points that a change of the master key passes, in its order. */
 export const ROTATION_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'rotation' ? [point] : []));
+
+/** The points that the closing of a tenant passes, in its order. */
+export const CLOSE_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'close' ? [point] : []));

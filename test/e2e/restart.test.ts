@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { makeControlPlane } from '../support/control-plane.ts';
 import { makeHttpClient, type HttpClient } from '../support/http-client.ts';
+import { runCliProcess } from '../support/cli-process.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
@@ -141,12 +142,21 @@ function describeRestarts(makeStore: () => Promise<TestStore>): void {
     const config = join(server.dataDir, '..', 'castellan.yaml');
     const good = readFileSync(config, 'utf8');
     writeFileSync(config, 'gateway: { drain_ms: never }\n');
-    server.signal('SIGUSR2');
-    await waitUntil(() => Promise.resolve(refused() === 1), 60_000);
+    const command = (...args: string[]) => runCliProcess(['--data-dir', server.dataDir, 'restart', ...args]);
+    const failed = await command();
+    expect([failed.code, failed.stdout]).toEqual([1, '']);
+    expect(failed.stderr).toMatch(/the new process did not start \(it ended with code 78\), and the old one serves on/);
+    // The log comes through a pipe of its own.
+    await waitUntil(() => Promise.resolve(refused() === 1), 10_000);
     expect(server.stderr()).toMatch(/gateway\.drain_ms must be a whole number/);
     expect(failures([await callOnce(server.runtime, key, { body: chatBody('still here') })], isAnswer)).toEqual([]);
     writeFileSync(config, good);
-    await restart();
+    const done = await command('-o', 'json');
+    expect(done.code).toBe(0);
+    const { pid } = JSON.parse(done.stdout) as { pid: number };
+    const line = new RegExp(`"pid":${pid}.*restart: the new process serves`);
+    await waitUntil(() => Promise.resolve(line.test(server.stderr())), 10_000);
+    // The command is done only when the new process answers.
     expect(failures([await callOnce(server.runtime, key, { body: chatBody('and anew') })], isAnswer)).toEqual([]);
     // The same once more, with a process that was itself started by a restart.
     writeFileSync(config, 'gateway: { drain_ms: never }\n');

@@ -150,6 +150,16 @@ export const CORPUS: readonly MeteringCase[] = [
     relayed: crlf(TEXT + DONE),
     used: { prompt: 17, completion: 5 },
   }),
+  chat('CR alone, with comment lines', {
+    body: `: welcome\r\r${TEXT}: ping\rid: 7\r${usageChunk(17, 5)}${DONE}`.replaceAll('\n', '\r'),
+    used: { prompt: 17, completion: 5 },
+  }),
+  chat('CR alone, usage taken out with its blank line', {
+    asked: { stream: true },
+    body: (TEXT + usageChunk(17, 5) + DONE).replaceAll('\n', '\r'),
+    relayed: (TEXT + DONE).replaceAll('\n', '\r'),
+    used: { prompt: 17, completion: 5 },
+  }),
   chat('one JSON text over several data lines', {
     body: `data: {"choices":[],\ndata: "usage":\ndata:{"prompt_tokens":17,"completion_tokens":5}}\n\n${DONE}`,
     used: { prompt: 17, completion: 5 },

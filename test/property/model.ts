@@ -89,10 +89,14 @@ export class LedgerModel {
     }
   }
 
-  /** Whether a forced charge of these amounts would take an account past 64 bits, which no caller may ask for. */
+  /** Whether a forced charge of these amounts is more than an account can count, as spent or as debt: no caller may ask for that. */
   wouldOverflow(id: string, tokens: bigint, microcents: bigint): boolean {
     const parts = this.holds.get(id)?.parts ?? [];
-    return parts.some(({ account }) => this.#account(account).spent + (unitOf(account) === 'TOKENS' ? tokens : microcents) > INT64);
+    return parts.some((part) => {
+      const amount = unitOf(part.account) === 'TOKENS' ? tokens : microcents;
+      const { spent, owed } = this.#account(part.account);
+      return amount > INT64 || spent + owed + amount > 2n * INT64;
+    });
   }
 
   #once(idempotency: CommandIdempotency, now: number, act: () => unknown): Expected {
@@ -387,6 +391,9 @@ export class LedgerModel {
       if (hold.state === 'ACTIVE') account.held -= part.amount;
       part.charged = used(part.account);
       account.spent += part.charged;
+      if (account.spent <= INT64) continue;
+      account.owed += account.spent - INT64;
+      account.spent = INT64;
     }
     hold.settledAt = now;
     if (hold.state === 'ACTIVE') {

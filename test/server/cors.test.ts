@@ -100,6 +100,21 @@ describe('a preflight', () => {
       expect([path, (await preflight(APP, { path })).status]).toEqual([path, 204]);
   });
 
+  test("lets Anthropic's client in, whose answers it may read", async () => {
+    const headers = 'anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-os';
+    const preflighted = await preflight(APP, { path: '/v1/messages', headers });
+    expect([preflighted.status, preflighted.headers.get('access-control-allow-headers')]).toEqual([204, headers.replaceAll(',', ', ')]);
+    const answer = await fetch(at('/v1/messages'), {
+      method: 'POST',
+      headers: { origin: APP, 'x-api-key': open.key, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'demo-echo', max_tokens: 8, messages: [{ role: 'user', content: 'hello' }] }),
+    });
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, APP]);
+    expect(answer.headers.get('access-control-expose-headers')).toContain('request-id');
+    const list = await fetch(at('/v1/models'), { headers: { origin: APP, 'x-api-key': open.key, 'anthropic-version': '2023-06-01' } });
+    expect([list.status, list.headers.get('access-control-allow-origin')]).toEqual([200, APP]);
+  });
+
   test('lets our own headers in, and none that could choose something for another', async () => {
     const asked =
       'X-Castellan-App, X-Tinfoil-Request-Usage-Metrics, Idempotency-Key, OpenAI-Beta, cookie, host, x-forwarded-for, x-evil, x-stainless-';

@@ -197,6 +197,11 @@ describe('secrets', () => {
     ]);
     writeFileSync(keyFile(), `${Buffer.alloc(32, 1).toString('base64')}\n`, { mode: 0o600 });
     expect(wrong(await look())).toEqual([expect.stringMatching(/^fail secrets: The master key in master\.key is not the one/) as string]);
+    writeFileSync(keyFile(), 'junk\n');
+    const damaged = await look();
+    expect(wrong(damaged)).toEqual([expect.stringMatching(/^fail secrets: \S+master\.key is damaged, it must hold 32 bytes/) as string]);
+    // All else was looked at.
+    expect(damaged.map(({ check }) => check)).toEqual(expect.arrayContaining(['database', 'clock']));
     writeFileSync(keyFile(), right);
     const db = new Database(database());
     db.exec(`UPDATE api_keys SET body = json_set(body, '$.sealed', 'AQID=') WHERE name = 'demo'`);

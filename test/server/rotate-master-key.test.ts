@@ -129,6 +129,25 @@ describe('with the key in a file', () => {
     expect(await namedKeys()).toEqual(new Set([keyIdIn('master.key')]));
   });
 
+  test('a call that looked before the change reaches its next upstream after it', async () => {
+    const running = await folder.start();
+    const { key } = await furnish(running);
+    const failing = await startOpenAiServer({ gated: true, fault: { kind: 'status', status: 500 } });
+    try {
+      expect((await ask(running, 'POST', '/upstreams', { id: 'failing', base_url: failing.url, api_key: 'sk-1' })).status).toBe(201);
+      const upstreams = [{ id: 'failing' }, { id: 'own' }];
+      expect((await ask(running, 'PATCH', `/models/${TEST_MODEL}`, { upstreams })).status).toBe(200);
+      const calling = call(running, key);
+      await waitUntil(() => Promise.resolve(failing.waiting() === 1));
+      // Nobody has asked the second upstream yet: its credential is opened with what the call knew before the change.
+      expect((await rotate(running)).status).toBe(200);
+      failing.release();
+      expect(await calling).toBe(200);
+    } finally {
+      await failing.close();
+    }
+  });
+
   test('two that ask at once are told of one change', async () => {
     const running = await folder.start();
     const [one, other] = await Promise.all([rotate(running), rotate(running)]);

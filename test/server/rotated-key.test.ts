@@ -1,3 +1,5 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Running } from '../../src/server/boot.ts';
 import { makeManualClock } from '../support/fakes.ts';
@@ -109,4 +111,35 @@ describe('a program that serves', () => {
     expect(text).toContain('castellan is up');
     for (const value of [before, after]) expect(text).not.toContain(value);
   });
+});
+
+test('a key of the first start that is rotated stands in credentials.json with its new value, and no other does', async () => {
+  const own = makeTestFolder();
+  try {
+    const program = await own.start();
+    const path = join(own.dataDir, 'credentials.json');
+    const read = (): Record<string, string> => JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
+    const before = read();
+    const post = async (route: string, key: string, body: object): Promise<{ id: string; key: string }> => {
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      const answer = await fetch(`${program.listeners.admin.origin}${route}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return (await answer.json()) as { id: string; key: string };
+    };
+    const idOf = async (key: string): Promise<string> => {
+      const headers = { authorization: `Bearer ${key}` };
+      return ((await (await fetch(`${program.listeners.admin.origin}/v1/x-castellan/me`, { headers })).json()) as { id: string }).id;
+    };
+    const demoId = await idOf(before['demo_key'] ?? '');
+    const rotated = await post(`/v1/x-castellan/keys/${demoId}/rotate`, before['admin_key'] ?? '', { grace_seconds: 60 });
+    expect(read()).toEqual({ ...before, demo_key: rotated.key });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const again = await post(`/v1/x-castellan/keys/${demoId}/rotate`, before['admin_key'] ?? '', {});
+    expect(read()).toEqual({ ...before, demo_key: again.key });
+
+    const other = await post('/api/keys', before['admin_key'] ?? '', { name: 'other' });
+    await post(`/v1/x-castellan/keys/${other.id}/rotate`, before['admin_key'] ?? '', {});
+    expect(read()).toEqual({ ...before, demo_key: again.key });
+  } finally {
+    await own.dispose();
+  }
 });

@@ -271,7 +271,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   };
   const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
   const unmetered = { ...parts, health: calls.health };
-  await app.register(makeAnthropicGateway(surface));
+  await app.register(makeAnthropicGateway({ ...surface, catalogue }));
   await app.register(
     makeOpenAiGateway({
       ...surface,

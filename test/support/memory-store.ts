@@ -11,6 +11,7 @@ import { needsOf, type Command } from '../../src/core/verbs.ts';
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { BatchResult, Discrepancy, LedgerStore } from '../../src/ports/ledger-store.ts';
+import { makeMemoryGovernance } from './memory-governance.ts';
 import type { KeyUsage, RecordStore, UsagePoint, UsageTotal } from '../../src/ports/record-store.ts';
 
 /** Everything that a {@link MemoryStore} holds, for tests to look into. */
@@ -252,6 +253,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .slice(0, limit),
       ),
     upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
+    ...makeMemoryGovernance(all, tables),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

@@ -16,6 +16,7 @@ const EXPOSED_HEADERS = [
   'x-request-id',
   'x-should-retry',
   'x-tinfoil-usage-metrics',
+  'request-id',
   'openai-processing-ms',
   'openai-version',
 ].join(', ');

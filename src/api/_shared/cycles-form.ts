@@ -41,6 +41,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   key_revoked: [401, 'KEY_REVOKED'],
   insufficient_permissions: [403, 'INSUFFICIENT_PERMISSIONS'],
   invalid_transition: [409, 'INVALID_TRANSITION'],
+  already_in_state: [409, 'INVALID_REQUEST'],
   webhook_not_found: [404, 'WEBHOOK_NOT_FOUND'],
   webhook_url_invalid: [400, 'WEBHOOK_URL_INVALID'],
   event_not_found: [404, 'EVENT_NOT_FOUND'],
@@ -48,6 +49,8 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   count_mismatch: [409, 'COUNT_MISMATCH'],
   too_many_matches: [400, 'LIMIT_EXCEEDED'],
   tenant_not_found: [404, 'TENANT_NOT_FOUND'],
+  key_already_revoked: [409, 'KEY_REVOKED'],
+  key_already_expired: [409, 'KEY_EXPIRED'],
   rate_limited: [429, 'LIMIT_EXCEEDED'],
 };
 

@@ -75,6 +75,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: UNKNOWN,
   webhook_url_invalid: INVALID,
   event_not_found: UNKNOWN,
@@ -82,6 +83,8 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   count_mismatch: CONFLICT,
   too_many_matches: INVALID,
   tenant_not_found: UNKNOWN,
+  key_already_revoked: UNKNOWN,
+  key_already_expired: UNKNOWN,
   rate_limited: { status: 429, retry: false },
 };
 

@@ -2,14 +2,20 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest,
 import type { Calls } from '../../app/relay-call.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
+import { openToBrowsers } from '../_shared/cors.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type MessagesPrincipal } from './authenticate.ts';
 import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
 import { makeMessagesHandler } from './routes/messages.ts';
+import { makeGetModel, makeListModels, type MessagesCatalogue } from './routes/models.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who the request acts as on the surface of Anthropic's API; set before any of its handlers runs. */
     messagesPrincipal: MessagesPrincipal;
+  }
+  interface FastifyContextConfig {
+    /** The address is another surface's, which describes it; the route takes what that one leaves to it. */
+    readonly sharesAddress?: boolean;
   }
 }
 
@@ -17,6 +23,7 @@ declare module 'fastify' {
 export interface AnthropicGatewayDeps {
   readonly calls: Calls;
   readonly authenticate: AuthenticateKey;
+  readonly catalogue: MessagesCatalogue;
   readonly clock: Clock;
   readonly log: Log;
   readonly maxBodyBytes: number;
@@ -33,16 +40,32 @@ const ROUTES = [
 
 const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
+/** Marks a route that is for Anthropic's clients only: they say which version of the API they speak. */
+const CLIENT = { name: 'anthropicClient', value: 'yes' } as const;
+
+/** Tells requests of Anthropic's clients from others to the same address. */
+const clientConstraint = (): Parameters<FastifyInstance['addConstraintStrategy']>[0] => ({
+  name: CLIENT.name,
+  storage: () => {
+    const routes = new Map<unknown, unknown>();
+    return { get: (value) => (routes.get(value) ?? null) as never, set: (value, route) => void routes.set(value, route) };
+  },
+  deriveConstraint: ({ headers }) => (headers['anthropic-version'] === undefined ? undefined : CLIENT.value),
+  mustMatchWhenDerived: false,
+});
+
 /** Anthropic's Messages API as one Fastify plugin, to be registered without a prefix; it keeps its parser, hooks and errors to itself. */
 export const makeAnthropicGateway =
   (deps: AnthropicGatewayDeps): FastifyPluginAsync =>
   async (app) => {
+    if (!app.hasConstraintStrategy(CLIENT.name)) app.addConstraintStrategy(clientConstraint());
     app.removeAllContentTypeParsers();
     // The bytes go on to the call as they are: it parses them once, with the integers exact.
     app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: deps.maxBodyBytes }, (_request, body, done) =>
       done(null, body),
     );
     app.decorateRequest('messagesPrincipal');
+    openToBrowsers(app);
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)
@@ -59,6 +82,10 @@ function mountRoutes(app: FastifyInstance, deps: AnthropicGatewayDeps): void {
     app.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler: makeMessagesHandler({ ...deps, kind, route }) });
     refuseOthers(app, url);
   }
+  // OpenAI's clients list models at the same address.
+  const shared = { method: 'GET', onRequest, constraints: { [CLIENT.name]: CLIENT.value }, config: { sharesAddress: true } } as const;
+  app.route({ ...shared, url: '/v1/models', handler: makeListModels(deps) });
+  app.route({ ...shared, url: '/v1/models/*', handler: makeGetModel(deps) });
   // Batches and whatever else Anthropic has there. Answered before a body is read: what comes with it changes nothing.
   const refuse = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => sendNotFound(request, reply);
   app.route({ method: [...METHODS], url: `${MESSAGES_PREFIX}/*`, config: { onlyRefuses: true }, onRequest: refuse, handler: refuse });

@@ -1,3 +1,4 @@
+import type { CloseTenants } from '../../app/cycles/close-tenant.ts';
 import type { Directory } from '../../app/directory.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import type { PageCursors } from '../../app/page-cursors.ts';
@@ -22,6 +23,7 @@ export interface GovernanceDeps {
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
   readonly declared: DeclaredFields;
+  readonly closeTenants: CloseTenants;
   readonly log: Log;
 }
 

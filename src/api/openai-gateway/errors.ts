@@ -70,6 +70,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   key_revoked: { status: 401, type: 'invalid_request_error' },
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: UNKNOWN,
   webhook_url_invalid: INVALID,
   event_not_found: UNKNOWN,
@@ -77,6 +78,8 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   count_mismatch: CONFLICT,
   too_many_matches: INVALID,
   tenant_not_found: UNKNOWN,
+  key_already_revoked: UNKNOWN,
+  key_already_expired: UNKNOWN,
   rate_limited: { status: 429, type: 'rate_limit_error', retry: false },
 };
 

@@ -170,12 +170,50 @@ const CALL_OPERATIONS: Operations = {
   },
 };
 
+const ANTHROPIC_HEADERS = {
+  'anthropic-version': {
+    description:
+      "Where it is given the answer has Anthropic's form, the key may stand in `x-api-key`, and the query may have `limit` (1 to 1000, else 20), `after_id`, `before_id` and `lifecycle`.",
+    schema: Type.String(),
+  },
+};
+
+/** A model as Anthropic's clients know it. */
+const AnthropicModel = named(
+  'AnthropicModel',
+  object({
+    type: Type.Literal('model'),
+    id: Type.String(),
+    display_name: Type.String(),
+    created_at: Type.String({ format: 'date-time' }),
+    max_input_tokens: WholeNumber,
+    max_tokens: WholeNumber,
+    capabilities: Type.Null(),
+    line: Type.Null(),
+    lifecycle: Type.Literal('active'),
+    deprecated_at: Type.Null(),
+    retires_at: Type.Null(),
+  }),
+);
+
 const MODEL_OPERATIONS: Operations = {
   'GET /v1/models': {
     id: 'listModels',
     summary: 'List the models that can be called',
+    headers: ANTHROPIC_HEADERS,
     answers: {
-      200: { description: 'The models, ordered by id.', schema: object({ object: Type.Literal('list'), data: Type.Array(GatewayModel) }) },
+      200: {
+        description: 'The models, ordered by id; for a client of Anthropic, a page of those that it can call, the newest first.',
+        schema: Type.Union([
+          object({ object: Type.Literal('list'), data: Type.Array(GatewayModel) }),
+          object({
+            data: Type.Array(AnthropicModel),
+            has_more: Type.Boolean(),
+            first_id: orNull(Type.String()),
+            last_id: orNull(Type.String()),
+          }),
+        ]),
+      },
     },
   },
   'GET /v1/models/*': {
@@ -183,7 +221,8 @@ const MODEL_OPERATIONS: Operations = {
     summary: 'Show a model',
     wildcard: 'model',
     path: { model: 'The id of the model, or an alias of it; it may hold slashes.' },
-    answers: { 200: { description: 'The model.', schema: GatewayModel } },
+    headers: ANTHROPIC_HEADERS,
+    answers: { 200: { description: 'The model.', schema: Type.Union([GatewayModel, AnthropicModel]) } },
     errors: [404],
   },
 };

@@ -70,6 +70,64 @@ const TENANT_EVENTS = [
   ),
 ];
 
+const BudgetState = named(
+  'BudgetState',
+  object({
+    allocated: WholeNumber,
+    remaining: WholeNumber,
+    debt: WholeNumber,
+    spent: WholeNumber,
+    reserved: WholeNumber,
+    overdraft_limit: WholeNumber,
+    is_over_limit: Type.Boolean(),
+    status: Type.String(),
+    commit_overage_policy: Type.Optional(Type.String()),
+  }),
+);
+
+const BUDGET_EVENT_TYPES = [
+  'budget.created',
+  'budget.updated',
+  'budget.funded',
+  'budget.debited',
+  'budget.reset',
+  'budget.reset_spent',
+  'budget.debt_repaid',
+  'budget.frozen',
+  'budget.unfrozen',
+  'budget.closed',
+];
+
+const BudgetEvent = named(
+  'BudgetEvent',
+  eventOf(
+    BUDGET_EVENT_TYPES,
+    object({
+      ledger_id: Id,
+      scope: Type.String(),
+      unit: Type.String(),
+      operation: Type.String({ description: 'What was done to the budget.' }),
+      previous_state: Type.Optional(BudgetState),
+      changed_fields: Type.Optional(Type.Array(Type.String())),
+      new_state: BudgetState,
+      spent_override_provided: Type.Optional(Type.Boolean()),
+      rollover_policy: Type.Optional(Type.String({ description: 'Where a period has ended.' })),
+      period_start: Type.Optional(Timestamp),
+      period_end: Type.Optional(Timestamp),
+      reason: Type.Optional(Type.String()),
+    }),
+  ),
+);
+
+const aPolicy = { policy_id: Id, name: Type.String(), scope_pattern: Type.String() };
+
+/** Events that tell of budgets and policies, as the Cycles surfaces change them. */
+const CYCLES_EVENTS = [
+  BudgetEvent,
+  named('PolicyEvent', eventOf(['policy.created', 'policy.deleted'], object(aPolicy))),
+  named('PolicyUpdatedEvent', eventOf(['policy.updated'], object({ ...aPolicy, changed_fields: Type.Array(Type.String()) }))),
+];
+
 /** What happened to a tenant. */
 export const EVENT_OPERATIONS: Operations = {
   [`GET ${OPERATOR_PREFIX}/events`]: {
@@ -84,7 +142,7 @@ export const EVENT_OPERATIONS: Operations = {
     answers: {
       200: {
         description: 'A page of events.',
-        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...TENANT_EVENTS])), ...pageEnd }),
+        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...TENANT_EVENTS, ...CYCLES_EVENTS])), ...pageEnd }),
         headers: PAGE_HEADERS,
       },
     },

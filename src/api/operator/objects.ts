@@ -3,6 +3,7 @@ import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
+import { exactBudgetData } from '../../core/budgets/budget-events.ts';
 import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/ledger/thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
@@ -74,7 +75,7 @@ export const eventObject = ({ id, type, tenantId, atMs, data }: DomainEvent): ob
   type,
   tenant_id: tenantId,
   created_at: formatRfc3339(atMs),
-  data: isThreshold(type) ? withExactAmounts(data) : data,
+  data: isThreshold(type) ? withExactAmounts(data) : exactBudgetData(data),
 });
 
 const isThreshold = (type: string): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);

@@ -370,7 +370,7 @@ const ROTATION_OPERATIONS: Operations = {
     id: 'rotateKey',
     summary: 'Give a key a new value',
     description:
-      'All else of the key stays. The value before is good for `grace_seconds` more; without them it is dead at once. An admin key rotates keys of its tenant, but none that acts as another member.',
+      'All else of the key stays. The value before is good for `grace_seconds` more; without them it is dead at once. An admin key rotates keys of its tenant, but none that acts as another member. A key of the first start stands with its new value in `credentials.json` of the node that was asked.',
     path: KEY_PATH,
     answers: { 200: { description: 'The key with its new value.', schema: RotatedKey } },
     errors: [404],

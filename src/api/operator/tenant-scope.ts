@@ -4,7 +4,7 @@ import type { Directory } from '../../app/directory.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
 import { makePageCursors } from '../../app/page-cursors.ts';
-import { makeRotateKey } from '../../app/rotate-key.ts';
+import { makeRotateKey, type OnRotated } from '../../app/rotate-key.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -30,6 +30,7 @@ export interface TenantScopeDeps {
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
+  readonly onRotated?: OnRotated;
   readonly log: Log;
 }
 

@@ -47,6 +47,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,
+  already_in_state: CONFLICT,
   webhook_not_found: NOT_FOUND,
   webhook_url_invalid: BAD_REQUEST,
   event_not_found: NOT_FOUND,
@@ -54,6 +55,8 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   count_mismatch: CONFLICT,
   too_many_matches: BAD_REQUEST,
   tenant_not_found: NOT_FOUND,
+  key_already_revoked: NOT_FOUND,
+  key_already_expired: NOT_FOUND,
   rate_limited: [429, 'RATE_LIMITED'],
 };
 

@@ -107,9 +107,7 @@ export function makePlanCall(deps: {
     }
     const { request } = read;
     if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null }, model);
-    return resolveReferences(call.tenant.id, request).then((resolved) =>
-      resolved.ok ? tokenize(call, resolved, model) : refused(resolved.refusal),
-    );
+    return resolveReferences(call, request).then((resolved) => (resolved.ok ? tokenize(call, resolved, model) : refused(resolved.refusal)));
   };
 }
 

@@ -1,6 +1,7 @@
+import { mayUseModel } from '../../core/access/allowed-models.ts';
 import type { InferenceRequest } from '../../core/bounds/inference-request.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
-import type { CallRefusal } from './call-types.ts';
+import type { CallRefusal, CallRequest } from './call-types.ts';
 
 /** A request whose references are known, and the upstream that it must go to; null where any may answer. Or why it may not go anywhere. */
 export type Resolved =
@@ -13,19 +14,20 @@ export const hasReferences = ({ refers }: InferenceRequest): boolean =>
 
 /**
  * Finds the upstream that keeps what a request builds on, among what calls of its tenant have met: what another tenant made does not
- * exist for it. Adds what an earlier response brings into the prompt, where that is known.
+ * exist for it, nor what a model made that its key may not call. Adds what an earlier response brings into the prompt, where that is known.
  *
- * Refuses, in this order: `not_found` (an id that the tenant never met, or that was deleted); `invalid` (ids that lie at different upstreams).
+ * Refuses, in this order: `not_found` (an id that the tenant never met, that was deleted, or that is another model's than the key's); `invalid` (ids that lie at different upstreams).
  */
 export function makeResolveReferences(deps: {
   readonly records: Pick<RecordStore, 'upstreamObjects'>;
-}): (tenantId: string, request: InferenceRequest) => Promise<Resolved> {
-  return async (tenantId, request) => {
+}): (caller: Pick<CallRequest, 'key' | 'tenant'>, request: InferenceRequest) => Promise<Resolved> {
+  return async ({ key, tenant }, request) => {
     const { refers } = request;
     if (refers === undefined) return { ok: true, request, upstreamId: null };
     const { previousResponseId, itemIds } = refers;
     const wanted = [...new Set([...(previousResponseId === null ? [] : [previousResponseId]), ...itemIds])];
-    const found = new Map((await deps.records.upstreamObjects({ tenantId, ids: wanted })).map((object) => [object.id, object]));
+    const objects = await deps.records.upstreamObjects({ tenantId: tenant.id, ids: wanted });
+    const found = new Map(objects.filter(({ model }) => mayUseModel(key, { id: model })).map((object) => [object.id, object]));
     const missing = wanted.find((id) => !found.has(id));
     if (missing !== undefined) return { ok: false, refusal: unknown(missing, missing === previousResponseId) };
     const upstreamIds = new Set([...found.values()].map(({ upstreamId }) => upstreamId));

@@ -34,7 +34,8 @@ beforeEach(() => {
       seal: (text) => text,
       open: (sealed, identity) => {
         opened.push(identity);
-        return sealed.startsWith('{') ? sealed : `key of ${sealed}`;
+        // What follows a dot is the key that it is sealed with.
+        return sealed.startsWith('{') ? sealed : `key of ${sealed.replace(/\..*/, '')}`;
       },
     },
     makeClient: (_upstream, apiKey, headers) => {
@@ -70,6 +71,14 @@ describe('a connection', () => {
       expect(made).toHaveLength(2);
     },
   );
+
+  test('is kept where the same credential is sealed anew, also by who still has the record from before', () => {
+    const first = pool.open(upstream);
+    const resealed = { ...upstream, apiKeySealed: 'sealed-1.another-key' };
+    expect([pool.open(resealed), pool.open(upstream), pool.open(resealed)]).toEqual([first, first, first]);
+    expect(made).toHaveLength(1);
+    expect(pool.open({ ...resealed, baseUrl: 'http://elsewhere/v1' })).not.toBe(first);
+  });
 
   test('that was replaced lives on for its last requests, and is closed then', () => {
     pool.open(upstream);

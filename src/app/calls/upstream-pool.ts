@@ -23,7 +23,7 @@ export function makeUpstreamPool(deps: {
   readonly secretBox: SecretBox;
   readonly makeClient: (upstream: Upstream, apiKey: string | null, headers: UpstreamHeaders) => UpstreamClient;
 }): UpstreamPool {
-  const open = new Map<string, { readonly upstream: Upstream; readonly connection: OpenUpstream }>();
+  const open = new Map<string, { readonly upstream: Upstream; readonly opened: string; readonly connection: OpenUpstream }>();
   const replaced = new Set<{ readonly client: UpstreamClient; readonly timer: NodeJS.Timeout }>();
 
   const replace = (client: UpstreamClient): void => {
@@ -43,14 +43,20 @@ export function makeUpstreamPool(deps: {
       if (known?.upstream === upstream) return known.connection;
       // A cache that was read again brings equal records as new objects; these keep their connections.
       if (known !== undefined && isSameServer(known.upstream, upstream)) {
-        open.set(upstream.id, { upstream, connection: known.connection });
+        open.set(upstream.id, { ...known, upstream });
         return known.connection;
       }
       const apiKey =
         upstream.apiKeySealed === null ? null : deps.secretBox.open(upstream.apiKeySealed, sealIdentity('upstream', upstream.id));
       const headers = openHeaders(deps.secretBox, upstream);
+      const opened = JSON.stringify([apiKey, headers]);
+      // Sealed anew, with another master key, it is the same server; calls with the record from before go the same way.
+      if (known?.opened === opened && isSameServer({ ...known.upstream, ...sealedTexts(upstream) }, upstream)) {
+        open.set(upstream.id, { ...known, upstream });
+        return known.connection;
+      }
       const connection = { client: deps.makeClient(upstream, apiKey, headers), secrets: secretsOf(upstream, apiKey, headers) };
-      open.set(upstream.id, { upstream, connection });
+      open.set(upstream.id, { upstream, opened, connection });
       if (known !== undefined) replace(known.connection.client);
       return connection;
     },
@@ -63,6 +69,11 @@ export function makeUpstreamPool(deps: {
     },
   };
 }
+
+const sealedTexts = ({ apiKeySealed, headersSealed = null }: Upstream): Pick<Upstream, 'apiKeySealed' | 'headersSealed'> => ({
+  apiKeySealed,
+  headersSealed,
+});
 
 /** Whether two records of an upstream mean the same server, reached in the same way. */
 export const isSameServer = (a: Upstream, b: Upstream): boolean =>

@@ -154,7 +154,13 @@ describe('create-tenant', () => {
     const { outcome, changes } = run(create());
     expect(outcome).toEqual({ ok: true, value: { ...tenant, status: 'ACTIVE', keyCount: 0, createdAtMs: NOW_MS } });
     expect(changes.events).toEqual([
-      { id: 'evt_c1_1', type: 'tenant.created', tenantId: 'new', atMs: NOW_MS, data: { tenant_id: 'new', name: 'New' } },
+      {
+        id: 'evt_c1_1',
+        type: 'tenant.created',
+        tenantId: 'new',
+        atMs: NOW_MS,
+        data: { tenant_id: 'new', new_status: 'ACTIVE', changed_fields: [] },
+      },
     ]);
   });
 
@@ -172,12 +178,40 @@ describe('create-tenant', () => {
 describe('update-tenant', () => {
   test('changes what is given and keeps the count of keys', () => {
     const { outcome } = run({ verb: 'update-tenant', ...base, hideAmounts: true, entitlements: { maxKeys: 2 } });
-    expect(outcome).toEqual({ ok: true, value: { ...TENANT, hideAmounts: true, entitlements: { ...DEFAULT_ENTITLEMENTS, maxKeys: 2 } } });
+    const value = { ...TENANT, hideAmounts: true, entitlements: { ...DEFAULT_ENTITLEMENTS, maxKeys: 2 }, updatedAtMs: NOW_MS };
+    expect(outcome).toEqual({ ok: true, value });
+  });
+
+  test('tells settings apart from the rest, and a status from both', () => {
+    const { changes } = run({ verb: 'update-tenant', ...base, name: 'Other', maxTtlMs: 5000, status: 'SUSPENDED' });
+    const told = { tenant_id: TENANT.id, previous_status: 'ACTIVE', new_status: 'SUSPENDED' };
+    expect(changes.events.map(({ type, data }) => [type, data])).toEqual([
+      ['tenant.updated', { ...told, changed_fields: ['name', 'max_reservation_ttl_ms', 'status'] }],
+      ['tenant.settings_changed', { ...told, changed_fields: ['max_reservation_ttl_ms'] }],
+      ['tenant.suspended', { ...told, changed_fields: ['name', 'max_reservation_ttl_ms', 'status'] }],
+    ]);
+  });
+
+  test('what is as it was leaves no event and no change', () => {
+    const { outcome, changes } = run({ verb: 'update-tenant', ...base, name: TENANT.name, status: 'ACTIVE' });
+    expect(outcome).toEqual({ ok: true, value: TENANT });
+    expect([changes.events, changes.records]).toEqual([[], []]);
   });
 
   test.each([
     ['a tenant that is not there', {}, { tenant: null }, ['not_found']],
-    ['a closed one, whatever is wanted of it', { status: 'ACTIVE', name: '' }, { tenant: { status: 'CLOSED' } }, ['tenant_closed']],
+    ['to open a closed one', { status: 'ACTIVE', name: '' }, { tenant: { status: 'CLOSED' } }, ['invalid_transition', 'status']],
+    ['another change of a closed one', { name: '' }, { tenant: { status: 'CLOSED' } }, ['tenant_closed']],
+    ['a change that comes with closing it again', { status: 'CLOSED', name: 'x' }, { tenant: { status: 'CLOSED' } }, ['tenant_closed']],
+    ['a time to live of less than a second', { maxTtlMs: 999 }, {}, ['invalid_request', 'max_reservation_ttl_ms']],
+    ['a time to live of more than a day', { defaultTtlMs: 86_400_001 }, {}, ['invalid_request', 'default_reservation_ttl_ms']],
+    ['extensions below none', { maxExtensions: -1 }, {}, ['invalid_request', 'max_reservation_extensions']],
+    [
+      'more than 32 pairs of metadata',
+      { metadata: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`k${index}`, 'v'])) },
+      {},
+      ['invalid_request', 'metadata'],
+    ],
     ['an empty name', { name: '' }, {}, ['invalid_request', 'name']],
   ] as const)('refuses %s', (_what, changes, world, refusal) =>
     expectRefusal({ verb: 'update-tenant', ...base, ...changes }, world, refusal),

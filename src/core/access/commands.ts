@@ -1,3 +1,4 @@
+import type { OveragePolicy } from '../ledger/account.ts';
 import type { CommandBase } from '../verb.ts';
 import type {
   ApiKey,
@@ -6,6 +7,7 @@ import type {
   Model,
   Price,
   RecordKind,
+  ReservationExpiryPolicy,
   Setting,
   Tenant,
   TenantStatus,
@@ -20,11 +22,23 @@ export interface CreateTenantCommand extends CommandBase {
   readonly tenant: Omit<Tenant, 'createdAtMs' | 'keyCount' | 'status'>;
 }
 
-/** Changes what is given of a tenant. */
+/** The same for callers who may try again: a tenant of the same id and name is left as it is, and counts as made. */
+export interface EnsureTenantCommand extends CommandBase {
+  readonly verb: 'ensure-tenant';
+  readonly tenant: CreateTenantCommand['tenant'];
+}
+
+/** Changes what is given of a tenant. CLOSED begins the close cascade, also of a tenant that is closed already. */
 export interface UpdateTenantCommand extends CommandBase {
   readonly verb: 'update-tenant';
   readonly name?: string;
   readonly status?: TenantStatus;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly defaultOveragePolicy?: OveragePolicy;
+  readonly defaultTtlMs?: number;
+  readonly maxTtlMs?: number;
+  readonly maxExtensions?: number;
+  readonly reservationExpiryPolicy?: ReservationExpiryPolicy;
   readonly requireBudget?: boolean;
   readonly allowUnpriced?: boolean;
   readonly hideAmounts?: boolean;
@@ -158,6 +172,7 @@ export interface ResealCommand extends CommandBase {
 /** Every command that changes records. */
 export type AccessCommand =
   | CreateTenantCommand
+  | EnsureTenantCommand
   | UpdateTenantCommand
   | AddMemberCommand
   | RemoveMemberCommand

@@ -1,6 +1,7 @@
 import type { Effect } from '../effects.ts';
 import { keyCapId, TOKENS, USD_MICROCENTS } from '../ledger/account.ts';
 import { allocateEffects } from '../ledger/allocate.ts';
+import { checkTenantKey, tenantKeyData } from '../cycles/tenant-key.ts';
 import { memberRecordId, type ApiKey, type Tenant } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
@@ -26,7 +27,7 @@ function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Ten
   const { tenant, nowMs } = at;
   if (tenant.status === 'SUSPENDED') return rejected({ code: 'tenant_suspended', message: `the tenant ${tenant.id} is suspended` });
   const bad = firstOf(
-    checkKeyName(key.name),
+    key.kind === 'tenant' ? checkTenantKey(key) : checkKeyName(key.name),
     checkExpiry(key.expiresAtMs, nowMs),
     checkAmount('max_tokens', maxTokens),
     checkMetadata(key.metadata),
@@ -48,9 +49,13 @@ function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Ten
   return null;
 }
 
-/** A key's accounts: its token cap always, from its first moment on; its money budget only where one is given. */
+/**
+ * A key's accounts: its token cap always, from its first moment on; its money budget only where one is given. A tenant key makes no calls
+ * and so has neither.
+ */
 function accountEffects(command: CreateKeyCommand, nowMs: number): Effect[] {
   const { tenantId, key, moneyBudgetMicrocents } = command;
+  if (key.kind === 'tenant') return [];
   const at = { command: command.id, nowMs };
   const tokens = allocateEffects(undefined, keyCapId(tenantId, key.id, TOKENS), command.maxTokens, at);
   if (moneyBudgetMicrocents === null) return tokens;
@@ -58,7 +63,8 @@ function accountEffects(command: CreateKeyCommand, nowMs: number): Effect[] {
 }
 
 /**
- * Makes a key with its token account and, where it has a money budget, its money account. The value is the key.
+ * Makes a key with its token account and, where it has a money budget, its money account; a tenant key without accounts. The value is
+ * the key.
  *
  * Rejects, in this order: `not_found` (the tenant), `tenant_closed`, `tenant_suspended`, `invalid_request` (name, expires_at,
  * max_tokens, metadata, money_budget_usd, member_id), `payment_required` (inference keys without token billing),
@@ -85,7 +91,8 @@ export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {
     const counted: Effect[] = isCounted(key.kind)
       ? [{ type: 'record', kind: 'tenant', id: tenant.id, record: { ...tenant, keyCount: tenant.keyCount + 1 } }]
       : [];
-    const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    const plain = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    const data = key.kind === 'tenant' ? tenantKeyData(key, { now: 'ACTIVE' }) : plain;
     const events = eventEffects(command, nowMs, [{ type: 'api_key.created', data }]);
     return {
       outcome: accepted(key),

@@ -1,17 +1,11 @@
 import { accepted, rejected, type Rejection } from '../rejection.ts';
-import type { Entitlements, Tenant } from '../records.ts';
+import { closeMarkEffects, closeMarkRef } from '../cycles/close-mark.ts';
+import type { Tenant, TenantStatus } from '../records.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
-import { eventEffects } from './access-events.ts';
-import type { CreateTenantCommand, UpdateTenantCommand } from './commands.ts';
-import { checkTenantId, checkText, checkWhole, firstOf, notFound, type Refusal } from './rules.ts';
-
-const COUNTS = { maxGpus: 'max_gpus', maxContainers: 'max_containers', maxKeys: 'max_keys' } as const;
-const MAX_COUNT = 1_000_000;
-
-function checkEntitlements(entitlements: Partial<Entitlements>): Refusal | null {
-  const names = Object.keys(COUNTS) as (keyof typeof COUNTS)[];
-  return firstOf(...names.map((name) => checkWhole(COUNTS[name], entitlements[name] ?? 0, { min: 0, max: MAX_COUNT })));
-}
+import { eventEffects, type Happening } from './access-events.ts';
+import type { UpdateTenantCommand } from './commands.ts';
+import { checkText, firstOf, notFound } from './rules.ts';
+import { checkEntitlements, checkTenantTerms } from './tenant-rules.ts';
 
 /** The tenant of a command if it may be changed; `not_found`, `tenant_closed` otherwise. */
 export function openTenant(state: State, tenantId: string): { readonly tenant: Tenant } | { readonly rejection: Rejection } {
@@ -21,49 +15,104 @@ export function openTenant(state: State, tenantId: string): { readonly tenant: T
   return { tenant };
 }
 
-/**
- * Makes an ACTIVE tenant without keys. The value is the tenant.
- *
- * Rejects, in this order: `invalid_request` (id, name, entitlements), `conflict`.
- */
-export const createTenantVerb: Verb<CreateTenantCommand, Tenant> = {
-  needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'tenant', id: command.tenant.id }] }),
-  decide: (state, command, nowMs) => {
-    const { id, name, entitlements } = command.tenant;
-    const bad = firstOf(checkTenantId(id), checkText('name', name), checkEntitlements(entitlements));
-    if (bad !== null) return refuse(bad);
-    if (state.record('tenant', id) !== undefined)
-      return refuse(rejected({ code: 'conflict', message: `the tenant ${id} exists already`, field: 'id' }));
-    const tenant: Tenant = { ...command.tenant, status: 'ACTIVE', keyCount: 0, createdAtMs: nowMs };
-    const events = eventEffects(command, nowMs, [{ type: 'tenant.created', data: { tenant_id: id, name } }]);
-    return { outcome: accepted(tenant), effects: [{ type: 'record', kind: 'tenant', id, record: tenant }, ...events] };
-  },
-};
+/** What new reservations get from their tenant, by the names that the wire has for it. */
+const SETTINGS = {
+  defaultOveragePolicy: 'default_commit_overage_policy',
+  defaultTtlMs: 'default_reservation_ttl_ms',
+  maxTtlMs: 'max_reservation_ttl_ms',
+  maxExtensions: 'max_reservation_extensions',
+  reservationExpiryPolicy: 'reservation_expiry_policy',
+} as const;
+
+/** What else may change, likewise. */
+const FIELDS = {
+  name: 'name',
+  metadata: 'metadata',
+  requireBudget: 'require_budget',
+  allowUnpriced: 'allow_unpriced',
+  hideAmounts: 'hide_amounts',
+  entitlements: 'entitlements',
+  ...SETTINGS,
+} as const;
+
+type Field = keyof typeof FIELDS;
+
+/** The tenant with what the command gives, its status left alone; and the fields that are other than before. */
+function withFields(before: Tenant, command: UpdateTenantCommand): { readonly tenant: Tenant; readonly changed: readonly Field[] } {
+  const given = (Object.keys(FIELDS) as Field[]).filter((field) => command[field] !== undefined);
+  const after: Tenant = { ...before, ...Object.fromEntries(given.map((field) => [field, command[field]])) };
+  const tenant: Tenant = { ...after, entitlements: { ...before.entitlements, ...command.entitlements } };
+  return { tenant, changed: given.filter((field) => JSON.stringify(tenant[field]) !== JSON.stringify(before[field])) };
+}
+
+/** The tenant in another status, with the moment at which it got there. */
+function withStatus(tenant: Tenant, status: TenantStatus, nowMs: number): Tenant {
+  const { suspendedAtMs: _suspended, ...rest } = tenant;
+  if (status === 'ACTIVE') return { ...rest, status };
+  return status === 'SUSPENDED' ? { ...rest, status, suspendedAtMs: nowMs } : { ...tenant, status, closedAtMs: nowMs };
+}
+
+const STATUS_EVENTS = { ACTIVE: 'tenant.reactivated', SUSPENDED: 'tenant.suspended', CLOSED: 'tenant.closed' } as const;
+
+/** What a change made happen. Settings are told twice: with everything else that changed, and for those who only want them. */
+function happenings(before: Tenant, after: Tenant, changed: readonly Field[]): Happening[] {
+  const told = (type: string, fields: readonly string[]): Happening => ({
+    type,
+    data: { tenant_id: before.id, previous_status: before.status, new_status: after.status, changed_fields: fields },
+  });
+  const isMoved = before.status !== after.status;
+  const names = changed.map((field) => FIELDS[field]);
+  const settings = changed.filter((field) => Object.hasOwn(SETTINGS, field)).map((field) => FIELDS[field]);
+  return [
+    ...(names.length > 0 ? [told('tenant.updated', isMoved ? [...names, 'status'] : names)] : []),
+    ...(settings.length > 0 ? [told('tenant.settings_changed', settings)] : []),
+    ...(isMoved ? [told(STATUS_EVENTS[after.status], [...names, 'status'])] : []),
+  ];
+}
+
+/** A closed tenant may only be closed again; `tenant_closed` and `invalid_transition` tell the other two cases apart. */
+function refuseClosed(before: Tenant, { status, id: _id }: UpdateTenantCommand, changed: readonly Field[]): Rejection | null {
+  if (before.status !== 'CLOSED') return null;
+  if (status !== undefined && status !== 'CLOSED')
+    return { code: 'invalid_transition', message: `the tenant ${before.id} is closed for ever`, field: 'status' };
+  if (status === 'CLOSED' && changed.length === 0) return null;
+  return { code: 'tenant_closed', message: `the tenant ${before.id} is closed` };
+}
 
 /**
- * Changes what is given of a tenant. The value is the tenant as it is now.
+ * Changes what is given of a tenant. The value is the tenant as it is now. What is as it was leaves no event.
  *
- * Rejects, in this order: `not_found`, `tenant_closed` (for ever), `invalid_request` (name, entitlements).
+ * ACTIVE and SUSPENDED lead to one another, both to CLOSED, and nothing leads out of it. To close, also what is closed, leaves the mark
+ * by which everything that the tenant owns is brought to an end.
+ *
+ * Rejects, in this order: `not_found`, `invalid_transition` (out of CLOSED), `tenant_closed` (another change of a closed one),
+ * `invalid_request` (name, entitlements, terms). Source: Cycles governance, updateTenant and CASCADE SEMANTICS, mode B.
  */
 export const updateTenantVerb: Verb<UpdateTenantCommand, Tenant> = {
-  needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'tenant', id: command.tenantId }] }),
+  needs: (command) => ({
+    tenantLock: 'exclusive',
+    records: [{ kind: 'tenant', id: command.tenantId }, ...(command.status === 'CLOSED' ? [closeMarkRef(command.tenantId)] : [])],
+  }),
   decide: (state, command, nowMs) => {
-    const open = openTenant(state, command.tenantId);
-    if ('rejection' in open) return refuse(rejected(open.rejection));
-    const before = open.tenant;
-    const { name = before.name, status = before.status, entitlements = {} } = command;
-    const bad = firstOf(checkText('name', name), checkEntitlements(entitlements));
+    const before = state.record('tenant', command.tenantId);
+    if (before === undefined) return refuse(notFound(`tenant ${command.tenantId}`));
+    const { tenant: edited, changed } = withFields(before, command);
+    const closed = refuseClosed(before, command, changed);
+    if (closed !== null) return refuse(rejected(closed));
+    const bad = firstOf(checkText('name', edited.name), checkEntitlements(command.entitlements ?? {}), checkTenantTerms(command));
     if (bad !== null) return refuse(bad);
-    const tenant: Tenant = {
-      ...before,
-      name,
-      status,
-      requireBudget: command.requireBudget ?? before.requireBudget,
-      allowUnpriced: command.allowUnpriced ?? before.allowUnpriced,
-      hideAmounts: command.hideAmounts ?? before.hideAmounts,
-      entitlements: { ...before.entitlements, ...entitlements },
+    const { status = before.status } = command;
+    const moved = status === before.status ? edited : withStatus(edited, status, nowMs);
+    const mark = command.status === 'CLOSED' ? closeMarkEffects(state, command) : [];
+    if (moved === edited && changed.length === 0) return { outcome: accepted(before), effects: mark };
+    const tenant: Tenant = { ...moved, updatedAtMs: nowMs };
+    return {
+      outcome: accepted(tenant),
+      effects: [
+        { type: 'record', kind: 'tenant', id: before.id, record: tenant },
+        ...mark,
+        ...eventEffects(command, nowMs, happenings(before, tenant, changed)),
+      ],
     };
-    const events = eventEffects(command, nowMs, [{ type: 'tenant.updated', data: { tenant_id: before.id, name, status } }]);
-    return { outcome: accepted(tenant), effects: [{ type: 'record', kind: 'tenant', id: before.id, record: tenant }, ...events] };
   },
 };

@@ -6,6 +6,7 @@ import { accepted, rejected } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
 import type { DeleteKeyCommand, UpdateKeyCommand } from './commands.ts';
+import { checkTenantKey, tenantKeyData, tenantKeyStatus } from '../cycles/tenant-key.ts';
 import { isCounted } from './decide-create-key.ts';
 import { openTenant } from './decide-tenant.ts';
 import { checkAmount, checkExpiry, checkKeyName, firstOf, invalid, notFound, type Refusal } from './rules.ts';
@@ -74,12 +75,12 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
     if (!('key' in open)) return refuse(open);
     const before = open.key;
     const bad = firstOf(
-      checkKeyName(command.name ?? before.name),
+      before.kind === 'tenant' ? checkTenantKey({ name: command.name ?? before.name }) : checkKeyName(command.name ?? before.name),
       command.expiresAtMs === undefined ? null : checkExpiry(command.expiresAtMs, nowMs),
       checkAmount('max_tokens', command.maxTokens ?? null),
       checkAmount('money_budget_usd', command.moneyBudgetMicrocents ?? null),
-      command.moneyBudgetMicrocents !== undefined && before.kind === 'admin'
-        ? invalid('money_budget_usd', 'not be given for an admin key, which makes no calls')
+      command.moneyBudgetMicrocents !== undefined && (before.kind === 'admin' || before.kind === 'tenant')
+        ? invalid('money_budget_usd', `not be given for ${before.kind === 'admin' ? 'an admin' : 'a tenant'} key, which makes no calls`)
         : null,
       command.allowedModels === undefined || command.allowedModels === null
         ? null
@@ -125,14 +126,15 @@ export const deleteKeyVerb: Verb<DeleteKeyCommand, ApiKey> = {
       tenant !== undefined && isCounted(key.kind)
         ? [{ type: 'record', kind: 'tenant', id: tenant.id, record: { ...tenant, keyCount: tenant.keyCount - 1 } }]
         : [];
-    const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    const plain = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
+    // Tenant keys are the Cycles surfaces' as well, where to delete is to revoke.
+    const happening =
+      key.kind === 'tenant'
+        ? { type: 'api_key.revoked', data: tenantKeyData(key, { previous: tenantKeyStatus(open.key, nowMs), now: 'REVOKED' }) }
+        : { type: 'api_key.deleted', data: plain };
     return {
       outcome: accepted(key),
-      effects: [
-        { type: 'record', kind: 'key', id: key.id, record: key },
-        ...counted,
-        ...eventEffects(command, nowMs, [{ type: 'api_key.deleted', data }]),
-      ],
+      effects: [{ type: 'record', kind: 'key', id: key.id, record: key }, ...counted, ...eventEffects(command, nowMs, [happening])],
     };
   },
 };

@@ -8,7 +8,8 @@ import { removeRecordVerb } from './decide-remove-record.ts';
 import { rotateKeyVerb } from './decide-rotate-key.ts';
 import { resealVerb } from './decide-reseal.ts';
 import { initSettingVerb } from './decide-setting.ts';
-import { createTenantVerb, updateTenantVerb } from './decide-tenant.ts';
+import { createTenantVerb, ensureTenantVerb } from './decide-create-tenant.ts';
+import { updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
 import { putUsageReporterVerb, updateUsageReporterVerb } from './decide-usage-reporter.ts';
 import { putUpstreamVerb, updateUpstreamVerb } from './decide-upstream.ts';
@@ -16,6 +17,7 @@ import { putUpstreamVerb, updateUpstreamVerb } from './decide-upstream.ts';
 /** The decisions that change records, by verb. */
 export const ACCESS_VERBS = {
   'create-tenant': createTenantVerb,
+  'ensure-tenant': ensureTenantVerb,
   'update-tenant': updateTenantVerb,
   'add-member': addMemberVerb,
   'remove-member': removeMemberVerb,

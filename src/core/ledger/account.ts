@@ -25,7 +25,16 @@ export type OveragePolicy = 'REJECT' | 'ALLOW_IF_AVAILABLE' | 'ALLOW_WITH_OVERDR
 export type RolloverPolicy = 'NONE' | 'CARRY_FORWARD' | 'CAP_AT_ALLOCATED';
 
 /**
- * What a Cycles budget has beside its amounts. Moments in milliseconds; a budget without `periodEndMs` has no periods. Source: Cycles
+ * How long the periods of a budget are: calendar months by a day of the month (the last day of a month that has no such day), or a
+ * fixed length. A period's end lies `gapMs` before the next one's start: 0, or the last second or millisecond that an end was written as.
+ */
+export type PeriodLength =
+  | { readonly months: number; readonly day: number; readonly gapMs: number }
+  | { readonly ms: number; readonly gapMs: number };
+
+/**
+ * What a Cycles budget has beside its amounts. `carried` is the part of its allocation that came from the period before, decimal int64;
+ * absent: none. `periodLength` is there where the period has an end. Moments in milliseconds; a budget without `periodEndMs` has no periods. Source: Cycles
  * governance, `BudgetLedger`.
  */
 export interface BudgetTerms {
@@ -34,7 +43,11 @@ export interface BudgetTerms {
   readonly rolloverPolicy: RolloverPolicy;
   readonly periodStartMs: number | null;
   readonly periodEndMs: number | null;
+  readonly periodLength?: PeriodLength;
+  readonly carried?: string;
   readonly updatedAtMs: number;
+  /** Absent while the budget is not closed. */
+  readonly closedAtMs?: number;
 }
 
 /** Identity of an account: its five parts joined by `|`, in the order tenant, kind, scope, unit, period. */
@@ -127,5 +140,5 @@ export const snapshotOf = (account: Account): AccountSnapshot => ({
   spent: account.spent,
   reserved: account.reserved,
   remaining: remainingOf(account),
-  resetsAtMs: null,
+  resetsAtMs: account.budget?.periodEndMs ?? null,
 });

@@ -1,3 +1,5 @@
+import { eventEffects, type Happening } from '../access/access-events.ts';
+import { budgetHappening } from '../budgets/budget-events.ts';
 import type { Effect } from '../effects.ts';
 import { isInt64 } from '../int64.ts';
 import { accepted, rejected } from '../rejection.ts';
@@ -36,14 +38,34 @@ export function allocateEffects(
   };
   const entries = difference === 0n ? [] : [entry];
   if (account === undefined) return [{ type: 'account', account: before }, ...entries];
-  const terms: Account = { ...account, isOverLimit: account.debt > account.overdraftLimit };
+  const terms = resized(account, at.nowMs);
   if (account.allocated === null && allocated !== null) return [{ type: 'account', account: { ...terms, allocated: 0n } }, ...entries];
   if (account.allocated !== null && allocated === null) return [...entries, { type: 'account', account: { ...terms, allocated: null } }];
-  return terms.isOverLimit === account.isOverLimit ? entries : [{ type: 'account', account: terms }, ...entries];
+  return terms.isOverLimit === account.isOverLimit && account.budget === terms.budget
+    ? entries
+    : [{ type: 'account', account: terms }, ...entries];
+}
+
+/** What a new size leaves of an account's terms: of the allocation nothing came from the period before any more. */
+function resized(account: Account, nowMs: number): Account {
+  const isOverLimit = account.debt > account.overdraftLimit;
+  if (account.budget === undefined || account.budget === null) return { ...account, isOverLimit };
+  const { carried: _carried, ...budget } = account.budget;
+  return { ...account, isOverLimit, budget: { ...budget, updatedAtMs: nowMs } };
+}
+
+/** What is told of a budget whose limit is set: it is new to those who know budgets with a limit only, or it has another size. */
+function happeningsOf(before: Account | undefined, id: AccountId, allocated: bigint | null, nowMs: number): Happening[] {
+  const old = before ?? newAccount(id, { nowMs, unlimited: true });
+  if (old.kind !== 'budget' || allocated === null || allocated === old.allocated) return [];
+  const account: Account = { ...resized(old, nowMs), allocated };
+  if (old.allocated === null) return [budgetHappening('budget.created', 'CREATE', { previous: null, account })];
+  return [budgetHappening('budget.reset', 'RESET', { previous: old, account })];
 }
 
 /**
- * Sets the limit of an account, making the account where there is none. The value is the limit that stands now.
+ * Sets the limit of an account, making the account where there is none. The value is the limit that stands now. Of a budget it is told
+ * as a creation or a RESET.
  *
  * Rejects, in this order: `tenant_closed`, `amount_out_of_range` (negative, or past int64), `budget_frozen`, `budget_closed`.
  */
@@ -61,7 +83,10 @@ export const allocateVerb: Verb<AllocateCommand, { readonly allocated: string | 
     if (refusal !== null) return refuse(rejected(refusal));
     return {
       outcome: accepted({ allocated: allocated === null ? null : allocated.toString() }),
-      effects: allocateEffects(account, command.accountId, allocated, { command: command.id, nowMs }),
+      effects: [
+        ...allocateEffects(account, command.accountId, allocated, { command: command.id, nowMs }),
+        ...eventEffects(command, nowMs, happeningsOf(account, command.accountId, allocated, nowMs)),
+      ],
     };
   },
 };

@@ -96,13 +96,14 @@ export interface DebitCommand extends CommandBase {
 /** The five funding operations of a budget. Source: Cycles governance, `FundingOperation`. */
 export type FundOperation = 'CREDIT' | 'DEBIT' | 'RESET' | 'RESET_SPENT' | 'REPAY_DEBT';
 
-/** Funds a budget. `spent` is looked at by RESET_SPENT only. */
+/** Funds a budget. `spent` is looked at by RESET_SPENT only; `reason` is for people, in the event. */
 export interface FundCommand extends CommandBase {
   readonly verb: 'fund';
   readonly accountId: AccountId;
   readonly operation: FundOperation;
   readonly amount: bigint;
   readonly spent?: bigint;
+  readonly reason?: string;
   readonly idempotency?: CommandIdempotency;
 }
 

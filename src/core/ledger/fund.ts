@@ -1,3 +1,6 @@
+import { eventEffects, type Happening } from '../access/access-events.ts';
+import { budgetHappening } from '../budgets/budget-events.ts';
+import { termsOf } from '../budgets/ledger-id.ts';
 import type { Effect } from '../effects.ts';
 import { INT64_MAX, isInt64 } from '../int64.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
@@ -32,11 +35,22 @@ const VERB_OF: Readonly<Record<FundOperation, EntryVerb>> = {
   REPAY_DEBT: 'repay_debt',
 };
 
+const EVENT_OF: Readonly<Record<FundOperation, string>> = {
+  CREDIT: 'budget.funded',
+  DEBIT: 'budget.debited',
+  RESET: 'budget.reset',
+  RESET_SPENT: 'budget.reset_spent',
+  REPAY_DEBT: 'budget.debt_repaid',
+};
+
+/** What a funding does, whatever it does it to. `spent` is looked at by RESET_SPENT only. */
+export type Funding = Pick<FundCommand, 'operation' | 'amount' | 'spent' | 'reason'>;
+
 /** What an operation changes on a limited account. Debts are repaid by REPAY_DEBT alone; what it leaves over is new allocation. */
-function differencesOf(account: Account, command: FundCommand): Required<Pick<Differences, 'dAllocated' | 'dSpent' | 'dDebt'>> {
-  const { amount } = command;
+function differencesOf(account: Account, funding: Funding): Required<Pick<Differences, 'dAllocated' | 'dSpent' | 'dDebt'>> {
+  const { amount } = funding;
   const allocated = account.allocated ?? 0n;
-  switch (command.operation) {
+  switch (funding.operation) {
     case 'CREDIT':
       return { dAllocated: amount, dSpent: 0n, dDebt: 0n };
     case 'DEBIT':
@@ -44,7 +58,7 @@ function differencesOf(account: Account, command: FundCommand): Required<Pick<Di
     case 'RESET':
       return { dAllocated: amount - allocated, dSpent: 0n, dDebt: 0n };
     case 'RESET_SPENT':
-      return { dAllocated: amount - allocated, dSpent: (command.spent ?? 0n) - account.spent, dDebt: 0n };
+      return { dAllocated: amount - allocated, dSpent: (funding.spent ?? 0n) - account.spent, dDebt: 0n };
     case 'REPAY_DEBT': {
       const repaid = amount < account.debt ? amount : account.debt;
       return { dAllocated: amount - repaid, dSpent: 0n, dDebt: -repaid };
@@ -52,55 +66,91 @@ function differencesOf(account: Account, command: FundCommand): Required<Pick<Di
   }
 }
 
-function refuseFund(state: State, command: FundCommand): Rejection | Account {
-  const closed = refuseClosedTenant(state, command.tenantId);
-  if (closed !== null) return closed;
-  const account = state.account(command.accountId);
-  if (account === undefined) return { code: 'budget_not_found', message: `there is no account ${command.accountId}` };
+/** Refuses a funding of an account that exists, in the order that {@link fundVerb} documents; null where it may be done. */
+export function refuseFunding(account: Account, funding: Funding): Rejection | null {
   const inactive = refuseStatus(account);
   if (inactive !== null) return inactive;
   if (account.allocated === null) return { code: 'conflict', message: `the account ${account.scope} has no limit to fund` };
   // Other operations ignore `spent`, whatever it is.
-  const amounts = command.operation === 'RESET_SPENT' ? [command.amount, command.spent ?? 0n] : [command.amount];
+  const amounts = funding.operation === 'RESET_SPENT' ? [funding.amount, funding.spent ?? 0n] : [funding.amount];
   if (amounts.some((amount) => amount < 0n || amount > INT64_MAX)) {
     return { code: 'amount_out_of_range', message: 'amounts must lie between 0 and 2^63 - 1', field: 'amount' };
   }
   const remaining = remainingOf(account) ?? 0n;
-  if (command.operation === 'DEBIT' && remaining < command.amount) return { ...shortOf(account, command.amount), code: 'budget_exceeded' };
-  if (!isInt64(account.allocated + differencesOf(account, command).dAllocated)) {
+  if (funding.operation === 'DEBIT' && remaining < funding.amount) return { ...shortOf(account, funding.amount), code: 'budget_exceeded' };
+  if (!isInt64(account.allocated + differencesOf(account, funding).dAllocated)) {
     return { code: 'amount_out_of_range', message: `the allocation of ${account.scope} would go past 2^63 - 1`, field: 'amount' };
   }
-  return account;
+  return null;
+}
+
+/** A budget that is resized begins anew: what it had carried from the period before is part of the new size, or gone. */
+const termsAfter = (account: Account, operation: FundOperation, nowMs: number): Pick<Account, 'budget'> => {
+  if (account.kind !== 'budget') return {};
+  const { carried, ...terms } = termsOf(account);
+  const keepsCarried = carried !== undefined && operation !== 'RESET' && operation !== 'RESET_SPENT';
+  return { budget: { ...terms, ...(keepsCarried ? { carried } : {}), updatedAtMs: nowMs } };
+};
+
+/** An account after a funding that {@link refuseFunding} lets through, with what that writes and, for a budget, what it is told as. */
+export interface Funded {
+  readonly account: Account;
+  readonly effects: readonly Effect[];
+  readonly happenings: readonly Happening[];
+  /** Whether any amount or flag is other than before. */
+  readonly isChanged: boolean;
+}
+
+/** Does a funding. `command` is the journal's name for who did it. */
+export function fundAccount(before: Account, funding: Funding, at: { readonly command: string; readonly nowMs: number }): Funded {
+  const { operation, reason } = funding;
+  const differences = differencesOf(before, funding);
+  const { dAllocated, dSpent, dDebt } = differences;
+  const debt = before.debt + dDebt;
+  const isOverLimit = debt > before.overdraftLimit;
+  const terms: Account = { ...before, isOverLimit, ...termsAfter(before, operation, at.nowMs) };
+  const account: Account = { ...terms, allocated: (before.allocated ?? 0n) + dAllocated, spent: before.spent + dSpent, debt };
+  const isFlagged = isOverLimit !== before.isOverLimit;
+  const more = operation === 'RESET_SPENT' ? { spent_override_provided: funding.spent !== undefined } : {};
+  const change = { previous: before, account, more, ...(reason === undefined ? {} : { reason }) };
+  return {
+    account,
+    effects: [
+      ...(isFlagged || before.kind === 'budget' ? [{ type: 'account', account: terms } as const] : []),
+      entryEffect(before.id, { command: at.command, verb: VERB_OF[operation], atMs: at.nowMs, ...differences }),
+    ],
+    happenings: before.kind === 'budget' ? [budgetHappening(EVENT_OF[operation], operation, change)] : [],
+    isChanged: isFlagged || dAllocated !== 0n || dSpent !== 0n || dDebt !== 0n,
+  };
 }
 
 function decideFund(state: State, command: FundCommand, nowMs: number): Decision<FundAnswer> {
-  const account = refuseFund(state, command);
-  if ('code' in account) return refuse(rejected(account));
-  const differences = differencesOf(account, command);
-  const debt = account.debt + differences.dDebt;
-  const spent = account.spent + differences.dSpent;
-  const allocated = (account.allocated ?? 0n) + differences.dAllocated;
-  const isOverLimit = debt > account.overdraftLimit;
-  const flag: Effect[] = isOverLimit === account.isOverLimit ? [] : [{ type: 'account', account: { ...account, isOverLimit } }];
-  const entry = entryEffect(account.id, { command: command.id, verb: VERB_OF[command.operation], atMs: nowMs, ...differences });
+  const closed = refuseClosedTenant(state, command.tenantId);
+  if (closed !== null) return refuse(rejected(closed));
+  const before = state.account(command.accountId);
+  if (before === undefined) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${command.accountId}` }));
+  const refusal = refuseFunding(before, command);
+  if (refusal !== null) return refuse(rejected(refusal));
+  const { account, effects, happenings } = fundAccount(before, command, { command: command.id, nowMs });
   const answer: FundAnswer = {
     operation: command.operation,
-    previousAllocated: `${account.allocated}`,
-    newAllocated: `${allocated}`,
-    previousRemaining: `${remainingOf(account)}`,
-    newRemaining: `${allocated - spent - account.reserved - debt}`,
-    previousDebt: `${account.debt}`,
-    newDebt: `${debt}`,
-    previousSpent: `${account.spent}`,
-    newSpent: `${spent}`,
+    previousAllocated: `${before.allocated}`,
+    newAllocated: `${account.allocated}`,
+    previousRemaining: `${remainingOf(before)}`,
+    newRemaining: `${remainingOf(account)}`,
+    previousDebt: `${before.debt}`,
+    newDebt: `${account.debt}`,
+    previousSpent: `${before.spent}`,
+    newSpent: `${account.spent}`,
     atMs: nowMs,
   };
-  return { outcome: accepted(answer), effects: [...flag, entry] };
+  return { outcome: accepted(answer), effects: [...effects, ...eventEffects(command, nowMs, happenings)] };
 }
 
 /**
  * Funds a limited account. CREDIT and DEBIT move the allocation; RESET sets it; RESET_SPENT sets it and what is spent (0 by default);
- * REPAY_DEBT pays debt and allocates the rest. Each recomputes whether the account is over its overdraft limit.
+ * REPAY_DEBT pays debt and allocates the rest. Each recomputes whether the account is over its overdraft limit, and tells of a budget
+ * that it funds in an event.
  *
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `budget_not_found`, `budget_frozen`, `budget_closed`, `conflict` (an
  * unlimited account), `amount_out_of_range`, `budget_exceeded` (DEBIT of more than remains), `amount_out_of_range` (the new

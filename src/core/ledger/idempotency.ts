@@ -28,7 +28,7 @@ export function decideOnce<T extends PlainJson>(
       );
     }
     // What was stored under this operation is what this operation answered.
-    return { outcome: accepted(record.answer as T), effects: [] };
+    return { outcome: accepted(record.answer as T), effects: [], isReplay: true };
   }
   const decision = decide();
   if (!decision.outcome.ok) return decision;

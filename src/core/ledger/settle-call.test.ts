@@ -4,10 +4,12 @@ import {
   balances,
   codeOf,
   expire,
+  fixedLeg,
   holdOn,
   MAX,
   MONEY_BUDGET,
   MONEY_CAP,
+  reserve,
   settleCall,
   START_MS,
   TENANT,
@@ -218,6 +220,24 @@ describe('the edges of 64 bits', () => {
     const ledger = callLedger();
     ledger.run(settleCall({ tokens: MAX, microcents: MAX }), START_MS);
     expect(LEGS.map((id) => ledger.account(id).spent)).toEqual([MAX, MAX, MAX]);
+  });
+
+  test.each<[string, number]>([
+    ['while it holds', START_MS],
+    ['after its hold', EXPIRED_MS],
+  ])('what an account cannot count as spent any more is its debt, so that nothing is lost and nothing wedged: %s', (_what, nowMs) => {
+    const ledger = callLedger();
+    for (const id of LEGS) amend(ledger, id, { spent: MAX - 50n, allocated: null });
+    if (nowMs === EXPIRED_MS) ledger.run(expire(), nowMs);
+    expect(valueOf(ledger.run(settleCall(USED), nowMs))).toEqual({ booked: true });
+    expect(all(ledger)).toEqual([
+      [null, MAX, 0n, 30n],
+      [null, MAX - 20n, 0n, 0n],
+      [null, MAX - 20n, 0n, 0n],
+    ]);
+    expect(ledger.reservation('res_1').charged).toEqual([80n, 30n, 30n]);
+    const next = reserve({ reservationId: 'res_2', purpose: 'call', legs: [fixedLeg(TOKEN_CAP, 1n)] });
+    expect(codeOf(ledger.run(next, nowMs))).toBe('debt_outstanding');
   });
 
   test.each<[string, bigint, bigint]>([

@@ -12,14 +12,19 @@ import type { Reservation } from './reservation.ts';
 import { actualIn } from './settle-amounts.ts';
 import { heldLegs, returnHold, type HeldLeg } from './settle-hold.ts';
 
-/** Books what a call used on every leg: as a commit while it still holds, as a debit once its hold has expired. */
+/**
+ * Books what a call used on every leg: as a commit while it still holds, as a debit once its hold has expired. What an account cannot
+ * count as spent any more is booked as debt, so that the whole is booked, and the account refuses the next hold and says why.
+ */
 function chargeCall(legs: readonly HeldLeg[], reservation: Reservation, amounts: readonly bigint[], nowMs: number): Effect[] {
   const holds = reservation.state === 'ACTIVE';
   const entries = legs.map(({ leg, account }, index) => {
-    const dSpent = amounts[index] ?? 0n;
-    invariant(dSpent >= 0n && account.spent + dSpent <= INT64_MAX, `call ${reservation.id} would charge ${dSpent} to ${account.id}`);
-    const dReserved = holds ? -leg.amount : 0n;
-    return entryEffect(leg.accountId, { command: reservation.id, verb: holds ? 'commit' : 'debit', atMs: nowMs, dReserved, dSpent });
+    const amount = amounts[index] ?? 0n;
+    invariant(amount >= 0n && amount <= INT64_MAX, `call ${reservation.id} would charge ${amount} to ${account.id}`);
+    const room = INT64_MAX - account.spent;
+    const dSpent = amount <= room ? amount : room;
+    const differences = { dReserved: holds ? -leg.amount : 0n, dSpent, dDebt: amount - dSpent };
+    return entryEffect(leg.accountId, { command: reservation.id, verb: holds ? 'commit' : 'debit', atMs: nowMs, ...differences });
   });
   const settled: Reservation = {
     ...reservation,
@@ -48,7 +53,8 @@ const agrees = ({ legs, charged }: Reservation, { actuals }: SettleCallCommand):
 
 /**
  * Settles a call by force: the spend has happened, so the whole actual is booked on every leg, whatever the state of budgets, tenant
- * or hold, and `remaining` may go below zero. Books the usage in the same batch. With `actuals` null the call never ran.
+ * or hold, and `remaining` may go below zero. What would take an account's `spent` past int64 becomes its debt. Books the usage in the
+ * same batch. With `actuals` null the call never ran.
  *
  * Happens once for each reservation: the value ({@link SettleCallAnswer}) tells whether this command did it; a second one changes
  * nothing. Rejects only `reservation_not_found`. Invariants: L1, L4, L6.

@@ -52,6 +52,11 @@ function crlf(stream: string): string {
   return stream.replaceAll('\n', '\r\n');
 }
 
+/** The same stream with every line end as a CR alone. */
+function cr(stream: string): string {
+  return stream.replaceAll('\n', '\r');
+}
+
 function everyCut(stream: string): number[][] {
   const length = encoder.encode(stream).length;
   return [...Array.from({ length: length + 1 }, (_, cut) => [cut]), [...Array(length).keys()]];
@@ -61,6 +66,11 @@ describe('relaying', () => {
   const streams: readonly (readonly [string, string])[] = [
     ['a chat stream', TEXT_1 + TEXT_2 + FINISH + USAGE + DONE],
     ['with CRLF', crlf(TEXT_1 + TEXT_2 + FINISH + USAGE + DONE)],
+    ['with CR alone', cr(`: hello\n\n${TEXT_1}${TEXT_2}id: 5\n${FINISH}${USAGE}${DONE}`)],
+    [
+      'with line ends of every kind',
+      `${cr(TEXT_1)}${crlf(TEXT_2)}${FINISH.replace('\n\n', '\n\r')}${USAGE.replace('\n\n', '\r\r\n')}${DONE}`,
+    ],
     ['with comments, names and ids', `: hello\n\n${TEXT_1}: ping\nid: 5\nevent: x\nretry: 1\n${TEXT_2}${USAGE}${DONE}`],
     [
       'with several data lines in an event',
@@ -107,6 +117,16 @@ describe('relaying', () => {
     expect(out[0]).toBe(chunk);
   });
 
+  test.each([
+    ['CRLF', '\r\n'],
+    ['CR', '\r'],
+  ])('an event goes on with the byte that ends it, whatever comes next (%s)', (_name, lineEnd) => {
+    const scanner = new SseUsageScanner({ hideUsage: true, countTokens: null });
+    const event = TEXT_1.replaceAll('\n', lineEnd);
+    expect(join(scanner.push(encoder.encode(event)))).toBe(event);
+    expect(join(scanner.push(encoder.encode(event)))).toBe(event);
+  });
+
   test('a comment that keeps the connection alive does not wait for a blank line', () => {
     const scanner = new SseUsageScanner({ hideUsage: true, countTokens: null });
     expect(join(scanner.push(encoder.encode(': ping\n')))).toBe(': ping\n');
@@ -117,6 +137,8 @@ describe('hiding usage', () => {
   test.each([
     ['LF', (stream: string) => stream],
     ['CRLF', crlf],
+    ['CR', cr],
+    ['CR, then CRLF', (stream: string) => stream.replaceAll('\n\n', '\r\r\n')],
   ])('takes out the chunk that only reports usage, and its blank line (%s), cut anywhere', (_name, form) => {
     const stream = form(TEXT_1 + FINISH + USAGE + DONE);
     for (const cuts of everyCut(stream)) {
@@ -233,8 +255,11 @@ describe('events above the cap', () => {
     }
   });
 
-  test('byte by byte, also with CRLF', () => {
-    const stream = crlf(TEXT_1 + huge + USAGE + DONE);
+  test.each([
+    ['CRLF', crlf],
+    ['CR', cr],
+  ])('byte by byte, also with %s', (_name, form) => {
+    const stream = form(TEXT_1 + huge + USAGE + DONE);
     const { scanner, passed, atEnd } = run(stream, [...Array(encoder.encode(stream).length).keys()], { maxEventBytes: 1000 });
     expect(passed + atEnd).toBe(stream);
     expect(scanner.usage).toStrictEqual(COUNTED);

@@ -1,12 +1,11 @@
 import { parseJson } from '../json/int64.ts';
 import type { Dialect } from '../records.ts';
+import { isLf, LineEnds, mayGoOn } from './line-ends.ts';
 import { reportedSeconds } from './media-use.ts';
 import { MessagesStream } from './messages-stream.ts';
 import { OutputEstimate } from './output-estimate.ts';
 import { mergeUsage, normalizeUsage, type TokenUsage } from './token-usage.ts';
 
-const LF = 0x0a;
-const CR = 0x0d;
 const SPACE = 0x20;
 const COLON = 0x3a;
 
@@ -61,7 +60,7 @@ export interface SseUsageScannerOptions {
  * - from the terminal event on (`data: [DONE]`, the last event of a response, a transcription or speech, or `message_stop`) everything is held back until `end`,
  *   so that the call can be booked before its stream ends. `terminal` turns true with the push that brought that event.
  *
- * Lines end with LF or CRLF. Comments outside an event pass at once (they keep connections alive). An event above 4 MiB passes unread.
+ * Lines end with LF, CRLF or CR. Comments outside an event pass at once (they keep connections alive). An event above 4 MiB passes unread.
  * Usage is read from every event that has any, the last nonzero value of each count wins. Source: Tinfoil reference section 5, "Counting".
  */
 export class SseUsageScanner {
@@ -90,6 +89,10 @@ export class SseUsageScanner {
   /** Start and end of the payload of each data line of the event, in pairs. */
   #payloads: number[] = [];
   #inEvent = false;
+  /** The last line ended with a CR that was the last byte, so that an LF now is no line of its own. */
+  #lfMayFollow = false;
+  /** The last event that was closed was taken out. */
+  #dropped = false;
 
   // An event above the cap passes on until its blank line.
   #skipping = false;
@@ -169,8 +172,7 @@ export class SseUsageScanner {
     if (this.#terminal) return this.#heldBack;
     const bytes = this.#carry.subarray(0, this.#carried);
     if (bytes.length === 0) return [];
-    const lineEnd = withoutCr(bytes, this.#lineStart, bytes.length);
-    if (lineEnd > this.#lineStart) this.#readLine(bytes, this.#lineStart, lineEnd);
+    if (bytes.length > this.#lineStart) this.#readLine(bytes, this.#lineStart, bytes.length);
     if (this.#terminal) return [bytes];
     const verdict = this.#closeEvent(bytes);
     this.#terminal = verdict === 'terminal';
@@ -183,10 +185,18 @@ export class SseUsageScanner {
     let passFrom = 0;
     let lineStart = this.#lineStart;
     let searchFrom = this.#searchFrom;
-    for (;;) {
-      const lf = bytes.indexOf(LF, searchFrom);
-      if (lf === -1) break;
-      const lineEnd = withoutCr(bytes, lineStart, lf);
+    if (this.#lfMayFollow && isLf(bytes, searchFrom)) {
+      if (this.#carried === 0) {
+        // It belongs to the event before.
+        eventStart = 1;
+        passFrom = this.#dropped ? 1 : 0;
+      }
+      lineStart = searchFrom += 1;
+    }
+    this.#lfMayFollow = mayGoOn(bytes);
+    const lines = new LineEnds(bytes);
+    while (lines.find(searchFrom)) {
+      const { end: lineEnd } = lines;
       let verdict: Verdict | null = null;
       if (lineEnd === lineStart) verdict = this.#closeEvent(bytes);
       else if (this.#readLine(bytes, lineStart, lineEnd) === 'comment' && !this.#inEvent) verdict = 'pass';
@@ -197,8 +207,9 @@ export class SseUsageScanner {
         this.#carry = EMPTY;
         return;
       }
-      lineStart = searchFrom = lf + 1;
+      lineStart = searchFrom = lines.after;
       if (verdict === null) continue;
+      this.#dropped = verdict === 'drop';
       if (verdict === 'drop') {
         pushPart(out, bytes, passFrom, eventStart);
         passFrom = lineStart;
@@ -215,7 +226,7 @@ export class SseUsageScanner {
     const length = bytes.length - eventStart;
     if (length > this.#maxEventBytes) {
       pushPart(out, bytes, eventStart, bytes.length);
-      this.#skippedLineEmpty = withoutCr(bytes, eventStart + this.#lineStart, bytes.length) === eventStart + this.#lineStart;
+      this.#skippedLineEmpty = bytes.length === eventStart + this.#lineStart;
       this.#skipping = true;
       this.#forgetEvent();
       return;
@@ -258,23 +269,23 @@ export class SseUsageScanner {
 
   /** Passes on the rest of an event above the cap; returns what follows its blank line. */
   #skip(chunk: Uint8Array, out: Uint8Array[]): Uint8Array {
-    let from = 0;
-    for (;;) {
-      const lf = chunk.indexOf(LF, from);
-      const end = lf === -1 ? chunk.length : lf;
-      const empty = this.#skippedLineEmpty && withoutCr(chunk, from, end) === from;
-      if (lf === -1) {
-        this.#skippedLineEmpty = empty;
-        out.push(chunk);
-        return EMPTY;
-      }
-      from = lf + 1;
+    let from = this.#lfMayFollow && isLf(chunk, 0) ? 1 : 0;
+    this.#lfMayFollow = mayGoOn(chunk);
+    const lines = new LineEnds(chunk);
+    while (lines.find(from)) {
+      const empty = this.#skippedLineEmpty && lines.end === from;
+      from = lines.after;
       this.#skippedLineEmpty = true;
       if (!empty) continue;
       this.#skipping = false;
+      this.#dropped = false;
+      this.#lfMayFollow &&= from === chunk.length;
       pushPart(out, chunk, 0, from);
       return chunk.subarray(from);
     }
+    this.#skippedLineEmpty &&= from === chunk.length;
+    out.push(chunk);
+    return EMPTY;
   }
 
   /** Takes one line, which is not empty, without its end. Sets `terminal` for `[DONE]`, which needs no blank line to be known. */
@@ -390,11 +401,6 @@ function tryParse(text: string): Readonly<Record<string, unknown>> | null {
 
 function pushPart(out: Uint8Array[], bytes: Uint8Array, from: number, to: number): void {
   if (to > from) out.push(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
-}
-
-/** The end of a line without the CR of a CRLF. */
-function withoutCr(bytes: Uint8Array, start: number, end: number): number {
-  return end > start && bytes[end - 1] === CR ? end - 1 : end;
 }
 
 function startsWith(bytes: Uint8Array, start: number, end: number, prefix: readonly number[]): boolean {

@@ -107,16 +107,32 @@ function checkClock(lastMs: number | null, nowMs: number): Finding {
     : clock.warn(`${text}: let this machine follow a time server.`);
 }
 
+/** The master keys at hand, or what is wrong with a file of one. */
+function masterKeysOf(config: Config): ReturnType<typeof findMasterKeys> | Finding {
+  try {
+    return findMasterKeys(config.dataDir, config);
+  } catch (error) {
+    if (error instanceof ConfigError) return secrets.fail(error.message);
+    throw error;
+  }
+}
+
 /** What is to be said of master keys where there is no database yet. */
 function checkKeysAlone(config: Config): Finding[] {
-  const { keys, source } = findMasterKeys(config.dataDir, config);
-  const [first] = keys;
+  const found = masterKeysOf(config);
+  if ('status' in found) return [found];
+  const {
+    keys: [first],
+    source,
+  } = found;
   if (first === undefined) return [secrets.ok('the first start makes master.key')];
   return [secrets.ok(`master key ${first.id} from ${source === 'file' ? 'master.key' : 'CASTELLAN_MASTER_KEY'}`)];
 }
 
 async function checkSecrets(config: Config, { records }: StoreInspection): Promise<Finding[]> {
-  const { keys, source } = findMasterKeys(config.dataDir, config);
+  const found = masterKeysOf(config);
+  if ('status' in found) return [found];
+  const { keys, source } = found;
   const [first, ...others] = keys;
   const setting = await records.record('setting', KEY_SECRET_SETTING);
   if (setting === undefined) return checkKeysAlone(config);

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { Log } from '../../ports/log.ts';
 import type { Running } from '../boot.ts';
 import type { Config } from '../config.ts';
 import type { Overrides } from '../overrides.ts';
 import { startChildServer, type ChildServer } from './child-server.ts';
 import { GIVE_LIMIT_MS, makeOwnServer, makeServerOfChild, START_LIMIT_MS, type Server } from './servers.ts';
+import { makeRestartNotes } from './restart-note.ts';
 import { SocketCase, type BoundSocket } from './sockets.ts';
 
 /** What a new process may take to read its configuration. */
@@ -42,6 +44,7 @@ export function makeFirstProcess(options: FirstProcessOptions): FirstProcess {
   const { log } = options;
   const { isShared } = options.first;
   const held = new SocketCase();
+  const note = makeRestartNotes(options.config.dataDir, log);
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   /** Those that finish what they began. */
   const leaving = new Set<Server>();
@@ -79,8 +82,9 @@ export function makeFirstProcess(options: FirstProcessOptions): FirstProcess {
     leaving.delete(old);
   };
 
-  const replace = async (): Promise<void> => {
+  const replace = async (id: string): Promise<void> => {
     const old = current;
+    note({ id, pid: 0, state: 'starting' });
     const sockets = old.sockets();
     if (sockets === null) throw new Error('a listener on localhost has two sockets: set CASTELLAN_HOST to an address, such as 127.0.0.1');
     const next = startChildServer({ onSocket: (socket) => held.put(socket), onRestart: () => void restart() });
@@ -96,13 +100,17 @@ export function makeFirstProcess(options: FirstProcessOptions): FirstProcess {
     });
     void dismiss(old);
     log.info({ pid: next.pid }, 'restart: the new process serves, and the old one finishes what it began');
+    note({ id, pid: next.pid, state: 'serving' });
   };
 
   const restart = (): Promise<void> => {
     if (isStopping) return Promise.resolve();
-    restarting ??= replace()
+    if (restarting !== null) return restarting;
+    const id = randomUUID();
+    restarting = replace(id)
       .catch((err: unknown) => {
         if (!isStopping) log.error({ err }, 'restart: the new process did not start, and the old one carries on');
+        note({ id, pid: 0, state: 'failed', reason: err instanceof Error ? err.message : 'for a reason that is in the log' });
       })
       .finally(() => (restarting = null));
     return restarting;

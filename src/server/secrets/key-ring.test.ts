@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { makeAesSecretBox, masterKeyOf, SealBroken, sealingKeyOf } from './aes-secret-box.ts';
+import { makeAesSecretBox, masterKeyOf, SealBroken, sealingKeyOf, sealWith } from './aes-secret-box.ts';
 import { makeKeyRing } from './key-ring.ts';
 
 const one = masterKeyOf(randomBytes(32));
@@ -22,10 +22,30 @@ test('every key at hand opens what it sealed, and a value names its key', () => 
   expect([sealingKeyOf(after), ring.sealingId]).toEqual([two.id, two.id]);
   expect([ring.open(before, 'key:1'), ring.open(after, 'key:1')]).toEqual(['secret', 'secret']);
   expect(sealingKeyOf(ring.sealWith(one.id, 'x', 'key:1'))).toBe(one.id);
-  ring.keepSealingOnly();
+});
+
+test('a key that was retired seals nothing more, and opens what was read before', () => {
+  const ring = makeKeyRing([one, two]);
+  const unnamed = makeAesSecretBox({ masterKey: one.bytes }).seal('old', 'key:1').split('.')[0] ?? '';
+  const before = ring.seal('secret', 'key:1');
+  ring.use(two.id);
+  ring.retireOthers();
   expect(ring.ids).toEqual([two.id]);
-  expect(() => ring.open(before, 'key:1')).toThrow(SealBroken);
+  expect([ring.open(before, 'key:1'), ring.open(unnamed, 'key:1')]).toEqual(['secret', 'old']);
   expect(() => ring.sealWith(one.id, 'x', 'key:1')).toThrow(SealBroken);
+  expect(ring.use(one.id)).toBe(false);
+});
+
+test('a key that another process made is looked for when a value names it', () => {
+  let found: (typeof one)[] = [];
+  const ring = makeKeyRing([one], () => found);
+  const sealed = sealWith(two, 'secret', 'key:1');
+  expect(() => ring.open(sealed, 'key:1')).toThrow(SealBroken);
+  expect(ring.use(two.id)).toBe(false);
+  found = [one, two];
+  expect(ring.open(sealed, 'key:1')).toBe('secret');
+  expect(ring.use(two.id)).toBe(true);
+  expect(ring.sealingId).toBe(two.id);
 });
 
 test('a key that is not at hand cannot seal', () => {

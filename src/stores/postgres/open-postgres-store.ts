@@ -10,6 +10,7 @@ import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
 import { prune } from './prune.ts';
 import { makeReader, type Reader } from './reader.ts';
+import { makeGovernanceReads } from './governance.ts';
 import { makeRecordReads, type Readers } from './records.ts';
 import { isRefusedByServer, toThrowable } from './sql-errors.ts';
 import { TYPES } from './statement.ts';
@@ -150,5 +151,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(readers, clock),
     ...makeUsageReads(reader),
+    ...makeGovernanceReads(reader),
   };
 }

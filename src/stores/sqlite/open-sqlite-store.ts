@@ -144,5 +144,9 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     usageEvents: ask('usageEvents'),
     upstreamObjects: ask('upstreamObjects'),
     generation: ask('generation'),
+    tenantPage: ask('tenantPage'),
+    tenantCount: ask('tenantCount'),
+    tenantKeyPage: ask('tenantKeyPage'),
+    openThings: ask('openThings') as RecordStore['openThings'],
   };
 }

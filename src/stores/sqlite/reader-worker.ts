@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { openReaderConnection } from './connection.ts';
 import type { Queries, ReaderData, ReaderRequest } from './messages.ts';
+import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
@@ -16,6 +17,7 @@ await serve<ReaderRequest>(() => {
     ...makeLedgerQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
+    ...makeGovernanceQueries(db),
     verify: makeVerifier(db),
   };
   return {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { ApiKey } from '../../../src/core/records.ts';
 import {
   CAP,
   eventually,
@@ -47,6 +48,10 @@ const make = async (
 const errorOf = async (answer: Response): Promise<{ status: number; code: string | null; param: string | null }> => {
   const { error } = (await answer.json()) as { error: { code: string | null; param: string | null } };
   return { status: answer.status, code: error.code, param: error.param };
+};
+
+const setKey = (changes: Partial<ApiKey>): void => {
+  for (const [credential, key] of gateway.keys) gateway.keys.set(credential, { ...key, ...changes });
 };
 
 /** Makes everything that was remembered so far another tenant's. */
@@ -251,6 +256,34 @@ describe('stored responses', () => {
     expect(upstream.received).toHaveLength(asked);
     await send('GET', `/responses/${id}?include[]=a&include[]=b%26c`);
     expect(upstream.received.at(-1)?.path).toBe(`/responses/${id}?include%5B%5D=a&include%5B%5D=b%26c`);
+  });
+
+  test('a key that is held to other models finds none of it: not to read, cancel or delete, nor to build on', async () => {
+    const upstream = await start();
+    const model = gateway.models.get('m1');
+    if (model !== undefined) gateway.models.set('m2', { ...model, id: 'm2' });
+    gateway.prices.push(priceOf({ id: 'p2', modelId: 'm2' }));
+    const { id, output } = await make();
+    const asked = upstream.received.length;
+    setKey({ allowedModels: ['m2'] });
+    for (const [method, path] of [
+      ['GET', ''],
+      ['DELETE', ''],
+      ['POST', '/cancel'],
+      ['GET', '/input_items'],
+    ] as const) {
+      const denied = await send(method, `/responses/${id}${path}`);
+      expect(await errorOf(denied)).toEqual({ status: 404, code: 'not_found', param: 'response_id' });
+    }
+    const built = await gateway.post('/responses', { ...CALL, model: 'm2', previous_response_id: id });
+    expect(await errorOf(built)).toEqual({ status: 404, code: 'not_found', param: 'previous_response_id' });
+    const item = { type: 'item_reference', id: output[0]?.id };
+    expect((await gateway.post('/responses', { ...CALL, model: 'm2', input: [item] })).status).toBe(404);
+    expect(upstream.received).toHaveLength(asked);
+
+    setKey({ allowedModels: ['m1', 'm2'] });
+    expect((await send('GET', `/responses/${id}`)).status).toBe(200);
+    expect((await gateway.post('/responses', { ...CALL, model: 'm2', previous_response_id: id })).status).toBe(200);
   });
 
   test('a suspended tenant asks for nothing', async () => {

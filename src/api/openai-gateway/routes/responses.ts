@@ -25,9 +25,10 @@ export function makeResponseHandler(deps: {
 }): (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply> {
   const { relayObject, clock, action } = deps;
   return async (request, reply) => {
-    const { tenant } = request.gatewayPrincipal;
+    const { key, tenant } = request.gatewayPrincipal;
     const outcome = await relayObject({
       requestId: request.id,
+      key,
       tenant,
       responseId: (request.params as { readonly id: string }).id,
       action,

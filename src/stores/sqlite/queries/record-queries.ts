@@ -24,6 +24,10 @@ export const RECORD_SQL = {
   keysOfTenant: 'SELECT body FROM api_keys WHERE tenant_id = ? AND deleted_at_ms IS NULL ORDER BY id',
   /** By members_of_tenant. */
   membersOfTenant: 'SELECT body FROM members WHERE tenant_id = ? ORDER BY id',
+  /** By policies_of_tenant, which gives the order as well. */
+  policiesOfTenant: 'SELECT body FROM policies WHERE tenant_id = ? ORDER BY id',
+  /** By webhooks_of_tenant, which gives the order as well. */
+  webhooksOfTenant: 'SELECT body FROM webhooks WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
   /** By events_of_tenant, which gives the order as well. */
   events: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
@@ -48,10 +52,12 @@ export function makeRecordQueries(db: Database): RecordQueries {
     kinds.map((kind) => [kind, db.prepare<[string], string>(`SELECT body FROM ${RECORD_TABLES[kind].table} WHERE id = ?`).pluck()]),
   );
   const all = new Map(kinds.map((kind) => [kind, db.prepare<[], string>(sqlForAll(kind)).pluck()]));
-  const ofTenant = {
-    key: db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck(),
-    member: db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck(),
-  };
+  const ofTenant = new Map<RecordKind, { all: (tenantId: string) => string[] }>([
+    ['key', db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck()],
+    ['member', db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck()],
+    ['policy', db.prepare<[string], string>(RECORD_SQL.policiesOfTenant).pluck()],
+    ['webhook', db.prepare<[string], string>(RECORD_SQL.webhooksOfTenant).pluck()],
+  ]);
   const keyByHash = db.prepare<[{ hash: string }], string>(RECORD_SQL.keyByHash).pluck();
   const deletedKeyByHash = db.prepare<[string], string>(RECORD_SQL.deletedKeyByHash).pluck();
   const quarantinedReports = db.prepare<[string, string, number], ReportRow>(RECORD_SQL.quarantinedReports);
@@ -98,10 +104,11 @@ const sqlForAll = (kind: RecordKind): string =>
   `SELECT body FROM ${RECORD_TABLES[kind].table} ${kind === 'key' ? 'WHERE deleted_at_ms IS NULL' : ''} ORDER BY id`;
 
 function bodiesOfTenant(
-  ofTenant: Record<'key' | 'member', { all: (tenantId: string) => string[] }>,
+  ofTenant: ReadonlyMap<RecordKind, { all: (tenantId: string) => string[] }>,
   kind: RecordKind,
   tenantId: string,
 ): string[] {
-  if (kind !== 'key' && kind !== 'member') throw new TypeError(`records of the kind ${kind} belong to no tenant`);
-  return ofTenant[kind].all(tenantId);
+  const statement = ofTenant.get(kind);
+  if (statement === undefined) throw new TypeError(`records of the kind ${kind} belong to no tenant`);
+  return statement.all(tenantId);
 }

@@ -1,0 +1,62 @@
+import type { TenantKeyStatus } from '../core/cycles/tenant-key.ts';
+import type { AccountId } from '../core/ledger/account.ts';
+import type { ApiKey, Tenant, TenantStatus } from '../core/records.ts';
+
+/** By what a list of tenants is sorted, as the wire has it. */
+export type TenantSort = 'created_at' | 'tenant_id' | 'name' | 'status';
+
+/** By what a list of tenants' keys is sorted, as the wire has it. */
+export type TenantKeySort = 'created_at' | 'key_id' | 'name' | 'tenant_id' | 'status' | 'expires_at';
+
+/** Which part of a sorted list is wanted. `after` is the sort value and the id of the last item of the page before; ids break ties. */
+export interface SortedPage<K extends string> {
+  readonly sortBy: K;
+  readonly descending: boolean;
+  readonly after: { readonly value: string | number | null; readonly id: string } | null;
+  readonly limit: number;
+}
+
+/** What narrows a list of tenants. `search` is looked for in id and name, whatever the case of ASCII letters. */
+export interface TenantFilter {
+  readonly status?: TenantStatus;
+  readonly parentTenantId?: string;
+  readonly search: string | null;
+}
+
+/** What narrows a list of tenants' keys, revoked ones among them. `search` is looked for in id and name. */
+export interface TenantKeyFilter {
+  readonly tenantId?: string;
+  readonly status?: TenantKeyStatus;
+  readonly search: string | null;
+  /** At which moment a key counts as expired. */
+  readonly nowMs: number;
+}
+
+/** What a tenant owns that its closing has to end. */
+export interface OpenThings {
+  /** Ids of ACTIVE reservations of Cycles clients. */
+  readonly reservation: string;
+  /** Budgets that are not CLOSED. */
+  readonly budget: AccountId;
+  /** Ids of webhooks that are not DISABLED. */
+  readonly webhook: string;
+  /** Ids of keys, of all kinds, that are not deleted. */
+  readonly key: string;
+}
+
+/** The reads that only the governance surface needs. */
+export interface GovernanceReads {
+  /** Tenants in order, at most `limit`. By `tenants_by_creation` and its like. */
+  tenantPage(query: SortedPage<TenantSort> & TenantFilter): Promise<Tenant[]>;
+  /** How many tenants there are that a filter lets through. */
+  tenantCount(filter: TenantFilter): Promise<number>;
+  /** Tenants' keys in order, at most `limit`. By `api_keys_of_tenants` and its like. */
+  tenantKeyPage(query: SortedPage<TenantKeySort> & TenantKeyFilter): Promise<ApiKey[]>;
+  /** At most `limit` things of a kind that a tenant still has open, without those of `except`. */
+  openThings<K extends keyof OpenThings>(query: {
+    readonly kind: K;
+    readonly tenantId: string;
+    readonly except: readonly OpenThings[K][];
+    readonly limit: number;
+  }): Promise<OpenThings[K][]>;
+}
