@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 364bc94c542beaba59c1c3947d6d5734d8331c26a7e85f97d1b41917c348bb5a
+-- Migrations: d8278906377670c96852e29e3394b297daeb0e161d23c457382c8723d41a2747
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -44,6 +44,7 @@ CREATE TABLE public.accounts (
     terms_sum bigint NOT NULL,
     journal_sum bigint NOT NULL,
     terms json,
+    used_percent bigint,
     CONSTRAINT accounts_sound CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0) AND (kind = ANY (ARRAY['budget'::text, 'key_cap'::text, 'window'::text, 'balance'::text])) AND (status = ANY (ARRAY['ACTIVE'::text, 'FROZEN'::text, 'CLOSED'::text]))))
 )
 WITH (fillfactor='50');
@@ -190,6 +191,11 @@ CREATE TABLE public.models (
 CREATE TABLE public.policies (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.policy_names (
+    id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
 );
 
@@ -394,6 +400,9 @@ ALTER TABLE ONLY public.models
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy_names
+    ADD CONSTRAINT policy_names_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
@@ -455,6 +464,26 @@ CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previ
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX budgets_by_debt ON public.accounts USING btree (debt, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_period ON public.accounts USING btree ((((terms ->> 'periodEndMs'::text))::bigint)) WHERE ((terms IS NOT NULL) AND (status <> 'CLOSED'::text));
+
+CREATE INDEX budgets_by_policy ON public.accounts USING btree (COALESCE(overage_policy, ''::text), tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_scope ON public.accounts USING btree (scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_status ON public.accounts USING btree (status, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_tenant ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_unit ON public.accounts USING btree (unit, tenant_id, scope) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
+
+CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
 
 CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
 

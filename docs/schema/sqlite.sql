@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: db192be7f8ae6f4035c779b37d19259c939bcbbc33bf92b3744353f71a02dbd5
+-- Migrations: fcbca281a0bbd804eb28b8842cce9e866285da8fdf4787f1cf793c53b294fb12
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -19,9 +19,31 @@ CREATE TABLE accounts (
   created_at_ms INTEGER NOT NULL,
   terms_sum INTEGER NOT NULL,
   journal_sum INTEGER NOT NULL
-, terms TEXT) STRICT;
+, terms TEXT, used_percent INTEGER) STRICT;
 
 CREATE UNIQUE INDEX accounts_identity ON accounts (tenant_id, kind, scope, unit, period);
+
+CREATE INDEX budgets_by_debt ON accounts (debt, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_period ON accounts (terms ->> 'periodEndMs') WHERE terms IS NOT NULL AND status <> 'CLOSED';
+
+CREATE INDEX budgets_by_policy ON accounts (coalesce(overage_policy, ''), tenant_id, scope, unit)
+  WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_scope ON accounts (scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_status ON accounts (status, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_tenant ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_unit ON accounts (unit, tenant_id, scope) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_use ON accounts (used_percent, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_over_limit ON accounts (tenant_id, scope, unit)
+  WHERE kind = 'budget' AND allocated IS NOT NULL AND is_over_limit = 1;
+
+CREATE INDEX budgets_owing ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL AND debt > 0;
 
 CREATE TABLE api_keys (
   id TEXT PRIMARY KEY,
@@ -150,6 +172,11 @@ CREATE TABLE policies (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX policies_of_tenant ON policies (tenant_id, id);
+
+CREATE TABLE policy_names (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE prices (
   id TEXT PRIMARY KEY,

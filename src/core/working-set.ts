@@ -34,6 +34,8 @@ export const idempotencyMapKey = (ref: IdempotencyRef): string => JSON.stringify
 
 const reportMapKey = ({ reporterId, eventId }: ReportRef): string => `${reporterId} ${eventId}`;
 
+const NO_SHARES: readonly number[] = [];
+
 const recordMapKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
 
 /**
@@ -58,16 +60,16 @@ export class WorkingSet implements State {
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
-  readonly #periodic: AccountId[] = [];
+  readonly #periodic = new Set<AccountId>();
 
   putAccount(id: AccountId, account: Account | undefined): void {
     this.#accounts.set(id, account);
-    if (typeof account?.budget?.periodEndMs === 'number') this.#periodic.push(id);
+    if (typeof account?.budget?.periodEndMs === 'number') this.#periodic.add(id);
   }
 
   /** The loaded budgets that have periods, as they are now. */
   periodicBudgets(): Account[] {
-    return this.#periodic.map((id) => this.account(id)).filter((account) => account !== undefined);
+    return [...this.#periodic].map((id) => this.account(id)).filter((account) => account !== undefined);
   }
 
   putReservation(id: string, reservation: Reservation | undefined): void {
@@ -107,6 +109,12 @@ export class WorkingSet implements State {
     invariant(this.#records.has(key), `record ${key} was not loaded`);
     // The map key holds the kind, so the value is of that kind's type.
     return this.#records.get(key) as RecordTypes[K] | undefined;
+  }
+
+  /** The shares of budgets that the subscriptions of a tenant ask for beside the usual ones; none where the tenant is not among the rows. */
+  watchedShares(tenantId: string): readonly number[] {
+    const tenant = this.#records.get(recordMapKey('tenant', tenantId)) as RecordTypes['tenant'] | undefined;
+    return tenant?.utilizationThresholds ?? NO_SHARES;
   }
 
   report(ref: ReportRef): UsageReport | undefined {

@@ -5,6 +5,7 @@ import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import { makeExpireReservations } from './expire-reservations.ts';
+import { makeRefreshBudgets } from './refresh-budgets.ts';
 import type { LiveOwners } from './live-owners.ts';
 import { startJob, type Job } from './start-job.ts';
 
@@ -46,6 +47,7 @@ export function startJobs(deps: JobDeps): Jobs {
   const expire = makeExpireReservations({ ...deps, records: store });
   const jobs: Job[] = [
     startJob({ name: 'expire-reservations', everyMs: SECOND_MS, run: expire, log }),
+    startJob({ name: 'refresh-budgets', everyMs: SECOND_MS, run: makeRefreshBudgets({ ...deps, records: store }), log }),
     startJob({
       name: 'settle-interrupted',
       everyMs: 5 * SECOND_MS,

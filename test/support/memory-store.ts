@@ -1,4 +1,6 @@
 import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
+import { isPeriodOver } from '../../src/core/budgets/budget-period.ts';
+import { matchesFilter, positionOf, type BudgetPosition, type BudgetSortKey } from '../../src/core/budgets/budget-query.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -152,6 +154,19 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
 
 type Reader = Omit<RecordStore, 'generation'>;
 
+function comparePositions(a: BudgetPosition, b: BudgetPosition, sortBy: BudgetSortKey): number {
+  const keysOf = (at: BudgetPosition): (string | number | bigint)[] => [
+    sortBy === 'debt' ? BigInt(at.value) : at.value,
+    at.tenantId,
+    at.scope,
+    at.unit,
+  ];
+  const [mine, others] = [keysOf(a), keysOf(b)];
+  const place = mine.findIndex((key, index) => key !== others[index]);
+  if (place === -1) return 0;
+  return (mine[place] as string) < (others[place] as string) ? -1 : 1;
+}
+
 function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Promise<void>): Reader {
   const all = <K extends RecordKind>(kind: K): RecordTypes[K][] =>
     [...tables.records].filter(([key]) => key.startsWith(`${kind} `)).map(([, record]) => record as RecordTypes[K]);
@@ -252,6 +267,30 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .toSorted((a, b) => b.atMs - a.atMs)
           .slice(0, limit),
       ),
+    budgets: async (query) => {
+      await onRead('budgets');
+      const { sortBy, descending, after, limit } = query;
+      const sorted = [...tables.accounts.values()]
+        .filter((account) => matchesFilter(account, query))
+        .map((account) => ({ account, at: positionOf(account, sortBy) }))
+        .toSorted((a, b) => comparePositions(a.at, b.at, sortBy) * (descending ? -1 : 1));
+      const behind = sorted.filter(({ at }) => after === null || comparePositions(at, after, sortBy) * (descending ? -1 : 1) > 0);
+      return behind.slice(0, limit).map(({ account }) => account);
+    },
+    countBudgets: async (filter) => [...tables.accounts.values()].filter((account) => matchesFilter(account, filter)).length,
+    staleBudgets: async ({ limit }) =>
+      [...tables.accounts.values()]
+        .filter((account) => isPeriodOver(account, clock.nowMs()))
+        .slice(0, limit)
+        .map(({ id, tenantId }) => ({ accountId: id, tenantId })),
+    policies: async ({ tenantId, afterId = '', limit, status, scopePattern }) => {
+      await onRead('policies');
+      return all('policy')
+        .filter((policy) => policy.tenantId === tenantId && policy.id > afterId)
+        .filter((policy) => (status ?? policy.status) === policy.status && (scopePattern ?? policy.scopePattern) === policy.scopePattern)
+        .toSorted(fromId)
+        .slice(0, limit);
+    },
     upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     ...makeMemoryGovernance(all, tables),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),

@@ -36,9 +36,10 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const { key, tenant } = request;
     const id = ids.next('call');
     const context = contextOf(request, plan);
+    const { scopes } = plan;
     const { inputTokens, media } = plan.bound;
     const most = media === undefined ? null : { unit: media.unit, quantity: media.most };
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens, rates: holdRates(plan), media: most });
+    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens, rates: holdRates(plan), media: most });
     const nowMs = elapsedMs();
     try {
       const { outcome, durable } = await writer.write({
@@ -89,6 +90,7 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   promptTokens: plan.promptTokens,
   candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
+  ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */

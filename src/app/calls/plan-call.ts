@@ -7,6 +7,8 @@ import type { Model, Upstream } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
+import { callScopes } from '../../core/access/subject-levels.ts';
+import type { Rejection } from '../../core/rejection.ts';
 import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -28,6 +30,8 @@ export interface CallPlan {
   /** The prompt's tokens without margin, for an estimate. */
   readonly promptTokens: number;
   readonly tokenizer: Tokenizer | null;
+  /** The scopes that the call is spent in, the tenant's first. */
+  readonly scopes: readonly string[];
 }
 
 /** A plan, or why there is none. */
@@ -36,7 +40,8 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
 /**
  * Reads the body once, resolves the model and bounds the call. Touches no account.
  *
- * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
+ * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a header that names a level of the subject and breaks a rule of
+ * {@link callScopes} (`invalid`); a body that is no JSON, holds forbidden keys or breaks a rule of the
  * request (`invalid`); `model_not_found` (also for one that the key may not call); `not_found` and `invalid` for what it builds on
  * ({@link makeResolveReferences}); a model whose upstreams all speak another API (`invalid`); `model_unpriced`; a model that the upstream
  * which keeps it does not serve (`invalid`); an output limit above what the model can produce (`invalid`); and fails with
@@ -85,7 +90,7 @@ export function makePlanCall(deps: {
     const candidates = orderByStanding(rankCandidates(usable, deps.random()), ({ upstream }) => health.standing(upstream));
     const softOutput = call.key.outputBound === 'soft' && bounded.bound.sendLimitAs !== null;
     const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
-    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer } };
+    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer, scopes: asked.scopes } };
   };
 
   const tokenize = (call: CallRequest, asked: Asked, model: Model): Planned | Promise<Planned> => {
@@ -98,6 +103,8 @@ export function makePlanCall(deps: {
   return (call) => {
     const tenantRefusal = refuseTenant(call);
     if (tenantRefusal !== null) return refused(tenantRefusal);
+    const scopes = callScopes(call.key, call.tenant.id, call.headers);
+    if (!scopes.ok) return refused({ kind: 'invalid', defect: headerDefect(scopes.rejection) });
     const read = readBody(call);
     if (!read.ok) return read;
     const model = catalogue.model(read.request.model);
@@ -106,13 +113,22 @@ export function makePlanCall(deps: {
       return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
     }
     const { request } = read;
-    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null }, model);
-    return resolveReferences(call, request).then((resolved) => (resolved.ok ? tokenize(call, resolved, model) : refused(resolved.refusal)));
+    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null, scopes: scopes.value }, model);
+    return resolveReferences(call, request).then((resolved) =>
+      resolved.ok ? tokenize(call, { ...resolved, scopes: scopes.value }, model) : refused(resolved.refusal),
+    );
   };
 }
 
 /** A request, and the one upstream that may answer it; null where any may. */
-type Asked = { readonly request: InferenceRequest; readonly upstreamId: string | null };
+type Asked = { readonly request: InferenceRequest; readonly upstreamId: string | null; readonly scopes: readonly string[] };
+
+/** What is wrong with a header that fills a level of the subject. */
+const headerDefect = ({ field, message }: Rejection): RequestDefect => ({
+  param: field ?? null,
+  code: 'invalid_value',
+  message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
+});
 
 function notServed(modelId: string, { refers }: InferenceRequest): Planned {
   const param = (refers?.previousResponseId ?? null) === null ? 'input' : 'previous_response_id';

@@ -37,11 +37,10 @@ export interface FreezeBudgetCommand extends CommandBase {
   readonly reason?: string;
 }
 
-/** Closes a budget for ever. With `cascade` it goes with its tenant, which may be closed already. */
+/** Closes a budget for ever. */
 export interface CloseBudgetCommand extends CommandBase {
   readonly verb: 'close-budget';
   readonly accountId: AccountId;
-  readonly cascade: boolean;
   readonly reason?: string;
 }
 

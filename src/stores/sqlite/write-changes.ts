@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { usedPercentOf } from '../../core/budgets/budget-query.ts';
 import { invariant } from '../../core/invariant.ts';
 import type { Account, AccountId } from '../../core/ledger/account.ts';
 import type { Entry } from '../../core/ledger/entry.ts';
@@ -120,7 +121,8 @@ function makeAccountWriter(db: Database, caches: WriterCaches): (changes: Change
     if (isNew) return Number(insert.run(...accountValues(account), sum).lastInsertRowid);
     const known = caches.accounts.get(account.id);
     invariant(known !== undefined && known !== null, `the account ${account.id} has no number`);
-    if (isUseAlone(known.account, account)) updateUse.run(account.spent, account.reserved, sum, known.no);
+    // The very same account is one that is to be written anew, whatever its row says.
+    if (known.account !== account && isUseAlone(known.account, account)) updateUse.run(account.spent, account.reserved, sum, known.no);
     else update.run(...accountStateValues(account), sum, known.no);
     return known.no;
   };
@@ -141,7 +143,8 @@ const isUseAlone = (stored: Account, account: Account): boolean =>
   stored.isOverLimit === account.isOverLimit &&
   stored.status === account.status &&
   stored.overagePolicy === account.overagePolicy &&
-  stored.budget === account.budget;
+  stored.budget === account.budget &&
+  (account.kind !== 'budget' || usedPercentOf(stored) === usedPercentOf(account));
 
 /** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
 const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs: null, settledAtMs: null, checkpoint: null } as const;
