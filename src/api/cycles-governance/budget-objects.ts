@@ -3,18 +3,15 @@ import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import type { FundAnswer } from '../../core/ledger/fund.ts';
 import type { Policy, PolicyCaps } from '../../core/records.ts';
 import { formatRfc3339 } from '../../core/rfc3339.ts';
+import { present } from './objects.ts';
 
 const timeOf = (ms: number | null | undefined): string | undefined => (typeof ms === 'number' ? formatRfc3339(ms) : undefined);
-
-/** The fields of `object` but those that are undefined: what is not known is left out. */
-const known = (object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
 
 /** A budget as the governance surface shows it; amounts are exact. Source: Cycles governance, `BudgetLedger`. */
 export function budgetBody(account: Account): Readonly<Record<string, unknown>> {
   const { unit, budget } = account;
   const amount = (value: bigint): object => ({ unit, amount: value });
-  return known({
+  return present({
     ledger_id: ledgerIdOf(account),
     tenant_id: account.tenantId,
     scope: account.scope,
@@ -55,7 +52,7 @@ export function fundingBody(answer: FundAnswer, unit: string): Readonly<Record<s
 }
 
 const capsBody = ({ maxTokens, maxStepsRemaining, toolAllowlist, toolDenylist, cooldownMs }: PolicyCaps): object =>
-  known({
+  present({
     max_tokens: maxTokens,
     max_steps_remaining: maxStepsRemaining,
     tool_allowlist: toolAllowlist,
@@ -66,7 +63,7 @@ const capsBody = ({ maxTokens, maxStepsRemaining, toolAllowlist, toolDenylist, c
 /** A policy as the governance surface shows it. Source: Cycles governance, `Policy`. */
 export function policyBody(policy: Policy): Readonly<Record<string, unknown>> {
   const { caps, ttlOverride: ttl, rateLimits: rates } = policy;
-  return known({
+  return present({
     policy_id: policy.id,
     name: policy.name,
     description: policy.description ?? undefined,
@@ -75,11 +72,11 @@ export function policyBody(policy: Policy): Readonly<Record<string, unknown>> {
     caps: caps === null ? undefined : capsBody(caps),
     commit_overage_policy: policy.overagePolicy ?? undefined,
     reservation_ttl_override:
-      ttl === null ? undefined : known({ default_ttl_ms: ttl.defaultTtlMs, max_ttl_ms: ttl.maxTtlMs, max_extensions: ttl.maxExtensions }),
+      ttl === null ? undefined : present({ default_ttl_ms: ttl.defaultTtlMs, max_ttl_ms: ttl.maxTtlMs, max_extensions: ttl.maxExtensions }),
     rate_limits:
       rates === null
         ? undefined
-        : known({ max_reservations_per_minute: rates.maxReservationsPerMinute, max_commits_per_minute: rates.maxCommitsPerMinute }),
+        : present({ max_reservations_per_minute: rates.maxReservationsPerMinute, max_commits_per_minute: rates.maxCommitsPerMinute }),
     status: policy.status,
     effective_from: timeOf(policy.effectiveFromMs),
     effective_until: timeOf(policy.effectiveUntilMs),

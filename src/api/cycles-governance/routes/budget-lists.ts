@@ -10,6 +10,7 @@ import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
 import { amountOf, callerOf } from '../budget-fields.ts';
 import { budgetBody } from '../budget-objects.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount, type GovernanceRouteDeps } from '../governance-deps.ts';
+import { present } from '../objects.ts';
 import { filterFlag, filterOneOf, filterText, listAnswer, readListPage, searchText, type ListPosition } from '../list-page.ts';
 import { BudgetBulkActionRequest } from '../schemas/bulk.ts';
 import { BUDGET_STATUSES } from '../schemas/common.ts';
@@ -25,13 +26,9 @@ function filterShare(request: FastifyRequest, name: string): number | undefined 
   throw new RefusedRequest({ code: 'invalid_request', message: `${name} must be a number from 0 to 1`, field: name });
 }
 
-/** The fields of `object` but those that are undefined. */
-const given = <T extends object>(object: { readonly [K in keyof T]: T[K] | undefined }): T =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
-
 /** The filters of a query, without what is looked for. */
 const wantedBudgets = (request: FastifyRequest): WantedBudgets =>
-  given<WantedBudgets>({
+  present({
     tenantId: filterText(request, 'tenant_id'),
     scopePrefix: filterText(request, 'scope_prefix'),
     unit: filterOneOf(request, 'unit', CYCLES_UNITS),
@@ -40,7 +37,6 @@ const wantedBudgets = (request: FastifyRequest): WantedBudgets =>
     hasDebt: filterFlag(request, 'has_debt'),
     utilizationMin: filterShare(request, 'utilization_min'),
     utilizationMax: filterShare(request, 'utilization_max'),
-    search: undefined,
   });
 
 const positionAt = (account: Account, sortBy: BudgetSortKey): ListPosition => ({
@@ -92,8 +88,7 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
     const answer = valueOf(
       await bulkFund(cyclesActorOf(request, GOVERNANCE_SOURCE), {
         tenantId: filter.tenant_id,
-        wanted: given<WantedBudgets>({
-          tenantId: undefined,
+        wanted: present({
           scopePrefix: filter.scope_prefix,
           unit: filter.unit,
           status: filter.status,
@@ -119,22 +114,15 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
   });
 };
 
-/** Makes the answer to `GET /v1/balances` of the governance plane: the budgets of a key's tenant, whole. Source: Cycles governance, getBalances. */
-export function makeBalanceView(deps: GovernanceRouteDeps) {
+/** `GET /v1/balances` of the governance plane: the budgets of a key's tenant, whole. Source: Cycles governance, getBalances. */
+export const mountBalances: GovernanceMount = (app, deps) => {
   const listBudgets = makeListBudgets(deps);
-  return async (request: FastifyRequest): Promise<object> => {
-    const wanted = given<WantedBudgets>({
-      tenantId: filterText(request, 'tenant_id'),
-      scopePrefix: filterText(request, 'scope_prefix'),
-      unit: filterOneOf(request, 'unit', CYCLES_UNITS),
-      status: undefined,
-      isOverLimit: undefined,
-      hasDebt: undefined,
-      utilizationMin: undefined,
-      utilizationMax: undefined,
-      search: undefined,
-    });
-    const { shown, end } = await readPage(request, wanted, { ...deps, listBudgets });
+  app.get('/v1/balances', { config: { credential: 'key', permission: 'balances:read' } }, async (request) => {
+    const { shown, end } = await readPage(
+      request,
+      present({ scopePrefix: filterText(request, 'scope_prefix'), unit: filterOneOf(request, 'unit', CYCLES_UNITS) }),
+      { ...deps, listBudgets },
+    );
     return { balances: shown, ...end };
-  };
-}
+  });
+};

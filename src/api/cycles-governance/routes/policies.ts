@@ -7,6 +7,7 @@ import { callerOf, momentOf } from '../budget-fields.ts';
 import { policyBody } from '../budget-objects.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount } from '../governance-deps.ts';
 import { filterOneOf, filterText, listAnswer, readListPage } from '../list-page.ts';
+import { present } from '../objects.ts';
 import { POLICY_STATUSES, PolicyCreateRequest, PolicyUpdateRequest } from '../schemas/policies.ts';
 
 type ById = { Params: { policy_id: string } };
@@ -15,18 +16,14 @@ const reads = { credential: 'either', permission: 'policies:read' } as const;
 const writes = { credential: 'either', permission: 'policies:write' } as const;
 const operatorOnly = { credential: 'operator' } as const;
 
-/** The fields of `object` but those that are undefined. */
-const given = <T extends object>(object: { readonly [K in keyof T]: T[K] | undefined }): T =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
-
 const capsOf = (caps: NonNullable<PolicyUpdateRequest['caps']>): PolicyCaps =>
-  given<PolicyCaps>({
+  present({
     maxTokens: caps.max_tokens,
     maxStepsRemaining: caps.max_steps_remaining,
     toolAllowlist: caps.tool_allowlist,
     toolDenylist: caps.tool_denylist,
     cooldownMs: caps.cooldown_ms,
-  } as { readonly [K in keyof PolicyCaps]: PolicyCaps[K] | undefined });
+  });
 
 const ttlOf = (ttl: NonNullable<PolicyUpdateRequest['reservation_ttl_override']>): NonNullable<Policy['ttlOverride']> => ({
   ...(ttl.default_ttl_ms === undefined ? {} : { defaultTtlMs: ttl.default_ttl_ms }),
