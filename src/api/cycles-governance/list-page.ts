@@ -92,8 +92,10 @@ export function searchText(text: string | undefined, field = 'search'): string |
 export function readListPage<K extends string>(request: FastifyRequest, rules: ListRules<K>): ListPage<K> {
   const limit = limitOf(request);
   const search = searchText(queryText(request, 'search'));
-  const sortBy = filterOneOf(request, 'sort_by', rules.sortKeys) ?? rules.sortKeys[0];
-  const descending = filterOneOf(request, 'sort_dir', ['asc', 'desc']) !== 'asc';
+  // A list with one order has no such parameter, and those that nobody knows are passed over.
+  const isSortable = rules.sortKeys.length > 1;
+  const sortBy = (isSortable ? filterOneOf(request, 'sort_by', rules.sortKeys) : undefined) ?? rules.sortKeys[0];
+  const descending = !isSortable || filterOneOf(request, 'sort_dir', ['asc', 'desc']) !== 'asc';
   const binding = JSON.stringify([rules.list, sortBy, descending, search, rules.filters]);
   const cursor = filterText(request, 'cursor');
   return {
