@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { expectAnswer } from './cycles-answers.ts';
 import type { TestApp, TestResponse } from './test-app.ts';
 
 /** An answer of the governance surface that kept what every answer of it promises. */
@@ -39,7 +40,7 @@ export function makeGovernanceClient(at: TestApp, key: string | null = null): Go
   const send = key === null ? at.operator : at.cycles(key);
   return {
     ask: async <T>(
-      _operation: string,
+      operation: string,
       method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
       url: string,
       body?: unknown,
@@ -47,6 +48,7 @@ export function makeGovernanceClient(at: TestApp, key: string | null = null): Go
     ) => {
       const response = await send(method, url, body, headers);
       expectTraced(response);
+      expectAnswer(operation, response.status, response.json, 'governance');
       return { status: response.status, headers: response.headers, body: response.json as T };
     },
   };
