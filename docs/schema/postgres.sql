@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 364bc94c542beaba59c1c3947d6d5734d8331c26a7e85f97d1b41917c348bb5a
+-- Migrations: 20bf9552d03859cfe9d5185d5d8f7bc47640a6a35f32cbac1958b07faa6ea64d
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -44,6 +44,7 @@ CREATE TABLE public.accounts (
     terms_sum bigint NOT NULL,
     journal_sum bigint NOT NULL,
     terms json,
+    used_percent bigint,
     CONSTRAINT accounts_sound CHECK (((spent >= 0) AND (reserved >= 0) AND (debt >= 0) AND (kind = ANY (ARRAY['budget'::text, 'key_cap'::text, 'window'::text, 'balance'::text])) AND (status = ANY (ARRAY['ACTIVE'::text, 'FROZEN'::text, 'CLOSED'::text]))))
 )
 WITH (fillfactor='50');
@@ -146,6 +147,11 @@ CREATE TABLE public.idempotency (
     expires_at_ms bigint NOT NULL
 );
 
+CREATE TABLE public.key_uses (
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    last_used_at_ms bigint NOT NULL
+);
+
 CREATE TABLE public.ledger_checkpoints (
     account_no bigint NOT NULL,
     d_allocated bigint NOT NULL,
@@ -193,10 +199,25 @@ CREATE TABLE public.policies (
     body json NOT NULL
 );
 
+CREATE TABLE public.policy_names (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.prices (
     id text NOT NULL COLLATE pg_catalog."C",
     model_id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
+);
+
+CREATE TABLE public.rate_windows (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    policy_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT rate_windows_count_check CHECK ((count >= 0)),
+    CONSTRAINT rate_windows_kind_check CHECK ((kind = ANY (ARRAY['reserve'::text, 'commit'::text])))
 );
 
 CREATE TABLE public.reservations (
@@ -217,6 +238,15 @@ CREATE TABLE public.reservations (
     owner_id text NOT NULL COLLATE pg_catalog."C",
     context json NOT NULL,
     checkpoint json,
+    scope_path text COLLATE pg_catalog."C",
+    held bigint,
+    request_key text COLLATE pg_catalog."C",
+    request_hash text COLLATE pg_catalog."C",
+    request_answer text COLLATE pg_catalog."C",
+    settled_with text COLLATE pg_catalog."C",
+    settle_key text COLLATE pg_catalog."C",
+    settle_hash text COLLATE pg_catalog."C",
+    settle_answer text COLLATE pg_catalog."C",
     CONSTRAINT reservations_sound CHECK (((purpose = ANY (ARRAY['call'::text, 'budget'::text])) AND (state = ANY (ARRAY['ACTIVE'::text, 'COMMITTED'::text, 'RELEASED'::text, 'EXPIRED'::text]))))
 )
 WITH (fillfactor='80');
@@ -382,6 +412,9 @@ ALTER TABLE ONLY public.heartbeats
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
 
+ALTER TABLE ONLY public.key_uses
+    ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY public.ledger_checkpoints
     ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);
 
@@ -394,8 +427,14 @@ ALTER TABLE ONLY public.models
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy_names
+    ADD CONSTRAINT policy_names_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_windows
+    ADD CONSTRAINT rate_windows_pkey PRIMARY KEY (tenant_id, policy_id, kind);
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
@@ -456,6 +495,26 @@ CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
+CREATE INDEX budgets_by_debt ON public.accounts USING btree (debt, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_period ON public.accounts USING btree ((((terms ->> 'periodEndMs'::text))::bigint)) WHERE ((terms IS NOT NULL) AND (status <> 'CLOSED'::text));
+
+CREATE INDEX budgets_by_policy ON public.accounts USING btree (COALESCE(overage_policy, ''::text), tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_scope ON public.accounts USING btree (scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_status ON public.accounts USING btree (status, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_tenant ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_unit ON public.accounts USING btree (unit, tenant_id, scope) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
+
+CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
+
+CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
+
 CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
 
 CREATE INDEX events_of_tenant ON public.events USING btree (tenant_id, ((- seq)));
@@ -472,7 +531,13 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
+CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
+
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
+
+CREATE INDEX reservations_listed ON public.reservations USING btree (tenant_id, state, created_at_ms, id) WHERE (purpose = 'budget'::text);
+
+CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (tenant_id, request_key) WHERE (request_key IS NOT NULL);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: db192be7f8ae6f4035c779b37d19259c939bcbbc33bf92b3744353f71a02dbd5
+-- Migrations: 0af13c0819f335a1fb56f1d1585832d6d9a4570beb01302fbc0b0cbfb25c9ae9
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -19,9 +19,31 @@ CREATE TABLE accounts (
   created_at_ms INTEGER NOT NULL,
   terms_sum INTEGER NOT NULL,
   journal_sum INTEGER NOT NULL
-, terms TEXT) STRICT;
+, terms TEXT, used_percent INTEGER) STRICT;
 
 CREATE UNIQUE INDEX accounts_identity ON accounts (tenant_id, kind, scope, unit, period);
+
+CREATE INDEX budgets_by_debt ON accounts (debt, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_period ON accounts (terms ->> 'periodEndMs') WHERE terms IS NOT NULL AND status <> 'CLOSED';
+
+CREATE INDEX budgets_by_policy ON accounts (coalesce(overage_policy, ''), tenant_id, scope, unit)
+  WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_scope ON accounts (scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_status ON accounts (status, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_tenant ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_unit ON accounts (unit, tenant_id, scope) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_by_use ON accounts (used_percent, tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL;
+
+CREATE INDEX budgets_over_limit ON accounts (tenant_id, scope, unit)
+  WHERE kind = 'budget' AND allocated IS NOT NULL AND is_over_limit = 1;
+
+CREATE INDEX budgets_owing ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL AND debt > 0;
 
 CREATE TABLE api_keys (
   id TEXT PRIMARY KEY,
@@ -101,6 +123,11 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
 
+CREATE TABLE key_uses (
+  key_id TEXT PRIMARY KEY,
+  last_used_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE ledger_checkpoints (
   account_no INTEGER PRIMARY KEY,
   lines INTEGER NOT NULL CHECK (lines >= 0),
@@ -151,10 +178,24 @@ CREATE TABLE policies (
 
 CREATE INDEX policies_of_tenant ON policies (tenant_id, id);
 
+CREATE TABLE policy_names (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE prices (
   id TEXT PRIMARY KEY,
   model_id TEXT NOT NULL,
   body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rate_windows (
+  tenant_id TEXT NOT NULL,
+  policy_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('reserve', 'commit')),
+  minute INTEGER NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (tenant_id, policy_id, kind)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE reservations (
@@ -175,9 +216,15 @@ CREATE TABLE reservations (
   owner_id TEXT NOT NULL,
   context TEXT NOT NULL,
   checkpoint TEXT
-) STRICT, WITHOUT ROWID;
+, scope_path TEXT, held INTEGER, request_key TEXT, request_hash TEXT, request_answer TEXT, settled_with TEXT, settle_key TEXT, settle_hash TEXT, settle_answer TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE state = 'ACTIVE';
+
+CREATE INDEX reservations_expiring ON reservations (tenant_id, state, expires_at_ms, id) WHERE purpose = 'budget';
+
+CREATE INDEX reservations_listed ON reservations (tenant_id, state, created_at_ms, id) WHERE purpose = 'budget';
+
+CREATE UNIQUE INDEX reservations_of_request ON reservations (tenant_id, request_key) WHERE request_key IS NOT NULL;
 
 CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
 

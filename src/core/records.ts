@@ -41,6 +41,8 @@ export interface Tenant {
   readonly updatedAtMs?: number;
   readonly suspendedAtMs?: number;
   readonly closedAtMs?: number;
+  /** Shares of a budget (0 to 1) at which its use is told beside the usual ones, because webhooks ask for them. */
+  readonly utilizationThresholds?: readonly number[];
 }
 
 /**
@@ -160,6 +162,8 @@ export interface ApiKey {
   readonly callerLevels?: Readonly<Record<string, { readonly pattern: string; readonly required: boolean }>>;
   /** Missing in keys that an earlier release made, and null or missing where the key still has its first value. */
   readonly rotation?: KeyRotation | null;
+  /** The expiry that was told of already; absent where none was. */
+  readonly expiryToldMs?: number;
 }
 
 /** The API that a call is made in: OpenAI's, or Anthropic's Messages API. */
@@ -253,13 +257,19 @@ export interface UsageReporter {
   readonly createdAtMs: number;
 }
 
+/** That a tenant's policy has a name: each name once. The record's id is `tenantId/name`. */
+export interface PolicyName {
+  readonly id: string;
+  readonly policyId: string;
+}
+
 /** A server-wide value under a fixed name, such as the sealed secret of the key table. */
 export interface Setting {
   readonly id: string;
   readonly value: PlainJson;
 }
 
-/** Every kind of record and its type. The record id of a member is `tenantId/memberId`; of all others their `id`. */
+/** Every kind of record and its type. The record id of a member is `tenantId/memberId`, of a policy's name `tenantId/name`; of all others their `id`. */
 export interface RecordTypes {
   readonly tenant: Tenant;
   readonly member: Member;
@@ -270,6 +280,7 @@ export interface RecordTypes {
   readonly setting: Setting;
   readonly 'usage-reporter': UsageReporter;
   readonly policy: Policy;
+  readonly 'policy-name': PolicyName;
   readonly webhook: Webhook;
 }
 
@@ -284,6 +295,9 @@ export interface RecordRef {
 
 /** The record id of a member. */
 export const memberRecordId = (tenantId: string, memberId: string): string => `${tenantId}/${memberId}`;
+
+/** The record id of the name of a policy. */
+export const policyNameId = (tenantId: string, name: string): string => `${tenantId}/${name}`;
 
 /** The identity under which a secret of a record is sealed: `key:<id>`, `upstream:<id>`. A sealed value opens for no other record. */
 export const sealIdentity = (kind: RecordKind, id: string): string => `${kind}:${id}`;

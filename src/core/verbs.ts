@@ -1,17 +1,29 @@
 import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
+import type { PolicyCommand } from './policy/commands.ts';
+import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
 import { UPSTREAM_OBJECT_VERBS, type UpstreamObjectCommand } from './calls/keep-objects.ts';
 import { CYCLES_VERBS, type CyclesCommand } from './cycles/verbs.ts';
+import type { EventCommand } from './events/commands.ts';
+import { EVENT_VERBS } from './events/verbs.ts';
 import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
-export type Command = LedgerCommand | BudgetCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand;
+export type Command = LedgerCommand | BudgetCommand | PolicyCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand;
 
-const VERBS = { ...LEDGER_VERBS, ...BUDGET_VERBS, ...ACCESS_VERBS, ...UPSTREAM_OBJECT_VERBS, ...CYCLES_VERBS };
+const VERBS = {
+  ...LEDGER_VERBS,
+  ...BUDGET_VERBS,
+  ...POLICY_VERBS,
+  ...ACCESS_VERBS,
+  ...UPSTREAM_OBJECT_VERBS,
+  ...CYCLES_VERBS,
+  ...EVENT_VERBS,
+};
 
 /** What `C` comes to where it succeeds: the value type of its verb. */
 export type CommandValue<C extends Command> = (typeof VERBS)[C['verb']] extends Verb<never, infer T> ? T : never;

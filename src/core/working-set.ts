@@ -1,4 +1,4 @@
-import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, UpstreamObjectPut } from './effects.ts';
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, KeyUse, UpstreamObjectPut } from './effects.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
@@ -27,6 +27,8 @@ export interface Changes {
   readonly reports: readonly { readonly report: UsageReport; readonly isNew: boolean }[];
   /** Objects that upstreams keep; null for one that is forgotten. Each key once. */
   readonly upstreamObjects: readonly UpstreamObjectPut[];
+  /** The last use of keys; each key once. */
+  readonly keyUses: readonly KeyUse[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -35,6 +37,8 @@ export interface Changes {
 export const idempotencyMapKey = (ref: IdempotencyRef): string => JSON.stringify([ref.tenantId, ref.operation, ref.target, ref.key]);
 
 const reportMapKey = ({ reporterId, eventId }: ReportRef): string => `${reporterId} ${eventId}`;
+
+const NO_SHARES: readonly number[] = [];
 
 const recordMapKey = (kind: RecordKind, id: string): string => `${kind} ${id}`;
 
@@ -61,18 +65,19 @@ export class WorkingSet implements State {
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
+  readonly #keyUses = new Map<string, KeyUse>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
-  readonly #periodic: AccountId[] = [];
+  readonly #periodic = new Set<AccountId>();
 
   putAccount(id: AccountId, account: Account | undefined): void {
     this.#accounts.set(id, account);
-    if (typeof account?.budget?.periodEndMs === 'number') this.#periodic.push(id);
+    if (typeof account?.budget?.periodEndMs === 'number') this.#periodic.add(id);
   }
 
   /** The loaded budgets that have periods, as they are now. */
   periodicBudgets(): Account[] {
-    return this.#periodic.map((id) => this.account(id)).filter((account) => account !== undefined);
+    return [...this.#periodic].map((id) => this.account(id)).filter((account) => account !== undefined);
   }
 
   putReservation(id: string, reservation: Reservation | undefined): void {
@@ -121,6 +126,12 @@ export class WorkingSet implements State {
     invariant(this.#records.has(key), `record ${key} was not loaded`);
     // The map key holds the kind, so the value is of that kind's type.
     return this.#records.get(key) as RecordTypes[K] | undefined;
+  }
+
+  /** The shares of budgets that the subscriptions of a tenant ask for beside the usual ones; none where the tenant is not among the rows. */
+  watchedShares(tenantId: string): readonly number[] {
+    const tenant = this.#records.get(recordMapKey('tenant', tenantId)) as RecordTypes['tenant'] | undefined;
+    return tenant?.utilizationThresholds ?? NO_SHARES;
   }
 
   report(ref: ReportRef): UsageReport | undefined {
@@ -196,6 +207,9 @@ export class WorkingSet implements State {
       case 'upstream-object':
         this.#upstreamObjects.set(JSON.stringify([effect.tenantId, effect.id]), effect);
         return;
+      case 'key-use':
+        this.#keyUses.set(effect.use.keyId, effect.use);
+        return;
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -217,6 +231,7 @@ export class WorkingSet implements State {
       usage: this.#usage,
       reports: [...this.#changedReports.values()],
       upstreamObjects: [...this.#upstreamObjects.values()],
+      keyUses: [...this.#keyUses.values()],
       events: this.#events,
       audit: this.#audit,
     };

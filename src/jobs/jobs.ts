@@ -5,6 +5,7 @@ import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import { makeExpireReservations } from './expire-reservations.ts';
+import { makeRefreshBudgets } from './refresh-budgets.ts';
 import type { LiveOwners } from './live-owners.ts';
 import { startJob, type Job } from './start-job.ts';
 
@@ -31,6 +32,8 @@ export interface JobDeps {
   readonly settleInterrupted: (query: { readonly liveOwnerIds: readonly string[] }) => Promise<unknown>;
   /** Goes on with tenants whose closing was broken off. */
   readonly resumeCloses: () => Promise<void>;
+  /** Writes down when tenants' keys were used. */
+  readonly flushKeyUses: () => Promise<void>;
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
@@ -46,6 +49,7 @@ export function startJobs(deps: JobDeps): Jobs {
   const expire = makeExpireReservations({ ...deps, records: store });
   const jobs: Job[] = [
     startJob({ name: 'expire-reservations', everyMs: SECOND_MS, run: expire, log }),
+    startJob({ name: 'refresh-budgets', everyMs: SECOND_MS, run: makeRefreshBudgets({ ...deps, records: store }), log }),
     startJob({
       name: 'settle-interrupted',
       everyMs: 5 * SECOND_MS,
@@ -53,6 +57,7 @@ export function startJobs(deps: JobDeps): Jobs {
       log,
     }),
     startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
+    startJob({ name: 'note-key-uses', everyMs: 5 * SECOND_MS, run: deps.flushKeyUses, log }),
     startJob({
       name: 'fold-usage',
       everyMs: FOLD_EVERY_MS,

@@ -1,8 +1,9 @@
 import type { UpstreamObject } from '../core/calls/upstream-object.ts';
+import type { BudgetFilter, BudgetQuery } from '../core/budgets/budget-query.ts';
 import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
-import type { ApiKey, KeyKind, RecordKind, RecordTypes } from '../core/records.ts';
+import type { ApiKey, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
 import type { UsageReport } from '../core/usage/usage-report.ts';
 import type { GovernanceReads } from './governance-reads.ts';
@@ -81,6 +82,23 @@ export interface RecordStore extends GovernanceReads {
    * `limit` rows.
    */
   events(query: { tenantId: string; type?: string; beforeSeq?: number; limit: number }): Promise<StoredEvent[]>;
+  /** A part of a list of budgets. Reads few more rows than it gives, however many there are, where an index has the order and the filter. */
+  budgets(query: BudgetQuery): Promise<Account[]>;
+  /** How many budgets a filter means. */
+  countBudgets(filter: BudgetFilter): Promise<number>;
+  /**
+   * Budgets whose row is behind: their period has ended by the store's own time and nothing has touched them since, or a release wrote
+   * them that did not keep what lists sort by. At most `limit`, in any order.
+   */
+  staleBudgets(query: { limit: number }): Promise<{ accountId: AccountId; tenantId: string }[]>;
+  /** Policies of a tenant, by id (oldest first), those after `afterId`; of one status or exact pattern where that is given. */
+  policies(query: {
+    tenantId: string;
+    afterId?: string;
+    limit: number;
+    status?: Policy['status'];
+    scopePattern?: string;
+  }): Promise<Policy[]>;
   /** Those of the objects with these ids that upstreams keep for the tenant, in any order. By the primary key. */
   upstreamObjects(query: { tenantId: string; ids: readonly string[] }): Promise<UpstreamObject[]>;
   /** A number that grows with every committed change of a record, by any node. */

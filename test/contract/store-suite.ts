@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
@@ -14,6 +15,7 @@ import { describeVerify } from './verify-suite.ts';
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
+    describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);
     describeKeysAndEvents(makeStore);

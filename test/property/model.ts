@@ -141,7 +141,9 @@ export class LedgerModel {
       case 'update-tenant': {
         const status = this.tenants.get(command.tenantId);
         if (status === undefined) throw new Refusal('not_found');
-        if (status === 'CLOSED') throw new Refusal('tenant_closed');
+        // To close once more is no fault; a closed tenant stays so, and changes in nothing.
+        if (status === 'CLOSED' && command.status !== 'CLOSED')
+          throw new Refusal(command.status === undefined ? 'tenant_closed' : 'invalid_transition');
         this.tenants.set(command.tenantId, command.status ?? status);
         return undefined;
       }

@@ -121,7 +121,7 @@ async function play(
 async function toldOf(store: Store, tenantId: string): Promise<string[]> {
   const events = await store.events({ tenantId, limit: 10_000 });
   return events
-    .filter(({ event }) => event.type.endsWith('.threshold_crossed'))
+    .filter(({ event }) => event.type.endsWith('.threshold_crossed') && (event.data as { direction?: string }).direction !== 'falling')
     .map(({ event }) => {
       const { kind, scope, unit, threshold_percent: percent } = event.data as Record<string, string>;
       return `${tenantId}|${kind}|${scope}|${unit}| ${percent}`;

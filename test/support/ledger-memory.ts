@@ -5,7 +5,7 @@ import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
 import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.ts';
-import type { Tenant, TenantStatus } from '../../src/core/records.ts';
+import type { Setting, Tenant, TenantStatus } from '../../src/core/records.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
 import { runBatch } from '../../src/core/run-batch.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
@@ -20,6 +20,7 @@ export class MemoryLedger {
   readonly accounts = new Map<AccountId, Account>();
   readonly reservations = new Map<string, Reservation>();
   readonly tenants = new Map<string, Tenant>();
+  readonly settings = new Map<string, Setting>();
   readonly idempotency = new Map<string, IdempotencyRecord>();
   readonly rates = new Map<string, RateWindow>();
   readonly entries: Entry[] = [];
@@ -101,8 +102,9 @@ export class MemoryLedger {
         if (record?.keptBy !== undefined) rows.putKeeper(record.keptBy, this.reservations.get(record.keptBy)?.state === 'ACTIVE');
       }
       for (const ref of needs.records ?? []) {
-        if (ref.kind !== 'tenant') throw new Error(`records of kind ${ref.kind} are not kept here`);
-        rows.putRecord('tenant', ref.id, this.tenants.get(ref.id));
+        if (ref.kind === 'tenant') rows.putRecord('tenant', ref.id, this.tenants.get(ref.id));
+        else if (ref.kind === 'setting') rows.putRecord('setting', ref.id, this.settings.get(ref.id));
+        else throw new Error(`records of kind ${ref.kind} are not kept here`);
       }
     }
     return rows;
@@ -120,8 +122,10 @@ export class MemoryLedger {
     for (const { ref, record } of changes.idempotency) this.putIdempotency(ref, record);
     for (const { ref, window } of changes.rates) this.rates.set(rateMapKey(ref), window);
     for (const change of changes.records) {
-      if (change.kind !== 'tenant' || change.record === null) throw new Error(`a change of ${change.kind} is not kept here`);
-      this.tenants.set(change.id, change.record);
+      if (change.kind === 'tenant' && change.record !== null) this.tenants.set(change.id, change.record);
+      else if (change.kind === 'setting' && change.record !== null) this.settings.set(change.id, change.record);
+      else if (change.kind === 'setting') this.settings.delete(change.id);
+      else throw new Error(`a change of ${change.kind} is not kept here`);
     }
     this.entries.push(...changes.entries);
     this.usage.push(...changes.usage);

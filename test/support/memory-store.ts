@@ -1,4 +1,6 @@
 import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
+import { isPeriodOver } from '../../src/core/budgets/budget-period.ts';
+import { matchesFilter, positionOf, type BudgetPosition, type BudgetSortKey } from '../../src/core/budgets/budget-query.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
@@ -25,6 +27,7 @@ interface Tables {
   readonly usage: Map<string, UsageEvent>;
   readonly reports: Map<string, UsageReport>;
   readonly upstreamObjects: Map<string, UpstreamObject>;
+  readonly keyUses: Map<string, number>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -65,6 +68,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     usage: new Map(),
     reports: new Map(),
     upstreamObjects: new Map(),
+    keyUses: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -112,6 +116,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
     for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
+    for (const { keyId, atMs } of changes.keyUses) tables.keyUses.set(keyId, Math.max(atMs, tables.keyUses.get(keyId) ?? 0));
     for (const { tenantId, id, object } of changes.upstreamObjects) {
       if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
       else tables.upstreamObjects.set(`${tenantId} ${id}`, object);
@@ -160,6 +165,19 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
 }
 
 type Reader = Omit<RecordStore, 'generation'>;
+
+function comparePositions(a: BudgetPosition, b: BudgetPosition, sortBy: BudgetSortKey): number {
+  const keysOf = (at: BudgetPosition): (string | number | bigint)[] => [
+    sortBy === 'debt' ? BigInt(at.value) : at.value,
+    at.tenantId,
+    at.scope,
+    at.unit,
+  ];
+  const [mine, others] = [keysOf(a), keysOf(b)];
+  const place = mine.findIndex((key, index) => key !== others[index]);
+  if (place === -1) return 0;
+  return (mine[place] as string) < (others[place] as string) ? -1 : 1;
+}
 
 function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Promise<void>): Reader {
   const all = <K extends RecordKind>(kind: K): RecordTypes[K][] =>
@@ -261,6 +279,30 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .toSorted((a, b) => b.atMs - a.atMs)
           .slice(0, limit),
       ),
+    budgets: async (query) => {
+      await onRead('budgets');
+      const { sortBy, descending, after, limit } = query;
+      const sorted = [...tables.accounts.values()]
+        .filter((account) => matchesFilter(account, query))
+        .map((account) => ({ account, at: positionOf(account, sortBy) }))
+        .toSorted((a, b) => comparePositions(a.at, b.at, sortBy) * (descending ? -1 : 1));
+      const behind = sorted.filter(({ at }) => after === null || comparePositions(at, after, sortBy) * (descending ? -1 : 1) > 0);
+      return behind.slice(0, limit).map(({ account }) => account);
+    },
+    countBudgets: async (filter) => [...tables.accounts.values()].filter((account) => matchesFilter(account, filter)).length,
+    staleBudgets: async ({ limit }) =>
+      [...tables.accounts.values()]
+        .filter((account) => isPeriodOver(account, clock.nowMs()))
+        .slice(0, limit)
+        .map(({ id, tenantId }) => ({ accountId: id, tenantId })),
+    policies: async ({ tenantId, afterId = '', limit, status, scopePattern }) => {
+      await onRead('policies');
+      return all('policy')
+        .filter((policy) => policy.tenantId === tenantId && policy.id > afterId)
+        .filter((policy) => (status ?? policy.status) === policy.status && (scopePattern ?? policy.scopePattern) === policy.scopePattern)
+        .toSorted(fromId)
+        .slice(0, limit);
+    },
     upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     ...makeMemoryGovernance(all, tables),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),

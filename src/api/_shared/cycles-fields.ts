@@ -90,6 +90,9 @@ export const UnsignedInt64 = int64From(0n, { format: 'int64' });
 /** The same where the document names no size, such as a count of tokens. */
 export const LongCount = int64From(0n, {});
 
+/** A whole number of 64 bits where the document names no size. */
+export const LongInteger = int64From(null, {});
+
 /** A moment in RFC 3339. */
 export const Moment = Type.Refine(
   Type.Unsafe<string>({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { filterCovers, isWithin, lastSegment, parseScope } from './scope.ts';
+import { conditionsOf, filterCovers, isWithin, lastSegment, meetsOneOfEach, parseScope } from './scope.ts';
 
 test.each([
   ['tenant:acme', 'tenant:acme'],
@@ -69,4 +69,6 @@ test.each([
   [['*'], 'tenant:acme', false],
 ] as const)('a key restricted to %j may act on %s: %s', (filter, scope, expected) => {
   expect(filterCovers(filter, scope)).toBe(expected);
+  // And what a store is asked for is the same.
+  expect(meetsOneOfEach(scope, conditionsOf(filter))).toBe(expected);
 });

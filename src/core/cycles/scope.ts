@@ -99,3 +99,46 @@ export function filterCovers(entries: readonly string[], scope: string): boolean
   }
   return isNamed || segments.some((segment) => wholeLevels.has(segment.slice(0, segment.indexOf(':') + 1)));
 }
+
+/**
+ * A condition on a scope path: that it is `text` or lies below it (`within`), lies below it (`below`), has the segment `text`
+ * (`segment`), or has a segment that begins with `text`, such as `agent:` (`level`).
+ */
+export interface ScopeCondition {
+  readonly kind: 'within' | 'below' | 'segment' | 'level';
+  readonly text: string;
+}
+
+/**
+ * {@link filterCovers} as conditions that a store can look for: a scope is covered where of each list one condition holds. Empty for a
+ * filter that covers everything.
+ */
+export function conditionsOf(entries: readonly string[]): readonly (readonly ScopeCondition[])[] {
+  const filters = entries.map((entry) => entry.trim().toLowerCase());
+  const lists: ScopeCondition[][] = [];
+  const paths = filters.filter((entry) => entry.includes('/'));
+  if (paths.length > 0) {
+    lists.push(
+      paths.map((entry) => (entry.endsWith('/*') ? { kind: 'below', text: entry.slice(0, -2) } : { kind: 'within', text: entry })),
+    );
+  }
+  const single = filters.filter((entry) => !entry.includes('/'));
+  const wholeLevels = [...new Set(single.filter((entry) => entry.endsWith(':*')).map((entry) => entry.slice(0, -1)))];
+  const named = single.filter((entry) => !entry.endsWith(':*'));
+  const restricted = new Set(named.map((entry) => entry.slice(0, entry.indexOf(':') + 1)).filter((level) => !wholeLevels.includes(level)));
+  for (const level of restricted) {
+    lists.push(named.filter((entry) => entry.startsWith(level)).map((text) => ({ kind: 'segment', text })));
+  }
+  if (lists.length === 0 && wholeLevels.length > 0) lists.push(wholeLevels.map((text) => ({ kind: 'level', text })));
+  return lists;
+}
+
+function meets(scope: string, { kind, text }: ScopeCondition): boolean {
+  if (kind === 'within') return isWithin(scope, text);
+  if (kind === 'below') return scope !== text && isWithin(scope, text);
+  return `/${scope}/`.includes(kind === 'segment' ? `/${text}/` : `/${text}`);
+}
+
+/** Whether `scope` meets one condition of each list. */
+export const meetsOneOfEach = (scope: string, lists: readonly (readonly ScopeCondition[])[]): boolean =>
+  lists.every((conditions) => conditions.some((condition) => meets(scope, condition)));

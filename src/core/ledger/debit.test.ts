@@ -146,7 +146,10 @@ describe('a subject that nothing covers', () => {
     const command = debit(10n, { otherUnitAccounts: [OTHER_UNIT] });
     expect(codeOf(ledger.run(command, START_MS))).toBe('budget_not_found');
     ledger.putAccount(accountWith(OTHER_UNIT, { allocated: 1n }));
-    expect(rejectionOf(ledger.run(command, START_MS))).toMatchObject({ code: 'unit_mismatch', details: { scope: 'tenant:acme', requested_unit: 'TOKENS', expected_units: [CREDITS] } });
+    expect(rejectionOf(ledger.run(command, START_MS))).toMatchObject({
+      code: 'unit_mismatch',
+      details: { scope: 'tenant:acme', requested_unit: 'TOKENS', expected_units: [CREDITS] },
+    });
   });
 });
 

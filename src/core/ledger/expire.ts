@@ -19,22 +19,6 @@ export const expireVerb: Verb<ExpireCommand, { readonly expired: boolean }> = {
       reservation.client?.untilReleased !== true &&
       nowMs > reservation.expiresAtMs + reservation.graceMs;
     if (reservation === undefined || !isOver) return { outcome: accepted({ expired: false }), effects: [] };
-    const { id, tenantId, createdAtMs, expiresAtMs } = reservation;
-    return {
-      outcome: accepted({ expired: true }),
-      effects: [
-        ...returnHold(reservation, 'expire', nowMs),
-        {
-          type: 'event',
-          event: {
-            id: `evt_${command.id}_0`,
-            type: 'reservation.expired',
-            tenantId,
-            atMs: nowMs,
-            data: { reservation_id: id, created_at_ms: createdAtMs, expired_at_ms: expiresAtMs },
-          },
-        },
-      ],
-    };
+    return { outcome: accepted({ expired: true }), effects: returnHold(reservation, 'expire', nowMs) };
   },
 };

@@ -29,7 +29,11 @@ function heldLedger(parts: Partial<Reservation> = {}): MemoryLedger {
 test('adds to the present expiry, not to now, and leaves the hold as it is', () => {
   const ledger = heldLedger();
   const before = ledger.reservation('res_1');
-  expect(valueOf(ledger.run(extend(1000), START_MS + 59_000))).toMatchObject({ reservationId: 'res_1', expiresAtMs: EXPIRES_MS + 1000, remainingTtlMs: 2000 });
+  expect(valueOf(ledger.run(extend(1000), START_MS + 59_000))).toMatchObject({
+    reservationId: 'res_1',
+    expiresAtMs: EXPIRES_MS + 1000,
+    remainingTtlMs: 2000,
+  });
   expect(ledger.reservation('res_1')).toEqual({ ...before, expiresAtMs: EXPIRES_MS + 1000, extensions: 1 });
   expect(ledger.account(TENANT_BUDGET).reserved).toBe(10n);
   expect(ledger.entries).toEqual([]);

@@ -6,6 +6,7 @@ import {
   type BudgetTerms,
   type OveragePolicy,
 } from '../../core/ledger/account.ts';
+import { usedPercentOf } from '../../core/budgets/budget-query.ts';
 import { termsSum } from './checksums.ts';
 
 /** A row of `accounts` as both drivers give it: every integer as a bigint, flags as 0 or 1. */
@@ -43,6 +44,7 @@ export const ACCOUNT_STATE_COLUMNS = [
   'overage_policy',
   'terms',
   'terms_sum',
+  'used_percent',
 ] as const;
 
 /** All columns but `no`, which the database gives, and `journal_sum`, which grows with the entries: identity, state, time of creation. */
@@ -72,6 +74,7 @@ export const accountStateValues = (account: Account): AccountValue[] => [
   account.overagePolicy,
   account.budget === undefined || account.budget === null ? null : JSON.stringify(account.budget),
   termsSum(account),
+  usedPercentOf(account),
 ];
 
 /** The values of {@link ACCOUNT_COLUMNS}. */

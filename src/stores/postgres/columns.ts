@@ -10,6 +10,7 @@ const BIGINT_COLUMNS = new Set([
   'debt',
   'overdraft_limit',
   'terms_sum',
+  'used_percent',
   'journal_sum',
   'd_allocated',
   'd_spent',

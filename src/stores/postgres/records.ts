@@ -9,6 +9,7 @@ import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-t
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
+import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
@@ -150,6 +151,7 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
   ): Promise<RecordTypes[K][]> => (await from.rows<BodyRow>({ name, text }, values)).map(({ body }) => recordFromBody<K>(body));
 
   return {
+    ...makeBudgetReads(reader, clock),
     async record(kind, id) {
       const { table } = RECORD_TABLES[kind];
       const [found] = await bodies<typeof kind>(lookups, `record_${table}`, `SELECT body FROM ${table} WHERE id = $1`, [id]);

@@ -22,7 +22,7 @@ export type QueryName = Exclude<keyof RecordStore, 'heartbeat'>;
 export type Answer<M extends QueryName> = M extends 'usageTotals' ? UsageColumns : Awaited<ReturnType<RecordStore[M]>>;
 
 /** The arguments of a query; one that looks at the time is told the caller's clock. */
-type Arguments<M extends QueryName> = M extends 'expiredReservations'
+type Arguments<M extends QueryName> = M extends 'expiredReservations' | 'staleBudgets'
   ? [query: { readonly limit: number; readonly clockMs: number }]
   : Parameters<RecordStore[M]>;
 

@@ -125,6 +125,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
       reader.request({ query, args } as ReaderRequest) as Promise<Answer<M>>;
   const usageTotals = ask('usageTotals');
   const expiredReservations = ask('expiredReservations');
+  const staleBudgets = ask('staleBudgets');
   return {
     record: ask('record') as RecordStore['record'],
     records: ask('records') as RecordStore['records'],
@@ -138,6 +139,10 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     reservation: ask('reservation'),
     expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),
     unsettledCalls: ask('unsettledCalls'),
+    budgets: ask('budgets'),
+    countBudgets: ask('countBudgets'),
+    staleBudgets: ({ limit }) => staleBudgets({ limit, clockMs: clock.nowMs() }),
+    policies: ask('policies'),
     usageTotals: async (query) => fromUsageColumns(await usageTotals(query)),
     usageSeries: ask('usageSeries'),
     keyUsage: ask('keyUsage'),
@@ -147,6 +152,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantPage: ask('tenantPage'),
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
+    keyUses: ask('keyUses'),
     openThings: ask('openThings') as RecordStore['openThings'],
   };
 }

@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { openReaderConnection } from './connection.ts';
 import type { Queries, ReaderData, ReaderRequest } from './messages.ts';
+import { makeBudgetQueries } from './queries/budget-queries.ts';
 import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
@@ -15,6 +16,7 @@ await serve<ReaderRequest>(() => {
   const queries: Queries = {
     ...makeRecordQueries(db),
     ...makeLedgerQueries(db),
+    ...makeBudgetQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
     ...makeGovernanceQueries(db),

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { usedPercentOf } from '../../core/budgets/budget-query.ts';
 import { invariant } from '../../core/invariant.ts';
 import type { Account, AccountId } from '../../core/ledger/account.ts';
 import type { Entry } from '../../core/ledger/entry.ts';
@@ -75,6 +76,9 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const putRate = db.prepare<BindValue[]>(
     'INSERT OR REPLACE INTO rate_windows (tenant_id, policy_id, kind, minute, count) VALUES (?, ?, ?, ?, ?)',
   );
+  const putKeyUse = db.prepare<[string, number]>(
+    'INSERT INTO key_uses (key_id, last_used_at_ms) VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)',
+  );
   const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
   const keepTimeAndRecords = db.prepare<[number]>('UPDATE store_state SET last_ms = ?, generation = generation + 1');
 
@@ -91,6 +95,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
       if (record.keptBy === undefined) putIdempotency.run(...idempotencyValues(ref, record));
     }
     for (const { ref, window } of changes.rates) putRate.run(ref.tenantId, ref.policyId, ref.kind, window.minute, window.count);
+    for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
     insertEvents(changes.events.map(eventValues));
     insertAudit(changes.audit.map(auditValues));
     if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);
@@ -128,7 +133,8 @@ function makeAccountWriter(db: Database, caches: WriterCaches): (changes: Change
     if (isNew) return Number(insert.run(...accountValues(account), sum).lastInsertRowid);
     const known = caches.accounts.get(account.id);
     invariant(known !== undefined && known !== null, `the account ${account.id} has no number`);
-    if (isUseAlone(known.account, account)) updateUse.run(account.spent, account.reserved, sum, known.no);
+    // The very same account is one that is to be written anew, whatever its row says.
+    if (known.account !== account && isUseAlone(known.account, account)) updateUse.run(account.spent, account.reserved, sum, known.no);
     else update.run(...accountStateValues(account), sum, known.no);
     return known.no;
   };
@@ -149,7 +155,8 @@ const isUseAlone = (stored: Account, account: Account): boolean =>
   stored.isOverLimit === account.isOverLimit &&
   stored.status === account.status &&
   stored.overagePolicy === account.overagePolicy &&
-  stored.budget === account.budget;
+  stored.budget === account.budget &&
+  (account.kind !== 'budget' || usedPercentOf(stored) === usedPercentOf(account));
 
 /** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
 const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs: null, settledAtMs: null, checkpoint: null } as const;

@@ -16,11 +16,12 @@ import {
   TOKEN_CAP,
 } from '../../../test/support/ledger-fixtures.ts';
 import type { DomainEvent } from '../effects.ts';
+import type { Tenant } from '../records.ts';
 import { runBatch } from '../run-batch.ts';
 import type { Command } from '../verbs.ts';
 import { WorkingSet } from '../working-set.ts';
-import { accountId, type Account } from './account.ts';
-import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES, thresholdsReached } from './thresholds.ts';
+import { accountId, type Account } from '../ledger/account.ts';
+import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES, thresholdEvents } from './crossed-thresholds.ts';
 
 const MAX = 2n ** 63n - 1n;
 
@@ -43,7 +44,11 @@ function told(rows: WorkingSet, ...commands: Command[]): number[][] {
 }
 
 const isThreshold = ({ type }: DomainEvent): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);
-const percentOf = (event: DomainEvent): number => (event.data as { threshold_percent: number }).threshold_percent;
+/** The percents of an event, negative where the use of a budget fell below it. */
+const percentOf = (event: DomainEvent): number => {
+  const { threshold_percent: percent, direction } = event.data as { threshold_percent: number; direction?: string };
+  return direction === 'falling' ? -percent : percent;
+};
 
 describe('how many thresholds an account has reached', () => {
   test.each<[string, bigint | null, bigint, number]>([
@@ -66,11 +71,8 @@ describe('how many thresholds an account has reached', () => {
     ['the largest limit, its half', MAX, MAX / 2n + 1n, 1],
     ['the largest limit, all of it', MAX, MAX, 4],
   ])('%s', (_what, allocated, spent, reached) => {
-    expect(thresholdsReached({ allocated, spent })).toBe(reached);
-  });
-
-  test('none where there is no account', () => {
-    expect(thresholdsReached(undefined)).toBe(0);
+    const account = accountWith(TOKEN_CAP, { allocated, spent });
+    expect(thresholdEvents(account, undefined)).toHaveLength(reached);
   });
 });
 
@@ -93,12 +95,24 @@ describe('a command tells of each threshold that it makes an account pass', () =
     expect(told(budget(), debit(96n), debit(4n))).toEqual([[50, 80, 95], [100]]);
   });
 
-  test('of what is spent, not of what is held, returned or expired', () => {
+  test('of a budget also of what is held, both ways; of a cap only of what is spent', () => {
     const rows = rowsWith(accountWith(TENANT_BUDGET, { allocated: 100n }));
-    expect(told(rows, reserve({ amount: 100n }), commit(60n))).toEqual([[], [50]]);
+    expect(told(rows, reserve({ amount: 100n }), commit(60n))).toEqual([
+      [50, 80, 95, 100],
+      [-100, -95, -80],
+    ]);
     const held = rowsWith(accountWith(TENANT_BUDGET, { allocated: 100n, spent: 49n, reserved: 40n }));
     held.putReservation('res_1', holdOn([TENANT_BUDGET], 40n, { expiresAtMs: START_MS - 10_000 }));
-    expect(told(held, expire())).toEqual([[]]);
+    expect(told(held, expire())).toEqual([[-80, -50]]);
+    const cap = rowsWith(accountWith(TOKEN_CAP, { allocated: 100n, spent: 49n, reserved: 40n }));
+    cap.putReservation('res_1', holdOn([TOKEN_CAP], 40n, { expiresAtMs: START_MS - 10_000 }));
+    expect(told(cap, expire())).toEqual([[]]);
+  });
+
+  test('at the further shares that the tenant’s subscriptions ask for, of budgets alone', () => {
+    const rows = budget();
+    rows.putRecord('tenant', TENANT, { id: TENANT, status: 'ACTIVE', utilizationThresholds: [0.3, 0.805] } as unknown as Tenant);
+    expect(told(rows, debit(29n), debit(1n), debit(51n))).toEqual([[], [30], [50, 80, 80.5]]);
   });
 
   test('when a lower limit puts it below what is spent, only those not told yet', () => {
@@ -111,9 +125,9 @@ describe('a command tells of each threshold that it makes an account pass', () =
       [50, 80],
       [],
       [],
-      [],
+      [-80, -50],
       [50, 80],
-      [],
+      [-80, -50],
       [50],
     ]);
   });
@@ -148,11 +162,12 @@ describe('a command tells of each threshold that it makes an account pass', () =
     const legs = [TOKEN_CAP, MONEY_BUDGET].map((accountId) => ({ accountId, amount: 10n }));
     rows.putReservation('res_1', { ...holdOn([], 0n), purpose: 'call', legs });
     runBatch(rows, [settleCall({ tokens: 5n, microcents: 100n })], START_MS + 7);
-    expect(rows.changes().events).toEqual([
+    expect(rows.changes().events.filter(isThreshold)).toEqual([
       {
         id: 'evt_cmd_1_t1',
         type: 'api_key.threshold_crossed',
         tenantId: TENANT,
+        scope: 'key:key_1',
         atMs: START_MS + 7,
         data: {
           tenant_id: TENANT,
@@ -171,6 +186,7 @@ describe('a command tells of each threshold that it makes an account pass', () =
         id: 'evt_cmd_1_t2',
         type: 'budget.threshold_crossed',
         tenantId: TENANT,
+        scope: 'tenant:acme',
         atMs: START_MS + 7,
         data: {
           tenant_id: TENANT,
@@ -182,6 +198,10 @@ describe('a command tells of each threshold that it makes an account pass', () =
           spent: '800',
           reserved: '0',
           remaining: '200',
+          threshold: 0.8,
+          utilization: 0.8,
+          allocated: '1000',
+          direction: 'rising',
         },
       },
     ]);
