@@ -18,7 +18,7 @@ export function compareEventData(
     const meant = payloads.filter(([, schema]) => mentions(schema['description'], type)).map(([name]) => name);
     const theirs = meant.join(' and ') || 'nothing';
     const ours = byType[type] ?? 'nothing';
-    return theirs === ours ? [] : [`event ${type}: data is ${theirs} there and ${ours} here`];
+    return theirs === ours && ours !== 'nothing' ? [] : [`event ${type}: data is ${theirs} there and ${ours} here`];
   });
   return [...found, ...Object.keys(byType).flatMap((type) => (types.includes(type) ? [] : [`event ${type}: is only here`]))];
 }

@@ -65,21 +65,18 @@ export function resolve(schema: Json, components: Components): { readonly schema
   return { schema: current, name };
 }
 
-/** Makes one schema of those that must hold together: later ones add to the earlier ones. */
-function merged(parts: readonly Json[], components: Components): Json {
-  const flat = parts.map((part) => {
-    const { schema } = resolve(part, components);
-    return 'allOf' in schema ? merged([{ ...schema, allOf: undefined }, ...schemas(schema['allOf'])], components) : schema;
-  });
-  const given = (part: Json): Json => Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined));
-  return flat.map(given).reduce<Json>(
+/** One schema of those that must hold together: what `allOf` lists adds to the schema that it stands in, later ones to earlier ones. */
+function wholeOf(schema: Json, components: Components): Json {
+  const { allOf, ...own } = schema;
+  const parts = schemas(allOf).map((part) => wholeOf(resolve(part, components).schema, components));
+  return parts.reduce<Json>(
     (all, part) => ({
       ...all,
       ...part,
       properties: { ...(all['properties'] as Json | undefined), ...(part['properties'] as Json | undefined) },
       required: [...texts(all['required']), ...texts(part['required'])],
     }),
-    {},
+    own,
   );
 }
 
@@ -99,7 +96,7 @@ function othersOf(schema: Json): Shape['others'] {
 /** Reads a schema of a document. */
 export function shapeOf(given: Json, components: Components): Shape {
   const { schema: raw, name } = resolve(given, components);
-  const schema = 'allOf' in raw ? merged([raw], components) : raw;
+  const schema = wholeOf(raw, components);
   const forms = [...schemas(schema['anyOf']), ...schemas(schema['oneOf'])];
   const bare = forms.filter(isBareRequirement);
   const values = schema['const'] === undefined ? schema['enum'] : [schema['const']];
