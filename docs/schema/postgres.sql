@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: d8278906377670c96852e29e3394b297daeb0e161d23c457382c8723d41a2747
+-- Migrations: 84e36fab5aee49965d1cb8b772fc1446ed331419fc570e4d962c609867efb493
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -145,6 +145,11 @@ CREATE TABLE public.idempotency (
     hash text NOT NULL COLLATE pg_catalog."C",
     answer json NOT NULL,
     expires_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.key_uses (
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    last_used_at_ms bigint NOT NULL
 );
 
 CREATE TABLE public.ledger_checkpoints (
@@ -387,6 +392,9 @@ ALTER TABLE ONLY public.heartbeats
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
+
+ALTER TABLE ONLY public.key_uses
+    ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
 
 ALTER TABLE ONLY public.ledger_checkpoints
     ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);

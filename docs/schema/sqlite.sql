@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: fcbca281a0bbd804eb28b8842cce9e866285da8fdf4787f1cf793c53b294fb12
+-- Migrations: 1b8cb27511c21a3e046efb0c3a91feab4f6d8d54997dc63f0e1905f37d29255a
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -122,6 +122,11 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
+
+CREATE TABLE key_uses (
+  key_id TEXT PRIMARY KEY,
+  last_used_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_checkpoints (
   account_no INTEGER PRIMARY KEY,

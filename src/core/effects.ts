@@ -67,6 +67,12 @@ export interface UpstreamObjectPut {
   readonly object: UpstreamObject | null;
 }
 
+/** When a tenant's key was last used. */
+export interface KeyUse {
+  readonly keyId: string;
+  readonly atMs: number;
+}
+
 /**
  * What a decision does to the world. `entry` adds its differences to the account as well; `account` creates an account or changes what
  * is no amount (status, limits, policy, the switch between limited and unlimited). `record-removed` forgets a record for good.
@@ -81,5 +87,6 @@ export type Effect =
   | { readonly type: 'usage'; readonly event: UsageEvent }
   | { readonly type: 'report'; readonly report: UsageReport }
   | UpstreamObjectPut
+  | { readonly type: 'key-use'; readonly use: KeyUse }
   | { readonly type: 'event'; readonly event: DomainEvent }
   | { readonly type: 'audit'; readonly entry: AuditEntry };

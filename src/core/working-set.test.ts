@@ -155,6 +155,7 @@ describe('what a batch changed', () => {
       idempotency: [],
       entries: [],
       upstreamObjects: [],
+      keyUses: [],
       usage: [],
       reports: [],
       events: [],

@@ -1,4 +1,4 @@
-import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, UpstreamObjectPut } from './effects.ts';
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, KeyUse, UpstreamObjectPut } from './effects.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
@@ -25,6 +25,8 @@ export interface Changes {
   readonly reports: readonly { readonly report: UsageReport; readonly isNew: boolean }[];
   /** Objects that upstreams keep; null for one that is forgotten. Each key once. */
   readonly upstreamObjects: readonly UpstreamObjectPut[];
+  /** The last use of keys; each key once. */
+  readonly keyUses: readonly KeyUse[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -58,6 +60,7 @@ export class WorkingSet implements State {
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
+  readonly #keyUses = new Map<string, KeyUse>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
   readonly #periodic = new Set<AccountId>();
@@ -168,6 +171,9 @@ export class WorkingSet implements State {
       case 'upstream-object':
         this.#upstreamObjects.set(JSON.stringify([effect.tenantId, effect.id]), effect);
         return;
+      case 'key-use':
+        this.#keyUses.set(effect.use.keyId, effect.use);
+        return;
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -188,6 +194,7 @@ export class WorkingSet implements State {
       usage: this.#usage,
       reports: [...this.#changedReports.values()],
       upstreamObjects: [...this.#upstreamObjects.values()],
+      keyUses: [...this.#keyUses.values()],
       events: this.#events,
       audit: this.#audit,
     };

@@ -25,6 +25,7 @@ interface Tables {
   readonly usage: Map<string, UsageEvent>;
   readonly reports: Map<string, UsageReport>;
   readonly upstreamObjects: Map<string, UpstreamObject>;
+  readonly keyUses: Map<string, number>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -64,6 +65,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     usage: new Map(),
     reports: new Map(),
     upstreamObjects: new Map(),
+    keyUses: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -105,6 +107,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
     for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
+    for (const { keyId, atMs } of changes.keyUses) tables.keyUses.set(keyId, Math.max(atMs, tables.keyUses.get(keyId) ?? 0));
     for (const { tenantId, id, object } of changes.upstreamObjects) {
       if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
       else tables.upstreamObjects.set(`${tenantId} ${id}`, object);

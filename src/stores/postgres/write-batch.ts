@@ -91,6 +91,13 @@ const DELETE_OBJECTS: Statement = {
     WHERE (o.tenant_id, o.id) = (x.tenant_id, x.id)`,
 };
 
+// Nodes write the same keys, each in the order of their ids, and the later moment stays.
+const PUT_KEY_USES = insertMany(
+  'key_uses',
+  ['key_id', 'last_used_at_ms'],
+  'ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = greatest(key_uses.last_used_at_ms, excluded.last_used_at_ms)',
+);
+
 const putRecords = (kind: RecordKind): Statement => {
   const columns = recordColumns(kind);
   const set = columns.slice(1).map((column) => `${column} = excluded.${column}`);
@@ -231,6 +238,10 @@ export function writeRequests(options: {
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
   requests.push(...reportRequests(changes.reports));
   requests.push(...objectRequests(changes.upstreamObjects));
+  if (changes.keyUses.length > 0) {
+    const rows = changes.keyUses.map(({ keyId, atMs }) => [keyId, atMs]);
+    requests.push(writeRows(PUT_KEY_USES, sortedByKey(rows, 1)));
+  }
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
   if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));

@@ -71,6 +71,9 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const putIdempotency = db.prepare<BindValue[]>(
     `INSERT OR REPLACE INTO idempotency (${IDEMPOTENCY_COLUMNS.join(', ')}) VALUES (${placeholders(IDEMPOTENCY_COLUMNS)})`,
   );
+  const putKeyUse = db.prepare<[string, number]>(
+    'INSERT INTO key_uses (key_id, last_used_at_ms) VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)',
+  );
   const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
   const keepTimeAndRecords = db.prepare<[number]>('UPDATE store_state SET last_ms = ?, generation = generation + 1');
 
@@ -84,6 +87,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     writeObjects(changes.upstreamObjects);
     for (const change of changes.records) writeRecord(change);
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
+    for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
     insertEvents(changes.events.map(eventValues));
     insertAudit(changes.audit.map(auditValues));
     if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);

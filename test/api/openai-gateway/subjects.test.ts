@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { budgetId, TOKENS, USD_MICROCENTS } from '../../../src/core/ledger/account.ts';
+import type { Policy } from '../../../src/core/records.ts';
 import { CAP, startGateway, TENANT, TENANT_MONEY, TENANT_TOKENS, type Gateway } from '../../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiServer } from '../../support/openai-server.ts';
 
@@ -109,5 +110,77 @@ describe('a subject header', () => {
     const answer = await gateway.post('/chat/completions', CALL);
     expect(answer.status).toBe(400);
     expect(await answer.json()).toMatchObject({ error: { param: 'x-castellan-agent', code: 'invalid_value' } });
+  });
+});
+
+describe('the policy of the scopes of a call', () => {
+  const policy = (changes: Partial<Policy>): Policy => ({
+    id: 'pol_1',
+    tenantId: TENANT,
+    name: 'careful',
+    description: null,
+    scopePattern: 'agent:*',
+    priority: 0,
+    status: 'ACTIVE',
+    caps: null,
+    overagePolicy: null,
+    ttlOverride: null,
+    rateLimits: null,
+    effectiveFromMs: null,
+    effectiveUntilMs: null,
+    createdAtMs: 0,
+    updatedAtMs: 0,
+    ...changes,
+  });
+  const { max_tokens: _limit, ...OPEN } = CALL;
+  const TOOL = { type: 'function', function: { name: 'delete_all', parameters: {} } };
+
+  test('limits the output of calls that set no limit, and of soft keys too, for subjects that it matches alone', async () => {
+    gateway.policies.push(policy({ caps: { maxTokens: 20 } }));
+    changeKey({ outputBound: 'soft' });
+    const answer = await gateway.post('/chat/completions', OPEN, SUBJECT);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('x-castellan-output-limit')).toBe('20');
+    expect(JSON.parse(upstream.received[0]!.bodyText)).toMatchObject({ max_tokens: 20 });
+    expect((await gateway.post('/chat/completions', OPEN)).headers.get('x-castellan-output-limit')).toBeNull();
+  });
+
+  test('refuses a higher limit and names itself; it lowers none', async () => {
+    gateway.policies.push(policy({ caps: { maxTokens: 99 } }));
+    const answer = await gateway.post('/chat/completions', CALL, SUBJECT);
+    expect(answer.status).toBe(400);
+    const { error } = (await answer.json()) as { error: { message: string; param: string } };
+    expect(error.message).toContain('careful');
+    expect((await gateway.post('/chat/completions', { ...CALL, max_tokens: 99 }, SUBJECT)).status).toBe(200);
+    expect((await gateway.post('/chat/completions', CALL)).status).toBe(200);
+  });
+
+  test.each([
+    ['a tool on its denylist', { toolDenylist: ['delete_all'] }, 403],
+    ['a tool that is not on its allowlist', { toolAllowlist: ['search'] }, 403],
+    ['nothing by its denylist where there is an allowlist', { toolAllowlist: ['delete_all'], toolDenylist: ['delete_all'] }, 200],
+    ['no other tool', { toolDenylist: ['other'] }, 200],
+  ])('refuses %s', async (_name, caps, status) => {
+    gateway.policies.push(policy({ caps }));
+    const answer = await gateway.post('/chat/completions', { ...CALL, tools: [TOOL] }, SUBJECT);
+    expect(answer.status).toBe(status);
+    if (status === 403) expect(((await answer.json()) as { error: { message: string } }).error.message).toContain('careful');
+  });
+
+  test('is the highest of those in force, whole', async () => {
+    const past = { effectiveUntilMs: 1 };
+    gateway.policies.push(
+      policy({ id: 'a', priority: 1, caps: { maxTokens: 10 } }),
+      policy({ id: 'b', priority: 5, caps: { toolDenylist: ['delete_all'] } }),
+      policy({ id: 'c', priority: 9, caps: { maxTokens: 30 }, ...past }),
+    );
+    expect((await gateway.post('/chat/completions', CALL, SUBJECT)).status).toBe(200);
+    expect((await gateway.post('/chat/completions', { ...CALL, tools: [TOOL] }, SUBJECT)).status).toBe(403);
+  });
+
+  test('says how long a hold lasts at a time', async () => {
+    gateway.policies.push(policy({ ttlOverride: { defaultTtlMs: 30_000, maxTtlMs: 5000 } }));
+    expect((await gateway.post('/chat/completions', CALL, SUBJECT)).status).toBe(200);
+    expect(gateway.commands.find(({ verb }) => verb === 'reserve')).toMatchObject({ ttlMs: 5000 });
   });
 });
