@@ -29,7 +29,7 @@ export interface NewTenantKey {
 
 /** What the governance surface does with tenants' keys. */
 export interface TenantKeys {
-  /** Makes a key; its plaintext is told this once. Rejects as `create-key`, with `tenant_not_found`. */
+  /** Makes a key; its plaintext is told this once. Rejects as `create-key`, with `invalid_request` for an unknown tenant. */
   create(actor: Actor, wanted: NewTenantKey): Promise<Outcome<CreatedKey>>;
   /** Rejects: `not_found` (also for keys of other kinds). */
   find(id: string): Promise<Outcome<ApiKey>>;
@@ -90,7 +90,7 @@ export function makeTenantKeys(deps: {
       });
       if (outcome.ok) return accepted({ key: outcome.value, plaintext });
       if (outcome.rejection.code !== 'not_found') return outcome;
-      return rejected({ code: 'tenant_not_found', message: `there is no tenant ${tenantId}`, field: 'tenant_id' });
+      return rejected({ code: 'invalid_request', message: 'tenant_id must be the id of a tenant', field: 'tenant_id' });
     },
     update: async (actor, id, changes) => {
       const found = await find(id);

@@ -7,15 +7,15 @@ import type { TenantKeySort } from '../../../ports/governance-reads.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
 import { queryText } from '../../_shared/query.ts';
-import { CreateApiKeyBody, UpdateApiKeyBody } from '../bodies.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount } from '../governance-deps.ts';
 import { askedPage, filterOneOf, filterText, listAnswer, readListPage } from '../list-page.ts';
 import { keyBody, keyExpiry, present } from '../objects.ts';
+import { ApiKeyCreateRequest, ApiKeyUpdateRequest } from '../schemas/api-keys.ts';
+import { KEY_STATUSES } from '../schemas/common.ts';
 
 type ById = { Params: { key_id: string } };
 
 const SORT_KEYS = ['created_at', 'key_id', 'name', 'tenant_id', 'status', 'expires_at'] as const satisfies readonly TenantKeySort[];
-const STATUSES = ['ACTIVE', 'REVOKED', 'EXPIRED'] as const;
 const MAX_REASON = 512;
 const operatorOnly = { credential: 'operator' } as const;
 
@@ -28,13 +28,7 @@ function momentOf(text: string): number {
 }
 
 /** What both bodies may give of a key. */
-const givenFields = (body: {
-  readonly name?: string;
-  readonly description?: string;
-  readonly permissions?: readonly string[];
-  readonly scope_filter?: readonly string[];
-  readonly metadata?: Readonly<Record<string, unknown>>;
-}) => ({
+const givenFields = (body: ApiKeyCreateRequest | ApiKeyUpdateRequest) => ({
   ...(body.description === undefined ? {} : { description: body.description }),
   ...(body.permissions === undefined ? {} : { permissions: body.permissions }),
   ...(body.scope_filter === undefined ? {} : { scopeFilter: body.scope_filter }),
@@ -51,7 +45,7 @@ export const mountApiKeys: GovernanceMount = (app, deps) => {
     return found.map((key) => keyBody(key, { nowMs, lastUsedAtMs: uses.get(key.id) }));
   };
 
-  app.post('/v1/admin/api-keys', { config: operatorOnly, schema: { body: CreateApiKeyBody } }, async (request, reply) => {
+  app.post('/v1/admin/api-keys', { config: operatorOnly, schema: { body: ApiKeyCreateRequest } }, async (request, reply) => {
     const { tenant_id: tenantId, name, expires_at: expiresAt } = request.body;
     const { key, plaintext } = valueOf(
       await keys.create(cyclesActorOf(request, GOVERNANCE_SOURCE), {
@@ -77,7 +71,7 @@ export const mountApiKeys: GovernanceMount = (app, deps) => {
 
   app.get('/v1/admin/api-keys', { config: operatorOnly }, async (request) => {
     const tenantId = filterText(request, 'tenant_id');
-    const status = filterOneOf(request, 'status', STATUSES);
+    const status = filterOneOf(request, 'status', KEY_STATUSES);
     const page = readListPage(request, { list: 'tenant keys', sortKeys: SORT_KEYS, cursors: deps.cursors, filters: [tenantId, status] });
     const found = await keys.page({ ...askedPage(page), ...present({ tenantId, status }), search: page.search });
     const nowMs = clock.nowMs();
@@ -95,7 +89,7 @@ export const mountApiKeys: GovernanceMount = (app, deps) => {
     return { keys: await shown(answer.shown), ...answer.end };
   });
 
-  app.patch('/v1/admin/api-keys/:key_id', { config: operatorOnly, schema: { body: UpdateApiKeyBody } }, async (request, reply) => {
+  app.patch('/v1/admin/api-keys/:key_id', { config: operatorOnly, schema: { body: ApiKeyUpdateRequest } }, async (request, reply) => {
     const { key_id: id } = request.params as ById['Params'];
     const { name } = request.body;
     const changes = { ...givenFields(request.body), ...(name === undefined ? {} : { name }) };

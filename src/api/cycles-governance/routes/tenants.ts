@@ -4,16 +4,17 @@ import { makeGovernTenants, type GovernedChanges } from '../../../app/cycles/gov
 import type { Tenant } from '../../../core/records.ts';
 import type { TenantFilter, TenantSort } from '../../../ports/governance-reads.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
-import { valueOf } from '../../_shared/problem.ts';
-import { BulkTenantsBody, CreateTenantBody, UpdateTenantBody } from '../bodies.ts';
+import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount } from '../governance-deps.ts';
 import { askedPage, filterOneOf, filterText, listAnswer, readListPage, searchText, type ListPosition } from '../list-page.ts';
 import { present, tenantBody } from '../objects.ts';
+import { TenantBulkActionRequest } from '../schemas/bulk.ts';
+import { TENANT_STATUSES } from '../schemas/common.ts';
+import { TenantCreateRequest, TenantUpdateRequest } from '../schemas/tenants.ts';
 
 type ById = { Params: { tenant_id: string } };
 
 const SORT_KEYS = ['created_at', 'tenant_id', 'name', 'status'] as const satisfies readonly TenantSort[];
-const STATUSES = ['ACTIVE', 'SUSPENDED', 'CLOSED'] as const;
 const operatorOnly = { credential: 'operator' } as const;
 
 const positionAt = (tenant: Tenant, sortBy: TenantSort): ListPosition => ({
@@ -27,13 +28,7 @@ function tellProgress(reply: FastifyReply, isClosing: boolean): void {
 }
 
 /** What a body gives under its names on the wire, as the program calls it. */
-const settingsOf = (body: {
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly default_commit_overage_policy?: GovernedChanges['defaultOveragePolicy'];
-  readonly default_reservation_ttl_ms?: number;
-  readonly max_reservation_ttl_ms?: number;
-  readonly max_reservation_extensions?: number;
-}): GovernedChanges =>
+const settingsOf = (body: TenantUpdateRequest | TenantCreateRequest): GovernedChanges =>
   present({
     metadata: body.metadata,
     defaultOveragePolicy: body.default_commit_overage_policy,
@@ -47,7 +42,7 @@ export const mountTenants: GovernanceMount = (app, deps) => {
   const tenants = makeGovernTenants(deps);
   const bulk = makeBulkTenants({ ...deps, elapsedMs: () => performance.now() });
 
-  app.post('/v1/admin/tenants', { config: operatorOnly, schema: { body: CreateTenantBody } }, async (request, reply) => {
+  app.post('/v1/admin/tenants', { config: operatorOnly, schema: { body: TenantCreateRequest } }, async (request, reply) => {
     const { tenant_id: id, name, parent_tenant_id: parent, reservation_expiry_policy: expiry } = request.body;
     const made = valueOf(
       await tenants.ensure(cyclesActorOf(request, GOVERNANCE_SOURCE), {
@@ -65,7 +60,7 @@ export const mountTenants: GovernanceMount = (app, deps) => {
   });
 
   app.get('/v1/admin/tenants', { config: operatorOnly }, async (request) => {
-    const status = filterOneOf(request, 'status', STATUSES);
+    const status = filterOneOf(request, 'status', TENANT_STATUSES);
     const parentTenantId = filterText(request, 'parent_tenant_id');
     const page = readListPage(request, {
       list: 'governed tenants',
@@ -84,7 +79,7 @@ export const mountTenants: GovernanceMount = (app, deps) => {
     return tenantBody(tenant);
   });
 
-  app.patch('/v1/admin/tenants/:tenant_id', { config: operatorOnly, schema: { body: UpdateTenantBody } }, async (request, reply) => {
+  app.patch('/v1/admin/tenants/:tenant_id', { config: operatorOnly, schema: { body: TenantUpdateRequest } }, async (request, reply) => {
     const { tenant_id: id } = request.params as ById['Params'];
     const { name, status } = request.body;
     const changes = present({ ...settingsOf(request.body), name, status }) as GovernedChanges;
@@ -95,8 +90,17 @@ export const mountTenants: GovernanceMount = (app, deps) => {
     return tenantBody(tenant);
   });
 
-  app.post('/v1/admin/tenants/bulk-action', { config: operatorOnly, schema: { body: BulkTenantsBody } }, async (request, reply) => {
+  app.post('/v1/admin/tenants/bulk-action', { config: operatorOnly, schema: { body: TenantBulkActionRequest } }, async (request, reply) => {
     const { action, filter, expected_count: expected, idempotency_key: idempotencyKey } = request.body;
+    const { observe_mode: _ignored, ...known } = filter;
+    // What is passed over narrows nothing, and everything is never meant.
+    if (Object.keys(known).length === 0) {
+      throw new RefusedRequest({
+        code: 'invalid_request',
+        message: 'filter must name status, parent_tenant_id or search',
+        field: 'filter',
+      });
+    }
     const { result, isClosing } = valueOf(
       await bulk(cyclesActorOf(request, GOVERNANCE_SOURCE), {
         action,

@@ -50,7 +50,12 @@ export const TENANT_BULK_ACTIONS = ['SUSPEND', 'REACTIVATE', 'CLOSE'] as const;
 export const TenantBulkActionRequest = closed(
   {
     filter: filterOf(
-      { status: Type.Optional(oneOf(TENANT_STATUSES)), parent_tenant_id: Type.Optional(text()), search: Search },
+      {
+        status: Type.Optional(oneOf(TENANT_STATUSES)),
+        parent_tenant_id: Type.Optional(text()),
+        observe_mode: Type.Optional(text()),
+        search: Search,
+      },
       'TenantBulkFilter',
     ),
     action: oneOf(TENANT_BULK_ACTIONS),
