@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 0af13c0819f335a1fb56f1d1585832d6d9a4570beb01302fbc0b0cbfb25c9ae9
+-- Migrations: 20fc5061990e962b2c06696c4e3bf035dadfd1cd223d56302d04f7573793301b
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -83,9 +83,19 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-, trace_id TEXT, source_ip TEXT, user_agent TEXT) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT) STRICT;
+
+CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE TABLE audit_heads (
+  tenant_id TEXT PRIMARY KEY,
+  no INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  pruned_no INTEGER,
+  pruned_hash TEXT
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
