@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
+import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
 import { describeQueries } from './query-suite.ts';
@@ -18,6 +19,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);
+    describeGovernance(makeStore);
     describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);
     describeReports(makeStore);
