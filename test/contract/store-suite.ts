@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { describeAudit } from './audit-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -16,6 +17,7 @@ import { describeVerify } from './verify-suite.ts';
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
+    describeAudit(makeStore);
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);

@@ -10,7 +10,7 @@ const rule = (text: string): { readonly rule: string } => ({ rule: text });
 
 /** An object that has no other fields than `properties`. With a title the document keeps it once. */
 export const closed = <P extends TProperties>(properties: P, title?: string): TObject<P> =>
-  Type.Object(properties, { additionalProperties: false, ...(title === undefined ? {} : { title }) });
+  Type.Object(properties, { ...rule('an object'), additionalProperties: false, ...(title === undefined ? {} : { title }) });
 
 /** A string of `min` to `max` characters. */
 export function text(limits: { readonly min?: number; readonly max?: number } = {}) {

@@ -115,7 +115,10 @@ export function undocumented(routes: readonly MountedRoute[], surfaces: readonly
   const missing = routes.flatMap((route) => {
     const surface = surfaceAt(surfaces, route.url);
     if (surface === undefined) return [`${operationKey(route)} belongs to no surface: add its prefix to one in src/server/surfaces.ts`];
-    if (surface.operations[operationKey(route)] !== undefined) return [];
+    const operation = surface.operations[operationKey(route)];
+    if (operation !== undefined && operation.body !== undefined && route.body !== undefined && operation.body.schema !== route.body)
+      return [`'${operationKey(route)}' validates its body by another schema than its description: use the same object`];
+    if (operation !== undefined) return [];
     return [`'${operationKey(route)}' is mounted and not described: add it to the operations of the surface ${surface.id}`];
   });
   const stale = surfaces.flatMap(({ id, operations }) =>

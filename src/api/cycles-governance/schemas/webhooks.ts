@@ -82,7 +82,7 @@ export const WebhookSubscription = closed(
 );
 export type WebhookSubscription = Static<typeof WebhookSubscription>;
 
-const Secret = Type.Optional(text({ min: 1, max: 256 }));
+const Secret = Type.Optional(Type.String({ rule: 'a string that is not empty', minLength: 1 }));
 
 /** Body of `POST /v1/admin/webhooks` and `POST /v1/webhooks`. Source: Cycles governance, `WebhookCreateRequest`. */
 export const WebhookCreateRequest = closed(
