@@ -130,7 +130,10 @@ const reservationOf = (row: ReservationRow & { numbers: string | null }): Return
 };
 
 /** The reads of records, accounts and reservations. */
-export type RecordReads = Omit<RecordStore, 'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents' | keyof GovernanceReads>;
+export type RecordReads = Omit<
+  RecordStore,
+  'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents' | 'reservations' | keyof GovernanceReads
+>;
 
 /** Connections by what must not wait behind what: `general` may be taken up for seconds. */
 export interface Readers {

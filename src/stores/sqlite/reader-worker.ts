@@ -6,6 +6,7 @@ import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
+import { makeReservationQueries } from './queries/reservation-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeVerifier } from './verify.ts';
 import { serve } from './worker-server.ts';
@@ -17,6 +18,7 @@ await serve<ReaderRequest>(() => {
     ...makeRecordQueries(db),
     ...makeLedgerQueries(db),
     ...makeBudgetQueries(db),
+    ...makeReservationQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
     ...makeGovernanceQueries(db),
