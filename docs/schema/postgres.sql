@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 84e36fab5aee49965d1cb8b772fc1446ed331419fc570e4d962c609867efb493
+-- Migrations: 656f5c0745f257eb8261aa37aee693bceae9d578f1d8c6c7146105a7630c948d
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -85,7 +85,18 @@ CREATE TABLE public.audit (
     metadata json NOT NULL,
     trace_id text COLLATE pg_catalog."C",
     source_ip text COLLATE pg_catalog."C",
-    user_agent text COLLATE pg_catalog."C"
+    user_agent text COLLATE pg_catalog."C",
+    no bigint,
+    previous text COLLATE pg_catalog."C",
+    hash text COLLATE pg_catalog."C"
+);
+
+CREATE TABLE public.audit_heads (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    no bigint NOT NULL,
+    hash text NOT NULL COLLATE pg_catalog."C",
+    pruned_no bigint,
+    pruned_hash text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -210,6 +221,16 @@ CREATE TABLE public.prices (
     body json NOT NULL
 );
 
+CREATE TABLE public.rate_windows (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    policy_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT rate_windows_count_check CHECK ((count >= 0)),
+    CONSTRAINT rate_windows_kind_check CHECK ((kind = ANY (ARRAY['reserve'::text, 'commit'::text])))
+);
+
 CREATE TABLE public.reservations (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -228,6 +249,15 @@ CREATE TABLE public.reservations (
     owner_id text NOT NULL COLLATE pg_catalog."C",
     context json NOT NULL,
     checkpoint json,
+    scope_path text COLLATE pg_catalog."C",
+    held bigint,
+    request_key text COLLATE pg_catalog."C",
+    request_hash text COLLATE pg_catalog."C",
+    request_answer text COLLATE pg_catalog."C",
+    settled_with text COLLATE pg_catalog."C",
+    settle_key text COLLATE pg_catalog."C",
+    settle_hash text COLLATE pg_catalog."C",
+    settle_answer text COLLATE pg_catalog."C",
     CONSTRAINT reservations_sound CHECK (((purpose = ANY (ARRAY['call'::text, 'budget'::text])) AND (state = ANY (ARRAY['ACTIVE'::text, 'COMMITTED'::text, 'RELEASED'::text, 'EXPIRED'::text]))))
 )
 WITH (fillfactor='80');
@@ -369,6 +399,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit_heads
+    ADD CONSTRAINT audit_heads_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_id_key UNIQUE (id);
 
@@ -413,6 +446,9 @@ ALTER TABLE ONLY public.policy_names
 
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_windows
+    ADD CONSTRAINT rate_windows_pkey PRIMARY KEY (tenant_id, policy_id, kind);
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
@@ -469,6 +505,8 @@ CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, 
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
+CREATE UNIQUE INDEX audit_chain ON public.audit USING btree (tenant_id, no) WHERE (no IS NOT NULL);
+
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
@@ -509,7 +547,13 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
+CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
+
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
+
+CREATE INDEX reservations_listed ON public.reservations USING btree (tenant_id, state, created_at_ms, id) WHERE (purpose = 'budget'::text);
+
+CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (tenant_id, request_key) WHERE (request_key IS NOT NULL);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 

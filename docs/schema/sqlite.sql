@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 1b8cb27511c21a3e046efb0c3a91feab4f6d8d54997dc63f0e1905f37d29255a
+-- Migrations: 20fc5061990e962b2c06696c4e3bf035dadfd1cd223d56302d04f7573793301b
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -83,9 +83,19 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-, trace_id TEXT, source_ip TEXT, user_agent TEXT) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT) STRICT;
+
+CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE TABLE audit_heads (
+  tenant_id TEXT PRIMARY KEY,
+  no INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  pruned_no INTEGER,
+  pruned_hash TEXT
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
@@ -189,6 +199,15 @@ CREATE TABLE prices (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE rate_windows (
+  tenant_id TEXT NOT NULL,
+  policy_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('reserve', 'commit')),
+  minute INTEGER NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (tenant_id, policy_id, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE reservations (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -207,9 +226,15 @@ CREATE TABLE reservations (
   owner_id TEXT NOT NULL,
   context TEXT NOT NULL,
   checkpoint TEXT
-) STRICT, WITHOUT ROWID;
+, scope_path TEXT, held INTEGER, request_key TEXT, request_hash TEXT, request_answer TEXT, settled_with TEXT, settle_key TEXT, settle_hash TEXT, settle_answer TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE state = 'ACTIVE';
+
+CREATE INDEX reservations_expiring ON reservations (tenant_id, state, expires_at_ms, id) WHERE purpose = 'budget';
+
+CREATE INDEX reservations_listed ON reservations (tenant_id, state, created_at_ms, id) WHERE purpose = 'budget';
+
+CREATE UNIQUE INDEX reservations_of_request ON reservations (tenant_id, request_key) WHERE request_key IS NOT NULL;
 
 CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
 
