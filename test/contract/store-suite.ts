@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
+import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
 import { describeQueries } from './query-suite.ts';
@@ -20,6 +21,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);
+    describeGovernance(makeStore);
     describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);
     describeReports(makeStore);
