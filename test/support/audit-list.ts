@@ -1,4 +1,11 @@
-import { auditPosition, hasKey, type AuditFilter, type AuditPosition, type AuditQuery, type StoredAudit } from '../../src/core/audit/audit-query.ts';
+import {
+  auditPosition,
+  hasKey,
+  type AuditFilter,
+  type AuditPosition,
+  type AuditQuery,
+  type StoredAudit,
+} from '../../src/core/audit/audit-query.ts';
 
 /** Whether a row of the trail is what a filter means: a second, simple reading of it. */
 function isMeant({ entry }: StoredAudit, filter: AuditFilter): boolean {

@@ -306,7 +306,13 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
     },
     upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     ...makeMemoryGovernance(all, tables),
-    auditPage: (query) => Promise.resolve(pageOfAudit(tables.audit.map((entry, index) => ({ seq: index + 1, entry })), query)),
+    auditPage: (query) =>
+      Promise.resolve(
+        pageOfAudit(
+          tables.audit.map((entry, index) => ({ seq: index + 1, entry })),
+          query,
+        ),
+      ),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

@@ -39,7 +39,11 @@ function filterMoment(request: FastifyRequest, name: string): number | undefined
   return ms;
 }
 
-function filterWhole(request: FastifyRequest, name: string, bounds: { readonly min: number; readonly max: number } | null): number | undefined {
+function filterWhole(
+  request: FastifyRequest,
+  name: string,
+  bounds: { readonly min: number; readonly max: number } | null,
+): number | undefined {
   const text = filterText(request, name);
   if (text === undefined) return undefined;
   const value = /^-?\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
