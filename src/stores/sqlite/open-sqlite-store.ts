@@ -154,6 +154,6 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantKeyPage: ask('tenantKeyPage'),
     auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
-    openThings: ask('openThings') as RecordStore['openThings'],
+    openThings: ask('openThings'),
   };
 }
