@@ -16,6 +16,8 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   key_expired: [401, 'UNAUTHORIZED'],
   key_disabled: [401, 'UNAUTHORIZED'],
   key_revoked: [401, 'UNAUTHORIZED'],
+  key_already_expired: [409, 'INVALID_REQUEST'],
+  key_already_revoked: [409, 'INVALID_REQUEST'],
   insufficient_permissions: [403, 'FORBIDDEN'],
   forbidden: [403, 'FORBIDDEN'],
   not_found: [404, 'NOT_FOUND'],

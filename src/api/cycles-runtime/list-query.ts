@@ -45,9 +45,6 @@ export function levelsOf(request: FastifyRequest): LevelFilter {
   return levels;
 }
 
-/** Whether a query names a level of a subject: which of two planes it is for, where both have a path. */
-export const namesLevel = (query: Readonly<Record<string, unknown>>): boolean => SUBJECT_LEVELS.some((level) => query[level] !== undefined);
-
 function momentOf(request: FastifyRequest, name: string): number | undefined {
   const text = parameter(request, name);
   if (text === undefined) return undefined;

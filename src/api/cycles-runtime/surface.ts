@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { makeBookEvent } from '../../app/cycles/book-event.ts';
 import { makeReadSpending } from '../../app/cycles/read-spending.ts';
@@ -9,6 +9,7 @@ import type { Directory } from '../../app/directory.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makePageCursors } from '../../app/page-cursors.ts';
 import { mayUse } from '../../core/cycles/may-use.ts';
+import { SUBJECT_LEVELS } from '../../core/cycles/scope.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -53,8 +54,8 @@ export interface CyclesRuntimeDeps {
   readonly hasher: KeyHasher;
   readonly denials: Pick<DenialRecorder, 'record'>;
   readonly log: Log;
-  /** What keeps `GET /v1/balances` apart from the governance plane's, where both are on one listener. */
-  readonly balancesConstraints: Readonly<Record<string, string>>;
+  /** Whether the governance plane is on the same listener, and has `GET /v1/balances` for whoever names no level of a subject. */
+  readonly sharesBalances: boolean;
 }
 
 const MOUNTS: readonly RuntimeMount[] = [
@@ -82,6 +83,26 @@ function makeRuntimeErrorHandler(log: Log) {
   };
 }
 
+/** Marks the route of a path of both planes that is for requests which name a level of a subject. */
+const LEVELS = { name: 'cyclesLevels', value: 'named' } as const;
+
+const SHARED_PATH = '/v1/balances?';
+
+/** Tells such requests from the governance plane's. Source: the reference servers keep the two apart by their ports. */
+const levelsConstraint = (): Parameters<FastifyInstance['addConstraintStrategy']>[0] => ({
+  name: LEVELS.name,
+  storage: () => {
+    const routes = new Map<unknown, unknown>();
+    return { get: (value) => (routes.get(value) ?? null) as never, set: (value, route) => void routes.set(value, route) };
+  },
+  deriveConstraint: ({ url = '' }) => {
+    if (!url.startsWith(SHARED_PATH)) return undefined;
+    const names = new URLSearchParams(url.slice(SHARED_PATH.length)).keys();
+    return [...names].some((name) => SUBJECT_LEVELS.some((level) => level === name)) ? LEVELS.value : undefined;
+  },
+  mustMatchWhenDerived: false,
+});
+
 /** The Cycles runtime plane as one Fastify plugin, to be registered on both listeners without a prefix. */
 export const makeCyclesRuntime =
   (deps: CyclesRuntimeDeps): FastifyPluginAsync =>
@@ -101,5 +122,7 @@ export const makeCyclesRuntime =
       cursors: makePageCursors(deps.hasher),
     };
     for (const mount of MOUNTS) mount(app, routeDeps);
-    mountGetBalances(app, routeDeps, deps.balancesConstraints);
+    if (!deps.sharesBalances) return mountGetBalances(app, routeDeps, { config: {}, constraints: {} });
+    if (!app.hasConstraintStrategy(LEVELS.name)) app.addConstraintStrategy(levelsConstraint());
+    mountGetBalances(app, routeDeps, { config: { sharesAddress: true }, constraints: { [LEVELS.name]: LEVELS.value } });
   };

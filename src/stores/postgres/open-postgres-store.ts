@@ -10,6 +10,7 @@ import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
 import { prune } from './prune.ts';
 import { makeReader, type Reader } from './reader.ts';
+import { makeAuditReads } from './audit-reads.ts';
 import { makeGovernanceReads } from './governance.ts';
 import { makeRecordReads, type Readers } from './records.ts';
 import { makeReservationReads } from './reservation-reads.ts';
@@ -154,5 +155,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...makeReservationReads(reader),
     ...makeUsageReads(reader),
     ...makeGovernanceReads(reader),
+    ...makeAuditReads(reader),
   };
 }

@@ -1,3 +1,4 @@
+import type { FastifyContextConfig } from 'fastify';
 import { positionOf as budgetPosition, type BudgetPosition } from '../../../core/budgets/budget-query.ts';
 import { SUBJECT_LEVELS } from '../../../core/cycles/scope.ts';
 import { valueOf } from '../../_shared/problem.ts';
@@ -10,15 +11,15 @@ import { sendText, tenantCallerOf, type RuntimeRouteDeps } from '../runtime-deps
  * `GET /v1/balances`: what the budgets have whose scopes have every level that the query names. Children are among them unless
  * `include_children=false` says otherwise, as the reference servers have it.
  *
- * `constraints`: where the governance plane has the same path, what keeps the two apart.
+ * `route`: where the governance plane has the same path, what keeps the two apart.
  */
 export function mountGetBalances(
   app: TypedApp,
   { readSpending, cursors }: RuntimeRouteDeps,
-  constraints: Readonly<Record<string, string>>,
+  route: { readonly config: FastifyContextConfig; readonly constraints: Readonly<Record<string, string>> },
 ): void {
-  const config = { credential: 'key', permission: 'balances:read' } as const;
-  app.get('/v1/balances', { config, constraints }, async (request, reply) => {
+  const config = { credential: 'key', permission: 'balances:read', ...route.config } as const;
+  app.get('/v1/balances', { config, constraints: route.constraints }, async (request, reply) => {
     const limit = limitOf(request);
     const withChildren = parameterOf(request, 'include_children', ['true', 'false']) !== 'false';
     const levels = levelsOf(request);
