@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 84e36fab5aee49965d1cb8b772fc1446ed331419fc570e4d962c609867efb493
+-- Migrations: e98390b94f5400635d6279e614658b31f2b53e7dc92a5966385357f7a6ba8060
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -85,7 +85,18 @@ CREATE TABLE public.audit (
     metadata json NOT NULL,
     trace_id text COLLATE pg_catalog."C",
     source_ip text COLLATE pg_catalog."C",
-    user_agent text COLLATE pg_catalog."C"
+    user_agent text COLLATE pg_catalog."C",
+    no bigint,
+    previous text COLLATE pg_catalog."C",
+    hash text COLLATE pg_catalog."C"
+);
+
+CREATE TABLE public.audit_heads (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    no bigint NOT NULL,
+    hash text NOT NULL COLLATE pg_catalog."C",
+    pruned_no bigint,
+    pruned_hash text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -369,6 +380,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit_heads
+    ADD CONSTRAINT audit_heads_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_id_key UNIQUE (id);
 
@@ -468,6 +482,8 @@ CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) W
 CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, id) WHERE (kind = 'tenant'::text);
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
+
+CREATE UNIQUE INDEX audit_chain ON public.audit USING btree (tenant_id, no) WHERE (no IS NOT NULL);
 
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 

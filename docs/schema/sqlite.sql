@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 1b8cb27511c21a3e046efb0c3a91feab4f6d8d54997dc63f0e1905f37d29255a
+-- Migrations: 3795fe96fafb88ffc544a54ad7770348f93941e84574150705e2c9bd6ae0f286
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -83,9 +83,19 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-, trace_id TEXT, source_ip TEXT, user_agent TEXT) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT) STRICT;
+
+CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE TABLE audit_heads (
+  tenant_id TEXT PRIMARY KEY,
+  no INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  pruned_no INTEGER,
+  pruned_hash TEXT
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,

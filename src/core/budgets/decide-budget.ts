@@ -1,4 +1,5 @@
 import { eventEffects, type Happening } from '../access/access-events.ts';
+import { checkMetadata } from '../access/rules.ts';
 import { INT64_MAX } from '../int64.ts';
 import type { PlainJson } from '../json/plain-json.ts';
 import type { Account, AccountId } from '../ledger/account.ts';
@@ -41,7 +42,7 @@ const touched = (account: Account, changes: Partial<Account>, nowMs: number, met
  * Changes a budget's overdraft limit, overage policy or metadata, and with the limit whether it is over it. What is given and is so
  * already changes nothing and tells nobody. The value is the account as it is now.
  *
- * Rejects, in this order: `tenant_closed`, `budget_not_found`, `budget_closed`, `amount_out_of_range`. A frozen budget may be changed.
+ * Rejects, in this order: `tenant_closed`, `budget_not_found`, `budget_closed`, `amount_out_of_range`, `invalid_request` (the metadata). A frozen budget may be changed.
  * Source: Cycles governance, updateBudget.
  */
 export const updateBudgetVerb: Verb<UpdateBudgetCommand, Account> = {
@@ -55,6 +56,8 @@ export const updateBudgetVerb: Verb<UpdateBudgetCommand, Account> = {
       const message = 'overdraft_limit must lie between 0 and 2^63 - 1';
       return refuse(rejected({ code: 'amount_out_of_range', message, field: 'overdraft_limit.amount' }));
     }
+    const bad = metadata === undefined ? null : checkMetadata(metadata);
+    if (bad !== null) return refuse(bad);
     const isOverLimit = command.overdraftLimit === undefined ? before.isOverLimit : before.debt > overdraftLimit;
     const account = touched(before, { overdraftLimit, overagePolicy, isOverLimit }, nowMs, metadata);
     const happening = budgetHappening('budget.updated', 'UPDATE', { previous: before, account });

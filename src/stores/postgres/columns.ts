@@ -3,6 +3,7 @@ export type ColumnValue = string | number | bigint | null;
 
 const BIGINT_COLUMNS = new Set([
   'no',
+  'pruned_no',
   'account_no',
   'allocated',
   'spent',

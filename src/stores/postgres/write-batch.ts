@@ -2,11 +2,12 @@ import type { AccountId } from '../../core/ledger/account.ts';
 import { invariant } from '../../core/invariant.ts';
 import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, type Changes, type RecordChange } from '../../core/working-set.ts';
+import { adoptedHash, chainEntries, CHAINED_AUDIT_COLUMNS } from '../_shared/audit-chain.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
 import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
-  auditValues,
+  trailValues,
   ENTRY_COLUMNS,
   entryValues,
   EVENT_COLUMNS,
@@ -66,7 +67,22 @@ const UPDATE_REPORTS: Statement = {
     FROM ${unnest(REPORT_COLUMNS, 'x')} WHERE t.reporter_id = x.reporter_id AND t.event_id = x.event_id`,
 };
 const INSERT_EVENTS = insertMany('events', EVENT_COLUMNS);
-const INSERT_AUDIT = insertMany('audit', AUDIT_COLUMNS);
+const INSERT_AUDIT = insertMany('audit', CHAINED_AUDIT_COLUMNS);
+// The heads of chains are locked after every other class but the generation, in the order of their tenants. Index: audit_heads_pkey.
+const LOCK_AUDIT_HEADS: Statement = {
+  name: 'lock_audit_heads',
+  text: 'SELECT tenant_id, no, hash FROM audit_heads WHERE tenant_id = ANY ($1::text[]) ORDER BY tenant_id FOR UPDATE',
+};
+// Index: audit_of_tenant.
+const UNLINKED_AUDIT: Statement = {
+  name: 'unlinked_audit',
+  text: `SELECT ${AUDIT_COLUMNS.join(', ')} FROM audit WHERE tenant_id = $1 AND no IS NULL ORDER BY seq`,
+};
+const PUT_AUDIT_HEADS = insertMany(
+  'audit_heads',
+  ['tenant_id', 'no', 'hash'],
+  'ON CONFLICT (tenant_id) DO UPDATE SET no = excluded.no, hash = excluded.hash WHERE audit_heads.no < excluded.no',
+);
 
 // An answer whose time is over makes room for a new one to the same key. Index: idempotency_pkey.
 const DELETE_EXPIRED_IDEMPOTENCY: Statement = {
@@ -203,12 +219,39 @@ export async function writeNewAccounts(session: Session, changes: Changes, accou
   for (const { no, id } of (answer?.rows ?? []) as unknown as { no: bigint; id: AccountId }[]) accountNos.set(id, no);
 }
 
+/**
+ * Links the trail's new rows to those before them, which locks the heads of their chains. Two batches that begin the same chain meet in the
+ * unique index of its places, and the second runs again.
+ */
+export async function linkAudit(session: Session, entries: Changes['audit']): Promise<Request[]> {
+  if (entries.length === 0) return [];
+  const tenants = [...new Set(entries.map(({ tenantId }) => tenantId))];
+  const [answer] = await session.send([{ statement: LOCK_AUDIT_HEADS, values: [arrayText(tenants)] }]);
+  const known = new Map(
+    ((answer?.rows ?? []) as unknown as { tenant_id: string; no: bigint; hash: string }[]).map(({ tenant_id: id, no, hash }) => [
+      id,
+      { no: Number(no), hash },
+    ]),
+  );
+  for (const tenantId of tenants) {
+    if (known.has(tenantId)) continue;
+    const [unlinked] = await session.send([{ statement: UNLINKED_AUDIT, values: [tenantId] }]);
+    const rows = (unlinked?.rows ?? []) as unknown as Record<string, string | number | bigint | null>[];
+    known.set(tenantId, { no: 0, hash: adoptedHash(rows.map(trailValues)) });
+  }
+  const { rows, heads } = chainEntries(entries, (tenantId) => known.get(tenantId) ?? { no: 0, hash: '' }, storableText);
+  const ends = [...heads].map(([tenantId, { no, hash }]) => [tenantId, no, hash]);
+  return [writeRows(INSERT_AUDIT, rows), writeRows(PUT_AUDIT_HEADS, sortedByKey(ends, 1))];
+}
+
 /** The statements that write what a batch changed, but for accounts that it made. Journal and balances go in the same transaction. */
 export function writeRequests(options: {
   batchId: string;
   changes: Changes;
   accountNos: ReadonlyMap<AccountId, bigint>;
   answeredKeys: ReadonlySet<string>;
+  /** As {@link linkAudit} gives them. */
+  audit: readonly Request[];
   nowMs: number;
 }): Request[] {
   const { changes, nowMs } = options;
@@ -243,7 +286,7 @@ export function writeRequests(options: {
     requests.push(writeRows(PUT_KEY_USES, sortedByKey(rows, 1)));
   }
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
-  if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
+  requests.push(...options.audit);
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));
   return requests;
 }

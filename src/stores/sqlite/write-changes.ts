@@ -6,11 +6,11 @@ import type { Entry } from '../../core/ledger/entry.ts';
 import type { Reservation } from '../../core/ledger/reservation.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { Changes, RecordChange } from '../../core/working-set.ts';
+import { adoptedHash, chainEntries, CHAINED_AUDIT_COLUMNS, type ChainHead } from '../_shared/audit-chain.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
 import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
-  auditValues,
   ENTRY_COLUMNS,
   entryValues,
   EVENT_COLUMNS,
@@ -54,6 +54,28 @@ function makeObjectWriter(db: Database): (puts: Changes['upstreamObjects']) => v
   };
 }
 
+/** Prepares the writing of the trail, each row linked to the one before of its tenant. */
+function makeAuditWriter(db: Database): (entries: Changes['audit']) => void {
+  const insert = makeRowInserter(db, 'audit', CHAINED_AUDIT_COLUMNS);
+  const head = db.prepare<[string], { no: number; hash: string }>('SELECT no, hash FROM audit_heads WHERE tenant_id = ?');
+  // By audit_of_tenant.
+  const unlinked = db
+    .prepare<[string], (string | number | null)[]>(
+      `SELECT ${AUDIT_COLUMNS.join(', ')} FROM audit WHERE tenant_id = ? AND no IS NULL ORDER BY seq`,
+    )
+    .raw();
+  const putHead = db.prepare<[string, number, string]>(
+    'INSERT INTO audit_heads (tenant_id, no, hash) VALUES (?, ?, ?) ON CONFLICT (tenant_id) DO UPDATE SET no = excluded.no, hash = excluded.hash',
+  );
+  const headOf = (tenantId: string): ChainHead => head.get(tenantId) ?? { no: 0, hash: adoptedHash(unlinked.iterate(tenantId)) };
+  return (entries) => {
+    if (entries.length === 0) return;
+    const { rows, heads } = chainEntries(entries, headOf);
+    insert(rows);
+    for (const [tenantId, { no, hash }] of heads) putHead.run(tenantId, no, hash);
+  };
+}
+
 const assignments = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ');
 const placeholders = (columns: readonly string[]): string => columns.map(() => '?').join(', ');
 
@@ -67,7 +89,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
   const writeReports = makeReportWriter(db);
   const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
-  const insertAudit = makeRowInserter(db, 'audit', AUDIT_COLUMNS);
+  const writeAudit = makeAuditWriter(db);
   const putIdempotency = db.prepare<BindValue[]>(
     `INSERT OR REPLACE INTO idempotency (${IDEMPOTENCY_COLUMNS.join(', ')}) VALUES (${placeholders(IDEMPOTENCY_COLUMNS)})`,
   );
@@ -89,7 +111,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
     for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
     insertEvents(changes.events.map(eventValues));
-    insertAudit(changes.audit.map(auditValues));
+    writeAudit(changes.audit);
     if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);
     else if (changes.entries.length === 0) keepTime.run(nowMs);
   };
