@@ -36,7 +36,7 @@ async function askKeys(ask: Ask): Promise<{ readonly headers: Readonly<Record<st
     scope_filter: [`${SCOPE}/app:bot`],
     expires_at: '2999-01-01T00:00:00Z',
   });
-  await ask(`POST ${path}`, path, 404, { tenant_id: 'nobody', name: 'none' });
+  await ask(`POST ${path}`, path, 400, { tenant_id: 'nobody', name: 'none' });
   await ask(`GET ${path}`, `${path}?tenant_id=${TENANT}`, 200);
   await ask(`PATCH ${path}/:key_id`, `${path}/${String(keyId)}`, 200, { description: 'Some.', permissions: ['balances:read'] });
   await ask('POST /v1/auth/validate', '/v1/auth/validate', 200, { key_secret: secret });
@@ -113,4 +113,5 @@ export async function askGovernance(ask: Ask): Promise<void> {
   await askBudgets(ask, headers);
   await askPolicies(ask, headers);
   await askEnds(ask, keyId);
+  await ask('GET /v1/x-castellan/events', `/v1/x-castellan/events?tenant_id=${TENANT}&limit=1000`, 200);
 }
