@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: e98390b94f5400635d6279e614658b31f2b53e7dc92a5966385357f7a6ba8060
+-- Migrations: 656f5c0745f257eb8261aa37aee693bceae9d578f1d8c6c7146105a7630c948d
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -221,6 +221,16 @@ CREATE TABLE public.prices (
     body json NOT NULL
 );
 
+CREATE TABLE public.rate_windows (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    policy_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT rate_windows_count_check CHECK ((count >= 0)),
+    CONSTRAINT rate_windows_kind_check CHECK ((kind = ANY (ARRAY['reserve'::text, 'commit'::text])))
+);
+
 CREATE TABLE public.reservations (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -239,6 +249,15 @@ CREATE TABLE public.reservations (
     owner_id text NOT NULL COLLATE pg_catalog."C",
     context json NOT NULL,
     checkpoint json,
+    scope_path text COLLATE pg_catalog."C",
+    held bigint,
+    request_key text COLLATE pg_catalog."C",
+    request_hash text COLLATE pg_catalog."C",
+    request_answer text COLLATE pg_catalog."C",
+    settled_with text COLLATE pg_catalog."C",
+    settle_key text COLLATE pg_catalog."C",
+    settle_hash text COLLATE pg_catalog."C",
+    settle_answer text COLLATE pg_catalog."C",
     CONSTRAINT reservations_sound CHECK (((purpose = ANY (ARRAY['call'::text, 'budget'::text])) AND (state = ANY (ARRAY['ACTIVE'::text, 'COMMITTED'::text, 'RELEASED'::text, 'EXPIRED'::text]))))
 )
 WITH (fillfactor='80');
@@ -428,6 +447,9 @@ ALTER TABLE ONLY public.policy_names
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.rate_windows
+    ADD CONSTRAINT rate_windows_pkey PRIMARY KEY (tenant_id, policy_id, kind);
+
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
 
@@ -525,7 +547,13 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
+CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
+
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
+
+CREATE INDEX reservations_listed ON public.reservations USING btree (tenant_id, state, created_at_ms, id) WHERE (purpose = 'budget'::text);
+
+CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (tenant_id, request_key) WHERE (request_key IS NOT NULL);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 

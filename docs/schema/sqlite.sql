@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 3795fe96fafb88ffc544a54ad7770348f93941e84574150705e2c9bd6ae0f286
+-- Migrations: 20fc5061990e962b2c06696c4e3bf035dadfd1cd223d56302d04f7573793301b
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -199,6 +199,15 @@ CREATE TABLE prices (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE rate_windows (
+  tenant_id TEXT NOT NULL,
+  policy_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('reserve', 'commit')),
+  minute INTEGER NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (tenant_id, policy_id, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE reservations (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -217,9 +226,15 @@ CREATE TABLE reservations (
   owner_id TEXT NOT NULL,
   context TEXT NOT NULL,
   checkpoint TEXT
-) STRICT, WITHOUT ROWID;
+, scope_path TEXT, held INTEGER, request_key TEXT, request_hash TEXT, request_answer TEXT, settled_with TEXT, settle_key TEXT, settle_hash TEXT, settle_answer TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE state = 'ACTIVE';
+
+CREATE INDEX reservations_expiring ON reservations (tenant_id, state, expires_at_ms, id) WHERE purpose = 'budget';
+
+CREATE INDEX reservations_listed ON reservations (tenant_id, state, created_at_ms, id) WHERE purpose = 'budget';
+
+CREATE UNIQUE INDEX reservations_of_request ON reservations (tenant_id, request_key) WHERE request_key IS NOT NULL;
 
 CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
 

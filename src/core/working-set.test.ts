@@ -158,6 +158,7 @@ describe('what a batch changed', () => {
       keyUses: [],
       usage: [],
       reports: [],
+      rates: [],
       events: [],
       audit: [],
     });

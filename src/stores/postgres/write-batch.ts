@@ -18,6 +18,7 @@ import {
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
+  answersByReservation,
   RESERVATION_COLUMNS,
   RESERVATION_STATE_COLUMNS,
   reservationFixedValues,
@@ -57,6 +58,15 @@ const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
 const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
+const RATE_COLUMNS = ['tenant_id', 'policy_id', 'kind', 'minute', 'count'] as const;
+const INSERT_RATES = insertMany('rate_windows', RATE_COLUMNS);
+// Index: rate_windows_pkey.
+const UPDATE_RATES: Statement = {
+  name: 'update_rate_windows',
+  text: `
+    UPDATE rate_windows AS t SET minute = x.minute, count = x.count
+    FROM ${unnest(RATE_COLUMNS, 'x')} WHERE t.tenant_id = x.tenant_id AND t.policy_id = x.policy_id AND t.kind = x.kind`,
+};
 const INSERT_USAGE = insertMany('usage_tail', USAGE_COLUMNS);
 const INSERT_REPORTS = insertMany('usage_reports', REPORT_COLUMNS);
 // Index: usage_reports_pkey.
@@ -172,21 +182,27 @@ function objectRequests(puts: Changes['upstreamObjects']): Request[] {
   ];
 }
 
-function reservationRequests(changes: Changes['reservations'], numberOf: (id: AccountId) => bigint): Request[] {
+function reservationRequests({ reservations, idempotency }: Changes, numberOf: (id: AccountId) => bigint): Request[] {
   const requests: Request[] = [];
-  const created = changes
-    .filter(({ isNew }) => isNew)
-    .map(({ reservation }) => [...reservationFixedValues(reservation, numberOf), ...reservationStateValues(reservation)]);
-  const changed = changes.filter(({ isNew }) => !isNew).map(({ reservation }) => [reservation.id, ...reservationStateValues(reservation)]);
+  const answers = answersByReservation(idempotency);
+  const created: ColumnValue[][] = [];
+  const changed: ColumnValue[][] = [];
+  for (const { reservation, isNew } of reservations) {
+    const { made, ended } = answers.get(reservation.id) ?? {};
+    const state = reservationStateValues(reservation, ended);
+    if (isNew) created.push([...reservationFixedValues(reservation, numberOf, made), ...state]);
+    else changed.push([reservation.id, ...state]);
+  }
   if (created.length > 0) requests.push(writeRows(INSERT_RESERVATIONS, sortedByKey(created, 1)));
   if (changed.length > 0) requests.push(writeRows(UPDATE_RESERVATIONS, changed));
   return requests;
 }
 
 function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: ReadonlySet<string>, nowMs: number): Request[] {
-  if (changes.length === 0) return [];
+  const inTable = changes.filter(({ record }) => record.keptBy === undefined);
+  if (inTable.length === 0) return [];
   // The last of several answers to the same key counts.
-  const rowsByKey = new Map(changes.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
+  const rowsByKey = new Map(inTable.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
   const rows = sortedByKey([...rowsByKey.values()], 4);
   const replaced = sortedByKey(
     [...rowsByKey].filter(([key]) => answeredKeys.has(key)).map(([, row]) => row),
@@ -196,6 +212,19 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
   return replaced.length === 0
     ? [insert]
     : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
+}
+
+function rateRequests(changes: Changes['rates']): Request[] {
+  const rowsOf = (isNew: boolean): ColumnValue[][] =>
+    changes
+      .filter((change) => change.isNew === isNew)
+      .map(({ ref, window }) => [ref.tenantId, ref.policyId, ref.kind, window.minute, window.count]);
+  const created = rowsOf(true);
+  const changed = rowsOf(false);
+  return [
+    ...(created.length === 0 ? [] : [writeRows(INSERT_RATES, sortedByKey(created, 3))]),
+    ...(changed.length === 0 ? [] : [writeRows(UPDATE_RATES, changed)]),
+  ];
 }
 
 function reportRequests(changes: Changes['reports']): Request[] {
@@ -275,7 +304,8 @@ export function writeRequests(options: {
       ),
     );
   requests.push(
-    ...reservationRequests(changes.reservations, numberOf),
+    ...reservationRequests(changes, numberOf),
+    ...rateRequests(changes.rates),
     ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs),
   );
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));

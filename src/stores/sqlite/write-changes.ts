@@ -24,7 +24,9 @@ import {
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
+  answersByReservation,
   RESERVATION_COLUMNS,
+  type KeptAnswer,
   RESERVATION_FIXED_COLUMNS,
   RESERVATION_STATE_COLUMNS,
   reservationFixedValues,
@@ -93,6 +95,9 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const putIdempotency = db.prepare<BindValue[]>(
     `INSERT OR REPLACE INTO idempotency (${IDEMPOTENCY_COLUMNS.join(', ')}) VALUES (${placeholders(IDEMPOTENCY_COLUMNS)})`,
   );
+  const putRate = db.prepare<BindValue[]>(
+    'INSERT OR REPLACE INTO rate_windows (tenant_id, policy_id, kind, minute, count) VALUES (?, ?, ?, ?, ?)',
+  );
   const putKeyUse = db.prepare<[string, number]>(
     'INSERT INTO key_uses (key_id, last_used_at_ms) VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)',
   );
@@ -102,13 +107,16 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   return (changes, nowMs) => {
     // First, since legs and entries name accounts by number.
     writeAccounts(changes);
-    writeReservations(changes.reservations);
+    writeReservations(changes.reservations, answersByReservation(changes.idempotency));
     insertEntries(changes.entries);
     insertUsage(changes.usage.map(usageValues));
     writeReports(changes.reports);
     writeObjects(changes.upstreamObjects);
     for (const change of changes.records) writeRecord(change);
-    for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
+    for (const { ref, record } of changes.idempotency) {
+      if (record.keptBy === undefined) putIdempotency.run(...idempotencyValues(ref, record));
+    }
+    for (const { ref, window } of changes.rates) putRate.run(ref.tenantId, ref.policyId, ref.kind, window.minute, window.count);
     for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
     insertEvents(changes.events.map(eventValues));
     writeAudit(changes.audit);
@@ -178,7 +186,9 @@ const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs
 const isUntouched = (reservation: Reservation): boolean =>
   Object.entries(NEW_STATE).every(([name, value]) => reservation[name as keyof typeof NEW_STATE] === value);
 
-function makeReservationWriter(db: Database, caches: WriterCaches): (reservations: Changes['reservations']) => void {
+type ReservationWriter = (reservations: Changes['reservations'], answers: ReturnType<typeof answersByReservation>) => void;
+
+function makeReservationWriter(db: Database, caches: WriterCaches): ReservationWriter {
   const insert = db.prepare<BindValue[]>(
     `INSERT INTO reservations (${RESERVATION_COLUMNS.join(', ')}) VALUES (${placeholders(RESERVATION_COLUMNS)})`,
   );
@@ -189,20 +199,21 @@ function makeReservationWriter(db: Database, caches: WriterCaches): (reservation
   const update = db.prepare<BindValue[]>(`UPDATE reservations SET ${assignments(RESERVATION_STATE_COLUMNS)} WHERE id = ?`);
   const numberOf = (id: AccountId): number => accountNo(caches, id);
 
-  const writeNew = (reservation: Reservation): void => {
-    const fixed = reservationFixedValues(reservation, numberOf);
+  const writeNew = (reservation: Reservation, made: KeptAnswer | undefined, ended: KeptAnswer | undefined): void => {
+    const fixed = reservationFixedValues(reservation, numberOf, made);
     if (isUntouched(reservation)) insertNew.run(...fixed, reservation.expiresAtMs, reservation.ownerId);
-    else insert.run(...fixed, ...reservationStateValues(reservation));
+    else insert.run(...fixed, ...reservationStateValues(reservation, ended));
     // Kept where the batch fails: an id that is too great costs a look-up, never a wrong answer.
     if (reservation.id > caches.newestReservationId) caches.newestReservationId = reservation.id;
   };
-  const writeChanged = (reservation: Reservation): void => {
-    update.run(...reservationStateValues(reservation), reservation.id);
+  const writeChanged = (reservation: Reservation, ended: KeptAnswer | undefined): void => {
+    update.run(...reservationStateValues(reservation, ended), reservation.id);
   };
-  return (reservations) => {
+  return (reservations, answers) => {
     for (const { reservation, isNew } of reservations) {
-      if (isNew) writeNew(reservation);
-      else writeChanged(reservation);
+      const kept = answers.get(reservation.id);
+      if (isNew) writeNew(reservation, kept?.made, kept?.ended);
+      else writeChanged(reservation, kept?.ended);
       // A settled one is asked for again by a late repeat at most.
       if (reservation.state === 'ACTIVE') caches.reservations.set(reservation.id, reservation);
       else caches.reservations.delete(reservation.id);
