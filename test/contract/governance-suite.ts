@@ -200,7 +200,7 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('is found, a bounded number at a time, and passed over where it is said', async () => {
       const holds = Array.from({ length: 5 }, () => commands.hold({ tokens: 1n, microcents: 1n }));
-      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' }) as Command));
+      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' })));
       const open = (except: readonly string[], limit: number): Promise<string[]> =>
         at.store.openThings({ kind: 'reservation', tenantId: 'acme', except, limit });
       const all = await open([], 100);
@@ -222,7 +222,7 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('comes to its end, in many batches, and the ledger still holds', async () => {
       const holds = Array.from({ length: 450 }, () => commands.hold({ tokens: 1n, microcents: 10n }));
-      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' }) as Command));
+      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' })));
       await at.raw(webhook('w1', 'ACTIVE'));
       await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'acme', status: 'CLOSED' });
       const log = makeMemoryLog();

@@ -49,7 +49,7 @@ export function makeGovernanceClient(at: TestApp, key: string | null = null): Go
       const response = await send(method, url, body, headers);
       expectTraced(response);
       expectAnswer(operation, response.status, response.json, 'governance');
-      return { status: response.status, headers: response.headers, body: response.json as T };
+      return { status: response.status, headers: response.headers, body: response.json };
     },
   };
 }

@@ -85,7 +85,7 @@ export function makeCloseTenants(deps: {
     const passedOver: string[] = [];
     let hasFailed = false;
     for (;;) {
-      const open: readonly string[] = await records.openThings({ kind: step.kind, tenantId, except: passedOver as never[], limit: BATCH });
+      const open: readonly string[] = await records.openThings({ kind: step.kind, tenantId, except: passedOver, limit: BATCH });
       if (open.length === 0) return !hasFailed;
       if (isStopping) return false;
       const results = await Promise.all(open.map((id) => end(step, tenantId, id)));

@@ -61,7 +61,7 @@ const hold = (reservationId: string, accounts: readonly (typeof WHOLE)[], amount
     tenantId: 'acme-corp',
     purpose: 'budget',
     legs: accounts.map((accountId) => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: true })),
-  }) as Command;
+  });
 
 /** Webhooks are made by their own surface; what closing does to one depends on its record alone. */
 async function addWebhook(id: string, status: 'ACTIVE' | 'PAUSED' | 'DISABLED'): Promise<void> {
@@ -193,7 +193,7 @@ describe('closing a tenant', () => {
         reservationId: 'res_call',
         tenantId: 'acme-corp',
         usage: null,
-      } as never),
+      }),
     );
     expect(await account(WHOLE)).toMatchObject({ status: 'CLOSED', reserved: 0n, spent: 7n });
     expect((await at.store.verify()).discrepancies).toEqual([]);

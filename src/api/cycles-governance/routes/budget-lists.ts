@@ -98,7 +98,7 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
           utilizationMax: filter.utilization_max,
           search: search ?? undefined,
         }),
-        filter: filter as PlainJson,
+        filter: filter,
         operation: action,
         amount: amount === undefined ? null : amountOf(amount),
         spent: spent === undefined ? null : amountOf(spent),

@@ -75,6 +75,6 @@ export function makeGovernanceQueries(
       readonly except: readonly OpenThings[K][];
       readonly limit: number;
       // Each kind's list holds that kind's ids.
-    }) => open[kind](tenantId, except, limit) as OpenThings[K][],
+    }) => open[kind](tenantId, except, limit),
   };
 }
