@@ -72,7 +72,7 @@ export function makeCloseTenants(deps: {
     const command = step.command(id, { id: ids.next('cmd'), tenantId, auditId: ids.next('aud') });
     try {
       // The commands of a close refuse nothing, and each comes to the same.
-      const outcome = (await writer.execute(command)) as Outcome<Closed>;
+      const outcome: Outcome<Closed> = await writer.execute(command);
       return outcome.ok && outcome.value.changed ? 'changed' : 'unchanged';
     } catch (err) {
       log.error({ err, tenantId, kind: step.kind, thing: id }, 'something of a closed tenant cannot be ended; it is tried again');

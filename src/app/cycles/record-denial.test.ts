@@ -28,7 +28,7 @@ function makeSubject(fails = false) {
   });
   const told = () =>
     commands.flatMap(({ tenantId, tellings }) =>
-      tellings.map(({ data }) => ({ tenantId, ...(data as object) })),
+      tellings.map(({ data }): Record<string, unknown> => ({ tenantId, ...(data as object) })),
     );
   return { recorder, commands, told, warnings, advance: (ms: number) => void (nowMs += ms) };
 }

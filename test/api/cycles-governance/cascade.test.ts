@@ -10,6 +10,7 @@ import { makeTestApp, type TestApp } from '../../support/test-app.ts';
 const WHOLE = budgetId('acme-corp', 'tenant:acme-corp', USD_MICROCENTS);
 const BOT = budgetId('acme-corp', 'tenant:acme-corp/app:bot', USD_MICROCENTS);
 const TENANT = '/v1/admin/tenants/acme-corp';
+const byText = (a: unknown, b: unknown): number => String(a).localeCompare(String(b));
 
 let at: TestApp;
 let operator: GovernanceClient;
@@ -152,7 +153,7 @@ describe('closing a tenant', () => {
   test('every end has its own audit row, of the reserved kind, by whoever closed the tenant', async () => {
     const { headers } = await close();
     const rows = cascadeAudit();
-    expect(rows.map(({ operation, resourceId }) => [operation, resourceId]).toSorted()).toEqual(
+    expect(rows.map(({ operation, resourceId }) => [operation, resourceId]).toSorted(byText)).toEqual(
       [
         ['reservation.released_via_tenant_cascade', 'res_1'],
         ['reservation.released_via_tenant_cascade', 'res_2'],
@@ -164,7 +165,7 @@ describe('closing a tenant', () => {
         ...cascadeEvents()
           .filter(({ type }) => type.startsWith('api_key.'))
           .map(({ type, data }) => [type, (data as { key_id: string }).key_id]),
-      ].toSorted(),
+      ].toSorted(byText),
     );
     for (const row of rows) {
       expect(row).toMatchObject({ tenantId: 'acme-corp', actorKind: 'operator', code: null, requestId: headers['x-request-id'] });

@@ -53,7 +53,7 @@ describe('a new policy', () => {
     expect([status, body]).toEqual([
       201,
       {
-        policy_id: expect.stringMatching(/^pol_/),
+        policy_id: expect.stringMatching(/^pol_/) as string,
         name: 'everything',
         scope_pattern: 'tenant:acme/agent:*',
         status: 'ACTIVE',
@@ -88,13 +88,13 @@ describe('a new policy', () => {
     };
     expect((await create({ ...body, priority: 100 })).body).toMatchObject({ commit_overage_policy: 'REJECT', priority: 100 });
     expect((await create({ ...body, name: newName(), overage_policy: undefined, caps: undefined })).body).toEqual({
-      policy_id: expect.any(String),
-      name: expect.any(String),
+      policy_id: expect.any(String) as string,
+      name: expect.any(String) as string,
       scope_pattern: 'tenant:acme/agent:*',
       priority: 0,
       status: 'ACTIVE',
-      created_at: expect.any(String),
-      updated_at: expect.any(String),
+      created_at: expect.any(String) as string,
+      updated_at: expect.any(String) as string,
     });
     const torn = await create({ ...body, name: newName(), commit_overage_policy: 'ALLOW_IF_AVAILABLE' });
     expect([torn.status, torn.body]).toEqual([400, expect.objectContaining({ details: { field: 'overage_policy' } })]);
@@ -153,7 +153,7 @@ describe('a new policy', () => {
   test('of two that are made at once under one name one is made', async () => {
     const name = newName();
     const both = await Promise.all([1, 2].map(() => create({ tenant_id: 'acme', name, scope_pattern: 'tenant:acme' })));
-    expect(both.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 409]);
   });
 
   test('is made by a key for its own tenant, within its scope filter', async () => {
