@@ -68,41 +68,51 @@ const MAX_UNKNOWN_KEYS = 10_000;
 /** Nothing that we give out is longer; hashing what somebody sends costs time. */
 const MAX_CREDENTIAL_LENGTH = 512;
 
-/** Makes the {@link Directory} over the committed records of a store. */
-export function makeDirectory(options: DirectoryOptions): Directory {
-  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
-  const catalogue = makeCatalogue(records);
-  const maxUnknownKeys = options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS;
-  const keys = makeReadCache<ApiKey>({
+/** What was read of keys, and of what they belong to. */
+const makeCaches = (
+  records: DirectoryOptions['records'],
+  { maxKeys, maxUnknownKeys }: { readonly maxKeys: number; readonly maxUnknownKeys: number },
+) => ({
+  keys: makeReadCache<ApiKey>({
     read: (hash) => records.keyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
     maxMissing: maxUnknownKeys,
-  });
+  }),
   /** Only tenants' keys are told from those that never were, and only to whoever has the whole value. */
-  const revoked = makeReadCache<ApiKey>({
+  revoked: makeReadCache<ApiKey>({
     read: (hash) => records.deletedKeyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxUnknownKeys,
     maxMissing: maxUnknownKeys,
-  });
-  const tenants = makeReadCache<Tenant>({
+  }),
+  tenants: makeReadCache<Tenant>({
     read: (id) => records.record('tenant', id),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
     maxMissing: 0,
-  });
-  const members = makeReadCache<Member>({
+  }),
+  members: makeReadCache<Member>({
     read: (id) => records.record('member', id),
     idOf: ({ tenantId, id }) => memberRecordId(tenantId, id),
     maxFound: maxKeys,
     maxMissing: 0,
-  });
-  const policies = makeReadCache<{ readonly tenantId: string; readonly rules: PolicyRules }>({
+  }),
+  policies: makeReadCache<{ readonly tenantId: string; readonly rules: PolicyRules }>({
     read: async (tenantId) => ({ tenantId, rules: rankPolicies(tenantId, await records.records('policy', tenantId)) }),
     idOf: ({ tenantId }) => tenantId,
     maxFound: maxKeys,
     maxMissing: 0,
+  }),
+});
+
+/** Makes the {@link Directory} over the committed records of a store. */
+export function makeDirectory(options: DirectoryOptions): Directory {
+  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
+  const catalogue = makeCatalogue(records);
+  const { keys, revoked, tenants, members, policies } = makeCaches(records, {
+    maxKeys,
+    maxUnknownKeys: options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS,
   });
   let generation: number | null = null;
   let heardAtMs = -Infinity;

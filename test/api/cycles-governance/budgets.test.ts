@@ -338,7 +338,10 @@ describe('the money budget of a tenant', () => {
       await lookUp('tenant:suspended', app.operator, 'USD_MICROCENTS'),
       await lookUp('tenant:suspended', app.operator, 'USD_MICROCENTS'),
     ];
-    expect(shown(first)).toMatchObject({ allocated: { amount: 100_000_000 }, ledger_id: expect.stringMatching(/^ldg_[0-9a-f]{16}$/) as string });
+    expect(shown(first)).toMatchObject({
+      allocated: { amount: 100_000_000 },
+      ledger_id: expect.stringMatching(/^ldg_[0-9a-f]{16}$/) as string,
+    });
     expect(shown(second)).toEqual(shown(first));
     expect(app.eventsOf('budget.created').at(-1)?.data).toMatchObject({
       ledger_id: (shown(first) as { ledger_id: string }).ledger_id,

@@ -56,13 +56,12 @@ beforeEach(async () => {
 });
 afterEach(() => at.close());
 
-const hold = (reservationId: string, accounts: readonly (typeof WHOLE)[], amount: bigint): Command =>
-  ({
-    ...reserve({ id: `cmd_${reservationId}`, reservationId, amount }),
-    tenantId: 'acme-corp',
-    purpose: 'budget',
-    legs: accounts.map((accountId) => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: true })),
-  });
+const hold = (reservationId: string, accounts: readonly (typeof WHOLE)[], amount: bigint): Command => ({
+  ...reserve({ id: `cmd_${reservationId}`, reservationId, amount }),
+  tenantId: 'acme-corp',
+  purpose: 'budget',
+  legs: accounts.map((accountId) => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: true })),
+});
 
 /** Webhooks are made by their own surface; what closing does to one depends on its record alone. */
 async function addWebhook(id: string, status: 'ACTIVE' | 'PAUSED' | 'DISABLED'): Promise<void> {
@@ -189,12 +188,15 @@ describe('closing a tenant', () => {
   test('a call in flight is settled with what it really used', async () => {
     await close();
     await run(
-      settleCall({ tokens: 5n, microcents: 7n }, {
-        id: 'cmd_settle',
-        reservationId: 'res_call',
-        tenantId: 'acme-corp',
-        usage: null,
-      }),
+      settleCall(
+        { tokens: 5n, microcents: 7n },
+        {
+          id: 'cmd_settle',
+          reservationId: 'res_call',
+          tenantId: 'acme-corp',
+          usage: null,
+        },
+      ),
     );
     expect(await account(WHOLE)).toMatchObject({ status: 'CLOSED', reserved: 0n, spent: 7n });
     expect((await at.store.verify()).discrepancies).toEqual([]);
