@@ -21,7 +21,7 @@ let before: TestServer;
 
 const ask = async (server: TestServer, method: string, path: string, body?: unknown) => {
   const answer = await http.ask(`${server.admin}${path}`, { method, body, headers: operator(server.credentials().operator_key) });
-  expect(answer.status, answer.text).toBeLessThan(300);
+  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
   return answer;
 };
 
@@ -32,16 +32,12 @@ beforeAll(async () => {
   await ask(before, 'POST', '/v1/admin/api-keys', { tenant_id: TENANT, name: 'k' });
   await before.stop();
   const store = await openSqliteStore({ dataDir: before.dataDir, clock: { nowMs: () => Date.now() } });
-  const holds = Array.from(
-    { length: HOLDS },
-    (_, index): Command =>
-      ({
-        ...reserve({ id: `cmd_${index}`, reservationId: `res_${index}`, amount: 10n, ttlMs: 86_400_000 }),
-        tenantId: TENANT,
-        purpose: 'budget',
-        legs: [{ accountId: BUDGET, base: 10n, perUnit: 0n, divisor: 1n, required: true }],
-      }) as Command,
-  );
+  const holds = Array.from({ length: HOLDS }, (_, index): Command => ({
+    ...reserve({ id: `cmd_${index}`, reservationId: `res_${index}`, amount: 10n, ttlMs: 86_400_000 }),
+    tenantId: TENANT,
+    purpose: 'budget',
+    legs: [{ accountId: BUDGET, base: 10n, perUnit: 0n, divisor: 1n, required: true }],
+  }));
   const { outcomes } = await store.execute(
     'batch',
     [{ verb: 'allocate', id: 'cmd', tenantId: TENANT, accountId: BUDGET, allocated: 100n }, ...holds],

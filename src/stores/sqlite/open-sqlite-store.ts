@@ -153,6 +153,6 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
     keyUses: ask('keyUses'),
-    openThings: ask('openThings') as RecordStore['openThings'],
+    openThings: ask('openThings'),
   };
 }
