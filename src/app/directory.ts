@@ -68,59 +68,53 @@ const MAX_UNKNOWN_KEYS = 10_000;
 /** Nothing that we give out is longer; hashing what somebody sends costs time. */
 const MAX_CREDENTIAL_LENGTH = 512;
 
-/** What was read of keys, and of what they belong to. */
-const makeCaches = (
-  records: DirectoryOptions['records'],
-  { maxKeys, maxUnknownKeys }: { readonly maxKeys: number; readonly maxUnknownKeys: number },
-) => ({
-  keys: makeReadCache<ApiKey>({
+/** What is remembered of records. Of deleted keys only tenants' are told from those that never were, and only to whoever has the whole value. */
+function makeCaches({ records, maxKeys = MAX_KEYS, maxUnknownKeys = MAX_UNKNOWN_KEYS }: DirectoryOptions) {
+  const keys = makeReadCache<ApiKey>({
     read: (hash) => records.keyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
     maxMissing: maxUnknownKeys,
-  }),
-  /** Only tenants' keys are told from those that never were, and only to whoever has the whole value. */
-  revoked: makeReadCache<ApiKey>({
+  });
+  const revoked = makeReadCache<ApiKey>({
     read: (hash) => records.deletedKeyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxUnknownKeys,
     maxMissing: maxUnknownKeys,
-  }),
-  tenants: makeReadCache<Tenant>({
+  });
+  const tenants = makeReadCache<Tenant>({
     read: (id) => records.record('tenant', id),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
     maxMissing: 0,
-  }),
-  members: makeReadCache<Member>({
+  });
+  const members = makeReadCache<Member>({
     read: (id) => records.record('member', id),
     idOf: ({ tenantId, id }) => memberRecordId(tenantId, id),
     maxFound: maxKeys,
     maxMissing: 0,
-  }),
-  policies: makeReadCache<{ readonly tenantId: string; readonly rules: PolicyRules }>({
+  });
+  const policies = makeReadCache<{ readonly tenantId: string; readonly rules: PolicyRules }>({
     read: async (tenantId) => ({ tenantId, rules: rankPolicies(tenantId, await records.records('policy', tenantId)) }),
     idOf: ({ tenantId }) => tenantId,
     maxFound: maxKeys,
     maxMissing: 0,
-  }),
-});
+  });
+  return { keys, revoked, tenants, members, policies };
+}
 
 /** Makes the {@link Directory} over the committed records of a store. */
 export function makeDirectory(options: DirectoryOptions): Directory {
-  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
+  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS } = options;
   const catalogue = makeCatalogue(records);
-  const { keys, revoked, tenants, members, policies } = makeCaches(records, {
-    maxKeys,
-    maxUnknownKeys: options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS,
-  });
+  const { keys, revoked, tenants, members, policies } = makeCaches(options);
   let generation: number | null = null;
   let heardAtMs = -Infinity;
   let checking: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
 
   function forgetAll(): void {
-    for (const cache of [keys, tenants, members, policies]) cache.clear();
+    for (const cache of [keys, revoked, tenants, members, policies]) cache.clear();
     catalogue.invalidate();
   }
 

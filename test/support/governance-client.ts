@@ -39,7 +39,13 @@ function expectTraced(response: TestResponse): void {
 export function makeGovernanceClient(at: TestApp, key: string | null = null): GovernanceClient {
   const send = key === null ? at.operator : at.cycles(key);
   return {
-    ask: async (operation, method, url, body, headers) => {
+    ask: async (
+      operation: string,
+      method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+      url: string,
+      body?: unknown,
+      headers?: Record<string, string>,
+    ) => {
       const response = await send(method, url, body, headers);
       expectTraced(response);
       expectAnswer(operation, response.status, response.json, 'governance');

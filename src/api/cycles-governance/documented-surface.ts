@@ -4,7 +4,7 @@ import { governanceForm } from './errors.ts';
 import { API_KEY_OPERATIONS } from './operations/api-keys.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
 import { BUDGET_OPERATIONS, GOVERNANCE_BALANCE_OPERATIONS } from './operations/budgets.ts';
-import { OWN_OPERATIONS } from './operations/own.ts';
+import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
 import { POLICY_OPERATIONS } from './operations/policies.ts';
 import { TENANT_OPERATIONS } from './operations/tenants.ts';
 import { GovernanceError } from './schemas/common.ts';
@@ -24,7 +24,7 @@ export const GOVERNANCE_SURFACE: DocumentedSurface = {
     ...BUDGET_OPERATIONS,
     ...GOVERNANCE_BALANCE_OPERATIONS,
     ...POLICY_OPERATIONS,
-    ...OWN_OPERATIONS,
+    ...EXTENSION_OPERATIONS,
   },
   security: ['operatorKey'],
   errors: {

@@ -97,7 +97,7 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
           utilizationMax: filter.utilization_max,
           search: search ?? undefined,
         }),
-        filter: filter,
+        filter,
         operation: action,
         amount: amount === undefined ? null : amountOf(amount),
         spent: spent === undefined ? null : amountOf(spent),

@@ -5,11 +5,12 @@ import { answer, budgetQuery, EVERYWHERE } from './shared.ts';
 
 const path = { policy_id: 'The id of the policy.' };
 
-/** What the operator may do beyond the protocol, in its form; below a prefix of ours, where it keeps room for others. */
-export const OWN_OPERATIONS: Operations = {
+/** What the published document has no operation for: the operator's, below a prefix of our own. */
+export const EXTENSION_OPERATIONS: Operations = {
   'POST /v1/x-castellan/budgets/close': {
     id: 'closeBudget',
-    summary: 'Close a budget for good',
+    summary: 'Close a budget for ever',
+    description: 'What it holds may still be committed or released.',
     query: budgetQuery,
     body: { schema: BudgetStatusTransitionRequest },
     answers: { 200: answer('The budget as it is now.', BudgetLedger) },
@@ -17,7 +18,7 @@ export const OWN_OPERATIONS: Operations = {
   },
   'GET /v1/x-castellan/policies/:policy_id': {
     id: 'getPolicy',
-    summary: 'Show a policy',
+    summary: 'Show one policy',
     path,
     answers: { 200: answer('The policy.', Policy) },
     errors: [...EVERYWHERE, 404],
@@ -25,8 +26,9 @@ export const OWN_OPERATIONS: Operations = {
   'DELETE /v1/x-castellan/policies/:policy_id': {
     id: 'deletePolicy',
     summary: 'Forget a policy',
+    description: 'Its name is free again.',
     path,
     answers: { 200: answer('The policy as it was.', Policy) },
-    errors: [...EVERYWHERE, 404],
+    errors: [...EVERYWHERE, 404, 409],
   },
 };
