@@ -1,3 +1,5 @@
+import { expect } from 'vitest';
+
 /** One request; `key` is the route's pattern, which the path fills in. */
 export type Step = readonly [key: string, path: string, status: number, body?: unknown, headers?: Readonly<Record<string, string>>];
 
@@ -94,6 +96,16 @@ async function askPolicies(ask: Ask, headers: Readonly<Record<string, string>>):
   await ask(`GET ${own}/:policy_id`, `${own}/${String(id)}`, 404);
 }
 
+/** The trail of what was done, by both of its names. */
+async function askTrail(ask: Ask): Promise<void> {
+  const [path, name] = ['/v1/admin/audit/logs', '/v1/admin/audit-logs'];
+  const { logs } = await ask(`GET ${path}`, `${path}?tenant_id=${TENANT}`, 200);
+  expect(logs).not.toHaveLength(0);
+  await ask(`GET ${path}`, `${path}?operation=fundBudget&limit=1`, 200);
+  await ask(`GET ${path}`, `${path}?from=yesterday`, 400);
+  await ask(`GET ${name}`, `${name}?tenant_id=${TENANT}`, 200);
+}
+
 /** What ends a key and a tenant. */
 async function askEnds(ask: Ask, keyId: string): Promise<void> {
   const keys = '/v1/admin/api-keys';
@@ -113,5 +125,6 @@ export async function askGovernance(ask: Ask): Promise<void> {
   await askBudgets(ask, headers);
   await askPolicies(ask, headers);
   await askEnds(ask, keyId);
+  await askTrail(ask);
   await ask('GET /v1/x-castellan/events', `/v1/x-castellan/events?tenant_id=${TENANT}&limit=1000`, 200);
 }

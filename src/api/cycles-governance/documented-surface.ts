@@ -2,6 +2,7 @@ import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import type { DocumentedSurface } from '../_shared/openapi/operation.ts';
 import { governanceForm } from './errors.ts';
 import { API_KEY_OPERATIONS } from './operations/api-keys.ts';
+import { AUDIT_OPERATIONS } from './operations/audit.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
 import { BUDGET_OPERATIONS, GOVERNANCE_BALANCE_OPERATIONS } from './operations/budgets.ts';
 import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
@@ -14,7 +15,7 @@ import { GOVERNANCE_PREFIXES } from './surface.ts';
 export const GOVERNANCE_SURFACE: DocumentedSurface = {
   id: 'cycles-governance',
   title: 'Cycles governance',
-  description: 'Tenants, their keys, budgets and policies, for the operator and for tenants themselves.',
+  description: 'Tenants, their keys, budgets and policies, and the trail of what was done, for the operator and for tenants themselves.',
   idPrefix: 'cycles',
   prefixes: [...GOVERNANCE_PREFIXES, '/v1/x-castellan/budgets', '/v1/x-castellan/policies'],
   operations: {
@@ -24,6 +25,7 @@ export const GOVERNANCE_SURFACE: DocumentedSurface = {
     ...BUDGET_OPERATIONS,
     ...GOVERNANCE_BALANCE_OPERATIONS,
     ...POLICY_OPERATIONS,
+    ...AUDIT_OPERATIONS,
     ...EXTENSION_OPERATIONS,
   },
   security: ['operatorKey'],
