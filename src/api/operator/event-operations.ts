@@ -1,7 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { EVENT_TYPES, isEventType } from '../../core/cycles/event-types.ts';
 import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
-import { EVENT_DATA } from '../cycles-governance/schemas/event-data.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
 import { OPERATOR_PREFIX } from './surface.ts';
 
@@ -87,12 +86,18 @@ const OWN_EVENTS = [
   ),
 ];
 
-/** Events of the other types that the Cycles protocol registers, an object for each form of their data. */
-const REGISTERED_EVENTS = [...new Set(Object.values(EVENT_DATA))].flatMap((data) => {
-  const types = EVENT_TYPES.filter((type) => EVENT_DATA[type] === data && type !== 'reservation.expired');
-  const { title = '' } = data as { readonly title?: string };
-  return types.length === 0 ? [] : [named(`${title.replace('EventData', '')}Event`, eventOf(types, data))];
-});
+/** Events of the types that the Cycles protocol registers. Each has the data that the governance plane tells of, which has the schemas. */
+const RegisteredEvent = named(
+  'RegisteredEvent',
+  eventOf(
+    EVENT_TYPES.filter((type) => type !== 'reservation.expired'),
+    Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      description: "As the schema `EventData...` of its type in the Cycles protocol's governance document.",
+      additionalProperties: true,
+    }),
+  ),
+);
 
 /** What happened to a tenant. */
 export const EVENT_OPERATIONS: Operations = {
@@ -108,7 +113,7 @@ export const EVENT_OPERATIONS: Operations = {
     answers: {
       200: {
         description: 'A page of events.',
-        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...OWN_EVENTS, ...REGISTERED_EVENTS])), ...pageEnd }),
+        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...OWN_EVENTS, RegisteredEvent])), ...pageEnd }),
         headers: PAGE_HEADERS,
       },
     },
