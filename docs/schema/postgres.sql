@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 656f5c0745f257eb8261aa37aee693bceae9d578f1d8c6c7146105a7630c948d
+-- Migrations: 09b3d3f9ee7ab3ead93edf491054d73576dc98154b802868b79a432d919c6de4
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -88,7 +88,9 @@ CREATE TABLE public.audit (
     user_agent text COLLATE pg_catalog."C",
     no bigint,
     previous text COLLATE pg_catalog."C",
-    hash text COLLATE pg_catalog."C"
+    hash text COLLATE pg_catalog."C",
+    http_status bigint,
+    error_code text COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.audit_heads (
@@ -505,9 +507,29 @@ CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, 
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
+CREATE INDEX audit_by_actor ON public.audit USING btree (actor_id, at_ms, seq);
+
+CREATE INDEX audit_by_error ON public.audit USING btree (error_code, at_ms, seq) WHERE (error_code IS NOT NULL);
+
+CREATE INDEX audit_by_kind ON public.audit USING btree (resource_kind, at_ms, seq);
+
+CREATE INDEX audit_by_operation ON public.audit USING btree (operation, at_ms, seq);
+
+CREATE INDEX audit_by_status ON public.audit USING btree (COALESCE(http_status, (0)::bigint), at_ms, seq);
+
+CREATE INDEX audit_by_tenant ON public.audit USING btree (tenant_id, at_ms, seq);
+
+CREATE INDEX audit_by_thing ON public.audit USING btree (resource_id, at_ms, seq);
+
+CREATE INDEX audit_by_time ON public.audit USING btree (at_ms, seq);
+
 CREATE UNIQUE INDEX audit_chain ON public.audit USING btree (tenant_id, no) WHERE (no IS NOT NULL);
 
+CREATE INDEX audit_of_request ON public.audit USING btree (request_id);
+
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
+
+CREATE INDEX audit_of_trace ON public.audit USING btree (trace_id) WHERE (trace_id IS NOT NULL);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

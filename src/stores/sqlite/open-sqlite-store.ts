@@ -152,6 +152,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantPage: ask('tenantPage'),
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
+    auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
     openThings: ask('openThings'),
   };

@@ -72,7 +72,7 @@ describe('when a period ends', () => {
     const told = app.eventsOf('budget.reset_spent').filter(({ event }) => event.scope === scope);
     expect(told).toHaveLength(1);
     expect(told[0]?.data).toMatchObject({
-      ledger_id: expect.stringMatching(/^ldg_/),
+      ledger_id: expect.stringMatching(/^ldg_/) as unknown,
       operation: 'RESET_SPENT',
       spent_override_provided: false,
       previous_state: { allocated: 100n, spent: 40n, remaining: 60n },

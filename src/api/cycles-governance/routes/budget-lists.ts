@@ -3,7 +3,6 @@ import { makeBulkFundBudgets } from '../../../app/cycles/bulk-fund-budgets.ts';
 import { makeListBudgets, type ListBudgets, type WantedBudgets } from '../../../app/cycles/list-budgets.ts';
 import { BUDGET_SORT_KEYS, sortValueOf, type BudgetPosition, type BudgetSortKey } from '../../../core/budgets/budget-query.ts';
 import { CYCLES_UNITS } from '../../../core/cycles/units.ts';
-import type { PlainJson } from '../../../core/json/plain-json.ts';
 import type { Account } from '../../../core/ledger/account.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
@@ -98,7 +97,7 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
           utilizationMax: filter.utilization_max,
           search: search ?? undefined,
         }),
-        filter: filter as PlainJson,
+        filter,
         operation: action,
         amount: amount === undefined ? null : amountOf(amount),
         spent: spent === undefined ? null : amountOf(spent),
