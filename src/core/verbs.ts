@@ -8,12 +8,22 @@ import type { EventCommand } from './events/commands.ts';
 import { EVENT_VERBS } from './events/verbs.ts';
 import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
+import type { WebhookCommand } from './webhooks/commands.ts';
+import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
-export type Command = LedgerCommand | BudgetCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand;
+export type Command = LedgerCommand | BudgetCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand | WebhookCommand;
 
-const VERBS = { ...LEDGER_VERBS, ...BUDGET_VERBS, ...ACCESS_VERBS, ...UPSTREAM_OBJECT_VERBS, ...CYCLES_VERBS, ...EVENT_VERBS };
+const VERBS = {
+  ...LEDGER_VERBS,
+  ...BUDGET_VERBS,
+  ...ACCESS_VERBS,
+  ...UPSTREAM_OBJECT_VERBS,
+  ...CYCLES_VERBS,
+  ...EVENT_VERBS,
+  ...WEBHOOK_VERBS,
+};
 
 /** What `C` comes to where it succeeds: the value type of its verb. */
 export type CommandValue<C extends Command> = (typeof VERBS)[C['verb']] extends Verb<never, infer T> ? T : never;
