@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 7e50fba70dab08d33fb1af14d1c15fbe1e665b899cfe40b68a98bd5a1c6a6cf3
+-- Migrations: df0978bf37be911c2fa8c951912271584aef449b12fcec22ad973cf28b0ede3b
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -93,7 +93,18 @@ CREATE TABLE public.audit (
     metadata json NOT NULL,
     trace_id text COLLATE pg_catalog."C",
     source_ip text COLLATE pg_catalog."C",
-    user_agent text COLLATE pg_catalog."C"
+    user_agent text COLLATE pg_catalog."C",
+    no bigint,
+    previous text COLLATE pg_catalog."C",
+    hash text COLLATE pg_catalog."C"
+);
+
+CREATE TABLE public.audit_heads (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    no bigint NOT NULL,
+    hash text NOT NULL COLLATE pg_catalog."C",
+    pruned_no bigint,
+    pruned_hash text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -179,6 +190,11 @@ CREATE TABLE public.idempotency (
     expires_at_ms bigint NOT NULL
 );
 
+CREATE TABLE public.key_uses (
+    key_id text NOT NULL COLLATE pg_catalog."C",
+    last_used_at_ms bigint NOT NULL
+);
+
 CREATE TABLE public.ledger_checkpoints (
     account_no bigint NOT NULL,
     d_allocated bigint NOT NULL,
@@ -237,6 +253,16 @@ CREATE TABLE public.prices (
     body json NOT NULL
 );
 
+CREATE TABLE public.rate_windows (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    policy_id text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    minute bigint NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT rate_windows_count_check CHECK ((count >= 0)),
+    CONSTRAINT rate_windows_kind_check CHECK ((kind = ANY (ARRAY['reserve'::text, 'commit'::text])))
+);
+
 CREATE TABLE public.reservations (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -255,6 +281,15 @@ CREATE TABLE public.reservations (
     owner_id text NOT NULL COLLATE pg_catalog."C",
     context json NOT NULL,
     checkpoint json,
+    scope_path text COLLATE pg_catalog."C",
+    held bigint,
+    request_key text COLLATE pg_catalog."C",
+    request_hash text COLLATE pg_catalog."C",
+    request_answer text COLLATE pg_catalog."C",
+    settled_with text COLLATE pg_catalog."C",
+    settle_key text COLLATE pg_catalog."C",
+    settle_hash text COLLATE pg_catalog."C",
+    settle_answer text COLLATE pg_catalog."C",
     CONSTRAINT reservations_sound CHECK (((purpose = ANY (ARRAY['call'::text, 'budget'::text])) AND (state = ANY (ARRAY['ACTIVE'::text, 'COMMITTED'::text, 'RELEASED'::text, 'EXPIRED'::text]))))
 )
 WITH (fillfactor='80');
@@ -413,6 +448,9 @@ ALTER TABLE ONLY public.activity
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit_heads
+    ADD CONSTRAINT audit_heads_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_id_key UNIQUE (id);
 
@@ -440,6 +478,9 @@ ALTER TABLE ONLY public.heartbeats
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
 
+ALTER TABLE ONLY public.key_uses
+    ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
+
 ALTER TABLE ONLY public.ledger_checkpoints
     ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);
 
@@ -457,6 +498,9 @@ ALTER TABLE ONLY public.policy_names
 
 ALTER TABLE ONLY public.prices
     ADD CONSTRAINT prices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.rate_windows
+    ADD CONSTRAINT rate_windows_pkey PRIMARY KEY (tenant_id, policy_id, kind);
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
@@ -517,6 +561,8 @@ CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
 
 CREATE INDEX api_keys_untold_expiry ON public.api_keys USING btree ((((body ->> 'expiresAtMs'::text))::bigint)) WHERE ((deleted_at_ms IS NULL) AND ((body ->> 'expiresAtMs'::text) IS NOT NULL) AND ((body ->> 'expiryToldMs'::text) IS DISTINCT FROM (body ->> 'expiresAtMs'::text)));
+
+CREATE UNIQUE INDEX audit_chain ON public.audit USING btree (tenant_id, no) WHERE (no IS NOT NULL);
 
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
@@ -582,7 +628,13 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
+CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
+
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
+
+CREATE INDEX reservations_listed ON public.reservations USING btree (tenant_id, state, created_at_ms, id) WHERE (purpose = 'budget'::text);
+
+CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (tenant_id, request_key) WHERE (request_key IS NOT NULL);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 

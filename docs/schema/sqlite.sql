@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 74c258520b36ffcd7de6ec441fbf93b38c43b50da2846eeefd54be1e22dccf97
+-- Migrations: 1d96dbe5f484ab1cd8a33ec5ef0060b82f082beb91a0001975835196d09c7245
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -95,9 +95,19 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-, trace_id TEXT, source_ip TEXT, user_agent TEXT) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT) STRICT;
+
+CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE TABLE audit_heads (
+  tenant_id TEXT PRIMARY KEY,
+  no INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  pruned_no INTEGER,
+  pruned_hash TEXT
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
@@ -180,6 +190,11 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
 
+CREATE TABLE key_uses (
+  key_id TEXT PRIMARY KEY,
+  last_used_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE ledger_checkpoints (
   account_no INTEGER PRIMARY KEY,
   lines INTEGER NOT NULL CHECK (lines >= 0),
@@ -241,6 +256,15 @@ CREATE TABLE prices (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE rate_windows (
+  tenant_id TEXT NOT NULL,
+  policy_id TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('reserve', 'commit')),
+  minute INTEGER NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (tenant_id, policy_id, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE reservations (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -259,9 +283,15 @@ CREATE TABLE reservations (
   owner_id TEXT NOT NULL,
   context TEXT NOT NULL,
   checkpoint TEXT
-) STRICT, WITHOUT ROWID;
+, scope_path TEXT, held INTEGER, request_key TEXT, request_hash TEXT, request_answer TEXT, settled_with TEXT, settle_key TEXT, settle_hash TEXT, settle_answer TEXT) STRICT, WITHOUT ROWID;
 
 CREATE INDEX reservations_due ON reservations (expires_at_ms + grace_ms) WHERE state = 'ACTIVE';
+
+CREATE INDEX reservations_expiring ON reservations (tenant_id, state, expires_at_ms, id) WHERE purpose = 'budget';
+
+CREATE INDEX reservations_listed ON reservations (tenant_id, state, created_at_ms, id) WHERE purpose = 'budget';
+
+CREATE UNIQUE INDEX reservations_of_request ON reservations (tenant_id, request_key) WHERE request_key IS NOT NULL;
 
 CREATE INDEX reservations_uncharged ON reservations (expires_at_ms) WHERE state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL;
 

@@ -1,3 +1,4 @@
+import { pinnedScopes } from '../core/access/subject-levels.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
 import { decideNextSpend } from '../core/ledger/next-spend.ts';
 import { accepted, REJECTIONS, rejected, type Outcome } from '../core/rejection.ts';
@@ -48,7 +49,8 @@ export function makeKeyChecks(deps: {
       if (!tenant.entitlements.tokenBilling) {
         return rejected({ code: 'payment_required', message: 'an active token billing subscription is required' });
       }
-      const ids = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
+      const scopes = pinnedScopes(key, tenant.id);
+      const ids = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
       const accounts = await records.accounts(ids);
       const existing = ids.map((id) => accounts.get(id)).filter((account) => account !== undefined);
       const spend = decideNextSpend(existing, { mustCoverMoney: tenant.requireBudget });

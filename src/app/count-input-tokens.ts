@@ -2,6 +2,7 @@ import { writePlain } from '../core/metering/write-request.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
+import type { Directory } from './directory.ts';
 import type { CallCatalogue, CallOutcome, CallRefusal, CallRequest } from './calls/call-types.ts';
 import { makePlanCall } from './calls/plan-call.ts';
 import type { UpstreamHealth } from './calls/upstream-health.ts';
@@ -12,6 +13,7 @@ export interface CountInputTokensDeps extends UnmeteredDeps {
   readonly catalogue: CallCatalogue;
   readonly records: Pick<RecordStore, 'upstreamObjects'>;
   readonly tokenizers: Tokenizers;
+  readonly policies: Directory['policies'];
   readonly clock: Clock;
   /** A number from [0, 1), a new one each time: what draws among weighted upstreams. */
   readonly random: () => number;

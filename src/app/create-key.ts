@@ -18,6 +18,9 @@ export interface NewKey {
   readonly moneyBudgetMicrocents: bigint | null;
   /** As `packMetadata` gives it. */
   readonly metadata: PlainJson;
+  /** As `update-key` takes them. */
+  readonly levels?: ApiKey['levels'] | null;
+  readonly callerLevels?: ApiKey['callerLevels'] | null;
 }
 
 /** A key that was just made, with its plaintext, which is told this once. */
@@ -52,10 +55,20 @@ export function makeCreateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids
         expiresAtMs: wanted.expiresAtMs,
         metadata: wanted.metadata,
         outputBound: 'hard',
+        ...givenLevels(wanted),
       },
       maxTokens: wanted.maxTokens,
       moneyBudgetMicrocents: wanted.moneyBudgetMicrocents,
     });
     return outcome.ok ? accepted({ key: outcome.value, plaintext }) : outcome;
+  };
+}
+
+/** The levels of a new key; empty ones are none. */
+function givenLevels({ levels, callerLevels }: NewKey): Pick<ApiKey, 'levels' | 'callerLevels'> {
+  const isGiven = (value: object | null | undefined): boolean => Object.keys(value ?? {}).length > 0;
+  return {
+    ...(levels !== undefined && levels !== null && isGiven(levels) ? { levels } : {}),
+    ...(callerLevels !== undefined && callerLevels !== null && isGiven(callerLevels) ? { callerLevels } : {}),
   };
 }

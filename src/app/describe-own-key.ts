@@ -1,4 +1,5 @@
 import { presentedValue, previousValidUntilMs, type PresentedValue } from '../core/access/decide-rotate-key.ts';
+import { pinnedScopes } from '../core/access/subject-levels.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
 import { snapshotOf, type AccountSnapshot } from '../core/ledger/account.ts';
 import { usageWindow, type UsageWindow } from '../core/usage/windows.ts';
@@ -45,7 +46,8 @@ export function makeDescribeOwnKey(deps: {
 
   async function limitsOf({ key, tenant }: Identity): Promise<AccountSnapshot[]> {
     if (key.kind === 'admin') return [];
-    const ids = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
+    const scopes = pinnedScopes(key, tenant.id);
+    const ids = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
     const accounts = await records.accounts(ids);
     return ids
       .flatMap((id) => accounts.get(id) ?? [])

@@ -34,6 +34,7 @@ const KEY: ApiKey = {
 const MODEL: Model = { ...MODEL_DEFAULTS, id: 'm', upstreams: [], createdAtMs: 1 };
 
 let rows: { tenant: Tenant | undefined; member: Member | undefined; keys: ApiKey[]; models: Model[]; policies: Policy[] };
+let revokedKeys: ApiKey[];
 let reads: string[];
 let generation: number;
 let elapsedMs: number;
@@ -43,6 +44,7 @@ let warnings: number;
 
 beforeEach(() => {
   rows = { tenant: TENANT, member: ANN, keys: [KEY], models: [MODEL], policies: [] };
+  revokedKeys = [];
   reads = [];
   generation = 1;
   elapsedMs = 0;
@@ -61,6 +63,7 @@ function start(options: Partial<DirectoryOptions> = {}): Directory {
   return makeDirectory({
     records: {
       keyByHash: (hash) => read('key', () => rows.keys.find((key) => key.hash === hash || key.rotation?.previousHash === hash)),
+      deletedKeyByHash: (hash) => read('revoked key', () => revokedKeys.find((key) => key.hash === hash)),
       record: (kind) => read(kind, () => (kind === 'tenant' ? rows.tenant : rows.member) as RecordTypes[typeof kind] | undefined),
       records: (kind) => read(kind, () => (kind === 'model' ? rows.models : kind === 'policy' ? rows.policies : []) as never),
       generation: () => read('generation', () => generation),
@@ -153,7 +156,7 @@ describe('the cache', () => {
   test('reads once, for good and for bad keys', async () => {
     const directory = start();
     for (let i = 0; i < 3; i++) expect([await codeOf(directory), await codeOf(directory, 'bad')]).toEqual(['ok', 'unauthorized']);
-    expect(reads.toSorted()).toEqual(['key', 'key', 'model', 'price', 'tenant', 'upstream']);
+    expect(reads.toSorted()).toEqual(['key', 'key', 'model', 'price', 'revoked key', 'tenant', 'upstream']);
   });
 
   test('a thousand callers at once share one read', async () => {
@@ -249,6 +252,27 @@ describe('policies', () => {
   test('of a tenant that has none are none', async () => {
     expect(await names(start())).toEqual([]);
   });
+});
+
+test('a revoked tenant key is told from one that never was, at the cost of one look; other kinds are not', async () => {
+  rows.keys = [];
+  revokedKeys = [{ ...KEY, kind: 'tenant', deletedAtMs: 50 }];
+  const directory = start();
+  expect(await codeOf(directory)).toBe('key_revoked');
+  expect(await codeOf(directory)).toBe('key_revoked');
+  expect(reads.filter((name) => name === 'revoked key')).toHaveLength(1);
+  revokedKeys = [{ ...KEY, deletedAtMs: 50 }];
+  expect(await codeOf(start())).toBe('unauthorized');
+});
+
+test('every use of a tenant key is told, and of no other', async () => {
+  const uses: string[] = [];
+  const onTenantKeyUsed = (keyId: string, nowMs: number): void => void uses.push(`${keyId} ${nowMs}`);
+  await codeOf(start({ onTenantKeyUsed }));
+  expect(uses).toEqual([]);
+  rows.keys = [{ ...KEY, kind: 'tenant' }];
+  await codeOf(start({ onTenantKeyUsed }));
+  expect(uses).toEqual([`${KEY.id} 100`]);
 });
 
 test('a key of a closed tenant is known where it is one of the Cycles surfaces, and nowhere else', async () => {

@@ -21,8 +21,8 @@ export interface Directory {
    * Whose credential `plaintext` is, at `nowMs`. After a change on this node the very next call sees it; after one on another node,
    * within a second. Also brings {@link Directory.catalogue} up to date.
    *
-   * Rejects, in this order: `unauthorized` (nobody has it, deleted, or replaced and past its grace), `key_disabled`, `key_expired`, `tenant_closed` (but for tenant keys), `forbidden` (an
-   * admin or management key whose member is gone, or an admin key whose member is no admin). Throws a `Fault` where the store cannot be
+   * Rejects, in this order: `key_revoked` (a tenant key that was deleted), `unauthorized` (nobody has it, deleted, or replaced and past its
+   * grace), `key_disabled`, `key_expired`, `tenant_closed` (but for tenant keys, whose tenant may still be read), `forbidden` (an admin or management key whose member is gone, or an admin key whose member is no admin). Throws a `Fault` where the store cannot be
    * read. Source: architecture section 5.
    */
   authenticate(plaintext: string, nowMs: number): Promise<Outcome<Identity>>;
@@ -32,7 +32,7 @@ export interface Directory {
   refresh(): Promise<void>;
   tenant(id: string): Promise<Tenant | undefined>;
   /** The policies of a tenant, as fresh as its record is; none for a tenant that has none. */
-  policies(tenantId: string): Promise<PolicyRules>;
+  policies(tenantId: string): PolicyRules | Promise<PolicyRules>;
   /** Forgets changed records; call it before anybody learns that they changed. */
   recordsChanged(refs: readonly RecordRef[]): void;
   /** Looks once for changes by other nodes. Failures are logged. */
@@ -45,13 +45,15 @@ export interface Directory {
 
 /** What the directory needs. Lengths in milliseconds, sizes in entries. */
 export interface DirectoryOptions {
-  readonly records: Pick<RecordStore, 'keyByHash' | 'record' | 'records' | 'generation'>;
+  readonly records: Pick<RecordStore, 'keyByHash' | 'deletedKeyByHash' | 'record' | 'records' | 'generation'>;
   readonly hasher: KeyHasher;
   readonly log: Log;
   /** Whether other processes write to the same store; else nothing is polled, for every change is heard of at once. */
   readonly isShared: boolean;
   /** A clock that never goes back, for measuring lengths only. */
   readonly elapsedMs: () => number;
+  /** Told of every request that a tenant's key lets in. */
+  readonly onTenantKeyUsed?: (keyId: string, nowMs: number) => void;
   readonly pollMs?: number;
   readonly trustMs?: number;
   readonly maxKeys?: number;
@@ -70,11 +72,19 @@ const MAX_CREDENTIAL_LENGTH = 512;
 export function makeDirectory(options: DirectoryOptions): Directory {
   const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
   const catalogue = makeCatalogue(records);
+  const maxUnknownKeys = options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS;
   const keys = makeReadCache<ApiKey>({
     read: (hash) => records.keyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
-    maxMissing: options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS,
+    maxMissing: maxUnknownKeys,
+  });
+  /** Only tenants' keys are told from those that never were, and only to whoever has the whole value. */
+  const revoked = makeReadCache<ApiKey>({
+    read: (hash) => records.deletedKeyByHash(hash),
+    idOf: ({ id }) => id,
+    maxFound: maxUnknownKeys,
+    maxMissing: maxUnknownKeys,
   });
   const tenants = makeReadCache<Tenant>({
     read: (id) => records.record('tenant', id),
@@ -138,20 +148,22 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     refresh,
     poll,
     tenant: (id) => tenants.get(id),
-    policies: async (tenantId) => (await policies.get(tenantId))?.rules ?? NO_POLICIES,
+    policies: (tenantId) => policies.peek(tenantId)?.rules ?? policies.get(tenantId).then((found) => found?.rules ?? NO_POLICIES),
     authenticate: async (plaintext, nowMs) => {
       await refresh();
       if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
       const hash = hasher.hash(plaintext);
       const key = await keys.get(hash);
       // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
-      if (key === undefined || key.deletedAtMs !== null || presentedValue(key, hash, nowMs) === null) return unknownKey();
+      if (key === undefined || key.deletedAtMs !== null) return (await revoked.get(hash))?.kind === 'tenant' ? revokedKey() : unknownKey();
+      if (presentedValue(key, hash, nowMs) === null) return unknownKey();
       if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
       if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
         return rejected({ code: 'key_expired', message: 'this API key has expired' });
       const tenant = await tenants.get(key.tenantId);
       if (tenant === undefined) return unknownKey();
       // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
+      if (key.kind === 'tenant') options.onTenantKeyUsed?.(key.id, nowMs);
       if (tenant.status === 'CLOSED' && key.kind !== 'tenant')
         return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
       if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
@@ -165,7 +177,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       for (const { kind, id } of refs) {
         if (kind === 'tenant') tenants.forget(id);
         else if (kind === 'member') members.forget(id);
-        else if (kind === 'key') keys.forget(id);
+        else if (kind === 'key') for (const cache of [keys, revoked]) cache.forget(id);
         // Whose policy it is, its name alone does not say; they change seldom.
         else if (kind === 'policy') policies.clear();
         else catalogue.invalidate();
@@ -182,6 +194,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     },
   };
 }
+
+const revokedKey = (): Outcome<never> => rejected({ code: 'key_revoked', message: 'this API key was revoked' });
 
 const unknownKey = (): Outcome<never> => rejected({ code: 'unauthorized', message: 'this API key is not known' });
 

@@ -19,6 +19,7 @@ import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
 import { makeRelayAnswer } from './calls/relay-answer.ts';
 import { makeRelayCount } from './calls/relay-count.ts';
 import { makeCallSettler } from './calls/settle-calls.ts';
+import type { Directory } from './directory.ts';
 import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
 
 /** What calls need of the rest of the program. */
@@ -30,6 +31,8 @@ export interface RelayCallDeps {
   /** What upstreams keep for tenants. */
   readonly records: Pick<RecordStore, 'upstreamObjects'>;
   readonly tokenizers: Tokenizers;
+  /** The policies of a tenant, as they are now. */
+  readonly policies: Directory['policies'];
   readonly clock: Clock;
   /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
   readonly elapsedMs: () => number;

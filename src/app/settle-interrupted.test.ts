@@ -50,7 +50,7 @@ function hold(id: string, options: { ownerId?: string; context?: PlainJson } = {
       tenantId: 'acme',
       reservationId: id,
       purpose: 'call',
-      legs: callLegs({ tenantId: 'acme', keyId: 'k1', inputTokens: 20, rates: dearRates }),
+      legs: callLegs({ tenantId: 'acme', keyId: 'k1', scopes: ['tenant:acme'], inputTokens: 20, rates: dearRates }),
       output: { min: 50n, max: 50n },
       mustCover: false,
       mustCoverMoney: false,

@@ -10,11 +10,16 @@ import { refuseDeclared } from './refuse-declared.ts';
 /** What may change of a key; what is left out stays, null clears. */
 export type KeyChanges = Pick<
   UpdateKeyCommand,
-  'name' | 'disabled' | 'expiresAtMs' | 'outputBound' | 'allowedModels' | 'maxTokens' | 'moneyBudgetMicrocents'
+  'name' | 'disabled' | 'expiresAtMs' | 'outputBound' | 'allowedModels' | 'levels' | 'callerLevels' | 'maxTokens' | 'moneyBudgetMicrocents'
 >;
 
 /** What the configuration file calls the fields of a key that it may name. */
-const DECLARABLE = { outputBound: 'output_bound', allowedModels: 'allowed_models' } as const;
+const DECLARABLE = {
+  outputBound: 'output_bound',
+  allowedModels: 'allowed_models',
+  levels: 'levels',
+  callerLevels: 'caller_levels',
+} as const;
 
 /** Makes the use case that changes a key. Rejects: `managed_by_file`, then as the command `update-key` does. */
 export function makeUpdateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids: Pick<Ids, 'next'>; declared?: DeclaredFields }) {

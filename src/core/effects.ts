@@ -5,6 +5,7 @@ import type { PlainJson } from './json/plain-json.ts';
 import type { Reservation } from './ledger/reservation.ts';
 import type { RecordKind, RecordTypes } from './records.ts';
 import type { CommandOrigin } from './command-origin.ts';
+import type { RateRef, RateWindow } from './policy/rate-window.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
 import type { UsageReport } from './usage/usage-report.ts';
 
@@ -16,8 +17,12 @@ export interface IdempotencyRef {
   readonly key: string;
 }
 
-/** A remembered answer: the hash of the canonical body that it answered, and the value of the outcome. */
+/**
+ * A remembered answer: the hash of the canonical body that it answered, and the value of the outcome. `keptBy` is the reservation that it
+ * made or ended: such an answer is kept with it, for as long as it is there.
+ */
 export interface IdempotencyRecord {
+  readonly keptBy?: string;
   readonly hash: string;
   readonly answer: PlainJson;
   readonly expiresAtMs: number;
@@ -67,6 +72,12 @@ export interface UpstreamObjectPut {
   readonly object: UpstreamObject | null;
 }
 
+/** When a tenant's key was last used. */
+export interface KeyUse {
+  readonly keyId: string;
+  readonly atMs: number;
+}
+
 /**
  * What a decision does to the world. `entry` adds its differences to the account as well; `account` creates an account or changes what
  * is no amount (status, limits, policy, the switch between limited and unlimited). `record-removed` forgets a record for good.
@@ -78,8 +89,10 @@ export type Effect =
   | RecordPut
   | { readonly type: 'record-removed'; readonly kind: RecordKind; readonly id: string }
   | { readonly type: 'idempotency'; readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }
+  | { readonly type: 'rate'; readonly ref: RateRef; readonly window: RateWindow }
   | { readonly type: 'usage'; readonly event: UsageEvent }
   | { readonly type: 'report'; readonly report: UsageReport }
   | UpstreamObjectPut
+  | { readonly type: 'key-use'; readonly use: KeyUse }
   | { readonly type: 'event'; readonly event: DomainEvent }
   | { readonly type: 'audit'; readonly entry: AuditEntry };

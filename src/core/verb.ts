@@ -3,6 +3,7 @@ import type { Effect, IdempotencyRecord, IdempotencyRef } from './effects.ts';
 import type { Account, AccountId } from './ledger/account.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { Reservation } from './ledger/reservation.ts';
+import type { RateRef, RateWindow } from './policy/rate-window.ts';
 import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
 import type { Outcome } from './rejection.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
@@ -36,7 +37,7 @@ export interface CommandBase {
 
 /**
  * The rows that a decision looks at. A store loads and locks them before it decides: the tenant (shared, or exclusively where records
- * change), then accounts, reservations with the accounts of their legs, idempotency records and other records.
+ * change), then accounts, reservations with the accounts of their legs, counts of policies, idempotency records and other records.
  */
 export interface Needs {
   readonly tenantLock: 'shared' | 'exclusive';
@@ -45,6 +46,7 @@ export interface Needs {
   readonly idempotency?: readonly IdempotencyRef[];
   readonly records?: readonly RecordRef[];
   readonly reports?: readonly ReportRef[];
+  readonly rates?: readonly RateRef[];
 }
 
 /**
@@ -57,6 +59,9 @@ export interface State {
   idempotency(ref: IdempotencyRef): IdempotencyRecord | undefined;
   record<K extends RecordKind>(kind: K, id: string): RecordTypes[K] | undefined;
   report(ref: ReportRef): UsageReport | undefined;
+  rate(ref: RateRef): RateWindow | undefined;
+  /** Whether a reservation holds. May be asked of those in {@link Needs} and of those that keep an answer in it. */
+  isHeld(reservationId: string): boolean;
 }
 
 /**

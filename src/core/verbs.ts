@@ -1,5 +1,7 @@
 import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
+import type { PolicyCommand } from './policy/commands.ts';
+import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
 import { UPSTREAM_OBJECT_VERBS, type UpstreamObjectCommand } from './calls/keep-objects.ts';
@@ -13,11 +15,20 @@ import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
-export type Command = LedgerCommand | BudgetCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand | WebhookCommand;
+export type Command =
+  | LedgerCommand
+  | BudgetCommand
+  | PolicyCommand
+  | AccessCommand
+  | UpstreamObjectCommand
+  | CyclesCommand
+  | EventCommand
+  | WebhookCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
   ...BUDGET_VERBS,
+  ...POLICY_VERBS,
   ...ACCESS_VERBS,
   ...UPSTREAM_OBJECT_VERBS,
   ...CYCLES_VERBS,

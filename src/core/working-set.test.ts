@@ -155,8 +155,10 @@ describe('what a batch changed', () => {
       idempotency: [],
       entries: [],
       upstreamObjects: [],
+      keyUses: [],
       usage: [],
       reports: [],
+      rates: [],
       events: [],
       audit: [],
     });

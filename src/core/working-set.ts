@@ -1,9 +1,10 @@
-import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, UpstreamObjectPut } from './effects.ts';
+import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, KeyUse, UpstreamObjectPut } from './effects.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
 import type { Entry } from './ledger/entry.ts';
 import type { Reservation } from './ledger/reservation.ts';
+import { rateMapKey, type RateRef, type RateWindow } from './policy/rate-window.ts';
 import type { RecordKind, RecordTypes } from './records.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
@@ -20,11 +21,14 @@ export interface Changes {
   readonly reservations: readonly { readonly reservation: Reservation; readonly isNew: boolean }[];
   readonly records: readonly RecordChange[];
   readonly idempotency: readonly { readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }[];
+  readonly rates: readonly { readonly ref: RateRef; readonly window: RateWindow; readonly isNew: boolean }[];
   readonly entries: readonly Entry[];
   readonly usage: readonly UsageEvent[];
   readonly reports: readonly { readonly report: UsageReport; readonly isNew: boolean }[];
   /** Objects that upstreams keep; null for one that is forgotten. Each key once. */
   readonly upstreamObjects: readonly UpstreamObjectPut[];
+  /** The last use of keys; each key once. */
+  readonly keyUses: readonly KeyUse[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -50,6 +54,9 @@ export class WorkingSet implements State {
   readonly #records = new Map<string, RecordTypes[RecordKind] | undefined>();
   readonly #idempotency = new Map<string, IdempotencyRecord | undefined>();
   readonly #reports = new Map<string, UsageReport | undefined>();
+  readonly #rates = new Map<string, RateWindow | undefined>();
+  readonly #keepers = new Map<string, boolean>();
+  readonly #changedRates = new Map<string, { ref: RateRef; window: RateWindow; isNew: boolean }>();
   readonly #changedAccounts = new Map<AccountId, boolean>();
   readonly #changedReservations = new Map<string, boolean>();
   readonly #changedRecords = new Map<string, RecordChange>();
@@ -58,6 +65,7 @@ export class WorkingSet implements State {
   readonly #entries: Entry[] = [];
   readonly #usage: UsageEvent[] = [];
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
+  readonly #keyUses = new Map<string, KeyUse>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
   readonly #periodic = new Set<AccountId>();
@@ -86,6 +94,15 @@ export class WorkingSet implements State {
 
   putReport(ref: ReportRef, report: UsageReport | undefined): void {
     this.#reports.set(reportMapKey(ref), report);
+  }
+
+  putRate(ref: RateRef, window: RateWindow | undefined): void {
+    this.#rates.set(rateMapKey(ref), window);
+  }
+
+  /** Tells whether a reservation that keeps a loaded answer holds. */
+  putKeeper(reservationId: string, isHeld: boolean): void {
+    this.#keepers.set(reservationId, isHeld);
   }
 
   account(id: AccountId): Account | undefined {
@@ -121,6 +138,21 @@ export class WorkingSet implements State {
     const key = reportMapKey(ref);
     invariant(this.#reports.has(key), `the report ${key} was not loaded`);
     return this.#reports.get(key);
+  }
+
+  rate(ref: RateRef): RateWindow | undefined {
+    const key = rateMapKey(ref);
+    invariant(this.#rates.has(key), `the count ${key} was not loaded`);
+    return this.#rates.get(key);
+  }
+
+  isHeld(reservationId: string): boolean {
+    // What another command of the batch loaded, and perhaps ended, goes before what was read with the answer.
+    const known = this.#reservations.get(reservationId);
+    if (known !== undefined) return known.state === 'ACTIVE';
+    const isKeeper = this.#keepers.get(reservationId);
+    invariant(isKeeper !== undefined, `whether reservation ${reservationId} holds was not loaded`);
+    return isKeeper;
   }
 
   /** Folds one effect into the rows, so that the next command of the batch sees it. */
@@ -165,8 +197,18 @@ export class WorkingSet implements State {
         this.#reports.set(key, effect.report);
         return;
       }
+      case 'rate': {
+        const key = rateMapKey(effect.ref);
+        const isNew = this.#changedRates.get(key)?.isNew ?? this.rate(effect.ref) === undefined;
+        this.#changedRates.set(key, { ref: effect.ref, window: effect.window, isNew });
+        this.#rates.set(key, effect.window);
+        return;
+      }
       case 'upstream-object':
         this.#upstreamObjects.set(JSON.stringify([effect.tenantId, effect.id]), effect);
+        return;
+      case 'key-use':
+        this.#keyUses.set(effect.use.keyId, effect.use);
         return;
       case 'event':
         this.#events.push(effect.event);
@@ -184,10 +226,12 @@ export class WorkingSet implements State {
       reservations: [...this.#changedReservations].map(([id, isNew]) => ({ reservation: this.reservation(id) as Reservation, isNew })),
       records: [...this.#changedRecords.values()],
       idempotency: [...this.#changedIdempotency.values()],
+      rates: [...this.#changedRates.values()],
       entries: this.#entries,
       usage: this.#usage,
       reports: [...this.#changedReports.values()],
       upstreamObjects: [...this.#upstreamObjects.values()],
+      keyUses: [...this.#keyUses.values()],
       events: this.#events,
       audit: this.#audit,
     };

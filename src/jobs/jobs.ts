@@ -32,6 +32,8 @@ export interface JobDeps {
   readonly settleInterrupted: (query: { readonly liveOwnerIds: readonly string[] }) => Promise<unknown>;
   /** Goes on with tenants whose closing was broken off. */
   readonly resumeCloses: () => Promise<void>;
+  /** Writes down when tenants' keys were used. */
+  readonly flushKeyUses: () => Promise<void>;
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
@@ -55,6 +57,7 @@ export function startJobs(deps: JobDeps): Jobs {
       log,
     }),
     startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
+    startJob({ name: 'note-key-uses', everyMs: 5 * SECOND_MS, run: deps.flushKeyUses, log }),
     startJob({
       name: 'fold-usage',
       everyMs: FOLD_EVERY_MS,

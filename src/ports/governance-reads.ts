@@ -52,6 +52,8 @@ export interface GovernanceReads {
   tenantCount(filter: TenantFilter): Promise<number>;
   /** Tenants' keys in order, at most `limit`. By `api_keys_of_tenants` and its like. */
   tenantKeyPage(query: SortedPage<TenantKeySort> & TenantKeyFilter): Promise<ApiKey[]>;
+  /** When tenants' keys were last used, as far as it was written down; those never used are left out. By the primary key. */
+  keyUses(ids: readonly string[]): Promise<Map<string, number>>;
   /** At most `limit` things of a kind that a tenant still has open, without those of `except`. */
   openThings<K extends keyof OpenThings>(query: {
     readonly kind: K;

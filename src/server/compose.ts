@@ -11,6 +11,7 @@ import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
+import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
@@ -89,6 +90,7 @@ export interface Parts {
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
+  readonly keyUses: KeyUses;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -105,7 +107,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const { metrics, config, tracing } = deps.telemetry;
   const observing = { metrics, tenantLabels: config.tenantLabels, current: tracing?.current ?? null };
 
-  const directory = makeDirectory({ records: store, hasher: deps.hasher, log, isShared: deps.isShared, elapsedMs });
+  // The uses of keys are written by the writer, which the directory hears of changes from.
+  const noteUse = (keyId: string, nowMs: number): void => keyUses.note(keyId, nowMs);
+  const directory = makeDirectory({ ...deps, records: store, elapsedMs, onTenantKeyUsed: noteUse });
   closers.add('directory', () => directory.close());
   const plainWriter = makeLedgerWriter({
     store: observeStore(store, metrics),
@@ -117,6 +121,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   });
   const writer = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
   closers.add('writer', () => writer.close());
+  const keyUses = makeKeyUses({ writer, records: store, ids });
+  closers.add('uses of keys', () => keyUses.flush());
   await directory.refresh();
   directory.start();
 
@@ -134,7 +140,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints, log });
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
-  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses });
+  const flushKeyUses = (): Promise<void> => keyUses.flush();
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses, flushKeyUses });
   closers.add('jobs', () => jobs.stop());
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
@@ -145,6 +152,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     records: store,
     openUpstream,
     tokenizers: deps.tokenizers,
+    policies: (tenantId) => directory.policies(tenantId),
     clock,
     elapsedMs,
     ids,
@@ -157,7 +165,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const calls = observeCalls(plainCalls, observing);
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
-  closers.add('calls', () => endCalls(calls, gateway.drainMs + SETTLE_AT_STOP_MS));
+  // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
+  closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   metrics.queue.readFrom(() => writer.pending);
@@ -171,6 +180,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     random,
     health: calls.health,
+    policies: (tenantId: string) => directory.policies(tenantId),
     limits: gateway,
   };
   return {
@@ -179,6 +189,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     calls,
     rotateMasterKey,
     closeTenants,
+    keyUses,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -244,6 +255,6 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const shared = { ...deps, writer, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
-  await app.register(makeCyclesGovernance({ ...shared, closeTenants: parts.closeTenants }));
+  await app.register(makeCyclesGovernance({ ...shared, closeTenants: parts.closeTenants, keyUses: parts.keyUses }));
   await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

@@ -59,7 +59,13 @@ export async function demoBudgetMicrocents(tokenizers: Tokenizers): Promise<bigi
   const tokenizer = await loadDemoTokenizer(tokenizers);
   const bounded = boundRequest(read.request, DEMO_MODEL, tokenizer === null ? null : (text) => tokenizer.count(text));
   invariant(bounded.ok, 'the demo call cannot be bounded');
-  const legs = callLegs({ tenantId: 'demo', keyId: 'demo', inputTokens: bounded.bound.inputTokens, rates: demoRates() });
+  const legs = callLegs({
+    tenantId: 'demo',
+    keyId: 'demo',
+    scopes: ['tenant:demo'],
+    inputTokens: bounded.bound.inputTokens,
+    rates: demoRates(),
+  });
   const money = legs.find(({ accountId }) => accountId.includes(`|${USD_MICROCENTS}|`));
   invariant(money !== undefined, 'a call holds on no money account');
   return legAmount(money, outputRange(bounded.bound).max);

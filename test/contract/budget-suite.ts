@@ -84,8 +84,7 @@ export function describeBudgets(makeStore: MakeStore): void {
           // Some are refused, and leave a budget that nothing was spent of.
           await at.store.execute(commands.id('batch'), [{ ...overdraws, overagePolicy: policy }], 0);
           if (random.between(0, 5) === 0) await execute({ verb: 'freeze-budget', id: commands.id('cmd'), tenantId, accountId: id });
-          else if (random.between(0, 7) === 0)
-            await execute({ verb: 'close-budget', id: commands.id('cmd'), tenantId, accountId: id, cascade: false });
+          else if (random.between(0, 7) === 0) await execute({ verb: 'close-budget', id: commands.id('cmd'), tenantId, accountId: id });
         }
       }
       await execute(commands.createKey(tenantId, `key_of_${tenantId}`, { maxTokens: 5n }));
@@ -211,8 +210,11 @@ export function describeBudgets(makeStore: MakeStore): void {
       });
       expect(await refresh()).toBe(0);
       const told = await at.store.events({ tenantId: 'acme', type: 'budget.reset_spent', limit: 10 });
-      expect(told.map(({ event }) => event.data)).toEqual([
-        expect.objectContaining({ spent_override_provided: false, rollover_policy: 'CARRY_FORWARD', scope: 'tenant:acme' }),
+      expect(told.map(({ event }) => [event.data, event.metadata])).toEqual([
+        [
+          expect.objectContaining({ spent_override_provided: false, scope: 'tenant:acme', operation: 'RESET_SPENT' }),
+          expect.objectContaining({ rollover_policy: 'CARRY_FORWARD' }),
+        ],
       ]);
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
@@ -249,7 +251,7 @@ export function describeBudgets(makeStore: MakeStore): void {
 
     test('is left alone once it is closed', async () => {
       await execute(daily(), spend('acme', id, 60n));
-      await execute({ verb: 'close-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: id, cascade: false });
+      await execute({ verb: 'close-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: id });
       clock.set(clock.nowMs() + DAY_MS);
       expect(await refresh()).toBe(0);
       expect(await stored()).toMatchObject({ spent: 60n, status: 'CLOSED' });

@@ -1,6 +1,8 @@
 import { describe } from 'vitest';
+import { describeAudit } from './audit-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
+import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
 import { describeQueries } from './query-suite.ts';
@@ -17,9 +19,11 @@ import { describeWebhooks } from './webhook-suite.ts';
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
+    describeAudit(makeStore);
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);
+    describeGovernance(makeStore);
     describeKeysAndEvents(makeStore);
     describeRefusals(makeStore);
     describeReports(makeStore);

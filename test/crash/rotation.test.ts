@@ -1,23 +1,37 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { masterKeyOf } from '../../src/server/secrets/aes-secret-box.ts';
 import { bearer, makeHttpClient, operator, type HttpClient } from '../support/http-client.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
-import { makeServer, type TestServer } from '../support/server-process.ts';
+import { makeServer, startServer, type TestServer } from '../support/server-process.ts';
 import { chatBody, testConfig, UPSTREAM_KEY } from '../support/test-config.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { ROTATION_POINTS } from './kill-points.ts';
 
 let upstream: OpenAiServer;
 let http: HttpClient;
+/** A server that has made its first start and a key, and runs no more; each test goes on from a copy of its folder. */
+let before: { readonly server: TestServer; readonly key: string };
 beforeAll(async () => {
   upstream = await startOpenAiServer();
   http = makeHttpClient();
+  const server = await startServer({ store: { kind: 'sqlite' }, config: testConfig(upstream.url) });
+  const made = await http.ask(`${server.admin}/api/keys`, {
+    method: 'POST',
+    headers: bearer(server.credentials().admin_key),
+    body: { name: 'kept' },
+  });
+  before = { server, key: made.json<{ key: string }>().key };
+  await server.stop();
 });
 afterAll(async () => {
+  await before.server.dispose();
   await http.close();
   await upstream.close();
 });
+
+const keyIdOf = (text: string): string => masterKeyOf(Buffer.from(text, 'base64')).id;
 
 /** Nothing that a caller could notice is missing: the upstream's credential, the keys of the table, and the one that its creator sees. */
 async function expectUsable(server: TestServer, key: string): Promise<void> {
@@ -45,14 +59,8 @@ test.each(KILLS)(
         headers: operator(server.credentials().operator_key),
       });
     try {
-      await server.start();
-      const made = await http.ask(`${server.admin}/api/keys`, {
-        method: 'POST',
-        headers: bearer(server.credentials().admin_key),
-        body: { name: 'kept' },
-      });
-      const { key } = made.json<{ key: string }>();
-      await server.stop();
+      cpSync(before.server.dataDir, server.dataDir, { recursive: true });
+      const { key } = before;
       const old = readFileSync(file('master.key'), 'utf8');
 
       await server.start({ kill: { point, hit, armFile: null } });
@@ -69,10 +77,15 @@ test.each(KILLS)(
       await expectUsable(server, key);
       await server.stop();
 
-      // The new key alone is enough, and the old one is of no use any more.
+      // The new key alone is enough.
       await server.start({ env: { CASTELLAN_CONFIG: '' } });
       await expectUsable(server, key);
       await server.stop();
+      // Nothing is left that the old key sealed, so that once will do to see that it is of no use any more.
+      const bodies = await server.reader().snapshot(['api_keys', 'upstreams', 'settings'].map((table) => `SELECT body FROM ${table}`));
+      const texts = JSON.stringify(bodies);
+      expect([texts.includes(keyIdOf(old)), texts.includes(keyIdOf(fresh))]).toEqual([false, true]);
+      if (point !== 'rotate.replaced') return;
       writeFileSync(file('master.key'), old);
       server.launch({ env: { CASTELLAN_CONFIG: '' } });
       expect(await server.ended()).toEqual({ code: 78, signal: null });

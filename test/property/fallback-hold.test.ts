@@ -45,7 +45,7 @@ describe('the hold of a call that several upstreams may answer', () => {
         expect(candidates).toHaveLength(declared.length);
 
         const rates = dearest(candidates.flatMap((candidate) => (candidate.price === null ? [] : [candidate.price.rates])));
-        const legs = callLegs({ tenantId: 't', keyId: 'k', inputTokens: used.inputTokens, rates });
+        const legs = callLegs({ tenantId: 't', keyId: 'k', scopes: ['tenant:t'], inputTokens: used.inputTokens, rates });
         const promptTokens = Math.floor((used.inputTokens * used.promptShare) / 1000);
         const completionTokens = Math.floor((used.output * used.completionShare) / 1000);
         const usage = {

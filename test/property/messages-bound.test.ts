@@ -140,7 +140,7 @@ describe('actual ≤ hold for any message', () => {
             cacheWritePromptTokens: Math.floor(((prompt - cached) * writtenPercent) / 100),
             reasoningTokens: null,
           };
-          const legs = callLegs({ tenantId: 't', keyId: 'k', inputTokens: bound.inputTokens, rates });
+          const legs = callLegs({ tenantId: 't', keyId: 'k', scopes: ['tenant:t'], inputTokens: bound.inputTokens, rates });
           const actuals = { tokens: BigInt(usage.totalTokens), microcents: chargeMicrocents(costNanoUsd(rates, usage)) };
           expect(exceedsHold(legs, BigInt(bound.outputPerChoice), actuals)).toBe(false);
         },
@@ -155,7 +155,7 @@ describe('actual ≤ hold for any message', () => {
     const { cacheWriteInputNanos: _dear, ...cheap } = priced.rates;
     const usage = { promptTokens: 10, completionTokens: 0, cachedPromptTokens: 0, cacheWritePromptTokens: 10 };
     const actuals = { tokens: 10n, microcents: chargeMicrocents(costNanoUsd(priced.rates, usage)) };
-    const legs = (rates: typeof cheap) => callLegs({ tenantId: 't', keyId: 'k', inputTokens: 10, rates });
+    const legs = (rates: typeof cheap) => callLegs({ tenantId: 't', keyId: 'k', scopes: ['tenant:t'], inputTokens: 10, rates });
     expect([exceedsHold(legs(priced.rates), 0n, actuals), exceedsHold(legs(cheap), 0n, actuals)]).toEqual([false, true]);
   });
 });

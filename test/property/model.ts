@@ -141,7 +141,9 @@ export class LedgerModel {
       case 'update-tenant': {
         const status = this.tenants.get(command.tenantId);
         if (status === undefined) throw new Refusal('not_found');
-        if (status === 'CLOSED') throw new Refusal('tenant_closed');
+        // To close once more is no fault; a closed tenant stays so, and changes in nothing.
+        if (status === 'CLOSED' && command.status !== 'CLOSED')
+          throw new Refusal(command.status === undefined ? 'tenant_closed' : 'invalid_transition');
         this.tenants.set(command.tenantId, command.status ?? status);
         return undefined;
       }
@@ -286,12 +288,13 @@ export class LedgerModel {
     this.#mustBeOpen(command.tenantId, { suspendedToo: true });
     if (!inRange(command.amount)) throw new Refusal('amount_out_of_range');
     const ids = command.accounts.filter((id) => this.accounts.has(id));
-    if (ids.length === 0) this.#nothingCovers(command.otherUnitAccounts);
+    const isBudget = (id: string): boolean => this.accounts.get(id)?.limit !== null;
+    if (!ids.some(isBudget)) this.#nothingCovers(command.otherUnitAccounts.filter(isBudget));
     for (const id of ids) {
       this.#mustTakeSpend(id);
       if (command.overagePolicy === 'REJECT' && !has(this.#account(id), command.amount)) throw this.#short(id);
     }
-    const { charged, owed, short } = this.#overage(ids, command.amount, command.overagePolicy);
+    const { charged, owed, short } = this.#overage(ids, command.amount, command.overagePolicy ?? 'ALLOW_IF_AVAILABLE');
     for (const id of ids) if (this.#account(id).spent + charged - (owed.get(id) ?? 0n) > INT64) throw new Refusal('amount_out_of_range');
     for (const id of ids) {
       const account = this.#account(id);
@@ -436,7 +439,8 @@ export class LedgerModel {
   /** The hold that a Cycles client names: its own tenant's, and not a gateway call's. */
   #clientHold(command: { readonly reservationId: string; readonly tenantId: string }): ModelHold {
     const hold = this.holds.get(command.reservationId);
-    if (hold === undefined || hold.tenant !== command.tenantId || hold.isCall) throw new Refusal('reservation_not_found');
+    if (hold === undefined || hold.isCall) throw new Refusal('reservation_not_found');
+    if (hold.tenant !== command.tenantId) throw new Refusal('forbidden');
     return hold;
   }
 

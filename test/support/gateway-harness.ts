@@ -10,7 +10,8 @@ import { makeRelayUpstreamObject } from '../../src/app/relay-upstream-object.ts'
 import { makeCalls, type Calls } from '../../src/app/relay-call.ts';
 import { Fault } from '../../src/core/fault.ts';
 import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId } from '../../src/core/ledger/account.ts';
-import type { ApiKey, KeyKind, Model, Price, Tenant, Upstream } from '../../src/core/records.ts';
+import { rankPolicies, type PolicyRules } from '../../src/core/policy/resolve-policy.ts';
+import type { ApiKey, KeyKind, Model, Policy, Price, Tenant, Upstream } from '../../src/core/records.ts';
 import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
@@ -64,6 +65,8 @@ export interface Gateway {
   readonly upstreams: Map<string, Upstream>;
   readonly prices: Price[];
   readonly keys: Map<string, ApiKey>;
+  /** The tenant's policies. */
+  readonly policies: Policy[];
   readonly failpoints: Failpoint[];
   readonly logged: { readonly level: string; readonly fields: LogFields; readonly message: string }[];
   /** Commands in the order in which they were executed. */
@@ -253,7 +256,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   };
   const limits = { ...LIMITS, ...options.limits };
   const random = options.random ?? (() => 0);
-  const parts = { writer, catalogue, records, openUpstream, tokenizers, clock, ids, random, log, limits };
+  const policies = (): PolicyRules => rankPolicies(TENANT, gateway.policies);
+  const parts = { policies, writer, catalogue, records, openUpstream, tokenizers, clock, ids, random, log, limits };
   const calls = makeCalls({
     ...parts,
     elapsedMs: options.elapsedMs ?? (() => performance.now()),
@@ -292,6 +296,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     models,
     upstreams,
     prices,
+    policies: [],
     keys,
     failpoints: hits,
     logged,

@@ -4,7 +4,8 @@ import type { DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../src/c
 import type { Account, AccountId } from '../../src/core/ledger/account.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
-import type { Tenant, TenantStatus } from '../../src/core/records.ts';
+import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.ts';
+import type { Setting, Tenant, TenantStatus } from '../../src/core/records.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
 import { runBatch } from '../../src/core/run-batch.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
@@ -19,7 +20,9 @@ export class MemoryLedger {
   readonly accounts = new Map<AccountId, Account>();
   readonly reservations = new Map<string, Reservation>();
   readonly tenants = new Map<string, Tenant>();
+  readonly settings = new Map<string, Setting>();
   readonly idempotency = new Map<string, IdempotencyRecord>();
+  readonly rates = new Map<string, RateWindow>();
   readonly entries: Entry[] = [];
   readonly usage: UsageEvent[] = [];
   readonly upstreamObjects = new Map<string, UpstreamObject>();
@@ -92,10 +95,16 @@ export class MemoryLedger {
         rows.putReservation(id, reservation);
         for (const leg of reservation?.legs ?? []) rows.putAccount(leg.accountId, this.accounts.get(leg.accountId));
       }
-      for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, this.idempotency.get(idempotencyMapKey(ref)));
+      for (const ref of needs.rates ?? []) rows.putRate(ref, this.rates.get(rateMapKey(ref)));
+      for (const ref of needs.idempotency ?? []) {
+        const record = this.idempotency.get(idempotencyMapKey(ref));
+        rows.putIdempotency(ref, record);
+        if (record?.keptBy !== undefined) rows.putKeeper(record.keptBy, this.reservations.get(record.keptBy)?.state === 'ACTIVE');
+      }
       for (const ref of needs.records ?? []) {
-        if (ref.kind !== 'tenant') throw new Error(`records of kind ${ref.kind} are not kept here`);
-        rows.putRecord('tenant', ref.id, this.tenants.get(ref.id));
+        if (ref.kind === 'tenant') rows.putRecord('tenant', ref.id, this.tenants.get(ref.id));
+        else if (ref.kind === 'setting') rows.putRecord('setting', ref.id, this.settings.get(ref.id));
+        else throw new Error(`records of kind ${ref.kind} are not kept here`);
       }
     }
     return rows;
@@ -111,9 +120,12 @@ export class MemoryLedger {
       this.reservations.set(reservation.id, reservation);
     }
     for (const { ref, record } of changes.idempotency) this.putIdempotency(ref, record);
+    for (const { ref, window } of changes.rates) this.rates.set(rateMapKey(ref), window);
     for (const change of changes.records) {
-      if (change.kind !== 'tenant' || change.record === null) throw new Error(`a change of ${change.kind} is not kept here`);
-      this.tenants.set(change.id, change.record);
+      if (change.kind === 'tenant' && change.record !== null) this.tenants.set(change.id, change.record);
+      else if (change.kind === 'setting' && change.record !== null) this.settings.set(change.id, change.record);
+      else if (change.kind === 'setting') this.settings.delete(change.id);
+      else throw new Error(`a change of ${change.kind} is not kept here`);
     }
     this.entries.push(...changes.entries);
     this.usage.push(...changes.usage);

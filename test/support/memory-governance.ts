@@ -40,7 +40,11 @@ const keyValue = (key: ApiKey, sortBy: TenantKeySort, nowMs: number): string | n
 /** The governance surface's reads over tables in memory. */
 export function makeMemoryGovernance(
   all: <K extends RecordKind>(kind: K) => RecordTypes[K][],
-  tables: { readonly reservations: ReadonlyMap<string, Reservation>; readonly accounts: ReadonlyMap<string, Account> },
+  tables: {
+    readonly keyUses: ReadonlyMap<string, number>;
+    readonly reservations: ReadonlyMap<string, Reservation>;
+    readonly accounts: ReadonlyMap<string, Account>;
+  },
 ): GovernanceReads {
   const tenants = (filter: Parameters<GovernanceReads['tenantCount']>[0]): Tenant[] =>
     all('tenant').filter(
@@ -81,6 +85,15 @@ export function makeMemoryGovernance(
       );
       return Promise.resolve(pageOf(found, query, (key, sortBy) => keyValue(key, sortBy, nowMs)));
     },
+    keyUses: (ids) =>
+      Promise.resolve(
+        new Map(
+          ids.flatMap((id) => {
+            const at = tables.keyUses.get(id);
+            return at === undefined ? [] : [[id, at] as const];
+          }),
+        ),
+      ),
     openThings: ({ kind, tenantId, except, limit }) =>
       Promise.resolve(
         open[kind](tenantId)

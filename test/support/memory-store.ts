@@ -10,6 +10,7 @@ import { runBatch } from '../../src/core/run-batch.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { ReportRef, UsageReport } from '../../src/core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../src/core/verbs.ts';
+import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.ts';
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { BatchResult, Discrepancy, LedgerStore } from '../../src/ports/ledger-store.ts';
@@ -22,9 +23,11 @@ interface Tables {
   readonly accounts: Map<AccountId, Account>;
   readonly reservations: Map<string, Reservation>;
   readonly idempotency: Map<string, IdempotencyRecord>;
+  readonly rates: Map<string, RateWindow>;
   readonly usage: Map<string, UsageEvent>;
   readonly reports: Map<string, UsageReport>;
   readonly upstreamObjects: Map<string, UpstreamObject>;
+  readonly keyUses: Map<string, number>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -61,9 +64,11 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     accounts: new Map(),
     reservations: new Map(),
     idempotency: new Map(),
+    rates: new Map(),
     usage: new Map(),
     reports: new Map(),
     upstreamObjects: new Map(),
+    keyUses: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -83,7 +88,12 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
         tables.records.get(recordKey('tenant', command.tenantId)) as RecordTypes['tenant'] | undefined,
       );
       for (const id of needs.accounts ?? []) rows.putAccount(id, tables.accounts.get(id));
-      for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, tables.idempotency.get(idempotencyMapKey(ref)));
+      for (const ref of needs.rates ?? []) rows.putRate(ref, tables.rates.get(rateMapKey(ref)));
+      for (const ref of needs.idempotency ?? []) {
+        const record = tables.idempotency.get(idempotencyMapKey(ref));
+        rows.putIdempotency(ref, record);
+        if (record?.keptBy !== undefined) rows.putKeeper(record.keptBy, tables.reservations.get(record.keptBy)?.state === 'ACTIVE');
+      }
       for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)));
       for (const ref of needs.reports ?? []) rows.putReport(ref, tables.reports.get(reportKey(ref)));
       for (const id of needs.reservations ?? []) {
@@ -102,9 +112,11 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
       if (record === null) tables.records.delete(recordKey(kind, id));
       else tables.records.set(recordKey(kind, id), record);
     }
+    for (const { ref, window } of changes.rates) tables.rates.set(rateMapKey(ref), window);
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
     for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
+    for (const { keyId, atMs } of changes.keyUses) tables.keyUses.set(keyId, Math.max(atMs, tables.keyUses.get(keyId) ?? 0));
     for (const { tenantId, id, object } of changes.upstreamObjects) {
       if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
       else tables.upstreamObjects.set(`${tenantId} ${id}`, object);

@@ -2,12 +2,16 @@ import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fast
 import { addBrowserGuards } from '../../src/api/_shared/guards.ts';
 import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
+import { governanceForm } from '../../src/api/cycles-governance/errors.ts';
+import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-governance/surface.ts';
 import { makeOwnKeyApi } from '../../src/api/openai-gateway/own-key-surface.ts';
 import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
+import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
+import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
@@ -16,6 +20,7 @@ import { parseJson } from '../../src/core/json/int64.ts';
 import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { Transaction } from '../../src/ports/billing.ts';
+import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
 import type { Ids } from '../../src/ports/ids.ts';
 import type { LedgerStore } from '../../src/ports/ledger-store.ts';
 import type { RecordStore } from '../../src/ports/record-store.ts';
@@ -67,6 +72,10 @@ export interface TestApp {
   as(credential: string | null): Send;
   /** Sends a request as the operator. */
   operator: Send;
+  /** Sends a request with a key of a tenant, as Cycles clients do. */
+  cycles(key: string): Send;
+  readonly closeTenants: CloseTenants;
+  readonly keyUses: KeyUses;
   close(): Promise<void>;
 }
 
@@ -94,7 +103,14 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const log = makeMemoryLog();
   const hasher = makeFakeHasher();
   const secretBox = makeFakeSecretBox();
-  const directory = makeDirectory({ records: store, hasher, log, isShared: false, elapsedMs: () => clock.nowMs() });
+  const directory = makeDirectory({
+    records: store,
+    hasher,
+    log,
+    isShared: false,
+    elapsedMs: () => clock.nowMs(),
+    onTenantKeyUsed: (keyId, nowMs) => keyUses.note(keyId, nowMs),
+  });
   const writer = makeLedgerWriter({
     store,
     ids,
@@ -103,10 +119,16 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     maxQueued: options.maxQueued ?? 1000,
     failpoints: makeRecordingFailpoints(),
   });
+  const keyUses = makeKeyUses({ writer, records: store, ids });
+  const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints: makeRecordingFailpoints(), log });
   const declared = new Set(options.declared);
+  const declaredFields: DeclaredFields = {
+    isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null),
+  };
   const owners: PathOwner[] = [
     { prefix: TINFOIL_PREFIX, form: tinfoilForm },
     { prefix: OPERATOR_PREFIX, form: cyclesForm },
+    ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
   ];
   const app = Fastify({
     genReqId: () => ids.next('req'),
@@ -127,9 +149,10 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       rotateMasterKey: async () => rejected({ code: 'conflict', message: 'there is no master key to change' }),
       tokenizerNames: ['o200k_base'],
       health: makeUpstreamHealth({ elapsedMs: () => clock.nowMs(), log }),
-      declared: { isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null) },
+      declared: declaredFields,
     }),
   );
+  await app.register(makeCyclesGovernance({ ...deps, store, operatorKey: OPERATOR_KEY, declared: declaredFields, closeTenants, keyUses }));
   await app.register(makeOwnKeyApi(deps));
   await app.ready();
 
@@ -195,8 +218,15 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       (credential) =>
       (...request) =>
         send(credential === null ? {} : { authorization: `Bearer ${credential}` }, request),
+    cycles:
+      (key) =>
+      (...request) =>
+        send({ 'x-cycles-api-key': key }, request),
+    closeTenants,
+    keyUses,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
     close: async () => {
+      await closeTenants.stop();
       await app.close();
       await writer.close();
       directory.close();

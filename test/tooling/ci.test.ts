@@ -12,9 +12,12 @@ const PROJECT = join(import.meta.dirname, '../..');
 const NEEDED = ['bash', 'cat', 'dirname', 'env', 'mktemp', 'rm'];
 const TOOLS = ['git', 'ip', 'ps', 'setpriv', 'mount'];
 
+let parent = '';
 let root = '';
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'castellan-ci-'));
+  parent = mkdtempSync(join(tmpdir(), 'castellan-ci-'));
+  root = join(parent, 'project');
+  mkdirSync(root);
   for (const folder of ['.ci', 'tools', 'bin']) mkdirSync(join(root, folder));
   for (const file of ['.ci/run', 'tools/launch.cjs', 'tools/ci-summary.ts']) copyFileSync(join(PROJECT, file), join(root, file));
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
@@ -25,19 +28,30 @@ beforeEach(() => {
   program('apt-get', `echo "$@" >> '${root}/installed'`);
 });
 afterEach(() => {
-  rmSync(root, { recursive: true, force: true });
+  rmSync(parent, { recursive: true, force: true });
 });
 
-type Outcome = { readonly install?: number; readonly check?: number; readonly tests?: number; readonly report?: unknown };
+type Outcome = {
+  readonly install?: number;
+  readonly check?: number;
+  readonly specs?: number;
+  readonly tests?: number;
+  readonly report?: unknown;
+};
 
 /** Runs with an npm whose three commands end with the given codes and whose test run writes the given report. */
-function ci({ install = 0, check = 0, tests = 0, report }: Outcome): { status: number | null; last: string | undefined; all: string } {
+function ci({ install = 0, check = 0, specs = 0, tests = 0, report }: Outcome): {
+  status: number | null;
+  last: string | undefined;
+  all: string;
+} {
   if (report !== undefined) writeFileSync(join(root, 'planned.json'), JSON.stringify(report));
   program(
     'npm',
     `case "$1 $2" in
        "ci ") exit ${install};;
        "run check") exit ${check};;
+       "run check:specs") echo "compared in $4"; exit ${specs};;
        "test --")
          for arg in "$@"; do
            case "$arg" in --outputFile.json=*) [ -f '${root}/planned.json' ] && cat '${root}/planned.json' > "\${arg#*=}";; esac
@@ -100,6 +114,16 @@ describe('the last line and the exit code', () => {
   test('a failed check counts as one failure, and the tests run all the same', () => {
     const { status, last } = ci({ check: 1, report: GOOD });
     expect({ status, last }).toEqual({ status: 1, last: '3 passed, 1 failed' });
+  });
+
+  test('published documents beside the project are compared, and a failure of that counts', () => {
+    expect(ci({ report: GOOD }).all).not.toContain('check:specs');
+    mkdirSync(join(parent, 'shared/specs/cycles'), { recursive: true });
+    const { status, last, all } = ci({ report: GOOD });
+    expect({ status, last }).toEqual({ status: 0, last: '3 passed, 0 failed' });
+    expect(all).toContain('compared in ../shared/specs/cycles');
+    expect(all).toMatch(/^-- npm run check:specs: \d+ s$/m);
+    expect(ci({ specs: 1, report: GOOD })).toMatchObject({ status: 1, last: '3 passed, 1 failed' });
   });
 
   test('a failed installation ends the run', () => {

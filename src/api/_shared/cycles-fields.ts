@@ -10,7 +10,7 @@ const rule = (text: string): { readonly rule: string } => ({ rule: text });
 
 /** An object that has no other fields than `properties`. With a title the document keeps it once. */
 export const closed = <P extends TProperties>(properties: P, title?: string): TObject<P> =>
-  Type.Object(properties, { additionalProperties: false, ...(title === undefined ? {} : { title }) });
+  Type.Object(properties, { ...rule('an object'), additionalProperties: false, ...(title === undefined ? {} : { title }) });
 
 /** A string of `min` to `max` characters. */
 export function text(limits: { readonly min?: number; readonly max?: number } = {}) {
@@ -89,6 +89,9 @@ export const UnsignedInt64 = int64From(0n, { format: 'int64' });
 
 /** The same where the document names no size, such as a count of tokens. */
 export const LongCount = int64From(0n, {});
+
+/** A whole number of 64 bits where the document names no size. */
+export const LongInteger = int64From(null, {});
 
 /** A moment in RFC 3339. */
 export const Moment = Type.Refine(

@@ -52,7 +52,14 @@ export function makeAuthenticateCycles(deps: CyclesAuthDeps) {
       return;
     }
     if (credential === 'operator') throw unauthorized('the operator key is required: send it as X-Admin-API-Key');
-    if (typeof key !== 'string') throw unauthorized('a tenant key is required: send it as X-Cycles-API-Key');
+    // The dashboard takes a text that names the tenant's header for a wrong address, so only routes for tenants alone name it.
+    if (typeof key !== 'string') {
+      throw unauthorized(
+        credential === 'key'
+          ? 'a tenant key is required: send it as X-Cycles-API-Key'
+          : 'the operator key or a key of a tenant is required',
+      );
+    }
     const identity = valueOf(await deps.directory.authenticate(key, deps.clock.nowMs()));
     if (identity.key.kind !== 'tenant') throw unauthorized('this API key is not known');
     request.cycles = { kind: 'tenant', identity };

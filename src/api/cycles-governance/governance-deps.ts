@@ -1,4 +1,5 @@
 import type { CloseTenants } from '../../app/cycles/close-tenant.ts';
+import type { KeyUses } from '../../app/cycles/key-uses.ts';
 import type { Directory } from '../../app/directory.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import type { PageCursors } from '../../app/page-cursors.ts';
@@ -24,6 +25,7 @@ export interface GovernanceDeps {
   readonly secretBox: SecretBox;
   readonly declared: DeclaredFields;
   readonly closeTenants: CloseTenants;
+  readonly keyUses: KeyUses;
   readonly log: Log;
 }
 

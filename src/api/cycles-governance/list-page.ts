@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { PageCursors } from '../../app/page-cursors.ts';
+import type { SortedPage } from '../../ports/governance-reads.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { queryText } from '../_shared/query.ts';
 
@@ -25,6 +26,14 @@ export interface ListPage<K extends string> {
   /** The cursor behind an item of this page. */
   readonly cursorAt: (position: ListPosition) => string;
 }
+
+/** The page as a store is asked for it: one item more than it shows tells whether others follow. */
+export const askedPage = <K extends string>({ sortBy, descending, after, limit }: ListPage<K>): SortedPage<K> => ({
+  sortBy,
+  descending,
+  after,
+  limit: limit + 1,
+});
 
 /** What a list takes: its name, by what it can be sorted (the first where nothing is said), and the filters as they were understood. */
 export interface ListRules<K extends string> {
@@ -70,7 +79,8 @@ function limitOf(request: FastifyRequest): number {
 export function searchText(text: string | undefined, field = 'search'): string | null {
   const trimmed = text?.trim() ?? '';
   if (trimmed.length > MAX_SEARCH_LENGTH) throw refused(field, `${field} must have at most ${MAX_SEARCH_LENGTH} characters`);
-  return trimmed === '' ? null : trimmed.toLowerCase();
+  // Only ASCII letters, as the stores compare them.
+  return trimmed === '' ? null : trimmed.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 /**
@@ -82,8 +92,10 @@ export function searchText(text: string | undefined, field = 'search'): string |
 export function readListPage<K extends string>(request: FastifyRequest, rules: ListRules<K>): ListPage<K> {
   const limit = limitOf(request);
   const search = searchText(queryText(request, 'search'));
-  const sortBy = filterOneOf(request, 'sort_by', rules.sortKeys) ?? rules.sortKeys[0];
-  const descending = filterOneOf(request, 'sort_dir', ['asc', 'desc']) !== 'asc';
+  // A list with one order has no such parameter, and those that nobody knows are passed over.
+  const isSortable = rules.sortKeys.length > 1;
+  const sortBy = (isSortable ? filterOneOf(request, 'sort_by', rules.sortKeys) : undefined) ?? rules.sortKeys[0];
+  const descending = !isSortable || filterOneOf(request, 'sort_dir', ['asc', 'desc']) !== 'asc';
   const binding = JSON.stringify([rules.list, sortBy, descending, search, rules.filters]);
   const cursor = filterText(request, 'cursor');
   return {

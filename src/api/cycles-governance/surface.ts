@@ -11,6 +11,12 @@ import { addCyclesTracing } from '../_shared/trace-context.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { governanceForm } from './errors.ts';
 import type { GovernanceDeps, GovernanceMount } from './governance-deps.ts';
+import { mountApiKeys } from './routes/api-keys.ts';
+import { mountAuth } from './routes/auth.ts';
+import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
+import { mountBudgets } from './routes/budgets.ts';
+import { mountPolicies } from './routes/policies.ts';
+import { mountTenants } from './routes/tenants.ts';
 
 /** Paths below these are the surface's own on the control plane, also those that it does not serve. */
 export const GOVERNANCE_PREFIXES = ['/v1/admin', '/v1/auth', '/v1/webhooks', '/v1/events', '/v1/balances'] as const;
@@ -18,7 +24,15 @@ export const GOVERNANCE_PREFIXES = ['/v1/admin', '/v1/auth', '/v1/webhooks', '/v
 const BODY_LIMIT_BYTES = 256 * 1024;
 
 /** The routes of the surface, by resource. Each names its credential and, for tenant keys, the permission in its `config`. */
-const MOUNTS: readonly GovernanceMount[] = [];
+const MOUNTS: readonly GovernanceMount[] = [
+  mountTenants,
+  mountApiKeys,
+  mountAuth,
+  mountBudgets,
+  mountBudgetLists,
+  mountBalances,
+  mountPolicies,
+];
 
 const DOTS = /^(?:\.|%2e){1,2}$/i;
 

@@ -61,7 +61,7 @@ export const ReservationListResponse = closed(
   {
     reservations: Type.Array(ReservationSummary),
     next_cursor: Type.Optional(Type.String()),
-    has_more: Type.Optional(Flag),
+    has_more: Flag,
   },
   'ReservationListResponse',
 );
@@ -72,7 +72,7 @@ export const BalanceResponse = closed(
   {
     balances: Type.Array(Balance),
     next_cursor: Type.Optional(Type.String()),
-    has_more: Type.Optional(Flag),
+    has_more: Flag,
   },
   'BalanceResponse',
 );

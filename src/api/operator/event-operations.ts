@@ -78,10 +78,7 @@ const BudgetState = named(
     debt: WholeNumber,
     spent: WholeNumber,
     reserved: WholeNumber,
-    overdraft_limit: WholeNumber,
-    is_over_limit: Type.Boolean(),
     status: Type.String(),
-    commit_overage_policy: Type.Optional(Type.String()),
   }),
 );
 
@@ -111,9 +108,6 @@ const BudgetEvent = named(
       changed_fields: Type.Optional(Type.Array(Type.String())),
       new_state: BudgetState,
       spent_override_provided: Type.Optional(Type.Boolean()),
-      rollover_policy: Type.Optional(Type.String({ description: 'Where a period has ended.' })),
-      period_start: Type.Optional(Timestamp),
-      period_end: Type.Optional(Timestamp),
       reason: Type.Optional(Type.String()),
     }),
   ),

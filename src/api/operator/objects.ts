@@ -3,7 +3,7 @@ import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
-import { exactBudgetData } from '../../core/budgets/budget-events.ts';
+import { exactEventData } from '../../core/events/event-amounts.ts';
 import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
@@ -62,6 +62,8 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   ...moneyObject(money),
   output_bound: key.outputBound,
   allowed_models: key.allowedModels ?? null,
+  levels: key.levels ?? null,
+  caller_levels: key.callerLevels ?? null,
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
@@ -75,7 +77,7 @@ export const eventObject = ({ id, type, tenantId, atMs, data }: DomainEvent): ob
   type,
   tenant_id: tenantId,
   created_at: formatRfc3339(atMs),
-  data: isThreshold(type) ? withExactAmounts(data) : exactBudgetData(data),
+  data: isThreshold(type) ? withExactAmounts(data) : exactEventData(data),
 });
 
 const isThreshold = (type: string): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);

@@ -57,6 +57,9 @@ const money = {
 
 const MoneyBudget = named('MoneyBudget', object(money));
 
+const Levels = Type.Record(Type.String(), Type.String());
+const CallerLevels = Type.Record(Type.String(), object({ pattern: Type.String(), required: Type.Boolean() }));
+
 const OperatorKey = named(
   'OperatorKey',
   object({
@@ -72,6 +75,8 @@ const OperatorKey = named(
     ...money,
     output_bound: Type.Union([Type.Literal('hard'), Type.Literal('soft')]),
     allowed_models: orNull(Type.Array(Type.String()), 'The models that it may call; null is every model.'),
+    levels: orNull(Levels, 'Levels of the subject that it pins, such as `app`; null is none.'),
+    caller_levels: orNull(CallerLevels, 'Levels that its caller may fill by a header such as `X-Castellan-Agent`; null is none.'),
     tokens_used: WholeNumber,
     request_count: WholeNumber,
     last_used_at: orNull(Timestamp),

@@ -69,6 +69,18 @@ export const AddMemberBody = strict({
 /** Body of `POST /tenants/{id}/admin-keys` and `/management-keys`. */
 export const MemberKeyBody = strict({ name: Text, member_id: Text });
 
+/** Levels of the subject that a key pins; null pins none. */
+export const LevelsOrNull = Type.Union(
+  [Type.Record(Type.String(), Type.String()), Type.Null()],
+  rule('an object of levels and values, or null'),
+);
+
+/** Levels of the subject that a key leaves to its caller; null leaves none. */
+export const CallerLevelsOrNull = Type.Union(
+  [Type.Record(Type.String(), strict({ pattern: Type.String(), required: Type.Optional(Switch) })), Type.Null()],
+  rule('an object of levels, each with a pattern and whether it is required, or null'),
+);
+
 /** Body of `PATCH /keys/{id}`. */
 export const UpdateKeyBody = strict({
   name: Type.Optional(Text),
@@ -78,6 +90,8 @@ export const UpdateKeyBody = strict({
   money_budget_usd: Type.Optional(UsdOrNull),
   output_bound: Type.Optional(Type.Union([Type.Literal('hard'), Type.Literal('soft')], rule('hard or soft'))),
   allowed_models: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()], rule('a list of model ids, or null'))),
+  levels: Type.Optional(LevelsOrNull),
+  caller_levels: Type.Optional(CallerLevelsOrNull),
 });
 
 /** Body of `POST /keys/{id}/rotate`; nothing at all is the same as no grace. */

@@ -1,4 +1,5 @@
 import { writeCallContext, type CallContext } from '../../core/calls/call-context.ts';
+import { holdTtlMs } from '../../core/calls/call-policy.ts';
 import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
@@ -36,9 +37,11 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const { key, tenant } = request;
     const id = ids.next('call');
     const context = contextOf(request, plan);
+    const { scopes } = plan;
+    const ttlMs = holdTtlMs(plan.policy, limits.holdTtlMs);
     const { inputTokens, media } = plan.bound;
     const most = media === undefined ? null : { unit: media.unit, quantity: media.most };
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, inputTokens, rates: holdRates(plan), media: most });
+    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens, rates: holdRates(plan), media: most });
     const nowMs = elapsedMs();
     try {
       const { outcome, durable } = await writer.write({
@@ -53,14 +56,14 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         mustCoverMoney: tenant.requireBudget,
         otherUnitAccounts: [],
         overagePolicy: 'ALLOW_WITH_OVERDRAFT',
-        ttlMs: limits.holdTtlMs,
+        ttlMs,
         graceMs: limits.holdGraceMs,
         maxExtensions: 0,
         ownerId: deps.ownerId,
         context: writeCallContext(context),
       });
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
-      const expiresAtMs = nowMs + limits.holdTtlMs;
+      const expiresAtMs = nowMs + ttlMs;
       return {
         kind: 'held',
         call: newActiveCall(request, {
@@ -71,6 +74,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
           softOutput: plan.softOutput,
           durable,
           nowMs,
+          ttlMs,
           expiresAtMs,
         }),
       };
@@ -89,6 +93,7 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   promptTokens: plan.promptTokens,
   candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
+  ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */
@@ -96,7 +101,9 @@ const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flat
 
 function newActiveCall(
   request: CallRequest,
-  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'softOutput' | 'durable' | 'expiresAtMs'> & { readonly nowMs: number },
+  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'softOutput' | 'durable' | 'ttlMs' | 'expiresAtMs'> & {
+    readonly nowMs: number;
+  },
 ): ActiveCall {
   return {
     id: hold.id,
@@ -112,6 +119,7 @@ function newActiveCall(
     attempt: null,
     wasSent: false,
     countOutput: null,
+    ttlMs: hold.ttlMs,
     expiresAtMs: hold.expiresAtMs,
     nextCheckpointMs: hold.nowMs,
     checkpointTokens: 0,

@@ -33,6 +33,8 @@ export interface ActiveCall {
   wasSent: boolean;
   /** Output tokens so far by our own count; null until the answer streams. */
   countOutput: (() => number) | null;
+  /** How long the hold lasts at a time. */
+  readonly ttlMs: number;
   /** When the hold ends, without its grace; this moment and those below are by a clock that never goes back. */
   expiresAtMs: number;
   nextCheckpointMs: number;
@@ -82,8 +84,8 @@ export function makeCallKeeper(deps: {
     const checkpoint = writeCheckpoint({ candidate: call.candidate, outputTokens: call.checkpointTokens });
     const id = `${call.id}.keep${call.keepCount}`;
     try {
-      await writer.execute({ verb: 'keep-call', id, tenantId: call.tenantId, reservationId: call.id, ttlMs: limits.holdTtlMs, checkpoint });
-      call.expiresAtMs = nowMs + limits.holdTtlMs;
+      await writer.execute({ verb: 'keep-call', id, tenantId: call.tenantId, reservationId: call.id, ttlMs: call.ttlMs, checkpoint });
+      call.expiresAtMs = nowMs + call.ttlMs;
     } catch (error) {
       log.warn({ err: error, callId: call.id }, 'a hold could not be extended');
     } finally {
@@ -103,7 +105,7 @@ export function makeCallKeeper(deps: {
         call.abort.abort();
       }
       if (call.keeping) continue;
-      let due = call.expiresAtMs - nowMs <= (limits.holdTtlMs * 2) / 3;
+      let due = call.expiresAtMs - nowMs <= (call.ttlMs * 2) / 3;
       if (call.countOutput !== null && nowMs >= call.nextCheckpointMs) {
         call.nextCheckpointMs = nowMs + CHECKPOINT_MS;
         const tokens = call.countOutput();

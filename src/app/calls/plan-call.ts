@@ -1,12 +1,16 @@
-import { boundRequest, type RequestBound } from '../../core/bounds/bound-request.ts';
+import type { RequestBound } from '../../core/bounds/bound-request.ts';
+import { boundUnderPolicy, refuseTools } from '../../core/calls/call-policy.ts';
+import { resolvePolicy, type PolicyRules } from '../../core/policy/resolve-policy.ts';
 import type { InferenceRequest, RequestDefect } from '../../core/bounds/inference-request.ts';
 import { readForm } from '../../core/bounds/multipart-form.ts';
 import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
-import type { Model, Upstream } from '../../core/records.ts';
+import type { Model, Policy, Upstream } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
+import { callScopes } from '../../core/access/subject-levels.ts';
+import type { Rejection } from '../../core/rejection.ts';
 import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -14,6 +18,7 @@ import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
 import { countWith } from './count-usage.ts';
 import { hasReferences, makeResolveReferences } from './resolve-references.ts';
+import type { Directory } from '../directory.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 /** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
@@ -28,6 +33,9 @@ export interface CallPlan {
   /** The prompt's tokens without margin, for an estimate. */
   readonly promptTokens: number;
   readonly tokenizer: Tokenizer | null;
+  /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
+  readonly scopes: readonly string[];
+  readonly policy: Policy | null;
 }
 
 /** A plan, or why there is none. */
@@ -36,10 +44,12 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
 /**
  * Reads the body once, resolves the model and bounds the call. Touches no account.
  *
- * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a body that is no JSON, holds forbidden keys or breaks a rule of the
- * request (`invalid`); `model_not_found` (also for one that the key may not call); `not_found` and `invalid` for what it builds on
+ * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a header that names a level of the subject and breaks a rule of
+ * {@link callScopes} (`invalid`); a body that is no JSON, holds forbidden keys or breaks a rule of the
+ * request (`invalid`); `model_not_found` (also for one that the key may not call); `forbidden` (a tool that the policy of the call's
+ * scopes does not allow); `not_found` and `invalid` for what it builds on
  * ({@link makeResolveReferences}); a model whose upstreams all speak another API (`invalid`); `model_unpriced`; a model that the upstream
- * which keeps it does not serve (`invalid`); an output limit above what the model can produce (`invalid`); and fails with
+ * which keeps it does not serve (`invalid`); an output limit above what the model can produce, or the policy allows (`invalid`); and fails with
  * `upstream_failed` where none of the model's upstreams exists any more.
  */
 export function makePlanCall(deps: {
@@ -50,6 +60,7 @@ export function makePlanCall(deps: {
   /** A number from [0, 1), a new one each time. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
+  readonly policies: Directory['policies'];
 }): (call: CallRequest) => Planned | Promise<Planned> {
   const { catalogue, tokenizers, clock, health } = deps;
   const resolveReferences = makeResolveReferences(deps);
@@ -79,13 +90,16 @@ export function makePlanCall(deps: {
     const usable = upstreamId === null ? route.candidates : route.candidates.filter(({ upstream }) => upstream.id === upstreamId);
     if (usable.length === 0) return notServed(model.id, request);
     const count = countWith(tokenizer);
-    const bounded = boundRequest(request, model, count);
+    const { policy } = asked;
+    const bounded = boundUnderPolicy(request, model, { policy, countTokens: count });
     if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
     const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
     const candidates = orderByStanding(rankCandidates(usable, deps.random()), ({ upstream }) => health.standing(upstream));
-    const softOutput = call.key.outputBound === 'soft' && bounded.bound.sendLimitAs !== null;
+    // What a policy allows is a limit for soft keys too.
+    const isCapped = policy?.caps?.maxTokens !== undefined;
+    const softOutput = call.key.outputBound === 'soft' && !isCapped && bounded.bound.sendLimitAs !== null;
     const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
-    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer } };
+    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer, scopes: asked.scopes, policy } };
   };
 
   const tokenize = (call: CallRequest, asked: Asked, model: Model): Planned | Promise<Planned> => {
@@ -95,9 +109,7 @@ export function makePlanCall(deps: {
     return tokenizers.load(name).then((tokenizer) => finish(call, asked, model, tokenizer));
   };
 
-  return (call) => {
-    const tenantRefusal = refuseTenant(call);
-    if (tenantRefusal !== null) return refused(tenantRefusal);
+  const plan = (call: CallRequest, scopes: readonly string[], rules: PolicyRules): Planned | Promise<Planned> => {
     const read = readBody(call);
     if (!read.ok) return read;
     const model = catalogue.model(read.request.model);
@@ -106,13 +118,39 @@ export function makePlanCall(deps: {
       return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
     }
     const { request } = read;
-    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null }, model);
-    return resolveReferences(call, request).then((resolved) => (resolved.ok ? tokenize(call, resolved, model) : refused(resolved.refusal)));
+    const policy = rules.ranked.length === 0 ? null : resolvePolicy(rules, scopes, clock.nowMs());
+    const refusedTool = refuseTools(request, policy);
+    if (refusedTool !== null) return refused({ kind: 'rejected', rejection: refusedTool });
+    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null, scopes, policy }, model);
+    return resolveReferences(call, request).then((resolved) =>
+      resolved.ok ? tokenize(call, { ...resolved, scopes, policy }, model) : refused(resolved.refusal),
+    );
+  };
+
+  return (call) => {
+    const tenantRefusal = refuseTenant(call);
+    if (tenantRefusal !== null) return refused(tenantRefusal);
+    const scopes = callScopes(call.key, call.tenant.id, call.headers);
+    if (!scopes.ok) return refused({ kind: 'invalid', defect: headerDefect(scopes.rejection) });
+    const rules = deps.policies(call.tenant.id);
+    return rules instanceof Promise ? rules.then((read) => plan(call, scopes.value, read)) : plan(call, scopes.value, rules);
   };
 }
 
 /** A request, and the one upstream that may answer it; null where any may. */
-type Asked = { readonly request: InferenceRequest; readonly upstreamId: string | null };
+interface Asked {
+  readonly request: InferenceRequest;
+  readonly upstreamId: string | null;
+  readonly scopes: readonly string[];
+  readonly policy: Policy | null;
+}
+
+/** What is wrong with a header that fills a level of the subject. */
+const headerDefect = ({ field, message }: Rejection): RequestDefect => ({
+  param: field ?? null,
+  code: 'invalid_value',
+  message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
+});
 
 function notServed(modelId: string, { refers }: InferenceRequest): Planned {
   const param = (refers?.previousResponseId ?? null) === null ? 'input' : 'previous_response_id';

@@ -53,6 +53,7 @@ const newCount = (id: string, request: CallRequest, plan: CallPlan): ActiveCall 
   candidate: 0,
   wasSent: false,
   countOutput: null,
+  ttlMs: Infinity,
   expiresAtMs: Infinity,
   nextCheckpointMs: Infinity,
   checkpointTokens: 0,

@@ -2,6 +2,8 @@
 export interface ReadCache<T> {
   /** The value, from memory or read now; undefined where there is none. Callers at the same moment share one read. */
   get(key: string): Promise<T | undefined>;
+  /** The value where it is in memory; undefined where only {@link ReadCache.get} can tell. */
+  peek(key: string): T | undefined;
   /** Forgets the value whose id is `id`, under every key, and everything that was missing: it may be there now. */
   forget(id: string): void;
   clear(): void;
@@ -91,6 +93,7 @@ export function makeReadCache<T>(options: ReadCacheOptions<T>): ReadCache<T> {
       });
       return started;
     },
+    peek: (key) => found.get(key),
     forget(id) {
       startOver();
       for (const key of keysOfId.get(id) ?? []) found.delete(key);

@@ -8,11 +8,13 @@ export interface Happening {
   readonly data: PlainJson;
   /** The scope path that it concerns, where it concerns one. */
   readonly scope?: string;
+  /** What is told beside the data. */
+  readonly metadata?: PlainJson;
 }
 
 /** The event effects of `command`, with ids made of the command's own, so that a command that is run again makes the same ones. */
 export const eventEffects = (command: CommandBase, nowMs: number, happenings: readonly Happening[]): Effect[] =>
-  happenings.map(({ type, data, scope }, index) => ({
+  happenings.map(({ type, data, scope, metadata }, index) => ({
     type: 'event',
     event: {
       id: `evt_${command.id}_${index + 1}`,
@@ -21,6 +23,7 @@ export const eventEffects = (command: CommandBase, nowMs: number, happenings: re
       atMs: nowMs,
       data,
       ...(scope === undefined ? {} : { scope }),
+      ...(metadata === undefined ? {} : { metadata }),
       ...(command.origin === undefined ? {} : { origin: command.origin }),
     },
   }));

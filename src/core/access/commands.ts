@@ -75,6 +75,8 @@ export interface UpdateKeyCommand extends CommandBase {
   readonly expiresAtMs?: number | null;
   readonly outputBound?: 'hard' | 'soft';
   readonly allowedModels?: readonly string[] | null;
+  readonly levels?: ApiKey['levels'] | null;
+  readonly callerLevels?: ApiKey['callerLevels'] | null;
   readonly maxTokens?: bigint | null;
   readonly moneyBudgetMicrocents?: bigint | null;
 }

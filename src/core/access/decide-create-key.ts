@@ -9,6 +9,7 @@ import { eventEffects } from './access-events.ts';
 import type { CreateKeyCommand } from './commands.ts';
 import { openTenant } from './decide-tenant.ts';
 import { checkAmount, checkExpiry, checkKeyName, checkMetadata, firstOf, invalid, type Refusal } from './rules.ts';
+import { checkKeyLevels } from './subject-levels.ts';
 
 /** Whether keys of that kind count against the tenant's `max_keys`. */
 export const isCounted = (kind: ApiKey['kind']): boolean => kind === 'inference' || kind === 'management';
@@ -33,6 +34,7 @@ function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Ten
     checkMetadata(key.metadata),
     checkAmount('money_budget_usd', moneyBudgetMicrocents),
     refuseMember(state, command),
+    checkKeyLevels(key.levels, key.callerLevels),
   );
   if (bad !== null) return bad;
   if (key.kind === 'inference' && !tenant.entitlements.tokenBilling) {
@@ -67,7 +69,7 @@ function accountEffects(command: CreateKeyCommand, nowMs: number): Effect[] {
  * the key.
  *
  * Rejects, in this order: `not_found` (the tenant), `tenant_closed`, `tenant_suspended`, `invalid_request` (name, expires_at,
- * max_tokens, metadata, money_budget_usd, member_id), `payment_required` (inference keys without token billing),
+ * max_tokens, metadata, money_budget_usd, member_id, levels, caller_levels), `payment_required` (inference keys without token billing),
  * `key_limit_reached`, `conflict`. Source: Tinfoil Admin API, create key; architecture section 5.
  */
 export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {

@@ -9,6 +9,7 @@ import type { DeleteKeyCommand, UpdateKeyCommand } from './commands.ts';
 import { checkTenantKey, tenantKeyData, tenantKeyStatus } from '../cycles/tenant-key.ts';
 import { isCounted } from './decide-create-key.ts';
 import { openTenant } from './decide-tenant.ts';
+import { checkKeyLevels } from './subject-levels.ts';
 import { checkAmount, checkExpiry, checkKeyName, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
 /** The key of a command if it may be changed: one of the command's tenant that is not deleted; `not_found`, `tenant_closed` otherwise. */
@@ -45,12 +46,34 @@ function refuseAllowedModels(state: State, ids: readonly string[], { kind }: Api
   return unknown === undefined ? null : invalid('allowed_models', `name models by their ids; there is no ${unknown.slice(0, 200)}`);
 }
 
+/** The levels of a key as they are after the command: what is not given stays, null and an empty object clear. */
+function levelsAfter(command: UpdateKeyCommand, before: ApiKey): Pick<ApiKey, 'levels' | 'callerLevels'> {
+  const after = <T extends object>(given: T | null | undefined, kept: T | undefined): T | undefined => {
+    const value = given === undefined ? kept : (given ?? undefined);
+    return value !== undefined && Object.keys(value).length > 0 ? value : undefined;
+  };
+  const levels = after(command.levels, before.levels);
+  const callerLevels = after(command.callerLevels, before.callerLevels);
+  return { ...(levels === undefined ? {} : { levels }), ...(callerLevels === undefined ? {} : { callerLevels }) };
+}
+
+function refuseLevels(command: UpdateKeyCommand, before: ApiKey): Refusal | null {
+  if (command.levels === undefined && command.callerLevels === undefined) return null;
+  if (before.kind !== 'inference' && before.kind !== 'management') {
+    return invalid(command.levels === undefined ? 'caller_levels' : 'levels', 'not be given for a key that makes no calls');
+  }
+  const { levels, callerLevels } = levelsAfter(command, before);
+  return checkKeyLevels(levels, callerLevels);
+}
+
 const FIELDS = {
   name: 'name',
   disabled: 'disabled',
   expiresAtMs: 'expires_at',
   outputBound: 'output_bound',
   allowedModels: 'allowed_models',
+  levels: 'levels',
+  callerLevels: 'caller_levels',
   maxTokens: 'max_tokens',
   moneyBudgetMicrocents: 'money_budget_usd',
 } as const;
@@ -62,7 +85,7 @@ const fieldsOf = (command: UpdateKeyCommand): string[] =>
  * Changes what is given of a key. What it has used and holds stays, also where a limit falls below it. The value is the key.
  *
  * Rejects, in this order: `not_found` (absent, deleted, another tenant's), `tenant_closed`, `invalid_request` (name, expires_at,
- * max_tokens, money_budget_usd, allowed_models, also of an admin key).
+ * max_tokens, money_budget_usd, allowed_models, levels, caller_levels, also of an admin key).
  */
 export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
   needs: ({ tenantId, keyId, allowedModels }) => ({
@@ -85,15 +108,18 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
       command.allowedModels === undefined || command.allowedModels === null
         ? null
         : refuseAllowedModels(state, command.allowedModels, before),
+      refuseLevels(command, before),
     );
     if (bad !== null) return refuse(bad);
+    const { levels: _levels, callerLevels: _callerLevels, ...kept } = before;
     const key: ApiKey = {
-      ...before,
+      ...kept,
       name: command.name ?? before.name,
       disabled: command.disabled ?? before.disabled,
       expiresAtMs: command.expiresAtMs === undefined ? before.expiresAtMs : command.expiresAtMs,
       outputBound: command.outputBound ?? before.outputBound,
       ...(command.allowedModels === undefined ? {} : { allowedModels: command.allowedModels }),
+      ...levelsAfter(command, before),
     };
     const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name, fields: fieldsOf(command) };
     return {

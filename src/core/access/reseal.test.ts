@@ -20,6 +20,8 @@ const stateWith = (record: unknown): State => ({
   reservation: () => undefined,
   idempotency: () => undefined,
   report: () => undefined,
+  rate: () => undefined,
+  isHeld: () => false,
   record: (() => record) as State['record'],
 });
 

@@ -3,10 +3,7 @@ import type { PlainJson } from '../json/plain-json.ts';
 import { remainingOf, type Account } from '../ledger/account.ts';
 import { ledgerIdOf } from './ledger-id.ts';
 
-/** Parts of {@link budgetState} that are amounts, int64 in the budget's unit, written as decimal text: events hold no bigint. */
-const STATE_AMOUNTS = ['allocated', 'remaining', 'debt', 'spent', 'reserved', 'overdraft_limit'] as const;
-
-/** What an event shows of a budget before and after. Source: Cycles governance, `EventDataBudgetLifecycle`. */
+/** What an event shows of a budget before and after; amounts as decimal text. Source: Cycles governance, `EventDataBudgetLifecycle`. */
 const budgetState = (account: Account): { readonly [name: string]: PlainJson } => ({
   allocated: `${account.allocated ?? 0n}`,
   remaining: `${remainingOf(account) ?? 0n}`,
@@ -14,14 +11,21 @@ const budgetState = (account: Account): { readonly [name: string]: PlainJson } =
   spent: `${account.spent}`,
   reserved: `${account.reserved}`,
   status: account.status,
+});
+
+/** What else changes of a budget, which events tell beside their data: its place in the data is not provided for. */
+const budgetTerms = (account: Account): { readonly [name: string]: PlainJson } => ({
   overdraft_limit: `${account.overdraftLimit}`,
   is_over_limit: account.isOverLimit,
   ...(account.overagePolicy === null ? {} : { commit_overage_policy: account.overagePolicy }),
 });
 
+const changedNames = (before: { readonly [name: string]: PlainJson }, now: { readonly [name: string]: PlainJson }): string[] =>
+  Object.keys({ ...before, ...now }).filter((name) => before[name] !== now[name]);
+
 /**
- * What happened to a budget, as its events tell it: with the names of what changed of {@link budgetState} (and `metadata`), and both
- * states. `previous` is null for one that is new.
+ * What happened to a budget, as its events tell it: both states, the names of what changed, and as metadata the terms that changed with
+ * what they were before. `previous` is null for a budget that is new.
  */
 export function budgetHappening(
   type: string,
@@ -30,39 +34,32 @@ export function budgetHappening(
     readonly previous: Account | null;
     readonly account: Account;
     readonly reason?: string;
-    readonly more?: Record<string, PlainJson>;
+    /** More of the data. */
+    readonly more?: { readonly [name: string]: PlainJson };
+    /** More of the metadata. */
+    readonly metadata?: { readonly [name: string]: PlainJson };
   },
 ): Happening {
   const { previous, account, reason, more } = change;
   const now = budgetState(account);
-  const before = previous === null ? null : budgetState(previous);
-  const changed = Object.keys({ ...before, ...now }).filter((name) => before?.[name] !== now[name]);
-  if (previous !== null && JSON.stringify(previous.budget?.metadata ?? {}) !== JSON.stringify(account.budget?.metadata ?? {}))
-    changed.push('metadata');
+  const shared = { ledger_id: ledgerIdOf(account), scope: account.scope, unit: account.unit, operation };
+  const told = { ...more, ...(reason === undefined ? {} : { reason }) };
+  if (previous === null) return { type, scope: account.scope, data: { ...shared, new_state: now, ...told } };
+  const before = budgetState(previous);
+  const [oldTerms, terms] = [budgetTerms(previous), budgetTerms(account)];
+  const changedTerms = changedNames(oldTerms, terms);
+  const isRelabelled = JSON.stringify(previous.budget?.metadata ?? {}) !== JSON.stringify(account.budget?.metadata ?? {});
+  const changed = [...changedNames(before, now), ...changedTerms, ...(isRelabelled ? ['metadata'] : [])];
+  const pick = (from: { readonly [name: string]: PlainJson }): PlainJson =>
+    Object.fromEntries(changedTerms.map((name) => [name, from[name] ?? null]));
+  const metadata = {
+    ...(changedTerms.length === 0 ? {} : { previous_terms: pick(oldTerms), new_terms: pick(terms) }),
+    ...change.metadata,
+  };
   return {
     type,
     scope: account.scope,
-    data: {
-      ledger_id: ledgerIdOf(account),
-      scope: account.scope,
-      unit: account.unit,
-      operation,
-      ...(before === null ? {} : { previous_state: before, changed_fields: changed }),
-      new_state: now,
-      ...more,
-      ...(reason === undefined ? {} : { reason }),
-    },
+    data: { ...shared, previous_state: before, new_state: now, changed_fields: changed, ...told },
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
   };
-}
-
-const exactState = (state: unknown): object => {
-  const fields = state as Readonly<Record<string, string>>;
-  return { ...fields, ...Object.fromEntries(STATE_AMOUNTS.map((name) => [name, BigInt(fields[name] ?? '0')])) };
-};
-
-/** The data of an event that {@link budgetHappening} made, with its amounts as exact integers; the data of any other as it is. */
-export function exactBudgetData(data: PlainJson): PlainJson | object {
-  if (typeof data !== 'object' || data === null || !('new_state' in data)) return data;
-  const { previous_state: previous, new_state: now, ...rest } = data;
-  return { ...rest, ...(previous === undefined ? {} : { previous_state: exactState(previous) }), new_state: exactState(now) };
 }

@@ -37,11 +37,10 @@ export interface FreezeBudgetCommand extends CommandBase {
   readonly reason?: string;
 }
 
-/** Closes a budget for ever. With `cascade` it goes with its tenant, which may be closed already. */
+/** Closes a budget for ever. */
 export interface CloseBudgetCommand extends CommandBase {
   readonly verb: 'close-budget';
   readonly accountId: AccountId;
-  readonly cascade: boolean;
   readonly reason?: string;
 }
 
@@ -53,7 +52,8 @@ export interface RefreshBudgetCommand extends CommandBase {
 
 /**
  * Funds every budget of `accountIds` alike, those that match what the caller looked for, in that order. `matched` is how many there
- * were; `expected` how many the caller thinks there are, null where they did not say; `unit` that of the amounts.
+ * were; `expected` how many the caller thinks there are, null where they did not say; `unit` and `spentUnit` are those of the amounts,
+ * null where they have the budget's. `declared` is a budget whose size something else has the last word on.
  */
 export interface FundBudgetsCommand extends CommandBase {
   readonly verb: 'fund-budgets';
@@ -62,6 +62,8 @@ export interface FundBudgetsCommand extends CommandBase {
   readonly expected: number | null;
   readonly operation: FundOperation;
   readonly unit: Unit | null;
+  readonly spentUnit: Unit | null;
+  readonly declared: AccountId | null;
   readonly amount: bigint;
   readonly spent?: bigint;
   readonly reason?: string;

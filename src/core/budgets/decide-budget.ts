@@ -1,5 +1,5 @@
 import { eventEffects, type Happening } from '../access/access-events.ts';
-import type { Effect } from '../effects.ts';
+import { checkMetadata } from '../access/rules.ts';
 import { INT64_MAX } from '../int64.ts';
 import type { PlainJson } from '../json/plain-json.ts';
 import type { Account, AccountId } from '../ledger/account.ts';
@@ -8,7 +8,7 @@ import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { budgetHappening } from './budget-events.ts';
 import type { CloseBudgetCommand, FreezeBudgetCommand, RefreshBudgetCommand, UpdateBudgetCommand } from './commands.ts';
-import { ledgerIdOf, termsOf } from './ledger-id.ts';
+import { termsOf } from './ledger-id.ts';
 
 const closedBudget = ({ scope }: Account): Rejection => ({ code: 'budget_closed', message: `the budget ${scope} is closed` });
 
@@ -42,7 +42,7 @@ const touched = (account: Account, changes: Partial<Account>, nowMs: number, met
  * Changes a budget's overdraft limit, overage policy or metadata, and with the limit whether it is over it. What is given and is so
  * already changes nothing and tells nobody. The value is the account as it is now.
  *
- * Rejects, in this order: `tenant_closed`, `budget_not_found`, `budget_closed`, `amount_out_of_range`. A frozen budget may be changed.
+ * Rejects, in this order: `tenant_closed`, `budget_not_found`, `budget_closed`, `amount_out_of_range`, `invalid_request` (the metadata). A frozen budget may be changed.
  * Source: Cycles governance, updateBudget.
  */
 export const updateBudgetVerb: Verb<UpdateBudgetCommand, Account> = {
@@ -56,6 +56,8 @@ export const updateBudgetVerb: Verb<UpdateBudgetCommand, Account> = {
       const message = 'overdraft_limit must lie between 0 and 2^63 - 1';
       return refuse(rejected({ code: 'amount_out_of_range', message, field: 'overdraft_limit.amount' }));
     }
+    const bad = metadata === undefined ? null : checkMetadata(metadata);
+    if (bad !== null) return refuse(bad);
     const isOverLimit = command.overdraftLimit === undefined ? before.isOverLimit : before.debt > overdraftLimit;
     const account = touched(before, { overdraftLimit, overagePolicy, isOverLimit }, nowMs, metadata);
     const happening = budgetHappening('budget.updated', 'UPDATE', { previous: before, account });
@@ -91,43 +93,23 @@ export const freezeBudgetVerb: Verb<FreezeBudgetCommand, Account> = {
   decide: decideFreeze,
 };
 
-/** What the cascade of a tenant's close tells of a budget. Source: Cycles governance, `EventDataTenantCascade`. */
-const cascadeHappening = (before: Account, account: Account): Happening => ({
-  type: 'budget.closed_via_tenant_cascade',
-  scope: account.scope,
-  data: {
-    ledger_id: ledgerIdOf(account),
-    scope: account.scope,
-    unit: account.unit,
-    prior_status: before.status,
-    new_status: 'CLOSED',
-    cascade_reason: 'tenant_closed',
-  },
-});
-
 /**
- * Closes a budget for ever. What it holds may still be committed or released. In a cascade one that is closed already, or is not there, is
- * left alone without a word, and its tenant may be closed. The value tells whether this command closed it.
+ * Closes a budget for ever. What it holds may still be committed or released. The value is the account as it is now.
  *
- * Rejects, but in a cascade, in this order: `tenant_closed`, `budget_not_found`, `budget_closed`.
- * Source: Cycles governance, `BudgetStatus` and CASCADE SEMANTICS, rule 1.
+ * Rejects, in this order: `tenant_closed`, `budget_not_found`, `budget_closed` (closed already). Source: Cycles governance,
+ * `BudgetStatus`; how a budget of a tenant that lives on is closed is ours. A tenant's close takes its budgets with it by itself.
  */
-export const closeBudgetVerb: Verb<CloseBudgetCommand, { readonly closed: boolean; readonly account: Account | null }> = {
+export const closeBudgetVerb: Verb<CloseBudgetCommand, Account> = {
   needs: (command) => ({ tenantLock: 'shared', accounts: [command.accountId] }),
   decide: (state, command, nowMs) => {
-    const found = command.cascade ? state.account(command.accountId) : openBudget(state, command);
-    if (found !== undefined && 'code' in found) return refuse(rejected(found));
-    if (found === undefined) return { outcome: accepted({ closed: false, account: null }), effects: [] };
-    if (found.status === 'CLOSED') {
-      if (!command.cascade) return refuse(rejected(closedBudget(found)));
-      return { outcome: accepted({ closed: false, account: found }), effects: [] };
-    }
-    const account = touched(found, { status: 'CLOSED' }, nowMs);
+    const before = openBudget(state, command);
+    if ('code' in before) return refuse(rejected(before));
+    if (before.status === 'CLOSED') return refuse(rejected(closedBudget(before)));
+    const budget = { ...termsOf(before), updatedAtMs: nowMs, closedAtMs: nowMs };
+    const account: Account = { ...before, status: 'CLOSED', budget };
     const { reason } = command;
-    const change = { previous: found, account, ...(reason === undefined ? {} : { reason }) };
-    const happening = command.cascade ? cascadeHappening(found, account) : budgetHappening('budget.closed', 'STATUS_CHANGE', change);
-    const effects: readonly Effect[] = changed(account, [happening], { command, nowMs }).effects;
-    return { outcome: accepted({ closed: true, account }), effects };
+    const change = { previous: before, account, ...(reason === undefined ? {} : { reason }) };
+    return changed(account, [budgetHappening('budget.closed', 'STATUS_CHANGE', change)], { command, nowMs });
   },
 };
 

@@ -1,5 +1,5 @@
 import { eventEffects } from '../access/access-events.ts';
-import { invalid } from '../access/rules.ts';
+import { checkMetadata, invalid } from '../access/rules.ts';
 import { INT64_MAX } from '../int64.ts';
 import { budgetId, newAccount, type Account, type BudgetTerms } from '../ledger/account.ts';
 import { entryEffect } from '../ledger/journal.ts';
@@ -22,7 +22,7 @@ function refuseFields(command: CreateBudgetCommand): Rejection | null {
   const { periodStartMs, periodEndMs } = command;
   if (periodStartMs !== null && periodEndMs !== null && periodEndMs - periodStartMs < MIN_PERIOD_MS)
     return invalid('period_end', 'lie at least one second after period_start').rejection;
-  return null;
+  return checkMetadata(command.metadata)?.rejection ?? null;
 }
 
 /** Refuses a tenant that gets no new budgets, in the order of the reference: closed, unknown, suspended. */
@@ -54,7 +54,7 @@ function periodOf(
  * budgets with a limit are budgets on the Cycles surfaces. Its parents need not exist: each scope is independent, and scopes without a
  * budget are skipped by every hold. The value is the account.
  *
- * Rejects, in this order: `amount_out_of_range`, `invalid_request` (the period), `tenant_closed`, `tenant_not_found`, `tenant_suspended`,
+ * Rejects, in this order: `amount_out_of_range`, `invalid_request` (the period, the metadata), `tenant_closed`, `tenant_not_found`, `tenant_suspended`,
  * `conflict` (there is one for the scope and unit, closed or not). Source: Cycles governance, createBudget, in the reference's order.
  */
 export const createBudgetVerb: Verb<CreateBudgetCommand, Account> = {

@@ -41,8 +41,11 @@ const ROW_CODES: Partial<Record<RejectionCode, string>> = {
 function refuseRow(account: Account, command: FundBudgetsCommand): { code: string; message: string } | null {
   const refusal = refuseFunding(account, command);
   if (refusal !== null) return { code: ROW_CODES[refusal.code] ?? 'INTERNAL_ERROR', message: refusal.message };
-  if (command.unit === null || command.unit === account.unit) return null;
-  return { code: 'INVALID_TRANSITION', message: `the budget ${account.scope} is in ${account.unit}, not in ${command.unit}` };
+  if (account.id === command.declared) return { code: 'POLICY_VIOLATION', message: 'the configuration file declares this budget' };
+  const spentUnit = command.operation === 'RESET_SPENT' ? command.spentUnit : null;
+  const other = [command.unit, spentUnit].find((unit) => unit !== null && unit !== account.unit);
+  if (other === undefined) return null;
+  return { code: 'INVALID_TRANSITION', message: `the budget ${account.scope} is in ${account.unit}, not in ${other}` };
 }
 
 function fundRows(state: State, command: FundBudgetsCommand, nowMs: number): Decision<FundBudgetsAnswer> {

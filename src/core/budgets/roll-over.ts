@@ -25,8 +25,8 @@ export function rollOverEffects(account: Account, nowMs: number): Effect[] {
     previous: account,
     account: next,
     reason: 'the budget period has ended',
-    more: {
-      spent_override_provided: false,
+    more: { spent_override_provided: false },
+    metadata: {
       rollover_policy: rolloverPolicy ?? 'NONE',
       period_start: formatRfc3339(periodStartMs ?? nowMs),
       period_end: formatRfc3339(periodEndMs ?? nowMs),

@@ -21,6 +21,8 @@ export interface CallContext {
   readonly candidates: readonly CallCandidate[];
   /** What the call uses beside tokens, for an estimate. */
   readonly media?: MediaUse;
+  /** The deepest scope of its subject; absent where that is its tenant's. */
+  readonly scopePath?: string;
 }
 
 /** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
@@ -40,6 +42,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
     price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
   ),
   ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
+  ...(context.scopePath === undefined ? {} : { scope: context.scopePath }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -68,7 +71,9 @@ export function readCallContext(value: PlainJson): CallContext | null {
   const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
   if (candidates.length === 0) return null;
   const media = readMedia(fields['media']);
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media };
+  const { scope } = fields;
+  const path = typeof scope === 'string' ? { scopePath: scope } : {};
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {

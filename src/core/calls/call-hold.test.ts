@@ -3,7 +3,7 @@ import { legAmount } from '../ledger/reserve.ts';
 import { callLegs, exceedsHold, limitPerChoice, outputRange } from './call-hold.ts';
 
 const rates = { inputNanos: 150n, outputNanos: 600n, cachedInputNanos: 75n, requestNanos: 1001n };
-const call = { tenantId: 'acme', keyId: 'k1', inputTokens: 28, rates };
+const call = { tenantId: 'acme', scopes: ['tenant:acme'], keyId: 'k1', inputTokens: 28, rates };
 
 describe('the accounts of a call', () => {
   test('are the cap, the money of the key, then the tenant in tokens and in money', () => {

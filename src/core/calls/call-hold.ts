@@ -7,7 +7,7 @@ import { holdNanoUsd, NANOS_PER_MICROCENT, type Rates } from '../pricing/rates.t
 
 /**
  * The accounts that a call holds on, in order of precedence: the key's token cap (every key has that account), the key's money budget,
- * then the tenant's budgets in tokens and in money. Those that do not exist are skipped.
+ * then the budgets of each of the call's `scopes` in tokens and in money, the tenant's first. Those that do not exist are skipped.
  *
  * A unit of output is one output token of any choice. `inputTokens` bounds the prompt; `rates` are nowhere below those of any upstream
  * that may answer, null where the model has no price (the money accounts then hold nothing, but still cover the call).
@@ -16,22 +16,24 @@ import { holdNanoUsd, NANOS_PER_MICROCENT, type Rates } from '../pricing/rates.t
 export function callLegs(call: {
   readonly tenantId: string;
   readonly keyId: string;
+  readonly scopes: readonly string[];
   readonly inputTokens: number;
   readonly rates: Rates | null;
   /** The most that the call can use beside tokens; money accounts hold for it too. */
   readonly media?: MediaUse | null;
 }): LegRequest[] {
-  const { tenantId, keyId, inputTokens, rates } = call;
+  const { tenantId, keyId, scopes, inputTokens, rates } = call;
   const media = call.media ?? null;
-  const scope = `tenant:${tenantId}`;
   const tokens = { base: BigInt(inputTokens), perUnit: 1n, divisor: 1n };
   const nanos = rates === null ? { base: 0n, perUnit: 0n } : holdNanoUsd(rates, { inputTokens, choices: 1, media });
   const money = { ...nanos, divisor: NANOS_PER_MICROCENT };
   return [
     { accountId: keyCapId(tenantId, keyId, TOKENS), ...tokens, required: true },
     { accountId: keyCapId(tenantId, keyId, USD_MICROCENTS), ...money, required: false },
-    { accountId: budgetId(tenantId, scope, TOKENS), ...tokens, required: false },
-    { accountId: budgetId(tenantId, scope, USD_MICROCENTS), ...money, required: false },
+    ...scopes.flatMap((scope) => [
+      { accountId: budgetId(tenantId, scope, TOKENS), ...tokens, required: false },
+      { accountId: budgetId(tenantId, scope, USD_MICROCENTS), ...money, required: false },
+    ]),
   ];
 }
 

@@ -142,8 +142,7 @@ describe('a command tells of each threshold that it makes an account pass', () =
   });
 
   test('when a limit is set on what was unlimited, and never while there is none', () => {
-    expect(told(budget({ allocated: null }), debit(1000n), allocate(1000n), allocate(null), allocate(2000n))).toEqual([
-      [],
+    expect(told(budget({ allocated: null, spent: 1000n }), allocate(1000n), allocate(null), allocate(2000n))).toEqual([
       [50, 80, 95, 100],
       [],
       [50],

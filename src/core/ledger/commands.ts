@@ -3,6 +3,7 @@ import type { MetObject } from '../calls/upstream-object.ts';
 import type { IdempotencyRef } from '../effects.ts';
 import type { UsageEvent } from '../usage/usage-event.ts';
 import type { ReportJudgement } from '../usage/usage-report.ts';
+import type { RateLimit } from '../policy/rate-window.ts';
 import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
 import type { PlainJson } from '../json/plain-json.ts';
@@ -64,6 +65,10 @@ export interface CommitCommand extends CommandBase {
   readonly reservationId: string;
   readonly actual: bigint;
   readonly unit: string;
+  /** JSON text of what the client said beside, kept with the reservation as it is; null or absent where it said nothing. */
+  readonly details?: string | null;
+  /** What the policy of the reservation's scopes allows in a minute; null or absent where it says nothing. */
+  readonly limit?: RateLimit | null;
   readonly idempotency?: CommandIdempotency;
 }
 
@@ -82,14 +87,17 @@ export interface ExtendCommand extends CommandBase {
   readonly idempotency?: CommandIdempotency;
 }
 
-/** Books a charge that was never held, under an overage policy. Source: Cycles protocol, events. */
+/**
+ * Books a charge that was never held. `accounts` are those of its scopes, widest first. `overagePolicy` null: what the deepest budget says, else the tenant, else ALLOW_IF_AVAILABLE.
+ * Source: Cycles protocol, events.
+ */
 export interface DebitCommand extends CommandBase {
   readonly verb: 'debit';
   readonly debitId: string;
   readonly accounts: readonly AccountId[];
   readonly otherUnitAccounts: readonly AccountId[];
   readonly amount: bigint;
-  readonly overagePolicy: OveragePolicy;
+  readonly overagePolicy: OveragePolicy | null;
   readonly idempotency?: CommandIdempotency;
 }
 

@@ -48,7 +48,7 @@ describe('an actual that the hold covers', () => {
 
   test.each(cases)('$policy charges $actual of 10 and returns $released', ({ policy, actual, released }) => {
     const ledger = heldLedger({ allocated: 100n, spent: 5n }, { allocated: 10n }, 10n, { overagePolicy: policy });
-    expect(valueOf(ledger.run(commit(actual), START_MS + 1))).toEqual({ reservationId: 'res_1', charged: `${actual}`, released });
+    expect(valueOf(ledger.run(commit(actual), START_MS + 1))).toMatchObject({ reservationId: 'res_1', charged: `${actual}`, released });
     expect(balances(ledger.account(TENANT_BUDGET))).toEqual([100n, 5n + actual, 0n, 0n]);
     expect(balances(ledger.account(APP_BUDGET))).toEqual([10n, actual, 0n, 0n]);
     expect(flags(ledger)).toEqual([false, false]);
@@ -133,7 +133,7 @@ interface OverageCase {
 /** Commits on a hold of 10 on both budgets and compares both afterwards. */
 function expectOverage(policy: OveragePolicy, { wide, narrow, actual, charged, after }: OverageCase): void {
   const ledger = heldLedger(wide, narrow, 10n, { overagePolicy: policy });
-  expect(valueOf(ledger.run(commit(actual), START_MS))).toEqual({ reservationId: 'res_1', charged: `${charged}`, released: '0' });
+  expect(valueOf(ledger.run(commit(actual), START_MS))).toMatchObject({ reservationId: 'res_1', charged: `${charged}`, released: '0' });
   const found = [TENANT_BUDGET, APP_BUDGET].map((id) => [...balances(ledger.account(id)), ledger.account(id).isOverLimit]);
   expect(found).toEqual(after);
   expect(ledger.reservation('res_1').charged).toEqual([charged, charged]);
@@ -406,13 +406,13 @@ describe('a reservation settles once', () => {
 });
 
 describe('only a Cycles reservation of the tenant can be committed', () => {
-  test.each<[string, Partial<Reservation>]>([
-    ['another tenant', { tenantId: 'other' }],
-    ['a gateway call, whose spend nobody may understate', { purpose: 'call' }],
-  ])('not that of %s', (_what, parts) => {
+  test.each<[string, Partial<Reservation>, string]>([
+    ['another tenant', { tenantId: 'other' }, 'forbidden'],
+    ['a gateway call, whose spend nobody may understate', { purpose: 'call' }, 'reservation_not_found'],
+  ])('not that of %s', (_what, parts, code) => {
     const ledger = heldLedger({ allocated: 100n }, null, 10n, parts);
     const before = snapshot(ledger);
-    expect(codeOf(ledger.run(commit(0n), START_MS))).toBe('reservation_not_found');
+    expect(codeOf(ledger.run(commit(0n), START_MS))).toBe(code);
     expect(snapshot(ledger)).toEqual(before);
   });
 
@@ -457,7 +457,7 @@ describePrecedence<CommitCommand>(
       },
     },
     {
-      code: 'reservation_not_found',
+      code: 'forbidden',
       when: 'another tenant holds it',
       apply: ({ ledger }) => ledger.putReservation({ ...ledger.reservation('res_1'), tenantId: 'other' }),
     },

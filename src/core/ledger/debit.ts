@@ -1,30 +1,41 @@
+import { balancesAfter, type BalanceLine } from './balance-line.ts';
+import { isCovered, refuseUncovered } from './coverage.ts';
 import { INT64_MAX } from '../int64.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { invariant } from '../invariant.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
-import { remainingOf, type Account } from './account.ts';
+import { parseAccountId, remainingOf, type Account, type AccountId, type OveragePolicy } from './account.ts';
 import type { DebitCommand } from './commands.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { entryEffect, refuseOverflow } from './journal.ts';
-import { bookOverage } from './overage.ts';
+import { bookOverage, overagePolicyOf } from './overage.ts';
 import { refuseStatus, refuseTenant, shortOf } from './refusals.ts';
 
-/** What a debit charged, decimal int64; `capped` where that is less than was asked. */
+/** What a debit charged, decimal int64; `capped` where that is less than was asked. `balances` are those after it. */
 export interface DebitAnswer {
   readonly debitId: string;
   readonly charged: string;
   readonly capped: boolean;
-  readonly [name: string]: string | boolean;
+  readonly balances: readonly BalanceLine[];
+  readonly [name: string]: PlainJson;
 }
 
-function refuseDebit(accounts: readonly Account[], command: DebitCommand): Rejection | null {
+function refuseDebit(accounts: readonly Account[], command: DebitCommand, policy: OveragePolicy): Rejection | null {
   for (const account of accounts) {
     const inactive = refuseStatus(account);
     if (inactive !== null) return inactive;
     const remaining = remainingOf(account);
-    if (command.overagePolicy === 'REJECT' && remaining !== null && remaining < command.amount) return shortOf(account, command.amount);
+    if (policy === 'REJECT' && remaining !== null && remaining < command.amount) return shortOf(account, command.amount);
   }
   return null;
+}
+
+/** As for a hold: the accounts that were named tell the scopes. */
+function refuseUncoveredDebit(state: State, command: DebitCommand): Rejection {
+  const deepest = command.accounts.at(-1);
+  const { scope: scopePath, unit } = parseAccountId(deepest ?? ('' as AccountId));
+  return refuseUncovered(state, { scopePath, unit, others: command.otherUnitAccounts });
 }
 
 function decideDebit(state: State, command: DebitCommand, nowMs: number): Decision<DebitAnswer> {
@@ -35,15 +46,11 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
   }
   invariant(new Set(command.accounts).size === command.accounts.length, `the debit ${command.debitId} names an account twice`);
   const accounts = command.accounts.map((id) => state.account(id)).filter((account) => account !== undefined);
-  if (accounts.length === 0) {
-    const others = command.otherUnitAccounts.map((id) => state.account(id)).filter((account) => account !== undefined);
-    const code = others.length === 0 ? 'budget_not_found' : 'unit_mismatch';
-    const expectedUnits = [...new Set(others.map((account) => account.unit))];
-    return refuse(rejected({ code, message: 'no budget covers the subject in this unit', details: { expectedUnits } }));
-  }
-  const refusal = refuseDebit(accounts, command);
+  if (!isCovered(accounts)) return refuse(rejected(refuseUncoveredDebit(state, command)));
+  const policy = overagePolicyOf(state, command.tenantId, { wanted: command.overagePolicy, accounts });
+  const refusal = refuseDebit(accounts, command, policy);
   if (refusal !== null) return refuse(rejected(refusal));
-  const booked = bookOverage(accounts, command.amount, command.overagePolicy);
+  const booked = bookOverage(accounts, command.amount, policy);
   if ('code' in booked) return refuse(rejected(booked));
   const entries = accounts.map((account, index) =>
     entryEffect(account.id, { command: command.debitId, verb: 'debit', atMs: nowMs, ...booked.parts[index] }),
@@ -51,7 +58,12 @@ function decideDebit(state: State, command: DebitCommand, nowMs: number): Decisi
   const overflow = refuseOverflow(state, entries);
   if (overflow !== null) return refuse(rejected(overflow));
   return {
-    outcome: accepted({ debitId: command.debitId, charged: booked.charged.toString(), capped: booked.charged < command.amount }),
+    outcome: accepted({
+      debitId: command.debitId,
+      charged: booked.charged.toString(),
+      capped: booked.charged < command.amount,
+      balances: balancesAfter(accounts, [...booked.flags, ...entries]),
+    }),
     effects: [...booked.flags, ...entries],
   };
 }

@@ -4,6 +4,7 @@ import {
   extend,
   holdOn,
   idempotent,
+  release,
   START_MS,
   TENANT,
   TENANT_BUDGET,
@@ -13,6 +14,7 @@ import {
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { describePrecedence, snapshot } from '../../../test/support/ledger-precedence.ts';
 import type { ExtendCommand } from './commands.ts';
+import type { ExtendAnswer } from './extend.ts';
 import type { Reservation } from './reservation.ts';
 
 const EXPIRES_MS = START_MS + 60_000;
@@ -27,7 +29,11 @@ function heldLedger(parts: Partial<Reservation> = {}): MemoryLedger {
 test('adds to the present expiry, not to now, and leaves the hold as it is', () => {
   const ledger = heldLedger();
   const before = ledger.reservation('res_1');
-  expect(valueOf(ledger.run(extend(1000), START_MS + 59_000))).toEqual({ reservationId: 'res_1', expiresAtMs: EXPIRES_MS + 1000 });
+  expect(valueOf(ledger.run(extend(1000), START_MS + 59_000))).toMatchObject({
+    reservationId: 'res_1',
+    expiresAtMs: EXPIRES_MS + 1000,
+    remainingTtlMs: 2000,
+  });
   expect(ledger.reservation('res_1')).toEqual({ ...before, expiresAtMs: EXPIRES_MS + 1000, extensions: 1 });
   expect(ledger.account(TENANT_BUDGET).reserved).toBe(10n);
   expect(ledger.entries).toEqual([]);
@@ -59,10 +65,13 @@ test.each<[string, number, number, string]>([
 test('the same key extends once', () => {
   const ledger = heldLedger();
   const idempotency = idempotent('extend', { target: 'res_1' });
-  const first = ledger.run(extend(1000, { idempotency }), START_MS);
+  const first = valueOf(ledger.run(extend(1000, { idempotency }), START_MS)) as ExtendAnswer;
   const after = snapshot(ledger);
-  expect(ledger.run(extend(1000, { idempotency }), START_MS + 1)).toEqual(first);
+  const second = valueOf(ledger.run(extend(1000, { idempotency }), START_MS + 1)) as ExtendAnswer;
+  expect(second).toEqual({ ...first, remainingTtlMs: first.remainingTtlMs - 1 });
   expect(snapshot(ledger)).toEqual(after);
+  ledger.run(release(), START_MS + 2);
+  expect(valueOf(ledger.run(extend(1000, { idempotency }), START_MS + 3))).toEqual({ ...first, remainingTtlMs: 0 });
 });
 
 test('a suspended tenant may extend', () => {
@@ -72,11 +81,11 @@ test('a suspended tenant may extend', () => {
 });
 
 describe('only a Cycles reservation of the tenant', () => {
-  test.each<[string, Partial<Reservation>]>([
-    ['another tenant', { tenantId: 'other' }],
-    ['a gateway call', { purpose: 'call' }],
-  ])('not that of %s', (_what, parts) => {
-    expect(codeOf(heldLedger(parts).run(extend(1000), START_MS))).toBe('reservation_not_found');
+  test.each<[string, Partial<Reservation>, string]>([
+    ['another tenant', { tenantId: 'other' }, 'forbidden'],
+    ['a gateway call', { purpose: 'call' }, 'reservation_not_found'],
+  ])('not that of %s', (_what, parts, code) => {
+    expect(codeOf(heldLedger(parts).run(extend(1000), START_MS))).toBe(code);
   });
 
   test('not one that does not exist', () => {
@@ -95,7 +104,7 @@ describePrecedence<ExtendCommand>('extend', () => ({ ledger: heldLedger(), comma
     },
   },
   {
-    code: 'reservation_not_found',
+    code: 'forbidden',
     when: 'another tenant holds it',
     apply: ({ ledger }) => ledger.putReservation({ ...ledger.reservation('res_1'), tenantId: 'other' }),
   },

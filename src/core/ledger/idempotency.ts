@@ -1,3 +1,4 @@
+import { isKeptWithReservation } from '../cycles/operation-names.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type State } from '../verb.ts';
 import type { CommandIdempotency } from './commands.ts';
@@ -8,15 +9,20 @@ export const idempotencyNeeds = (idempotency: CommandIdempotency | undefined): {
   idempotency: idempotency === undefined ? [] : [idempotency.ref],
 });
 
+/** The time of an answer that goes with something else. */
+const KEPT_FOR_GOOD_MS = Number.MAX_SAFE_INTEGER;
+
 /**
  * Decides once for each idempotency key: the same key and body get the first answer again and change nothing; another body is
- * `idempotency_mismatch`. Refusals are not remembered. An answer past its time is forgotten. Source: Cycles protocol, idempotency; L5.
+ * `idempotency_mismatch`. Refusals are not remembered. An answer past its time is forgotten; one that is `keptBy` the reservation that it
+ * made or ended is there for as long as that is. Source: Cycles protocol, idempotency; L5.
  */
 export function decideOnce<T extends PlainJson>(
   state: State,
   idempotency: CommandIdempotency | undefined,
   nowMs: number,
   decide: () => Decision<T>,
+  keptBy?: string,
 ): Decision<T> {
   if (idempotency === undefined) return decide();
   const { ref, hash, keepMs } = idempotency;
@@ -32,6 +38,10 @@ export function decideOnce<T extends PlainJson>(
   }
   const decision = decide();
   if (!decision.outcome.ok) return decision;
-  const answer = { hash, answer: decision.outcome.value, expiresAtMs: nowMs + keepMs };
+  const { value } = decision.outcome;
+  const answer =
+    keptBy === undefined || !isKeptWithReservation(ref.operation)
+      ? { hash, answer: value, expiresAtMs: nowMs + keepMs }
+      : { hash, answer: value, expiresAtMs: KEPT_FOR_GOOD_MS, keptBy };
   return { ...decision, effects: [...decision.effects, { type: 'idempotency', ref, record: answer }] };
 }

@@ -1,6 +1,21 @@
 import type { Effect } from '../effects.ts';
 import type { Rejection } from '../rejection.ts';
+import type { State } from '../verb.ts';
 import { remainingOf, snapshotOf, type Account, type OveragePolicy } from './account.ts';
+
+/**
+ * The overage policy that applies: the one that was asked for, else that of the deepest budget that has one, else the tenant's default,
+ * else ALLOW_IF_AVAILABLE. `accounts` are in order, widest scope first. Source: Cycles governance, `CommitOveragePolicy`.
+ */
+export function overagePolicyOf(
+  state: State,
+  tenantId: string,
+  options: { readonly wanted: OveragePolicy | null; readonly accounts: readonly Account[] },
+): OveragePolicy {
+  if (options.wanted !== null) return options.wanted;
+  const ofBudget = options.accounts.findLast(({ overagePolicy }) => overagePolicy !== null)?.overagePolicy;
+  return ofBudget ?? state.record('tenant', tenantId)?.defaultOveragePolicy ?? 'ALLOW_IF_AVAILABLE';
+}
 
 /** How one account takes its part of an overage: what it spends and what it owes, in its unit. */
 export interface OveragePart {

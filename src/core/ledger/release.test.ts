@@ -30,7 +30,7 @@ function heldLedger(parts: Partial<Reservation> = {}): MemoryLedger {
 test('returns the whole hold on every leg, charges nothing and ends the reservation', () => {
   const ledger = heldLedger();
   const before = ledger.reservation('res_1');
-  expect(valueOf(ledger.run(release(), START_MS + 7))).toEqual({ reservationId: 'res_1', released: '10' });
+  expect(valueOf(ledger.run(release(), START_MS + 7))).toMatchObject({ reservationId: 'res_1', released: '10', unit: 'TOKENS' });
   expect(balances(ledger.account(TENANT_BUDGET))).toEqual([100n, 5n, 3n, 0n]);
   expect(balances(ledger.account(APP_BUDGET))).toEqual([10n, 0n, 0n, 0n]);
   expect(ledger.reservation('res_1')).toEqual({
@@ -67,13 +67,13 @@ test('goes through for a suspended tenant', () => {
   expect(codeOf(ledger.run(release(), START_MS))).toBe('ok');
 });
 
-test.each<[string, Partial<Reservation>]>([
-  ['another tenant', { tenantId: 'other' }],
-  ['a gateway call, which would become free', { purpose: 'call' }],
-])('does not find the reservation of %s', (_what, parts) => {
+test.each<[string, Partial<Reservation>, string]>([
+  ['another tenant', { tenantId: 'other' }, 'forbidden'],
+  ['a gateway call, which would become free', { purpose: 'call' }, 'reservation_not_found'],
+])('does not release the reservation of %s', (_what, parts, code) => {
   const ledger = heldLedger(parts);
   const before = snapshot(ledger);
-  expect(codeOf(ledger.run(release(), START_MS))).toBe('reservation_not_found');
+  expect(codeOf(ledger.run(release(), START_MS))).toBe(code);
   expect(snapshot(ledger)).toEqual(before);
 });
 
@@ -102,7 +102,7 @@ describePrecedence<ReleaseCommand>('release', () => ({ ledger: heldLedger(), com
     },
   },
   {
-    code: 'reservation_not_found',
+    code: 'forbidden',
     when: 'another tenant holds it',
     apply: ({ ledger }) => ledger.putReservation({ ...ledger.reservation('res_1'), tenantId: 'other' }),
   },
@@ -124,7 +124,7 @@ describe('a reservation without legs', () => {
   test('is released all the same', () => {
     const ledger = new MemoryLedger();
     ledger.putReservation(holdOn([], 0n));
-    expect(valueOf(ledger.run(release(), START_MS))).toEqual({ reservationId: 'res_1', released: '0' });
+    expect(valueOf(ledger.run(release(), START_MS))).toMatchObject({ reservationId: 'res_1', released: '0' });
     expect(ledger.reservation('res_1')).toMatchObject({ state: 'RELEASED', charged: [] });
   });
 });

@@ -14,12 +14,25 @@ export interface Leg {
 }
 
 /**
+ * What a reservation that a Cycles client made has beside its hold. `scopePath` is its deepest scope, `amount` what each leg holds,
+ * `requestKey` the idempotency key that made it. `untilReleased`: nobody returns it when its time is over. `settledWith` is JSON text of
+ * what its commit said beside the amount (metadata, metrics), kept as it is; null where it said nothing or there was none.
+ */
+export interface ClientHold {
+  readonly scopePath: string;
+  readonly amount: bigint;
+  readonly requestKey: string;
+  readonly untilReleased: boolean;
+  readonly settledWith: string | null;
+}
+
+/**
  * A hold on one or more accounts, with a time to live. All moments are milliseconds since the epoch, all lengths milliseconds.
  *
  * `legs` never change after the hold was made. `charged` are the amounts booked at settlement, one for each leg in order, debt
  * included; null until then. `settledAtMs` is when a charge was booked: for a call whose hold had expired it lies after
  * `finalizedAtMs`. `ownerId` is the run of the process that relays the call; empty for holds of Cycles clients. `context` is what a
- * settlement by someone else needs (a call's key, model and pinned price). `checkpoint` is the last output seen of a call in flight.
+ * settlement by someone else needs (a call's key, model and pinned price), or JSON text of what a Cycles client said of its hold. `checkpoint` is the last output seen of a call in flight.
  */
 export interface Reservation {
   readonly id: string;
@@ -39,4 +52,6 @@ export interface Reservation {
   readonly ownerId: string;
   readonly context: PlainJson;
   readonly checkpoint: PlainJson;
+  /** Absent or null for holds that no Cycles client made. */
+  readonly client?: ClientHold | null;
 }

@@ -1,3 +1,4 @@
+import { pinnedScopes } from '../access/subject-levels.ts';
 import { callLegs } from '../calls/call-hold.ts';
 import type { AccountId } from '../ledger/account.ts';
 import { chargeMicrocents, costNanoUsd, ratesOfPrice } from '../pricing/rates.ts';
@@ -64,7 +65,9 @@ const quarantine = (reason: QuarantineReason): ReportJudgement => ({ kind: 'quar
 
 /** The accounts that a call of the key through the gateway would hold on. */
 const accountsOf = (key: ApiKey): AccountId[] =>
-  callLegs({ tenantId: key.tenantId, keyId: key.id, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
+  callLegs({ tenantId: key.tenantId, keyId: key.id, scopes: pinnedScopes(key, key.tenantId), inputTokens: 0, rates: null }).map(
+    ({ accountId }) => accountId,
+  );
 
 /** The fee is due for each request of a customer, and not for the calls inside of one. */
 function costOf(event: ReportedEvent, price: Price): bigint {

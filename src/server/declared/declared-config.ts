@@ -27,6 +27,8 @@ export interface DeclaredKey {
   readonly id: string;
   readonly outputBound: ApiKey['outputBound'] | undefined;
   readonly allowedModels: readonly string[] | null | undefined;
+  readonly levels: ApiKey['levels'] | null;
+  readonly callerLevels: ApiKey['callerLevels'] | null;
 }
 
 /**

@@ -14,7 +14,7 @@ export async function keyCommands(
   const { boot, records } = deps;
   const commands: Command[] = [];
   const absent: string[] = [];
-  for (const { id, outputBound, allowedModels } of tenant.keys) {
+  for (const { id, outputBound, allowedModels, levels, callerLevels } of tenant.keys) {
     const kept = await records.record('key', id);
     if (kept === undefined || kept.deletedAtMs !== null || kept.tenantId !== tenant.id) {
       absent.push(id);
@@ -22,7 +22,11 @@ export async function keyCommands(
     }
     const isSameBound = outputBound === undefined || outputBound === kept.outputBound;
     const isSameModels = allowedModels === undefined || JSON.stringify(allowedModels) === JSON.stringify(kept.allowedModels ?? null);
-    if (isSameBound && isSameModels) continue;
+    const isSame = (given: object | null | undefined, now: object | undefined): boolean =>
+      given === undefined || JSON.stringify(given) === JSON.stringify(now ?? null);
+    const isSameLevels = isSame(levels, kept.levels);
+    const isSameCallerLevels = isSame(callerLevels, kept.callerLevels);
+    if (isSameBound && isSameModels && isSameLevels && isSameCallerLevels) continue;
     commands.push({
       verb: 'update-key',
       id: boot.nextId(),
@@ -31,6 +35,8 @@ export async function keyCommands(
       keyId: id,
       ...(isSameBound ? {} : { outputBound }),
       ...(isSameModels ? {} : { allowedModels }),
+      ...(isSameLevels ? {} : { levels }),
+      ...(isSameCallerLevels ? {} : { callerLevels }),
     });
   }
   return { commands, absent };

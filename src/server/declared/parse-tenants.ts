@@ -1,3 +1,4 @@
+import { CALLER_LEVELS } from '../../core/access/subject-levels.ts';
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { type Entitlements, memberRecordId } from '../../core/records.ts';
 import type { DeclaredKey, DeclaredTenant } from './declared-config.ts';
@@ -8,6 +9,8 @@ const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const TENANT_ID_RULE = 'an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit';
 const MEMBER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MEMBER_ID_RULE = 'an id of 1 to 64 letters, digits, ".", "_" and "-" that starts with a letter or digit';
+const LEVEL_VALUE = /^[A-Za-z0-9_.-]{1,128}$/;
+const LEVEL_PATTERN = /^[A-Za-z0-9_.*-]{1,128}$/;
 const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,190}$/;
 
 const SWITCHES = {
@@ -39,17 +42,38 @@ function moneyBudgetOf(field: Field): bigint | null | undefined {
   return result.ok ? result.microcents : field.fail(`must ${result.rule}`);
 }
 
+/** The levels that `field` names, each as `read` reads it. */
+function eachLevel<T>(field: Field, read: (level: Field) => T): Record<string, T> {
+  const given = field.fields(CALLER_LEVELS);
+  const levels = CALLER_LEVELS.filter((level) => given[level].isGiven).map((level) => [level, read(given[level])] as const);
+  return Object.fromEntries(levels);
+}
+
+const parseLevels = (field: Field): Record<string, string> =>
+  eachLevel(field, (level) => level.text({ pattern: LEVEL_VALUE, rule: 'a value of 1 to 128 letters, digits, ".", "_" and "-"' }));
+
+const parseCallerLevels = (field: Field): Record<string, { pattern: string; required: boolean }> =>
+  eachLevel(field, (level) => {
+    const { pattern, required } = level.fields(['pattern', 'required']);
+    return {
+      pattern: pattern.text({ pattern: LEVEL_PATTERN, rule: 'a pattern of 1 to 128 letters, digits, ".", "_", "-" and "*"' }),
+      required: required.or(false, (f) => f.boolean()),
+    };
+  });
+
 /** What the file says of a key; `allowed_models: null` says that it may call every model. */
 function parseKey(item: Field, seen: Set<string>, named: NamedFields): DeclaredKey {
-  const given = item.fields(['id', 'output_bound', 'allowed_models']);
+  const given = item.fields(['id', 'output_bound', 'allowed_models', 'levels', 'caller_levels']);
   const id = given.id.text({ maxLength: 100 });
   refuseDouble(seen, id, given.id);
   const names = namesGiven(given);
-  if (names.length === 0) item.fail('says nothing of the key; name output_bound or allowed_models');
+  if (names.length === 0) item.fail('says nothing of the key; name output_bound, allowed_models, levels or caller_levels');
   named.add('key', id, names);
   return {
     id,
     outputBound: given.output_bound.or(undefined, (f) => f.oneOf(['hard', 'soft'])),
+    levels: given.levels.isNamed ? given.levels.or(null, parseLevels) : undefined,
+    callerLevels: given.caller_levels.isNamed ? given.caller_levels.or(null, parseCallerLevels) : undefined,
     allowedModels: given.allowed_models.isNamed
       ? given.allowed_models.or(null, (f) => f.items().map((model) => model.text({ maxLength: 200 })))
       : undefined,

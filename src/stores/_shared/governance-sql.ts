@@ -43,7 +43,9 @@ function behind(page: SortedPage<string>, sortExpression: string, bind: (value: 
   if (page.after === null) return [];
   const { value, id } = page.after;
   const sign = page.descending ? '<' : '>';
-  return sortExpression === 'id' ? [`id ${sign} ${bind(id)}`] : [`(${sortExpression}, id) ${sign} (${bind(value)}, ${bind(id)})`];
+  if (sortExpression === 'id') return [`id ${sign} ${bind(id)}`];
+  // Both: SQLite finds the place in an index by the first alone.
+  return [`${sortExpression} ${sign}= ${bind(value)}`, `(${sortExpression}, id) ${sign} (${bind(value)}, ${bind(id)})`];
 }
 
 function ordered(page: SortedPage<string>, sortExpression: string, bind: (value: BoundValue) => string): string {

@@ -127,6 +127,13 @@ export const auditValues = (entry: AuditEntry): (string | number | null)[] => [
   entry.userAgent ?? null,
 ];
 
+/** The same values of a row as a driver gives it, its integers as numbers. */
+export const trailValues = (row: Readonly<Record<string, string | number | bigint | null>>): (string | number | null)[] =>
+  AUDIT_COLUMNS.map((column) => {
+    const value = row[column] ?? null;
+    return typeof value === 'bigint' ? Number(value) : value;
+  });
+
 /** Columns of `idempotency`, in the order of {@link idempotencyValues}; the first four are its primary key. */
 export const IDEMPOTENCY_COLUMNS = ['tenant_id', 'operation', 'target', 'key', 'hash', 'answer', 'expires_at_ms'] as const;
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { idempotencyMapKey } from '../../core/working-set.ts';
 import type { IdempotencyRef } from '../../core/effects.ts';
 import type { AccountId } from '../../core/ledger/account.ts';
+import { rateMapKey, type RateRef } from '../../core/policy/rate-window.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { ReportRef } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
@@ -17,6 +18,7 @@ export interface BatchNeeds {
   /** Ids by kind; tenants are not among them. */
   readonly records: ReadonlyMap<RecordKind, readonly string[]>;
   readonly reports: readonly ReportRef[];
+  readonly rates: readonly RateRef[];
 }
 
 /**
@@ -34,6 +36,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
   const idempotency = new Map<string, IdempotencyRef>();
   const records = new Map<RecordKind, Set<string>>();
   const reports = new Map<string, ReportRef>();
+  const rates = new Map<string, RateRef>();
   for (const command of commands) {
     const needs = needsOf(command);
     const { tenantId } = command;
@@ -43,6 +46,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     for (const id of needs.reservations ?? []) reservations.add(id);
     for (const ref of needs.idempotency ?? []) idempotency.set(idempotencyMapKey(ref), ref);
     for (const ref of needs.reports ?? []) reports.set(`${ref.reporterId} ${ref.eventId}`, ref);
+    for (const ref of needs.rates ?? []) rates.set(rateMapKey(ref), ref);
     for (const { kind, id } of needs.records ?? []) {
       if (kind === 'tenant') tenants.add(id);
       else if (!records.get(kind)?.add(id)) records.set(kind, new Set([id]));
@@ -63,5 +67,6 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     idempotency: [...idempotency.values()],
     records: new Map([...records].map(([kind, ids]) => [kind, [...ids]])),
     reports: [...reports.values()],
+    rates: [...rates.values()],
   };
 }

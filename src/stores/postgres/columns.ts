@@ -3,6 +3,7 @@ export type ColumnValue = string | number | bigint | null;
 
 const BIGINT_COLUMNS = new Set([
   'no',
+  'pruned_no',
   'account_no',
   'allocated',
   'spent',
@@ -28,6 +29,9 @@ const BIGINT_COLUMNS = new Set([
   'charge_microcents',
   'media_quantity',
   'tokens',
+  'held',
+  'minute',
+  'count',
 ]);
 const BOOLEAN_COLUMNS = new Set(['is_over_limit', 'streaming', 'estimated', 'interrupted']);
 const JSON_COLUMNS = new Set(['body', 'legs', 'charged', 'context', 'checkpoint', 'answer', 'data', 'metadata', 'about', 'terms']);

@@ -36,6 +36,9 @@ const OPEN: { readonly [K in keyof OpenThings]: Statement } = {
   },
 };
 
+// Index: key_uses_pkey.
+const KEY_USES: Statement = { name: 'key_uses', text: 'SELECT key_id, last_used_at_ms FROM key_uses WHERE key_id = ANY ($1::text[])' };
+
 const sql = makeGovernanceSql({
   placeholder: (position) => `$${position}`,
   text: (field) => `(body ->> '${field}') COLLATE "C"`,
@@ -56,6 +59,10 @@ export function makeGovernanceReads(reader: Reader): GovernanceReads {
     tenantPage: async (query) => (await rows<{ body: string }>(sql.tenantPage(query))).map(({ body }) => recordFromBody<'tenant'>(body)),
     tenantCount: async (filter) => Number((await rows<{ found: bigint }>(sql.tenantCount(filter)))[0]?.found ?? 0n),
     tenantKeyPage: async (query) => (await rows<{ body: string }>(sql.tenantKeyPage(query))).map(({ body }) => recordFromBody<'key'>(body)),
+    keyUses: async (ids) => {
+      const found = await reader.rows<{ key_id: string; last_used_at_ms: bigint }>(KEY_USES, [arrayText(ids)]);
+      return new Map(found.map((row) => [row.key_id, Number(row.last_used_at_ms)]));
+    },
     openThings: async <K extends keyof OpenThings>(query: {
       readonly kind: K;
       readonly tenantId: string;

@@ -11,7 +11,7 @@ import { loadBatch, StaleLoad, type LoadedBatch } from './load-batch.ts';
 import { endBackend, wasCommitted } from './lost-commit.ts';
 import { ConnectionLost, isRerunState, sqlStateOf, storeUnavailable, toThrowable, UNIQUE_VIOLATION } from './sql-errors.ts';
 import type { Statement } from './statement.ts';
-import { hasChanges, writeNewAccounts, writeRequests } from './write-batch.ts';
+import { hasChanges, linkAudit, writeNewAccounts, writeRequests } from './write-batch.ts';
 
 /** The time of a batch: takes the server's and gives one that is never below what any batch of this store had. */
 export interface BatchClock {
@@ -73,7 +73,8 @@ async function commitBatch(
   const { accountNos, answeredKeys } = loaded;
   const { id: batchId, changes, nowMs } = batch;
   await writeNewAccounts(session, changes, accountNos);
-  const writes = writeRequests({ batchId, changes, accountNos, answeredKeys, nowMs });
+  const audit = await linkAudit(session, changes.audit);
+  const writes = writeRequests({ batchId, changes, accountNos, answeredKeys, audit, nowMs });
   try {
     await session.send([...writes, { statement: COMMIT }], failpoints === undefined ? undefined : () => failpoints.hit('batch.written'));
     return 'committed';

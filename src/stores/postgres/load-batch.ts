@@ -1,12 +1,20 @@
-import type { IdempotencyRecord } from '../../core/effects.ts';
+import { isKeptWithReservation } from '../../core/cycles/operation-names.ts';
+import type { IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
 import type { AccountId } from '../../core/ledger/account.ts';
 import type { PlainJson } from '../../core/json/plain-json.ts';
+import type { RateKind } from '../../core/policy/rate-window.ts';
 import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, WorkingSet } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
-import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import {
+  keptAnswerOf,
+  RESERVATION_OWN_COLUMNS,
+  reservationFromRow,
+  type KeptAnswersRow,
+  type ReservationRow,
+} from '../_shared/reservation-row.ts';
 import type { BatchNeeds } from './batch-needs.ts';
 import { ACCOUNT_ID, arrayText, columnArrays } from './columns.ts';
 import type { Answer, Request } from './exchange.ts';
@@ -68,7 +76,28 @@ const LOCK_ACCOUNTS_AND_LEGS: Statement = {
 // Index: reservations_pkey.
 const LOCK_RESERVATIONS: Statement = {
   name: 'lock_reservations',
-  text: `SELECT ${RESERVATION_COLUMNS.join(', ')} FROM reservations WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`,
+  text: `SELECT ${RESERVATION_OWN_COLUMNS.join(', ')}, settle_key, settle_hash, settle_answer FROM reservations WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE`,
+};
+
+// The counts of policies, locked in the order of their names. One that is not there yet is made by whoever comes first; the second meets
+// its row and runs again. Index: rate_windows_pkey.
+const LOCK_RATES: Statement = {
+  name: 'lock_rates',
+  text: `
+    SELECT r.tenant_id, r.policy_id, r.kind, r.minute, r.count
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted(tenant_id, policy_id, kind)
+    JOIN rate_windows r USING (tenant_id, policy_id, kind)
+    ORDER BY r.tenant_id, r.policy_id, r.kind FOR UPDATE OF r`,
+};
+
+// Reservations by the keys that made them, with the answers that their rows keep. Not locked: as for other answers, the second of two that
+// make one under one key meets the first's row. Index: reservations_of_request.
+const READ_REQUESTS: Statement = {
+  name: 'read_requests',
+  text: `
+    SELECT wanted.place, r.id, r.tenant_id, r.state, r.request_key, r.request_hash, r.request_answer
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS wanted(tenant_id, request_key, place)
+    JOIN reservations r USING (tenant_id, request_key)`,
 };
 
 // Remembered answers by their place in the list of keys. Not locked: they never change, and of two batches that remember an answer to
@@ -107,6 +136,12 @@ const READ_MOMENT: Statement = {
     LEFT JOIN tenants t ON t.id = ANY ($1::text[])`,
 };
 
+/** Tells a key under which a reservation may have been made. */
+const isRequest = (ref: IdempotencyRef): boolean => ref.target === '' && isKeptWithReservation(ref.operation);
+
+/** Tells a key whose answer may stand in the table of answers: all but those of what ends a reservation, which stand in its row. */
+const isInTable = (ref: IdempotencyRef): boolean => ref.target === '' || !isKeptWithReservation(ref.operation);
+
 /** The requests of a load by what they load, in the order of the locks. */
 function loadRequests(needs: BatchNeeds): Map<string, Request> {
   const requests = new Map<string, Request>();
@@ -123,8 +158,18 @@ function loadRequests(needs: BatchNeeds): Map<string, Request> {
   } else if (needs.accounts.length > 0) {
     requests.set('accounts', { statement: LOCK_ACCOUNTS, values: [arrayText(needs.accounts)] });
   }
-  if (needs.idempotency.length > 0) {
-    const keys = needs.idempotency.map((ref) => [ref.tenantId, ref.operation, ref.target, ref.key]);
+  if (needs.rates.length > 0) {
+    const names = needs.rates.map(({ tenantId, policyId, kind }) => [tenantId, policyId, kind]);
+    requests.set('rates', { statement: LOCK_RATES, values: columnArrays(names, 3) });
+  }
+  const requestKeys = needs.idempotency.filter(isRequest);
+  if (requestKeys.length > 0) {
+    const keys = requestKeys.map((ref) => [ref.tenantId, ref.key]);
+    requests.set('requests', { statement: READ_REQUESTS, values: columnArrays(keys, 2) });
+  }
+  const others = needs.idempotency.filter(isInTable);
+  if (others.length > 0) {
+    const keys = others.map((ref) => [ref.tenantId, ref.operation, ref.target, ref.key]);
     requests.set('idempotency', { statement: READ_IDEMPOTENCY, values: columnArrays(keys, 4) });
   }
   if (needs.reports.length > 0) {
@@ -166,12 +211,27 @@ export async function loadBatch(session: Session, needs: BatchNeeds): Promise<Lo
     return id;
   };
   for (const id of needs.reservations) rows.putReservation(id, undefined);
-  for (const row of rowsOf<ReservationRow>('reservations')) rows.putReservation(row.id, reservationFromRow(row, idOf));
+  const endedById = new Map<string, KeptAnswersRow>();
+  for (const row of rowsOf<ReservationRow & KeptAnswersRow>('reservations')) {
+    rows.putReservation(row.id, reservationFromRow(row, idOf));
+    endedById.set(row.id, row);
+  }
 
   const answeredKeys = new Set<string>();
-  for (const ref of needs.idempotency) rows.putIdempotency(ref, undefined);
+  for (const ref of needs.idempotency) {
+    const row = isInTable(ref) ? undefined : endedById.get(ref.target);
+    rows.putIdempotency(ref, row === undefined ? undefined : keptAnswerOf(ref.target, row, ref));
+  }
+  const requestKeys = needs.idempotency.filter(isRequest);
+  for (const row of rowsOf<KeptAnswersRow & { place: bigint; id: string }>('requests')) {
+    const ref = requestKeys[Number(row.place) - 1];
+    if (ref === undefined) continue;
+    rows.putIdempotency(ref, keptAnswerOf(row.id, row, ref));
+    rows.putKeeper(row.id, row.state === 'ACTIVE');
+  }
+  const inTable = needs.idempotency.filter(isInTable);
   for (const row of rowsOf<{ place: bigint; hash: string; answer: string; expires_at_ms: bigint }>('idempotency')) {
-    const ref = needs.idempotency[Number(row.place) - 1];
+    const ref = inTable[Number(row.place) - 1];
     const record: IdempotencyRecord = {
       hash: row.hash,
       answer: JSON.parse(row.answer) as PlainJson,
@@ -180,6 +240,12 @@ export async function loadBatch(session: Session, needs: BatchNeeds): Promise<Lo
     if (ref === undefined) continue;
     rows.putIdempotency(ref, record);
     answeredKeys.add(idempotencyMapKey(ref));
+  }
+
+  for (const ref of needs.rates) rows.putRate(ref, undefined);
+  for (const row of rowsOf<{ tenant_id: string; policy_id: string; kind: string; minute: bigint; count: bigint }>('rates')) {
+    const ref = { tenantId: row.tenant_id, policyId: row.policy_id, kind: row.kind as RateKind };
+    rows.putRate(ref, { minute: Number(row.minute), count: Number(row.count) });
   }
 
   for (const ref of needs.reports) rows.putReport(ref, undefined);

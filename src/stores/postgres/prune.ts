@@ -68,12 +68,25 @@ function overdueAt(retention: Retention, nowMs: number): Overdue[] {
   ];
 }
 
+/** Deletes rows of the trail, and keeps with each chain's head what it begins with from then on. Indexes: audit_pkey, audit_heads_pkey. */
+const deleteAudit = (due: string): string => `
+  WITH gone AS (DELETE FROM audit WHERE seq = ANY (ARRAY(${due})) RETURNING tenant_id, no, hash),
+    cut AS (
+      SELECT DISTINCT ON (tenant_id) tenant_id, coalesce(no, 0) AS no, hash FROM gone ORDER BY tenant_id, no DESC NULLS LAST
+    ),
+    begun AS (
+      UPDATE audit_heads AS h SET pruned_no = cut.no,
+        pruned_hash = coalesce(cut.hash, (SELECT previous FROM audit a WHERE a.tenant_id = h.tenant_id AND a.no = 1))
+      FROM cut WHERE h.tenant_id = cut.tenant_id AND coalesce(h.pruned_no, -1) < cut.no RETURNING 1
+    )`;
+
 /** Deletes a chunk of what may go. Rows that someone else is about to change are left for the next time. */
 const deleteChunk = ({ table, condition, among }: Overdue): string => {
   const [key, due] =
     among === undefined
       ? ['ctid', `SELECT ctid FROM ${table} WHERE ${condition} LIMIT ${CHUNK_ROWS} FOR UPDATE SKIP LOCKED`]
       : ['seq', `SELECT seq FROM ${among} WHERE ${condition}`];
+  if (table === 'audit') return `${deleteAudit(due)} SELECT count(*) AS deleted FROM gone`;
   return `WITH gone AS (DELETE FROM ${table} WHERE ${key} = ANY (ARRAY(${due})) RETURNING 1) SELECT count(*) AS deleted FROM gone`;
 };
 

@@ -7,7 +7,7 @@ import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/acc
 import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
-import { RESERVATION_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
@@ -31,7 +31,7 @@ const withLegAccounts = (reservations: string): string => `
     SELECT json_agg(json_build_array(no, ${ACCOUNT_ID})) FROM accounts
     WHERE no IN (SELECT (leg ->> 0)::bigint FROM json_array_elements(r.legs) AS leg)
   ) AS numbers
-  FROM (SELECT ${RESERVATION_COLUMNS.join(', ')} FROM reservations ${reservations}) AS r`;
+  FROM (SELECT ${RESERVATION_OWN_COLUMNS.join(', ')} FROM reservations ${reservations}) AS r`;
 
 const RESERVATION: Statement = { name: 'reservation', text: withLegAccounts('WHERE id = $1') };
 

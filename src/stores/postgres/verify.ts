@@ -1,5 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import { ChainCheck } from '../_shared/audit-chain.ts';
+import { AUDIT_COLUMNS, trailValues } from '../_shared/journal-rows.ts';
 import { ACCOUNT_ID } from './columns.ts';
 import { WHOLE_TABLES, type Reader } from './reader.ts';
 import type { Row } from './statement.ts';
@@ -244,6 +246,49 @@ async function checkSums(query: Query): Promise<Discrepancy[]> {
   return [...terms.slice(0, MAX_REPORTED), ...journal.slice(0, MAX_REPORTED)];
 }
 
+interface HeadRow {
+  readonly tenant_id: string;
+  readonly no: bigint;
+  readonly hash: string;
+  readonly pruned_no: bigint | null;
+  readonly pruned_hash: string | null;
+}
+
+type TrailLine = Readonly<Record<string, string | number | bigint | null>> & {
+  readonly tenant_id: string;
+  readonly no: bigint | null;
+  readonly previous: string | null;
+  readonly hash: string | null;
+};
+
+/** Walks the trail of every tenant along its chain. */
+async function checkTrail(query: Query): Promise<Discrepancy[]> {
+  const heads = (await query('SELECT tenant_id, no, hash, pruned_no, pruned_hash FROM audit_heads')) as unknown as HeadRow[];
+  const check = new ChainCheck(
+    heads.map((row) => ({
+      tenantId: row.tenant_id,
+      no: Number(row.no),
+      hash: row.hash,
+      prunedNo: row.pruned_no === null ? null : Number(row.pruned_no),
+      prunedHash: row.pruned_hash,
+    })),
+  );
+  await query(
+    `DECLARE trail CURSOR FOR SELECT ${AUDIT_COLUMNS.map((column) => (column === 'metadata' ? 'metadata::text AS metadata' : column)).join(', ')},
+       no, previous, hash FROM audit ORDER BY tenant_id, no NULLS FIRST, seq`,
+  );
+  for (;;) {
+    const lines = (await query(`FETCH ${LINES_PER_FETCH} FROM trail`)) as unknown as TrailLine[];
+    for (const line of lines) {
+      const link = line.no === null ? null : { no: Number(line.no), previous: line.previous ?? '', hash: line.hash ?? '' };
+      check.row({ tenantId: line.tenant_id, values: trailValues(line), link });
+    }
+    if (lines.length < LINES_PER_FETCH) break;
+  }
+  await query('CLOSE trail');
+  return check.end();
+}
+
 /** Runs every check in one snapshot. Reads whole tables; writers are not held up. */
 export function verify(reader: Reader): Promise<Verification> {
   return reader.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', async (query) => {
@@ -256,7 +301,7 @@ export function verify(reader: Reader): Promise<Verification> {
       )) as unknown as Omit<Discrepancy, 'check'>[];
       discrepancies.push(...found.map((one) => ({ check, ...one })));
     }
-    discrepancies.push(...(await checkSums(query)));
+    discrepancies.push(...(await checkSums(query)), ...(await checkTrail(query)));
     return {
       accounts: Number(counts?.accounts),
       entries: Number(counts?.entries),

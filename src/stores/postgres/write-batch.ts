@@ -2,11 +2,12 @@ import type { AccountId } from '../../core/ledger/account.ts';
 import { invariant } from '../../core/invariant.ts';
 import type { RecordKind } from '../../core/records.ts';
 import { idempotencyMapKey, type Changes, type RecordChange } from '../../core/working-set.ts';
+import { adoptedHash, chainEntries, CHAINED_AUDIT_COLUMNS } from '../_shared/audit-chain.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
 import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
-  auditValues,
+  trailValues,
   ENTRY_COLUMNS,
   entryValues,
   EVENT_COLUMNS,
@@ -17,6 +18,7 @@ import {
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
+  answersByReservation,
   RESERVATION_COLUMNS,
   RESERVATION_STATE_COLUMNS,
   reservationFixedValues,
@@ -56,6 +58,15 @@ const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
 const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
+const RATE_COLUMNS = ['tenant_id', 'policy_id', 'kind', 'minute', 'count'] as const;
+const INSERT_RATES = insertMany('rate_windows', RATE_COLUMNS);
+// Index: rate_windows_pkey.
+const UPDATE_RATES: Statement = {
+  name: 'update_rate_windows',
+  text: `
+    UPDATE rate_windows AS t SET minute = x.minute, count = x.count
+    FROM ${unnest(RATE_COLUMNS, 'x')} WHERE t.tenant_id = x.tenant_id AND t.policy_id = x.policy_id AND t.kind = x.kind`,
+};
 const INSERT_USAGE = insertMany('usage_tail', USAGE_COLUMNS);
 const INSERT_REPORTS = insertMany('usage_reports', REPORT_COLUMNS);
 // Index: usage_reports_pkey.
@@ -66,7 +77,22 @@ const UPDATE_REPORTS: Statement = {
     FROM ${unnest(REPORT_COLUMNS, 'x')} WHERE t.reporter_id = x.reporter_id AND t.event_id = x.event_id`,
 };
 const INSERT_EVENTS = insertMany('events', EVENT_COLUMNS);
-const INSERT_AUDIT = insertMany('audit', AUDIT_COLUMNS);
+const INSERT_AUDIT = insertMany('audit', CHAINED_AUDIT_COLUMNS);
+// The heads of chains are locked after every other class but the generation, in the order of their tenants. Index: audit_heads_pkey.
+const LOCK_AUDIT_HEADS: Statement = {
+  name: 'lock_audit_heads',
+  text: 'SELECT tenant_id, no, hash FROM audit_heads WHERE tenant_id = ANY ($1::text[]) ORDER BY tenant_id FOR UPDATE',
+};
+// Index: audit_of_tenant.
+const UNLINKED_AUDIT: Statement = {
+  name: 'unlinked_audit',
+  text: `SELECT ${AUDIT_COLUMNS.join(', ')} FROM audit WHERE tenant_id = $1 AND no IS NULL ORDER BY seq`,
+};
+const PUT_AUDIT_HEADS = insertMany(
+  'audit_heads',
+  ['tenant_id', 'no', 'hash'],
+  'ON CONFLICT (tenant_id) DO UPDATE SET no = excluded.no, hash = excluded.hash WHERE audit_heads.no < excluded.no',
+);
 
 // An answer whose time is over makes room for a new one to the same key. Index: idempotency_pkey.
 const DELETE_EXPIRED_IDEMPOTENCY: Statement = {
@@ -90,6 +116,13 @@ const DELETE_OBJECTS: Statement = {
     DELETE FROM upstream_objects o USING unnest($1::text[], $2::text[]) AS x(tenant_id, id)
     WHERE (o.tenant_id, o.id) = (x.tenant_id, x.id)`,
 };
+
+// Nodes write the same keys, each in the order of their ids, and the later moment stays.
+const PUT_KEY_USES = insertMany(
+  'key_uses',
+  ['key_id', 'last_used_at_ms'],
+  'ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = greatest(key_uses.last_used_at_ms, excluded.last_used_at_ms)',
+);
 
 const putRecords = (kind: RecordKind): Statement => {
   const columns = recordColumns(kind);
@@ -149,21 +182,27 @@ function objectRequests(puts: Changes['upstreamObjects']): Request[] {
   ];
 }
 
-function reservationRequests(changes: Changes['reservations'], numberOf: (id: AccountId) => bigint): Request[] {
+function reservationRequests({ reservations, idempotency }: Changes, numberOf: (id: AccountId) => bigint): Request[] {
   const requests: Request[] = [];
-  const created = changes
-    .filter(({ isNew }) => isNew)
-    .map(({ reservation }) => [...reservationFixedValues(reservation, numberOf), ...reservationStateValues(reservation)]);
-  const changed = changes.filter(({ isNew }) => !isNew).map(({ reservation }) => [reservation.id, ...reservationStateValues(reservation)]);
+  const answers = answersByReservation(idempotency);
+  const created: ColumnValue[][] = [];
+  const changed: ColumnValue[][] = [];
+  for (const { reservation, isNew } of reservations) {
+    const { made, ended } = answers.get(reservation.id) ?? {};
+    const state = reservationStateValues(reservation, ended);
+    if (isNew) created.push([...reservationFixedValues(reservation, numberOf, made), ...state]);
+    else changed.push([reservation.id, ...state]);
+  }
   if (created.length > 0) requests.push(writeRows(INSERT_RESERVATIONS, sortedByKey(created, 1)));
   if (changed.length > 0) requests.push(writeRows(UPDATE_RESERVATIONS, changed));
   return requests;
 }
 
 function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: ReadonlySet<string>, nowMs: number): Request[] {
-  if (changes.length === 0) return [];
+  const inTable = changes.filter(({ record }) => record.keptBy === undefined);
+  if (inTable.length === 0) return [];
   // The last of several answers to the same key counts.
-  const rowsByKey = new Map(changes.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
+  const rowsByKey = new Map(inTable.map(({ ref, record }) => [idempotencyMapKey(ref), idempotencyValues(ref, record)]));
   const rows = sortedByKey([...rowsByKey.values()], 4);
   const replaced = sortedByKey(
     [...rowsByKey].filter(([key]) => answeredKeys.has(key)).map(([, row]) => row),
@@ -173,6 +212,19 @@ function idempotencyRequests(changes: Changes['idempotency'], answeredKeys: Read
   return replaced.length === 0
     ? [insert]
     : [{ statement: DELETE_EXPIRED_IDEMPOTENCY, values: [...columnArrays(replaced, 4), nowMs] }, insert];
+}
+
+function rateRequests(changes: Changes['rates']): Request[] {
+  const rowsOf = (isNew: boolean): ColumnValue[][] =>
+    changes
+      .filter((change) => change.isNew === isNew)
+      .map(({ ref, window }) => [ref.tenantId, ref.policyId, ref.kind, window.minute, window.count]);
+  const created = rowsOf(true);
+  const changed = rowsOf(false);
+  return [
+    ...(created.length === 0 ? [] : [writeRows(INSERT_RATES, sortedByKey(created, 3))]),
+    ...(changed.length === 0 ? [] : [writeRows(UPDATE_RATES, changed)]),
+  ];
 }
 
 function reportRequests(changes: Changes['reports']): Request[] {
@@ -196,12 +248,39 @@ export async function writeNewAccounts(session: Session, changes: Changes, accou
   for (const { no, id } of (answer?.rows ?? []) as unknown as { no: bigint; id: AccountId }[]) accountNos.set(id, no);
 }
 
+/**
+ * Links the trail's new rows to those before them, which locks the heads of their chains. Two batches that begin the same chain meet in the
+ * unique index of its places, and the second runs again.
+ */
+export async function linkAudit(session: Session, entries: Changes['audit']): Promise<Request[]> {
+  if (entries.length === 0) return [];
+  const tenants = [...new Set(entries.map(({ tenantId }) => tenantId))];
+  const [answer] = await session.send([{ statement: LOCK_AUDIT_HEADS, values: [arrayText(tenants)] }]);
+  const known = new Map(
+    ((answer?.rows ?? []) as unknown as { tenant_id: string; no: bigint; hash: string }[]).map(({ tenant_id: id, no, hash }) => [
+      id,
+      { no: Number(no), hash },
+    ]),
+  );
+  for (const tenantId of tenants) {
+    if (known.has(tenantId)) continue;
+    const [unlinked] = await session.send([{ statement: UNLINKED_AUDIT, values: [tenantId] }]);
+    const rows = (unlinked?.rows ?? []) as unknown as Record<string, string | number | bigint | null>[];
+    known.set(tenantId, { no: 0, hash: adoptedHash(rows.map(trailValues)) });
+  }
+  const { rows, heads } = chainEntries(entries, (tenantId) => known.get(tenantId) ?? { no: 0, hash: '' }, storableText);
+  const ends = [...heads].map(([tenantId, { no, hash }]) => [tenantId, no, hash]);
+  return [writeRows(INSERT_AUDIT, rows), writeRows(PUT_AUDIT_HEADS, sortedByKey(ends, 1))];
+}
+
 /** The statements that write what a batch changed, but for accounts that it made. Journal and balances go in the same transaction. */
 export function writeRequests(options: {
   batchId: string;
   changes: Changes;
   accountNos: ReadonlyMap<AccountId, bigint>;
   answeredKeys: ReadonlySet<string>;
+  /** As {@link linkAudit} gives them. */
+  audit: readonly Request[];
   nowMs: number;
 }): Request[] {
   const { changes, nowMs } = options;
@@ -225,14 +304,19 @@ export function writeRequests(options: {
       ),
     );
   requests.push(
-    ...reservationRequests(changes.reservations, numberOf),
+    ...reservationRequests(changes, numberOf),
+    ...rateRequests(changes.rates),
     ...idempotencyRequests(changes.idempotency, options.answeredKeys, nowMs),
   );
   if (changes.usage.length > 0) requests.push(writeRows(INSERT_USAGE, sortedByKey(changes.usage.map(usageValues), 1)));
   requests.push(...reportRequests(changes.reports));
   requests.push(...objectRequests(changes.upstreamObjects));
+  if (changes.keyUses.length > 0) {
+    const rows = changes.keyUses.map(({ keyId, atMs }) => [keyId, atMs]);
+    requests.push(writeRows(PUT_KEY_USES, sortedByKey(rows, 1)));
+  }
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
-  if (changes.audit.length > 0) requests.push(writeRows(INSERT_AUDIT, changes.audit.map(auditValues)));
+  requests.push(...options.audit);
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));
   return requests;
 }

@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3';
+import { isKeptWithReservation } from '../../core/cycles/operation-names.ts';
 import type { IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
 import { invariant } from '../../core/invariant.ts';
 import { parseAccountId, type Account, type AccountId } from '../../core/ledger/account.ts';
 import type { PlainJson } from '../../core/json/plain-json.ts';
 import type { Reservation } from '../../core/ledger/reservation.ts';
+import type { RateRef, RateWindow } from '../../core/policy/rate-window.ts';
 import type { RecordKind, RecordRef, RecordTypes, Tenant } from '../../core/records.ts';
 import type { ReportRef, UsageReport } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
@@ -11,7 +13,7 @@ import type { WorkingSet } from '../../core/working-set.ts';
 import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
 import { reportFromRow, type ReportRow } from '../_shared/report-row.ts';
-import { reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { keptAnswerOf, reservationFromRow, type KeptAnswersRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { RowCache } from './row-cache.ts';
 
 /** An account with the number of its row. */
@@ -84,20 +86,43 @@ export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
     rows.putRecord('tenant', id, tenant ?? undefined);
   };
 
+  const loadIdempotency = (rows: WorkingSet, ref: IdempotencyRef): void => {
+    const mayBeKept = isKeptWithReservation(ref.operation);
+    const kept = mayBeKept ? findKept(ref) : undefined;
+    if (kept !== undefined) rows.putKeeper(kept.keptBy, kept.isHeld);
+    // A dry run makes no reservation; what ended one is in its row and nowhere else.
+    const isElsewhere = kept === undefined && (!mayBeKept || ref.target === '');
+    rows.putIdempotency(ref, kept?.record ?? (isElsewhere ? (find.idempotency(ref) ?? undefined) : undefined));
+  };
+
+  /** One that holds was not ended by anybody: no need to read its row for that. */
+  const findKept = (ref: IdempotencyRef): Kept | undefined =>
+    ref.target !== '' && caches.reservations.get(ref.target)?.state === 'ACTIVE' ? undefined : find.kept(ref);
+
   return (rows, commands) => {
     for (const command of commands) {
       const needs = needsOf(command);
       loadRecord({ kind: 'tenant', id: command.tenantId }, rows);
       for (const id of needs.accounts ?? []) loadAccount(rows, id);
       for (const id of needs.reservations ?? []) loadReservation(rows, id);
-      for (const ref of needs.idempotency ?? []) rows.putIdempotency(ref, find.idempotency(ref) ?? undefined);
+      for (const ref of needs.rates ?? []) rows.putRate(ref, find.rate(ref) ?? undefined);
+      for (const ref of needs.idempotency ?? []) loadIdempotency(rows, ref);
       for (const ref of needs.records ?? []) loadRecord(ref, rows);
       for (const ref of needs.reports ?? []) rows.putReport(ref, find.report(ref) ?? undefined);
     }
   };
 }
 
+/** An answer in a reservation's row, and whether that one holds. */
+interface Kept {
+  readonly record: IdempotencyRecord;
+  readonly keptBy: string;
+  readonly isHeld: boolean;
+}
+
 interface Lookups {
+  readonly kept: (ref: IdempotencyRef) => Kept | undefined;
+  readonly rate: (ref: RateRef) => RateWindow | null;
   readonly account: (id: AccountId) => NumberedAccount | null;
   readonly reservation: (id: string) => Reservation | null;
   readonly record: <K extends RecordKind>(kind: K, id: string) => RecordTypes[K] | null;
@@ -117,6 +142,15 @@ function prepareLookups(db: Database): Lookups {
   const reservation = db.prepare<[string], ReservationRow>('SELECT * FROM reservations WHERE id = ?').safeIntegers();
   const idempotency = db.prepare<string[], { hash: string; answer: string; expires_at_ms: number }>(
     'SELECT hash, answer, expires_at_ms FROM idempotency WHERE tenant_id = ? AND operation = ? AND target = ? AND key = ?',
+  );
+  const keptColumns = 'id, tenant_id, state, request_key, request_hash, request_answer, settle_key, settle_hash, settle_answer';
+  // By reservations_of_request.
+  const keptByRequest = db.prepare<[string, string], KeptAnswersRow & { id: string }>(
+    `SELECT ${keptColumns} FROM reservations WHERE tenant_id = ? AND request_key = ?`,
+  );
+  const keptByEnd = db.prepare<[string], KeptAnswersRow & { id: string }>(`SELECT ${keptColumns} FROM reservations WHERE id = ?`);
+  const rate = db.prepare<[string, string, string], RateWindow>(
+    'SELECT minute, count FROM rate_windows WHERE tenant_id = ? AND policy_id = ? AND kind = ?',
   );
   const report = db.prepare<[string, string], ReportRow>('SELECT * FROM usage_reports WHERE reporter_id = ? AND event_id = ?');
   const records = new Map(
@@ -148,6 +182,12 @@ function prepareLookups(db: Database): Lookups {
       const row = idempotency.get(ref.tenantId, ref.operation, ref.target, ref.key);
       return row === undefined ? null : { hash: row.hash, answer: JSON.parse(row.answer) as PlainJson, expiresAtMs: row.expires_at_ms };
     },
+    kept: (ref) => {
+      const row = ref.target === '' ? keptByRequest.get(ref.tenantId, ref.key) : keptByEnd.get(ref.target);
+      const record = row === undefined ? undefined : keptAnswerOf(row.id, row, ref);
+      return row === undefined || record === undefined ? undefined : { record, keptBy: row.id, isHeld: row.state === 'ACTIVE' };
+    },
+    rate: ({ tenantId, policyId, kind }) => rate.get(tenantId, policyId, kind) ?? null,
     report: ({ reporterId, eventId }) => {
       const row = report.get(reporterId, eventId);
       return row === undefined ? null : reportFromRow(row);

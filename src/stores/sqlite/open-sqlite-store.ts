@@ -164,6 +164,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantPage: ask('tenantPage'),
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
+    keyUses: ask('keyUses'),
     openThings: ask('openThings') as RecordStore['openThings'],
   };
 }

@@ -34,6 +34,32 @@ const TENANTS_WITH_USAGE = `
  */
 const LEDGER_SHARE = 4;
 
+/**
+ * Prepares the forgetting of the oldest rows of the trail: never one after a row that stays, so that what is left has no gap. What a chain
+ * begins with from then on is kept with its head.
+ */
+function makeAuditPruner(db: Database): (oldest: Oldest) => number {
+  const due = db.prepare<[Oldest], { tenant_id: string; no: number | null; hash: string | null }>(
+    `DELETE FROM audit WHERE seq IN (
+       WITH oldest AS (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT @limit)
+       SELECT seq FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE at_ms >= @beforeMs), (SELECT max(seq) + 1 FROM oldest)))
+     RETURNING tenant_id, no, hash`,
+  );
+  const keep = db.prepare<[{ tenantId: string; no: number; hash: string | null }]>(
+    `UPDATE audit_heads SET pruned_no = @no, pruned_hash = coalesce(@hash, (SELECT previous FROM audit WHERE tenant_id = @tenantId AND no = 1))
+     WHERE tenant_id = @tenantId AND coalesce(pruned_no, -1) < @no`,
+  );
+  return (oldest) => {
+    const gone = due.all(oldest);
+    const begins = new Map<string, { no: number; hash: string | null }>();
+    for (const { tenant_id: tenantId, no, hash } of gone) {
+      if ((no ?? 0) >= (begins.get(tenantId)?.no ?? 0)) begins.set(tenantId, { no: no ?? 0, hash });
+    }
+    for (const [tenantId, begin] of begins) keep.run({ tenantId, ...begin });
+    return gone.length;
+  };
+}
+
 /** Prepares the removal of whatever is past its time, and the folding of the journal. */
 export function makePruner(db: Database): Pruner {
   const foldLedger = makeLedgerFolder(db);
@@ -67,12 +93,7 @@ export function makePruner(db: Database): Pruner {
     `DELETE FROM deliveries WHERE (webhook_id, event_seq, replay_id) IN (
        SELECT webhook_id, event_seq, replay_id FROM deliveries WHERE completed_at_ms IS NOT NULL AND completed_at_ms < ? ORDER BY completed_at_ms LIMIT ?)`,
   );
-  // The oldest by their number, and none after one that stays: what is left of the trail has no gap.
-  const audit = db.prepare<[Oldest]>(
-    `DELETE FROM audit WHERE seq IN (
-       WITH oldest AS (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT @limit)
-       SELECT seq FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE at_ms >= @beforeMs), (SELECT max(seq) + 1 FROM oldest)))`,
-  );
+  const pruneAudit = makeAuditPruner(db);
   // By upstream_objects_age.
   const objects = db.prepare<[number, number]>(
     `DELETE FROM upstream_objects WHERE (tenant_id, id) IN (
@@ -87,7 +108,7 @@ export function makePruner(db: Database): Pruner {
       objects.run(nowMs - UPSTREAM_OBJECTS_KEEP_MS, limit).changes,
       events.run(cutoffs.eventsBeforeMs, limit).changes,
       deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
-      audit.run({ beforeMs: cutoffs.auditBeforeMs, limit }).changes,
+      pruneAudit({ beforeMs: cutoffs.auditBeforeMs, limit }),
     ];
     for (const tenantId of tenants.all()) {
       for (const { levelMs, beforeMs } of cutoffs.rollups) counts.push(rollups.run(tenantId, levelMs, beforeMs, limit).changes);

@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib';
 import type { Database } from 'better-sqlite3';
 import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import { ChainCheck } from '../_shared/audit-chain.ts';
+import { trailValues } from '../_shared/journal-rows.ts';
 
 /**
  * Verification reads the tables with SQL of its own and shares no rule with the code that writes them: a fault in a decision or in the
@@ -333,6 +335,32 @@ interface DifferenceRow {
   readonly expected: bigint | string | number | null;
 }
 
+interface LinkRow {
+  readonly tenant_id: string;
+  readonly no: number | null;
+  readonly previous: string | null;
+  readonly hash: string | null;
+}
+
+/** Walks the trail of every tenant along its chain. */
+function checkTrail(db: Database): Discrepancy[] {
+  const heads = db
+    .prepare<[], { tenant_id: string; no: number; hash: string; pruned_no: number | null; pruned_hash: string | null }>(
+      'SELECT * FROM audit_heads',
+    )
+    .all()
+    .map((row) => ({ tenantId: row.tenant_id, no: row.no, hash: row.hash, prunedNo: row.pruned_no, prunedHash: row.pruned_hash }));
+  const check = new ChainCheck(heads);
+  const rows = db.prepare<[], LinkRow & Record<string, string | number | null>>(
+    'SELECT * FROM audit ORDER BY tenant_id, no NULLS FIRST, seq',
+  );
+  for (const row of rows.iterate()) {
+    const { tenant_id: tenantId, no, previous, hash } = row;
+    check.row({ tenantId, values: trailValues(row), link: no === null ? null : { no, previous: previous ?? '', hash: hash ?? '' } });
+  }
+  return check.end();
+}
+
 /** Prepares the verification; it reads one snapshot, and every row of the ledger. */
 export function makeVerifier(db: Database): () => Verification {
   // In a function of this connection; everything else is SQL.
@@ -348,6 +376,6 @@ export function makeVerifier(db: Database): () => Verification {
     accounts: count('accounts'),
     entries: count('ledger_entries'),
     reservations: count('reservations'),
-    discrepancies: [...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run),
+    discrepancies: [...[...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run), ...checkTrail(db)],
   }));
 }

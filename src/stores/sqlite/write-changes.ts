@@ -6,11 +6,11 @@ import type { Entry } from '../../core/ledger/entry.ts';
 import type { Reservation } from '../../core/ledger/reservation.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { Changes, RecordChange } from '../../core/working-set.ts';
+import { adoptedHash, chainEntries, CHAINED_AUDIT_COLUMNS, type ChainHead } from '../_shared/audit-chain.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_STATE_COLUMNS, accountStateValues, accountValues } from '../_shared/account-row.ts';
 import { JOURNAL_SUM_MASK, journalSums } from '../_shared/checksums.ts';
 import {
   AUDIT_COLUMNS,
-  auditValues,
   ENTRY_COLUMNS,
   entryValues,
   EVENT_COLUMNS,
@@ -24,7 +24,9 @@ import {
 import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
+  answersByReservation,
   RESERVATION_COLUMNS,
+  type KeptAnswer,
   RESERVATION_FIXED_COLUMNS,
   RESERVATION_STATE_COLUMNS,
   reservationFixedValues,
@@ -54,6 +56,28 @@ function makeObjectWriter(db: Database): (puts: Changes['upstreamObjects']) => v
   };
 }
 
+/** Prepares the writing of the trail, each row linked to the one before of its tenant. */
+function makeAuditWriter(db: Database): (entries: Changes['audit']) => void {
+  const insert = makeRowInserter(db, 'audit', CHAINED_AUDIT_COLUMNS);
+  const head = db.prepare<[string], { no: number; hash: string }>('SELECT no, hash FROM audit_heads WHERE tenant_id = ?');
+  // By audit_of_tenant.
+  const unlinked = db
+    .prepare<[string], (string | number | null)[]>(
+      `SELECT ${AUDIT_COLUMNS.join(', ')} FROM audit WHERE tenant_id = ? AND no IS NULL ORDER BY seq`,
+    )
+    .raw();
+  const putHead = db.prepare<[string, number, string]>(
+    'INSERT INTO audit_heads (tenant_id, no, hash) VALUES (?, ?, ?) ON CONFLICT (tenant_id) DO UPDATE SET no = excluded.no, hash = excluded.hash',
+  );
+  const headOf = (tenantId: string): ChainHead => head.get(tenantId) ?? { no: 0, hash: adoptedHash(unlinked.iterate(tenantId)) };
+  return (entries) => {
+    if (entries.length === 0) return;
+    const { rows, heads } = chainEntries(entries, headOf);
+    insert(rows);
+    for (const [tenantId, { no, hash }] of heads) putHead.run(tenantId, no, hash);
+  };
+}
+
 const assignments = (columns: readonly string[]): string => columns.map((column) => `${column} = ?`).join(', ');
 const placeholders = (columns: readonly string[]): string => columns.map(() => '?').join(', ');
 
@@ -67,9 +91,15 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const insertUsage = makeRowInserter(db, 'usage_tail', USAGE_COLUMNS);
   const writeReports = makeReportWriter(db);
   const insertEvents = makeRowInserter(db, 'events', EVENT_COLUMNS);
-  const insertAudit = makeRowInserter(db, 'audit', AUDIT_COLUMNS);
+  const writeAudit = makeAuditWriter(db);
   const putIdempotency = db.prepare<BindValue[]>(
     `INSERT OR REPLACE INTO idempotency (${IDEMPOTENCY_COLUMNS.join(', ')}) VALUES (${placeholders(IDEMPOTENCY_COLUMNS)})`,
+  );
+  const putRate = db.prepare<BindValue[]>(
+    'INSERT OR REPLACE INTO rate_windows (tenant_id, policy_id, kind, minute, count) VALUES (?, ?, ?, ?, ?)',
+  );
+  const putKeyUse = db.prepare<[string, number]>(
+    'INSERT INTO key_uses (key_id, last_used_at_ms) VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)',
   );
   const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
   const keepTimeAndRecords = db.prepare<[number]>('UPDATE store_state SET last_ms = ?, generation = generation + 1');
@@ -77,15 +107,19 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   return (changes, nowMs) => {
     // First, since legs and entries name accounts by number.
     writeAccounts(changes);
-    writeReservations(changes.reservations);
+    writeReservations(changes.reservations, answersByReservation(changes.idempotency));
     insertEntries(changes.entries);
     insertUsage(changes.usage.map(usageValues));
     writeReports(changes.reports);
     writeObjects(changes.upstreamObjects);
     for (const change of changes.records) writeRecord(change);
-    for (const { ref, record } of changes.idempotency) putIdempotency.run(...idempotencyValues(ref, record));
+    for (const { ref, record } of changes.idempotency) {
+      if (record.keptBy === undefined) putIdempotency.run(...idempotencyValues(ref, record));
+    }
+    for (const { ref, window } of changes.rates) putRate.run(ref.tenantId, ref.policyId, ref.kind, window.minute, window.count);
+    for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
     insertEvents(changes.events.map(eventValues));
-    insertAudit(changes.audit.map(auditValues));
+    writeAudit(changes.audit);
     if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);
     else if (changes.entries.length === 0) keepTime.run(nowMs);
   };
@@ -152,7 +186,9 @@ const NEW_STATE = { state: 'ACTIVE', extensions: 0, charged: null, finalizedAtMs
 const isUntouched = (reservation: Reservation): boolean =>
   Object.entries(NEW_STATE).every(([name, value]) => reservation[name as keyof typeof NEW_STATE] === value);
 
-function makeReservationWriter(db: Database, caches: WriterCaches): (reservations: Changes['reservations']) => void {
+type ReservationWriter = (reservations: Changes['reservations'], answers: ReturnType<typeof answersByReservation>) => void;
+
+function makeReservationWriter(db: Database, caches: WriterCaches): ReservationWriter {
   const insert = db.prepare<BindValue[]>(
     `INSERT INTO reservations (${RESERVATION_COLUMNS.join(', ')}) VALUES (${placeholders(RESERVATION_COLUMNS)})`,
   );
@@ -163,20 +199,21 @@ function makeReservationWriter(db: Database, caches: WriterCaches): (reservation
   const update = db.prepare<BindValue[]>(`UPDATE reservations SET ${assignments(RESERVATION_STATE_COLUMNS)} WHERE id = ?`);
   const numberOf = (id: AccountId): number => accountNo(caches, id);
 
-  const writeNew = (reservation: Reservation): void => {
-    const fixed = reservationFixedValues(reservation, numberOf);
+  const writeNew = (reservation: Reservation, made: KeptAnswer | undefined, ended: KeptAnswer | undefined): void => {
+    const fixed = reservationFixedValues(reservation, numberOf, made);
     if (isUntouched(reservation)) insertNew.run(...fixed, reservation.expiresAtMs, reservation.ownerId);
-    else insert.run(...fixed, ...reservationStateValues(reservation));
+    else insert.run(...fixed, ...reservationStateValues(reservation, ended));
     // Kept where the batch fails: an id that is too great costs a look-up, never a wrong answer.
     if (reservation.id > caches.newestReservationId) caches.newestReservationId = reservation.id;
   };
-  const writeChanged = (reservation: Reservation): void => {
-    update.run(...reservationStateValues(reservation), reservation.id);
+  const writeChanged = (reservation: Reservation, ended: KeptAnswer | undefined): void => {
+    update.run(...reservationStateValues(reservation, ended), reservation.id);
   };
-  return (reservations) => {
+  return (reservations, answers) => {
     for (const { reservation, isNew } of reservations) {
-      if (isNew) writeNew(reservation);
-      else writeChanged(reservation);
+      const kept = answers.get(reservation.id);
+      if (isNew) writeNew(reservation, kept?.made, kept?.ended);
+      else writeChanged(reservation, kept?.ended);
       // A settled one is asked for again by a late repeat at most.
       if (reservation.state === 'ACTIVE') caches.reservations.set(reservation.id, reservation);
       else caches.reservations.delete(reservation.id);

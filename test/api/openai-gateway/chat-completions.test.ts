@@ -138,7 +138,7 @@ describe('200', () => {
   test('only headers on the list go up and come back', async () => {
     await start({}, { apiKey: 'sk-upstream-secret-1234' });
     const answer = await gateway.post('/chat/completions', HELLO, {
-      'x-castellan-app': 'bot',
+      'x-castellan-other': 'bot',
       cookie: 'a=b',
       'x-forwarded-for': '1.2.3.4',
       'x-tinfoil-client-requested-usage': 'true',
@@ -146,7 +146,7 @@ describe('200', () => {
     await answer.text();
     const { headers } = upstream.received[0] ?? { headers: {} };
     expect(headers).toMatchObject({ authorization: 'Bearer sk-upstream-secret-1234', 'content-type': 'application/json' });
-    for (const name of ['x-castellan-app', 'cookie', 'x-forwarded-for', 'x-tinfoil-client-requested-usage'])
+    for (const name of ['x-castellan-other', 'cookie', 'x-forwarded-for', 'x-tinfoil-client-requested-usage'])
       expect(headers).not.toHaveProperty(name);
     expect(answer.headers.get('x-castellan-call-id')).toBe(gateway.ledger.usage[0]?.id);
     expect(answer.headers.get('x-request-id')).toMatch(/^req-/);

@@ -110,6 +110,8 @@ describe('keys', () => {
       remaining_usd: null,
       output_bound: 'hard',
       allowed_models: null,
+      levels: null,
+      caller_levels: null,
       tokens_used: 7,
       request_count: 1,
       last_used_at: '2026-04-09T00:00:00Z',

@@ -51,6 +51,8 @@ export interface DocumentParameter {
   readonly required: boolean;
   readonly description: string;
   readonly schema: JsonSchema;
+  readonly style?: 'form';
+  readonly explode?: false;
 }
 
 /** An answer in the document. */
@@ -65,6 +67,7 @@ type WriteSchema = (schema: unknown) => JsonSchema;
 
 const SECURITY_SCHEMES: Readonly<Record<SecurityScheme, JsonSchema>> = {
   operatorKey: { type: 'apiKey', in: 'header', name: 'X-Admin-API-Key', description: 'The operator key.' },
+  tenantKey: { type: 'apiKey', in: 'header', name: 'X-Cycles-API-Key', description: 'A key of a tenant, `cyc_live_...`.' },
   adminKey: { type: 'http', scheme: 'bearer', description: 'An admin key, `admin_...`, of a member with admin access.' },
   inferenceKey: { type: 'http', scheme: 'bearer', description: 'An inference key, `tk_...`, or a management key, `mk_...`.' },
   inferenceApiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: "The same, as Anthropic's clients send it." },
@@ -112,7 +115,10 @@ export function undocumented(routes: readonly MountedRoute[], surfaces: readonly
   const missing = routes.flatMap((route) => {
     const surface = surfaceAt(surfaces, route.url);
     if (surface === undefined) return [`${operationKey(route)} belongs to no surface: add its prefix to one in src/server/surfaces.ts`];
-    if (surface.operations[operationKey(route)] !== undefined) return [];
+    const operation = surface.operations[operationKey(route)];
+    if (operation !== undefined && operation.body !== undefined && route.body !== undefined && operation.body.schema !== route.body)
+      return [`'${operationKey(route)}' validates its body by another schema than its description: use the same object`];
+    if (operation !== undefined) return [];
     return [`'${operationKey(route)}' is mounted and not described: add it to the operations of the surface ${surface.id}`];
   });
   const stale = surfaces.flatMap(({ id, operations }) =>
@@ -154,8 +160,15 @@ export function makeOpenApi(options: {
       'x-error-codes': errors?.codes ?? [],
     })),
     paths,
-    components: { schemas: components, securitySchemes: { ...SECURITY_SCHEMES } },
+    components: { schemas: components, securitySchemes: usedSchemes(paths) },
   };
+}
+
+/** The credentials that some operation takes. */
+function usedSchemes(paths: OpenApiDocument['paths']): JsonSchema {
+  const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
+  const used = new Set(operations.flatMap(({ security }) => security.flatMap((each) => Object.keys(each))));
+  return Object.fromEntries(Object.entries(SECURITY_SCHEMES).filter(([name]) => used.has(name)));
 }
 
 const documentPath = (url: string, { wildcard = 'rest' }: Operation): string =>
@@ -170,14 +183,14 @@ interface OperationContext {
 function writeOperation(route: MountedRoute, context: OperationContext): DocumentOperation {
   const { surface, operation, write } = context;
   const parameters = [
-    ...pathParameters(route.url, operation),
+    ...pathParameters(route.url, { operation, write }),
     ...Object.entries(operation.query ?? {}).map(([name, parameter]) => writeParameter('query', name, { parameter, write })),
     ...Object.entries(operation.headers ?? {}).map(([name, parameter]) => writeParameter('header', name, { parameter, write })),
   ];
   const body = route.body === undefined ? operation.body : { schema: route.body as TSchema };
   return {
     tags: [surface.id],
-    operationId: operation.id,
+    operationId: operationId(surface, operation),
     summary: operation.summary,
     ...(operation.description === undefined ? {} : { description: operation.description }),
     security: writeSecurity(operation.security ?? surface.security),
@@ -188,21 +201,25 @@ function writeOperation(route: MountedRoute, context: OperationContext): Documen
   };
 }
 
+const operationId = ({ idPrefix }: DocumentedSurface, { id }: Operation): string =>
+  idPrefix === undefined ? id : `${idPrefix}${id.charAt(0).toUpperCase()}${id.slice(1)}`;
+
 /** Any one of them is enough; a list of one empty object says that none is needed. */
 const writeSecurity = (schemes: readonly SecurityScheme[]): DocumentOperation['security'] =>
   schemes.length === 0 ? [{}] : schemes.map((scheme) => ({ [scheme]: [] }));
 
 /** The parts of a path, in their order. */
-function pathParameters(url: string, operation: Operation): DocumentParameter[] {
+function pathParameters(
+  url: string,
+  { operation, write }: { readonly operation: Operation; readonly write: WriteSchema },
+): DocumentParameter[] {
   const names = Array.from(url.matchAll(/:([A-Za-z]\w*)/g), ([, name]) => name ?? '');
   if (url.endsWith('*')) names.push(operation.wildcard ?? 'rest');
-  return names.map((name) => ({
-    name,
-    in: 'path',
-    required: true,
-    description: operation.path?.[name] ?? '',
-    schema: { type: 'string' },
-  }));
+  return names.map((name) => {
+    const part = operation.path?.[name] ?? '';
+    const { description, schema } = typeof part === 'string' ? { description: part, schema: { type: 'string' } } : part;
+    return { name, in: 'path', required: true, description, schema: write(schema) };
+  });
 }
 
 const writeParameter = (
@@ -215,6 +232,7 @@ const writeParameter = (
   required: parameter.required ?? false,
   description: parameter.description,
   schema: write(parameter.schema),
+  ...(parameter.commaSeparated === true ? { style: 'form', explode: false } : {}),
 });
 
 /** A body that may be null may be left out. */

@@ -2,7 +2,7 @@
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** Keywords of ours that the document does not show as they are. */
-const OWN_KEYWORDS: ReadonlySet<string> = new Set(['rule', 'documentAs', 'title']);
+const OWN_KEYWORDS: ReadonlySet<string> = new Set(['rule', 'documentAs', 'documentWith', 'title']);
 
 /** Rules that only say what the type says already. */
 const SAID_BY_TYPE: ReadonlySet<string> = new Set([
@@ -22,7 +22,7 @@ const isObject = (value: unknown): value is JsonSchema => typeof value === 'obje
  * Turns the schemas that validate into those of the document.
  *
  * What has a title is kept once, in `components`, and referred to. Types of ours become what they are on the wire: a `bigint` is an
- * integer of 64 bits, `documentAs` stands for checks that are code. The words of a rule become a description. Throws where two different
+ * integer of 64 bits, `documentAs` stands for checks that are code and `documentWith` for those beside the schema's own. The words of a rule become a description. Throws where two different
  * schemas have one title.
  */
 export function makeSchemaWriter(): {
@@ -50,6 +50,7 @@ export function makeSchemaWriter(): {
       if (OWN_KEYWORDS.has(keyword) || keyword === 'description') continue;
       out[keyword] = writeKeyword(keyword, value);
     }
+    if (isObject(schema['documentWith'])) Object.assign(out, schema['documentWith']);
     if (out['type'] === 'bigint') Object.assign(out, { type: 'integer', format: 'int64' });
     return collapse(out);
   };

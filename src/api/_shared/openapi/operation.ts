@@ -5,6 +5,14 @@ export interface Parameter {
   readonly description: string;
   readonly schema: TSchema;
   readonly required?: boolean;
+  /** Several values stand in it once, separated by commas, instead of the parameter coming several times. */
+  readonly commaSeparated?: boolean;
+}
+
+/** One part of a path that is more than any string. */
+export interface PathPart {
+  readonly description: string;
+  readonly schema: TSchema;
 }
 
 /** One answer that is no error. Without a schema it has no body. */
@@ -29,7 +37,7 @@ export interface Operation {
   /** Whole sentences: what the summary does not tell. */
   readonly description?: string;
   /** What each part of the path stands for; a `*` in the pattern is called by the name given as `wildcard`. */
-  readonly path?: Readonly<Record<string, string>>;
+  readonly path?: Readonly<Record<string, string | PathPart>>;
   readonly wildcard?: string;
   readonly query?: Readonly<Record<string, Parameter>>;
   readonly headers?: Readonly<Record<string, Parameter>>;
@@ -53,7 +61,14 @@ export interface ErrorCode {
 }
 
 /** How a credential is sent. */
-export type SecurityScheme = 'operatorKey' | 'adminKey' | 'inferenceKey' | 'inferenceApiKey' | 'reportSignature' | 'metricsToken';
+export type SecurityScheme =
+  | 'operatorKey'
+  | 'tenantKey'
+  | 'adminKey'
+  | 'inferenceKey'
+  | 'inferenceApiKey'
+  | 'reportSignature'
+  | 'metricsToken';
 
 /** What the document tells about a surface as a whole. */
 export interface DocumentedSurface {
@@ -61,6 +76,8 @@ export interface DocumentedSurface {
   readonly id: string;
   readonly title: string;
   readonly description: string;
+  /** Stands before the ids of its operations in the document, where ids of its own protocol could be those of another surface. */
+  readonly idPrefix?: string;
   /** Paths below these belong to it; the longest prefix wins. */
   readonly prefixes: readonly string[];
   readonly operations: Operations;

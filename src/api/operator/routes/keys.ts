@@ -10,7 +10,7 @@ import { operatorOf } from '../authenticate.ts';
 import { givenNames, microcentsOf } from '../fields.ts';
 import { keyObject } from '../objects.ts';
 import { UpdateKeyBody } from '../schemas.ts';
-import { expiryOf } from './inference-keys.ts';
+import { callerLevelsOf, expiryOf } from './inference-keys.ts';
 
 type ById = { Params: { id: string } };
 
@@ -43,7 +43,7 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
   app.patch('/keys/:id', { schema: { body: UpdateKeyBody } }, async (request) => {
     givenNames(request.body);
     const { disabled, money_budget_usd: usd, output_bound: outputBound, allowed_models: allowedModels } = request.body;
-    const { name, max_tokens: maxTokens, expires_at: expiresAt } = request.body;
+    const { name, max_tokens: maxTokens, expires_at: expiresAt, levels, caller_levels: callerLevels } = request.body;
     const changes: KeyChanges = {
       ...(name === undefined ? {} : { name }),
       ...(maxTokens === undefined ? {} : { maxTokens: maxTokens === null ? null : BigInt(maxTokens) }),
@@ -52,6 +52,8 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
       ...(usd === undefined ? {} : { moneyBudgetMicrocents: microcentsOf(usd) }),
       ...(outputBound === undefined ? {} : { outputBound }),
       ...(allowedModels === undefined ? {} : { allowedModels }),
+      ...(levels === undefined ? {} : { levels }),
+      ...(callerLevels === undefined ? {} : { callerLevels: callerLevelsOf(callerLevels) }),
     };
     const key = await find((request.params as ById['Params']).id);
     return describe(valueOf(await deps.updateKey(operatorOf(request), key, changes)));

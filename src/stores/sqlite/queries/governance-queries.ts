@@ -16,6 +16,8 @@ export const GOVERNANCE_SQL = {
   /** By webhooks_of_tenant. */
   openWebhooks: `SELECT id FROM webhooks WHERE tenant_id = ? AND json_extract(body, '$.status') <> 'DISABLED'
     AND id NOT IN (SELECT value FROM json_each(?)) LIMIT ?`,
+  /** By primary key for each id. */
+  keyUses: 'SELECT key_id, last_used_at_ms FROM key_uses WHERE key_id IN (SELECT value FROM json_each(?))',
   /** By api_keys_of_tenant. */
   openKeys: `SELECT id FROM api_keys WHERE tenant_id = ? AND deleted_at_ms IS NULL AND id NOT IN (SELECT value FROM json_each(?)) LIMIT ?`,
 } as const;
@@ -28,7 +30,9 @@ const sql = makeGovernanceSql({
 });
 
 /** Queries of the governance surface, on a reading connection. Their texts differ by what is asked for, so they are prepared as they come. */
-export function makeGovernanceQueries(db: Database): Pick<Queries, 'tenantPage' | 'tenantCount' | 'tenantKeyPage' | 'openThings'> {
+export function makeGovernanceQueries(
+  db: Database,
+): Pick<Queries, 'tenantPage' | 'tenantCount' | 'tenantKeyPage' | 'keyUses' | 'openThings'> {
   const texts = ({ text, values }: BoundSql): string[] =>
     db
       .prepare<unknown[], string>(text)
@@ -46,7 +50,9 @@ export function makeGovernanceQueries(db: Database): Pick<Queries, 'tenantPage' 
     budget: (tenantId: string, except: readonly string[], limit: number): AccountId[] =>
       budgets.all(tenantId, JSON.stringify(except), limit).map(({ scope, unit }) => budgetId(tenantId, scope, unit)),
   };
+  const uses = db.prepare<[string], { key_id: string; last_used_at_ms: number }>(GOVERNANCE_SQL.keyUses);
   return {
+    keyUses: (ids) => new Map(uses.all(JSON.stringify(ids)).map((row) => [row.key_id, row.last_used_at_ms])),
     tenantPage: (query) => texts(sql.tenantPage(query)).map((body) => recordFromBody<'tenant'>(body)),
     tenantCount: (filter) => {
       const { text, values } = sql.tenantCount(filter);

@@ -1,0 +1,27 @@
+import type { Policy } from '../records.ts';
+import type { CommandBase } from '../verb.ts';
+
+/** Makes a policy of the command's tenant. */
+export interface CreatePolicyCommand extends CommandBase {
+  readonly verb: 'create-policy';
+  readonly policy: Omit<Policy, 'tenantId' | 'createdAtMs' | 'updatedAtMs'>;
+}
+
+/** What may be changed of a policy: all but whose it is and which scopes it is for. */
+export type PolicyChanges = Partial<Omit<Policy, 'id' | 'tenantId' | 'scopePattern' | 'createdAtMs' | 'updatedAtMs'>>;
+
+/** Changes what is given of a policy of the command's tenant. */
+export interface UpdatePolicyCommand extends CommandBase {
+  readonly verb: 'update-policy';
+  readonly policyId: string;
+  readonly changes: PolicyChanges;
+}
+
+/** Forgets a policy of the command's tenant. */
+export interface DeletePolicyCommand extends CommandBase {
+  readonly verb: 'delete-policy';
+  readonly policyId: string;
+}
+
+/** Every command that changes policies. */
+export type PolicyCommand = CreatePolicyCommand | UpdatePolicyCommand | DeletePolicyCommand;

@@ -1,0 +1,33 @@
+/** What a policy counts: reservations that were made, or commits. */
+export type RateKind = 'reserve' | 'commit';
+
+/** Which count: one policy's of one kind. */
+export interface RateRef {
+  readonly tenantId: string;
+  readonly policyId: string;
+  readonly kind: RateKind;
+}
+
+/** How often something happened in a minute of UTC; `minute` is counted from the epoch. Of a count that is of an earlier one nothing is left. */
+export interface RateWindow {
+  readonly minute: number;
+  readonly count: number;
+}
+
+/** The most that a policy allows in one minute, as a command carries it. */
+export interface RateLimit {
+  readonly policyId: string;
+  readonly kind: RateKind;
+  readonly perMinute: number;
+}
+
+/** How a limit stands after a request: what is left of it, and when it starts anew, in milliseconds since the epoch. */
+export interface RateView {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetAtMs: number;
+  readonly [name: string]: number;
+}
+
+/** Joins the parts of a {@link RateRef} into one key of a map. */
+export const rateMapKey = ({ tenantId, policyId, kind }: RateRef): string => `${tenantId} ${policyId} ${kind}`;
