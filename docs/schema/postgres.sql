@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: df0978bf37be911c2fa8c951912271584aef449b12fcec22ad973cf28b0ede3b
+-- Migrations: 795fa9bf28c5764d5b689028b9a2e9adc2a49b5e4c38582bc53eb15fe3763f77
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -96,7 +96,9 @@ CREATE TABLE public.audit (
     user_agent text COLLATE pg_catalog."C",
     no bigint,
     previous text COLLATE pg_catalog."C",
-    hash text COLLATE pg_catalog."C"
+    hash text COLLATE pg_catalog."C",
+    http_status bigint,
+    error_code text COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.audit_heads (
@@ -562,9 +564,29 @@ CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previ
 
 CREATE INDEX api_keys_untold_expiry ON public.api_keys USING btree ((((body ->> 'expiresAtMs'::text))::bigint)) WHERE ((deleted_at_ms IS NULL) AND ((body ->> 'expiresAtMs'::text) IS NOT NULL) AND ((body ->> 'expiryToldMs'::text) IS DISTINCT FROM (body ->> 'expiresAtMs'::text)));
 
+CREATE INDEX audit_by_actor ON public.audit USING btree (actor_id, at_ms, seq);
+
+CREATE INDEX audit_by_error ON public.audit USING btree (error_code, at_ms, seq) WHERE (error_code IS NOT NULL);
+
+CREATE INDEX audit_by_kind ON public.audit USING btree (resource_kind, at_ms, seq);
+
+CREATE INDEX audit_by_operation ON public.audit USING btree (operation, at_ms, seq);
+
+CREATE INDEX audit_by_status ON public.audit USING btree (COALESCE(http_status, (0)::bigint), at_ms, seq);
+
+CREATE INDEX audit_by_tenant ON public.audit USING btree (tenant_id, at_ms, seq);
+
+CREATE INDEX audit_by_thing ON public.audit USING btree (resource_id, at_ms, seq);
+
+CREATE INDEX audit_by_time ON public.audit USING btree (at_ms, seq);
+
 CREATE UNIQUE INDEX audit_chain ON public.audit USING btree (tenant_id, no) WHERE (no IS NOT NULL);
 
+CREATE INDEX audit_of_request ON public.audit USING btree (request_id);
+
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
+
+CREATE INDEX audit_of_trace ON public.audit USING btree (trace_id) WHERE (trace_id IS NOT NULL);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 1d96dbe5f484ab1cd8a33ec5ef0060b82f082beb91a0001975835196d09c7245
+-- Migrations: c49b021ee0dfe058b82b5467940d360940f57225b48d9edb531cb0a589639b76
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -95,11 +95,31 @@ CREATE TABLE audit (
   request_id TEXT NOT NULL,
   code TEXT,
   metadata TEXT NOT NULL
-, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT) STRICT;
+, trace_id TEXT, source_ip TEXT, user_agent TEXT, no INTEGER, previous TEXT, hash TEXT, http_status INTEGER, error_code TEXT) STRICT;
+
+CREATE INDEX audit_by_actor ON audit (actor_id, at_ms, seq);
+
+CREATE INDEX audit_by_error ON audit (error_code, at_ms, seq) WHERE error_code IS NOT NULL;
+
+CREATE INDEX audit_by_kind ON audit (resource_kind, at_ms, seq);
+
+CREATE INDEX audit_by_operation ON audit (operation, at_ms, seq);
+
+CREATE INDEX audit_by_status ON audit (coalesce(http_status, 0), at_ms, seq);
+
+CREATE INDEX audit_by_tenant ON audit (tenant_id, at_ms, seq);
+
+CREATE INDEX audit_by_thing ON audit (resource_id, at_ms, seq);
+
+CREATE INDEX audit_by_time ON audit (at_ms, seq);
 
 CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
+CREATE INDEX audit_of_request ON audit (request_id);
+
 CREATE INDEX audit_of_tenant ON audit (tenant_id, seq);
+
+CREATE INDEX audit_of_trace ON audit (trace_id) WHERE trace_id IS NOT NULL;
 
 CREATE TABLE audit_heads (
   tenant_id TEXT PRIMARY KEY,

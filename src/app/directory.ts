@@ -68,18 +68,14 @@ const MAX_UNKNOWN_KEYS = 10_000;
 /** Nothing that we give out is longer; hashing what somebody sends costs time. */
 const MAX_CREDENTIAL_LENGTH = 512;
 
-/** Makes the {@link Directory} over the committed records of a store. */
-export function makeDirectory(options: DirectoryOptions): Directory {
-  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS, maxKeys = MAX_KEYS } = options;
-  const catalogue = makeCatalogue(records);
-  const maxUnknownKeys = options.maxUnknownKeys ?? MAX_UNKNOWN_KEYS;
+/** What is remembered of records. Of deleted keys only tenants' are told from those that never were, and only to whoever has the whole value. */
+function makeCaches({ records, maxKeys = MAX_KEYS, maxUnknownKeys = MAX_UNKNOWN_KEYS }: DirectoryOptions) {
   const keys = makeReadCache<ApiKey>({
     read: (hash) => records.keyByHash(hash),
     idOf: ({ id }) => id,
     maxFound: maxKeys,
     maxMissing: maxUnknownKeys,
   });
-  /** Only tenants' keys are told from those that never were, and only to whoever has the whole value. */
   const revoked = makeReadCache<ApiKey>({
     read: (hash) => records.deletedKeyByHash(hash),
     idOf: ({ id }) => id,
@@ -104,13 +100,21 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     maxFound: maxKeys,
     maxMissing: 0,
   });
+  return { keys, revoked, tenants, members, policies };
+}
+
+/** Makes the {@link Directory} over the committed records of a store. */
+export function makeDirectory(options: DirectoryOptions): Directory {
+  const { records, hasher, log, isShared, elapsedMs, pollMs = POLL_MS, trustMs = TRUST_MS } = options;
+  const catalogue = makeCatalogue(records);
+  const { keys, revoked, tenants, members, policies } = makeCaches(options);
   let generation: number | null = null;
   let heardAtMs = -Infinity;
   let checking: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
 
   function forgetAll(): void {
-    for (const cache of [keys, tenants, members, policies]) cache.clear();
+    for (const cache of [keys, revoked, tenants, members, policies]) cache.clear();
     catalogue.invalidate();
   }
 

@@ -41,7 +41,10 @@ export interface DomainEvent {
   readonly data: PlainJson;
 }
 
-/** Who did a management operation and how it ended. `code` is null where it succeeded. */
+/**
+ * Who did a management operation and how it ended. `code` is null where it succeeded. `status` and `errorCode` are what the caller was
+ * answered; without them nobody knows: nothing asked over HTTP, or a row from before they were kept.
+ */
 export interface AuditEntry {
   readonly id: string;
   readonly tenantId: string;
@@ -56,6 +59,8 @@ export interface AuditEntry {
   readonly sourceIp?: string;
   readonly userAgent?: string;
   readonly code: string | null;
+  readonly status?: number;
+  readonly errorCode?: string;
   readonly metadata: PlainJson;
 }
 

@@ -1,7 +1,7 @@
+import { auditEntryOf } from './audit/audit-entry.ts';
 import { ledgerIdOf } from './budgets/ledger-id.ts';
 import { rollOverEffects } from './budgets/roll-over.ts';
 import { decisionOf, type Command } from './verbs.ts';
-import type { PlainJson } from './json/plain-json.ts';
 import type { Outcome } from './rejection.ts';
 import type { Effect } from './effects.ts';
 import type { Cause } from './events/state-event.ts';
@@ -18,22 +18,11 @@ import type { WorkingSet } from './working-set.ts';
 export function runBatch(rows: WorkingSet, commands: readonly Command[], nowMs: number): Outcome<unknown>[] {
   rollOver(rows, nowMs);
   return commands.map((command) => {
-    const { outcome, effects, isReplay, auditMetadata } = decisionOf(command)(rows, command, nowMs);
-    apply(rows, effects, { cause: command, nowMs });
-    if (command.audit !== undefined && isReplay !== true) {
-      const { audit } = command;
-      rows.applyEffect({
-        type: 'audit',
-        entry: {
-          ...audit,
-          tenantId: command.tenantId,
-          atMs: nowMs,
-          code: outcome.ok ? null : outcome.rejection.code,
-          metadata: withMetadata(audit.metadata, auditMetadata),
-        },
-      });
-    }
-    return outcome;
+    const decision = decisionOf(command)(rows, command, nowMs);
+    apply(rows, decision.effects, { cause: command, nowMs });
+    const entry = auditEntryOf(command, decision, nowMs);
+    if (entry !== null) rows.applyEffect({ type: 'audit', entry });
+    return decision.outcome;
   });
 }
 
@@ -45,12 +34,6 @@ function apply(rows: WorkingSet, effects: readonly Effect[], at: { readonly caus
   for (const effect of effects) rows.applyEffect(effect);
   if (before !== null)
     for (const event of stateEvents(rows, before, { ...at, watched, effects })) rows.applyEffect({ type: 'event', event });
-}
-
-function withMetadata(given: PlainJson | undefined, found: { readonly [name: string]: PlainJson } | undefined): PlainJson {
-  if (found === undefined) return given ?? {};
-  // What commands give is an object; the type of values alone does not say so.
-  return Object.assign({}, given, found) as PlainJson;
 }
 
 /** A batch has one moment, and every account that a command of it may look at is loaded: so once, before all, is for all of them. */

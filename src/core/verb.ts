@@ -5,8 +5,17 @@ import type { PlainJson } from './json/plain-json.ts';
 import type { Reservation } from './ledger/reservation.ts';
 import type { RateRef, RateWindow } from './policy/rate-window.ts';
 import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
-import type { Outcome } from './rejection.ts';
+import type { Outcome, RejectionCode } from './rejection.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
+
+/**
+ * How the surface that a command came by answers: with which status where it is done, and with which status and code each refusal.
+ * Refusals that are not among them have none.
+ */
+export interface AuditAnswers {
+  readonly done: number;
+  readonly refused: Readonly<Partial<Record<RejectionCode, readonly [status: number, code: string]>>>;
+}
 
 /** Who sent a management command; such a command leaves an audit row, whether it succeeds or is refused. */
 export interface CommandAudit {
@@ -20,6 +29,9 @@ export interface CommandAudit {
   readonly traceId?: string;
   readonly sourceIp?: string;
   readonly userAgent?: string;
+  /** Who the operator is, where a key of the tenant could have done the same. Source: Cycles governance, `AuditLogEntry`. */
+  readonly actorType?: 'admin_on_behalf_of';
+  readonly answers?: AuditAnswers;
   readonly metadata?: PlainJson;
 }
 
@@ -66,13 +78,15 @@ export interface State {
 
 /**
  * What a decision comes to. A refusal has, as a rule, no effects. `isReplay`: the answer is that of an earlier command, which has its
- * audit row already. `auditMetadata` is added to what the command's audit row says.
+ * audit row already. `auditMetadata` is added to what the command's audit row says; `auditStatus` is the status of what was done, where it
+ * is not the usual one.
  */
 export interface Decision<T> {
   readonly outcome: Outcome<T>;
   readonly effects: readonly Effect[];
   readonly isReplay?: true;
   readonly auditMetadata?: { readonly [name: string]: PlainJson };
+  readonly auditStatus?: number;
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { TenantKeyStatus } from '../core/cycles/tenant-key.ts';
-import type { AccountId } from '../core/ledger/account.ts';
 import type { ApiKey, Tenant, TenantStatus } from '../core/records.ts';
 
 /** By what a list of tenants is sorted, as the wire has it. */
@@ -32,17 +31,11 @@ export interface TenantKeyFilter {
   readonly nowMs: number;
 }
 
-/** What a tenant owns that its closing has to end. */
-export interface OpenThings {
-  /** Ids of ACTIVE reservations of Cycles clients. */
-  readonly reservation: string;
-  /** Budgets that are not CLOSED. */
-  readonly budget: AccountId;
-  /** Ids of webhooks that are not DISABLED. */
-  readonly webhook: string;
-  /** Ids of keys, of all kinds, that are not deleted. */
-  readonly key: string;
-}
+/**
+ * What a tenant owns that its closing has to end: ACTIVE reservations of Cycles clients, budgets that are not CLOSED, webhooks that are not
+ * DISABLED, and keys of all kinds that are not deleted. Budgets are known by the ids of their accounts.
+ */
+export type OpenKind = 'reservation' | 'budget' | 'webhook' | 'key';
 
 /** The reads that only the governance surface needs. */
 export interface GovernanceReads {
@@ -54,11 +47,11 @@ export interface GovernanceReads {
   tenantKeyPage(query: SortedPage<TenantKeySort> & TenantKeyFilter): Promise<ApiKey[]>;
   /** When tenants' keys were last used, as far as it was written down; those never used are left out. By the primary key. */
   keyUses(ids: readonly string[]): Promise<Map<string, number>>;
-  /** At most `limit` things of a kind that a tenant still has open, without those of `except`. */
-  openThings<K extends keyof OpenThings>(query: {
-    readonly kind: K;
+  /** Ids of at most `limit` things of a kind that a tenant still has open, without those of `except`. */
+  openThings(query: {
+    readonly kind: OpenKind;
     readonly tenantId: string;
-    readonly except: readonly OpenThings[K][];
+    readonly except: readonly string[];
     readonly limit: number;
-  }): Promise<OpenThings[K][]>;
+  }): Promise<string[]>;
 }

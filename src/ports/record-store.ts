@@ -6,6 +6,7 @@ import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
 import type { UsageReport } from '../core/usage/usage-report.ts';
+import type { AuditReads } from './audit-reads.ts';
 import type { GovernanceReads } from './governance-reads.ts';
 
 /** Sums of usage of one key and model. Counts are safe integers; `costNanoUsd` is exact. */
@@ -43,7 +44,7 @@ export interface StoredEvent {
 }
 
 /** The reading side of a store: committed rows only, never waiting for a writer, never on the thread that relays streams. */
-export interface RecordStore extends GovernanceReads {
+export interface RecordStore extends GovernanceReads, AuditReads {
   record<K extends RecordKind>(kind: K, id: string): Promise<RecordTypes[K] | undefined>;
   /** All records of a kind, ordered by id; of one tenant where `tenantId` is given (members, keys). Deleted keys are left out. */
   records<K extends RecordKind>(kind: K, tenantId?: string): Promise<RecordTypes[K][]>;

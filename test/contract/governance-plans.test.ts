@@ -65,7 +65,7 @@ test('what a closed tenant owns is found without reading what others own, or wha
   const tables = /\b(reservations|accounts|webhooks|api_keys|key_uses)\b/;
   for (const [name, sql] of Object.entries(GOVERNANCE_SQL))
     for (const line of planOf(sql).filter((each) => tables.test(each)))
-      expect(line, name).toMatch(
-        name === 'openReservations' ? /USING INDEX reservations_due/ : /^SEARCH .* USING (COVERING )?(INDEX|PRIMARY KEY)/,
+      expect(`${name}: ${line}`).toMatch(
+        name === 'openReservations' ? /USING INDEX reservations_due/ : /: SEARCH .* USING (COVERING )?(INDEX|PRIMARY KEY)/,
       );
 });

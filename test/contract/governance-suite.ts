@@ -93,8 +93,8 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('are narrowed by every filter and by all of them, and counted', async () => {
       for (const [what, filter, expected] of narrowed) {
-        expect(await list('tenant_id', filter), what).toEqual(expected);
-        expect(await at.store.tenantCount({ ...ALL, ...filter }), what).toBe(expected.length);
+        expect([what, await list('tenant_id', filter)]).toEqual([what, expected]);
+        expect([what, await at.store.tenantCount({ ...ALL, ...filter })]).toEqual([what, expected.length]);
       }
     });
 
@@ -163,8 +163,8 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('are narrowed by every filter and by all of them, in the order of their state too', async () => {
       for (const [what, filter, expected] of narrowed) {
-        expect(await list('key_id', filter), what).toEqual(expected);
-        expect((await list('status', filter)).toSorted(), what).toEqual(expected);
+        expect([what, await list('key_id', filter)]).toEqual([what, expected]);
+        expect([what, (await list('status', filter)).toSorted()]).toEqual([what, expected]);
       }
     });
   });
@@ -200,7 +200,7 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('is found, a bounded number at a time, and passed over where it is said', async () => {
       const holds = Array.from({ length: 5 }, () => commands.hold({ tokens: 1n, microcents: 1n }));
-      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' }) as Command));
+      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' as const })));
       const open = (except: readonly string[], limit: number): Promise<string[]> =>
         at.store.openThings({ kind: 'reservation', tenantId: 'acme', except, limit });
       const all = await open([], 100);
@@ -222,7 +222,7 @@ export function describeGovernance(makeStore: MakeStore): void {
 
     test('comes to its end, in many batches, and the ledger still holds', async () => {
       const holds = Array.from({ length: 450 }, () => commands.hold({ tokens: 1n, microcents: 10n }));
-      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' }) as Command));
+      await execute(...holds.map((each) => ({ ...each, purpose: 'budget' as const })));
       await at.raw(webhook('w1', 'ACTIVE'));
       await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'acme', status: 'CLOSED' });
       const log = makeMemoryLog();

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
+import { describeAuditLists } from './audit-list-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -20,6 +21,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
     describeExecute(makeStore);
     describeAudit(makeStore);
+    describeAuditLists(makeStore);
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);

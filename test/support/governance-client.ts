@@ -39,7 +39,7 @@ function expectTraced(response: TestResponse): void {
 export function makeGovernanceClient(at: TestApp, key: string | null = null): GovernanceClient {
   const send = key === null ? at.operator : at.cycles(key);
   return {
-    ask: async <T>(
+    ask: async (
       operation: string,
       method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
       url: string,
@@ -49,7 +49,7 @@ export function makeGovernanceClient(at: TestApp, key: string | null = null): Go
       const response = await send(method, url, body, headers);
       expectTraced(response);
       expectAnswer(operation, response.status, response.json, 'governance');
-      return { status: response.status, headers: response.headers, body: response.json as T };
+      return { status: response.status, headers: response.headers, body: response.json };
     },
   };
 }

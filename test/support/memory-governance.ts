@@ -1,8 +1,8 @@
-import { tenantKeyStatus } from '../../src/core/cycles/tenant-key.ts';
+import { NEVER_MS, tenantKeyStatus } from '../../src/core/cycles/tenant-key.ts';
 import type { ApiKey, RecordKind, RecordTypes, Tenant } from '../../src/core/records.ts';
 import type { Account } from '../../src/core/ledger/account.ts';
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
-import type { GovernanceReads, OpenThings, SortedPage, TenantKeySort, TenantSort } from '../../src/ports/governance-reads.ts';
+import type { GovernanceReads, OpenKind, SortedPage, TenantKeySort, TenantSort } from '../../src/ports/governance-reads.ts';
 
 const includes = (search: string | null, ...texts: readonly string[]): boolean =>
   search === null || texts.some((text) => text.toLowerCase().includes(search));
@@ -34,7 +34,7 @@ const keyValue = (key: ApiKey, sortBy: TenantKeySort, nowMs: number): string | n
     name: key.name,
     tenant_id: key.tenantId,
     status: tenantKeyStatus(key, nowMs),
-    expires_at: key.expiresAtMs ?? 253_402_300_799_000,
+    expires_at: key.expiresAtMs ?? NEVER_MS,
   })[sortBy];
 
 /** The governance surface's reads over tables in memory. */
@@ -53,7 +53,7 @@ export function makeMemoryGovernance(
         (filter.parentTenantId ?? tenant.parentTenantId) === tenant.parentTenantId &&
         includes(filter.search, tenant.id, tenant.name),
     );
-  const open: { readonly [K in keyof OpenThings]: (tenantId: string) => OpenThings[K][] } = {
+  const open: Readonly<Record<OpenKind, (tenantId: string) => string[]>> = {
     reservation: (tenantId) =>
       [...tables.reservations.values()]
         .filter((each) => each.tenantId === tenantId && each.state === 'ACTIVE' && each.purpose === 'budget')

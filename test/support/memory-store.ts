@@ -14,6 +14,7 @@ import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.t
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { BatchResult, Discrepancy, LedgerStore } from '../../src/ports/ledger-store.ts';
+import { pageOfAudit } from './audit-list.ts';
 import { makeMemoryGovernance } from './memory-governance.ts';
 import type { KeyUsage, RecordStore, UsagePoint, UsageTotal } from '../../src/ports/record-store.ts';
 
@@ -305,6 +306,13 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
     },
     upstreamObjects: ({ tenantId, ids }) => Promise.resolve(ids.flatMap((id) => tables.upstreamObjects.get(`${tenantId} ${id}`) ?? [])),
     ...makeMemoryGovernance(all, tables),
+    auditPage: (query) =>
+      Promise.resolve(
+        pageOfAudit(
+          tables.audit.map((entry, index) => ({ seq: index + 1, entry })),
+          query,
+        ),
+      ),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

@@ -135,7 +135,8 @@ function accountFields(account: AccountSnapshot, hideAmounts: boolean): NonNulla
   return { kind, scope, unit, ...amounts, resets_at: account.resetsAtMs === null ? null : new Date(account.resetsAtMs).toISOString() };
 }
 
-function retryAfter({ code, account }: Rejection, nowMs: number): { readonly retryAfterSeconds?: number } {
+function retryAfter({ code, account, retryAfterMs }: Rejection, nowMs: number): { readonly retryAfterSeconds?: number } {
+  if (retryAfterMs !== undefined) return { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) };
   if (code === 'held') return { retryAfterSeconds: 1 };
   if (code !== 'window_exceeded' || account === undefined || account.resetsAtMs === null) return {};
   return { retryAfterSeconds: Math.max(1, Math.ceil((account.resetsAtMs - nowMs) / 1000)) };

@@ -1,5 +1,5 @@
 import { shownPrefix } from '../../core/access/credentials.ts';
-import { tenantKeyStatus } from '../../core/cycles/tenant-key.ts';
+import { NEVER_MS, tenantKeyStatus } from '../../core/cycles/tenant-key.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import type { PlainJson } from '../../core/json/plain-json.ts';
 import type { ApiKey, Tenant } from '../../core/records.ts';
@@ -10,9 +10,6 @@ export const present = <T extends Readonly<Record<string, unknown>>>(fields: T):
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 
 const timeOf = (ms: number | null | undefined): string | undefined => (typeof ms === 'number' ? formatRfc3339(ms) : undefined);
-
-/** The end of what RFC 3339 can write: when keys expire that never do. */
-const NEVER_MS = 253_402_300_799_000;
 
 /** What a tenant's reservations get where it has no settings of its own. Source: Cycles governance, `Tenant`. */
 const TENANT_DEFAULTS = { overagePolicy: 'ALLOW_IF_AVAILABLE', ttlMs: 60_000, maxTtlMs: 3_600_000, extensions: 10 } as const;

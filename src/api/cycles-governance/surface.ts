@@ -12,6 +12,7 @@ import { compileValidator } from '../_shared/validation.ts';
 import { governanceForm } from './errors.ts';
 import type { GovernanceDeps, GovernanceMount } from './governance-deps.ts';
 import { mountApiKeys } from './routes/api-keys.ts';
+import { mountAudit } from './routes/audit.ts';
 import { mountAuth } from './routes/auth.ts';
 import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
 import { mountBudgets } from './routes/budgets.ts';
@@ -32,6 +33,7 @@ const MOUNTS: readonly GovernanceMount[] = [
   mountBudgetLists,
   mountBalances,
   mountPolicies,
+  mountAudit,
 ];
 
 const DOTS = /^(?:\.|%2e){1,2}$/i;

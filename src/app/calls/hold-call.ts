@@ -1,5 +1,5 @@
 import { writeCallContext, type CallContext } from '../../core/calls/call-context.ts';
-import { holdTtlMs } from '../../core/calls/call-policy.ts';
+import { callRateLimit, holdTtlMs } from '../../core/calls/call-policy.ts';
 import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
@@ -61,6 +61,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         maxExtensions: 0,
         ownerId: deps.ownerId,
         context: writeCallContext(context),
+        limit: callRateLimit(plan.policy),
       });
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
       const expiresAtMs = nowMs + ttlMs;

@@ -1,9 +1,10 @@
+import type { AccountId } from '../../core/ledger/account.ts';
 import type { CascadeCommand } from '../../core/cycles/cascade-commands.ts';
 import type { Closed } from '../../core/cycles/decide-cascade.ts';
 import { CLOSE_MARK_PREFIX } from '../../core/cycles/close-mark.ts';
 import type { Outcome } from '../../core/rejection.ts';
 import type { Failpoint, Failpoints } from '../../ports/failpoints.ts';
-import type { OpenThings } from '../../ports/governance-reads.ts';
+import type { OpenKind } from '../../ports/governance-reads.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -14,7 +15,7 @@ const BATCH = 200;
 
 /** One kind of thing that a closed tenant owns. */
 interface CloseStep {
-  readonly kind: keyof OpenThings;
+  readonly kind: OpenKind;
   readonly failpoint: Failpoint;
   readonly command: (id: string, base: { id: string; tenantId: string; auditId: string }) => CascadeCommand;
 }
@@ -30,7 +31,7 @@ const STEPS: readonly CloseStep[] = [
     kind: 'budget',
     failpoint: 'close.budgets',
     // What the store gives for this kind are ids of accounts.
-    command: (id, base) => ({ verb: 'cascade-budget', ...base, accountId: id as OpenThings['budget'] }),
+    command: (id, base) => ({ verb: 'cascade-budget', ...base, accountId: id as AccountId }),
   },
   { kind: 'webhook', failpoint: 'close.webhooks', command: (id, base) => ({ verb: 'cascade-webhook', ...base, webhookId: id }) },
   { kind: 'key', failpoint: 'close.keys', command: (id, base) => ({ verb: 'cascade-key', ...base, keyId: id }) },
@@ -72,7 +73,7 @@ export function makeCloseTenants(deps: {
     const command = step.command(id, { id: ids.next('cmd'), tenantId, auditId: ids.next('aud') });
     try {
       // The commands of a close refuse nothing, and each comes to the same.
-      const outcome = (await writer.execute(command)) as Outcome<Closed>;
+      const outcome: Outcome<Closed> = await writer.execute(command);
       return outcome.ok && outcome.value.changed ? 'changed' : 'unchanged';
     } catch (err) {
       log.error({ err, tenantId, kind: step.kind, thing: id }, 'something of a closed tenant cannot be ended; it is tried again');
@@ -85,7 +86,7 @@ export function makeCloseTenants(deps: {
     const passedOver: string[] = [];
     let hasFailed = false;
     for (;;) {
-      const open: readonly string[] = await records.openThings({ kind: step.kind, tenantId, except: passedOver as never[], limit: BATCH });
+      const open = await records.openThings({ kind: step.kind, tenantId, except: passedOver, limit: BATCH });
       if (open.length === 0) return !hasFailed;
       if (isStopping) return false;
       const results = await Promise.all(open.map((id) => end(step, tenantId, id)));

@@ -38,7 +38,7 @@ export interface GovernTenants {
 }
 
 /** The refusal of a tenant that is not there, as the governance surface names it. */
-export const noSuchTenant = (id: string): Outcome<never> =>
+const noSuchTenant = (id: string): Outcome<never> =>
   rejected({ code: 'tenant_not_found', message: `there is no tenant ${id}`, field: 'tenant_id' });
 
 /** Makes the {@link GovernTenants}. */

@@ -1,5 +1,6 @@
 import { boundRequest, type RequestBoundResult } from '../bounds/bound-request.ts';
 import type { InferenceRequest } from '../bounds/inference-request.ts';
+import type { RateLimit } from '../policy/rate-window.ts';
 import type { Model, Policy } from '../records.ts';
 import type { Rejection } from '../rejection.ts';
 
@@ -60,4 +61,10 @@ export function refuseTools(request: InferenceRequest, policy: Policy | null): R
 export function holdTtlMs(policy: Policy | null, ttlMs: number): number {
   const { defaultTtlMs = ttlMs, maxTtlMs = Infinity } = policy?.ttlOverride ?? {};
   return Math.min(defaultTtlMs, maxTtlMs);
+}
+
+/** How many calls a minute the policy allows for its scopes, beside reservations of the same; null where it says nothing. */
+export function callRateLimit(policy: Policy | null): RateLimit | null {
+  const perMinute = policy?.rateLimits?.maxReservationsPerMinute;
+  return policy === null || perMinute === undefined ? null : { policyId: policy.id, kind: 'reserve', perMinute };
 }

@@ -52,7 +52,7 @@ const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? null) ==
  * Rejects, in this order: `not_found` (absent, another tenant's, of another kind), `tenant_closed`, `key_already_revoked`,
  * `key_already_expired`, `invalid_request` (name, description, permissions, scope_filter, metadata). Source: Cycles governance, updateApiKey.
  */
-export const updateTenantKeyVerb: Verb<UpdateTenantKeyCommand, ApiKey> = {
+const updateTenantKeyVerb: Verb<UpdateTenantKeyCommand, ApiKey> = {
   needs,
   decide: (state, command, nowMs) => {
     const open = openTenantKey(state, command);
@@ -84,7 +84,7 @@ export const updateTenantKeyVerb: Verb<UpdateTenantKeyCommand, ApiKey> = {
  * Rejects, in this order: `not_found` (absent, another tenant's, of another kind), `tenant_closed`, `key_already_revoked`. Source: Cycles
  * governance, revokeApiKey.
  */
-export const revokeKeyVerb: Verb<RevokeKeyCommand, ApiKey> = {
+const revokeKeyVerb: Verb<RevokeKeyCommand, ApiKey> = {
   needs,
   decide: (state, command, nowMs) => {
     const open = openTenantKey(state, command);

@@ -30,7 +30,7 @@ function known(state: State, { ref, hash }: KeepAnswerCommand, nowMs: number): O
  *
  * Rejects: `idempotency_mismatch`.
  */
-export const keepAnswerVerb: Verb<KeepAnswerCommand, PlainJson> = {
+const keepAnswerVerb: Verb<KeepAnswerCommand, PlainJson> = {
   needs: ({ ref }) => ({ tenantLock: 'exclusive', idempotency: [ref] }),
   decide: (state, command, nowMs) => {
     const found = known(state, command, nowMs);

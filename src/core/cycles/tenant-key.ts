@@ -23,6 +23,9 @@ export const tenantKeyData = (
   permissions: key.permissions ?? [],
 });
 
+/** When keys count as expiring that never do: the end of what RFC 3339 can write. Milliseconds. */
+export const NEVER_MS = 253_402_300_799_000;
+
 const MAX_DESCRIPTION = 1024;
 const MAX_ENTRIES = 100;
 const LEVEL = '(?:tenant|workspace|app|workflow|agent|toolset):(?:\\*|[A-Za-z0-9_.-]{1,128})';

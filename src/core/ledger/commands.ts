@@ -56,6 +56,8 @@ export interface ReserveCommand extends CommandBase {
   readonly maxExtensions: number;
   readonly ownerId: string;
   readonly context: PlainJson;
+  /** What the policy of its scopes allows in a minute; null or absent where it says nothing. */
+  readonly limit?: RateLimit | null;
   readonly idempotency?: CommandIdempotency;
 }
 

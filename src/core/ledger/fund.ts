@@ -84,12 +84,16 @@ export function refuseFunding(account: Account, funding: Funding): Rejection | n
   return null;
 }
 
-/** A budget that is resized begins anew: what it had carried from the period before is part of the new size, or gone. */
-const termsAfter = (account: Account, operation: FundOperation, nowMs: number): Pick<Account, 'budget'> => {
+/**
+ * The terms of a budget that has `allocated` after `operation`. One that is resized begins anew: what it had carried from the period before
+ * is part of the new size, or gone. One that shrinks has carried no more than it is left with.
+ */
+const termsAfter = (account: Account, operation: FundOperation, allocated: bigint, nowMs: number): Pick<Account, 'budget'> => {
   if (account.kind !== 'budget') return {};
-  const { carried, ...terms } = termsOf(account);
-  const keepsCarried = carried !== undefined && operation !== 'RESET' && operation !== 'RESET_SPENT';
-  return { budget: { ...terms, ...(keepsCarried ? { carried } : {}), updatedAtMs: nowMs } };
+  const { carried = '0', ...terms } = termsOf(account);
+  const isResized = operation === 'RESET' || operation === 'RESET_SPENT';
+  const kept = isResized ? 0n : BigInt(carried) < allocated ? BigInt(carried) : allocated;
+  return { budget: { ...terms, ...(kept > 0n ? { carried: `${kept}` } : {}), updatedAtMs: nowMs } };
 };
 
 /** An account after a funding that {@link refuseFunding} lets through, with what that writes and, for a budget, what it is told as. */
@@ -108,8 +112,9 @@ export function fundAccount(before: Account, funding: Funding, at: { readonly co
   const { dAllocated, dSpent, dDebt } = differences;
   const debt = before.debt + dDebt;
   const isOverLimit = debt > before.overdraftLimit;
-  const terms: Account = { ...before, isOverLimit, ...termsAfter(before, operation, at.nowMs) };
-  const account: Account = { ...terms, allocated: (before.allocated ?? 0n) + dAllocated, spent: before.spent + dSpent, debt };
+  const allocated = (before.allocated ?? 0n) + dAllocated;
+  const terms: Account = { ...before, isOverLimit, ...termsAfter(before, operation, allocated, at.nowMs) };
+  const account: Account = { ...terms, allocated, spent: before.spent + dSpent, debt };
   const isFlagged = isOverLimit !== before.isOverLimit;
   const more = operation === 'RESET_SPENT' ? { spent_override_provided: funding.spent !== undefined } : {};
   const change = { previous: before, account, more, ...(reason === undefined ? {} : { reason }) };

@@ -1,6 +1,7 @@
 import type { Effect } from '../effects.ts';
 import { ceilDiv, INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
+import { countRate, rateNeeds, refuseRate } from '../policy/rate-limit.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
@@ -98,6 +99,8 @@ function refuseUncovered(state: State, command: ReserveCommand): Rejection {
 function decideReserve(state: State, command: ReserveCommand, nowMs: number): Decision<ReserveAnswer> {
   const tenantRefusal = refuseTenant(state, command.tenantId);
   if (tenantRefusal !== null) return refuse(rejected(tenantRefusal));
+  const tooMany = refuseRate(state, command.tenantId, command.limit, nowMs);
+  if (tooMany !== null) return refuse(rejected(tooMany));
 
   const { reservationId } = command;
   // A second hold under the same id would orphan the first one's; two holds on one account would be admitted against one remainder.
@@ -131,7 +134,10 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
     createdAtMs: nowMs,
     expiresAtMs: reservation.expiresAtMs,
   };
-  return { outcome: accepted(answer), effects: [...effects, { type: 'reservation', reservation }] };
+  return {
+    outcome: accepted(answer),
+    effects: [...effects, { type: 'reservation', reservation }, ...countRate(state, command.tenantId, command.limit, nowMs)],
+  };
 }
 
 const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: number): Reservation => ({
@@ -158,7 +164,7 @@ const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: nu
  * Holds on every account that covers the subject, or holds nothing. The hold ends at `nowMs + ttlMs`.
  *
  * Where the caller left the output open, the hold pays for as much of it as every account allows, never less than the minimum.
- * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `budget_not_found` or `unit_mismatch` (nothing
+ * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `budget_not_found` or `unit_mismatch` (nothing
  * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
  * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; last `held`,
  * if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
@@ -168,6 +174,7 @@ export const reserveVerb: Verb<ReserveCommand, ReserveAnswer> = {
     tenantLock: 'shared',
     accounts: [...command.legs.map((leg) => leg.accountId), ...command.otherUnitAccounts],
     reservations: [command.reservationId],
+    ...(command.limit === null || command.limit === undefined ? {} : rateNeeds(command.tenantId, command.limit)),
     ...idempotencyNeeds(command.idempotency),
   }),
   decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideReserve(state, command, nowMs)),

@@ -1,3 +1,4 @@
+import { NEVER_MS } from '../../core/cycles/tenant-key.ts';
 import type {
   GovernanceReads,
   SortedPage,
@@ -26,9 +27,6 @@ export interface GovernanceDialect {
   /** Whether `part` is in `text`, whatever the case of ASCII letters; `part` is in lower case. */
   readonly contains: (text: string, part: string) => string;
 }
-
-/** Keys that never expire count as expiring then, at the end of what RFC 3339 can write. */
-export const NEVER_MS = 253_402_300_799_000;
 
 /** Collects the values of a statement while its text is put together from left to right. */
 function makeBinder({ placeholder }: GovernanceDialect): { bind: (value: BoundValue) => string; values: BoundValue[] } {

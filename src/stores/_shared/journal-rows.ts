@@ -1,3 +1,4 @@
+import type { StoredAudit } from '../../core/audit/audit-query.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord, IdempotencyRef } from '../../core/effects.ts';
 import type { Entry } from '../../core/ledger/entry.ts';
 import type { StoredEvent } from '../../ports/record-store.ts';
@@ -107,6 +108,8 @@ export const AUDIT_COLUMNS = [
   'trace_id',
   'source_ip',
   'user_agent',
+  'http_status',
+  'error_code',
 ] as const;
 
 /** The row of an audit entry. */
@@ -125,6 +128,8 @@ export const auditValues = (entry: AuditEntry): (string | number | null)[] => [
   entry.traceId ?? null,
   entry.sourceIp ?? null,
   entry.userAgent ?? null,
+  entry.status ?? null,
+  entry.errorCode ?? null,
 ];
 
 /** The same values of a row as a driver gives it, its integers as numbers. */
@@ -133,6 +138,50 @@ export const trailValues = (row: Readonly<Record<string, string | number | bigin
     const value = row[column] ?? null;
     return typeof value === 'bigint' ? Number(value) : value;
   });
+
+/** A row of `audit` as both drivers give it. */
+export interface AuditRow {
+  readonly seq: bigint | number;
+  readonly id: string;
+  readonly tenant_id: string;
+  readonly at_ms: bigint | number;
+  readonly operation: string;
+  readonly actor_kind: string;
+  readonly actor_id: string;
+  readonly resource_kind: string;
+  readonly resource_id: string;
+  readonly request_id: string;
+  readonly code: string | null;
+  readonly metadata: string;
+  readonly trace_id: string | null;
+  readonly source_ip: string | null;
+  readonly user_agent: string | null;
+  readonly http_status: bigint | number | null;
+  readonly error_code: string | null;
+}
+
+/** The audit entry of a row, with its place in the order of writing. */
+export const auditFromRow = (row: AuditRow): StoredAudit => ({
+  seq: Number(row.seq),
+  entry: {
+    id: row.id,
+    tenantId: row.tenant_id,
+    atMs: Number(row.at_ms),
+    operation: row.operation,
+    actorKind: row.actor_kind,
+    actorId: row.actor_id,
+    resourceKind: row.resource_kind,
+    resourceId: row.resource_id,
+    requestId: row.request_id,
+    code: row.code,
+    metadata: JSON.parse(row.metadata) as AuditEntry['metadata'],
+    ...(row.trace_id === null ? {} : { traceId: row.trace_id }),
+    ...(row.source_ip === null ? {} : { sourceIp: row.source_ip }),
+    ...(row.user_agent === null ? {} : { userAgent: row.user_agent }),
+    ...(row.http_status === null ? {} : { status: Number(row.http_status) }),
+    ...(row.error_code === null ? {} : { errorCode: row.error_code }),
+  },
+});
 
 /** Columns of `idempotency`, in the order of {@link idempotencyValues}; the first four are its primary key. */
 export const IDEMPOTENCY_COLUMNS = ['tenant_id', 'operation', 'target', 'key', 'hash', 'answer', 'expires_at_ms'] as const;

@@ -3,6 +3,8 @@ export type ColumnValue = string | number | bigint | null;
 
 const BIGINT_COLUMNS = new Set([
   'no',
+  'seq',
+  'http_status',
   'pruned_no',
   'account_no',
   'allocated',

@@ -1,5 +1,4 @@
-import type { AccountId } from '../../core/ledger/account.ts';
-import type { GovernanceReads, OpenThings } from '../../ports/governance-reads.ts';
+import type { GovernanceReads, OpenKind } from '../../ports/governance-reads.ts';
 import { makeGovernanceSql, type BoundSql } from '../_shared/governance-sql.ts';
 import { recordFromBody } from '../_shared/record-tables.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
@@ -7,7 +6,7 @@ import type { Reader } from './reader.ts';
 import type { Statement } from './statement.ts';
 
 // What a tenant still has open, $2: which of it is passed over.
-const OPEN: { readonly [K in keyof OpenThings]: Statement } = {
+const OPEN: Readonly<Record<OpenKind, Statement>> = {
   // Index: reservations_expiry. What is ACTIVE is little beside what is settled.
   reservation: {
     name: 'open_reservations',
@@ -63,14 +62,9 @@ export function makeGovernanceReads(reader: Reader): GovernanceReads {
       const found = await reader.rows<{ key_id: string; last_used_at_ms: bigint }>(KEY_USES, [arrayText(ids)]);
       return new Map(found.map((row) => [row.key_id, Number(row.last_used_at_ms)]));
     },
-    openThings: async <K extends keyof OpenThings>(query: {
-      readonly kind: K;
-      readonly tenantId: string;
-      readonly except: readonly OpenThings[K][];
-      readonly limit: number;
-    }) => {
-      const found = await reader.rows<{ id: string | AccountId }>(OPEN[query.kind], [query.tenantId, arrayText(query.except), query.limit]);
-      return found.map(({ id }) => id as OpenThings[K]);
+    openThings: async ({ kind, tenantId, except, limit }) => {
+      const found = await reader.rows<{ id: string }>(OPEN[kind], [tenantId, arrayText(except), limit]);
+      return found.map(({ id }) => id);
     },
   };
 }

@@ -11,6 +11,7 @@ import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
 import { prune } from './prune.ts';
 import { makeReader, type Reader } from './reader.ts';
+import { makeAuditReads } from './audit-reads.ts';
 import { makeGovernanceReads } from './governance.ts';
 import { makeRecordReads, type Readers } from './records.ts';
 import { isRefusedByServer, toThrowable } from './sql-errors.ts';
@@ -155,5 +156,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...makeUsageReads(reader),
     ...makeWebhookStore(reader, clock),
     ...makeGovernanceReads(reader),
+    ...makeAuditReads(reader),
   };
 }

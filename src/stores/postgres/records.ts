@@ -1,6 +1,7 @@
 import type { Account, AccountId } from '../../core/ledger/account.ts';
 import type { ApiKey, RecordKind, RecordTypes } from '../../core/records.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { AuditReads } from '../../ports/audit-reads.ts';
 import type { GovernanceReads } from '../../ports/governance-reads.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
@@ -129,7 +130,10 @@ const reservationOf = (row: ReservationRow & { numbers: string | null }): Return
 };
 
 /** The reads of records, accounts and reservations. */
-export type RecordReads = Omit<RecordStore, 'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents' | keyof GovernanceReads>;
+export type RecordReads = Omit<
+  RecordStore,
+  'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents' | keyof GovernanceReads | keyof AuditReads
+>;
 
 /** Connections by what must not wait behind what: `general` may be taken up for seconds. */
 export interface Readers {

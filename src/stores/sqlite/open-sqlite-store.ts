@@ -164,8 +164,9 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantPage: ask('tenantPage'),
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
+    auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
-    openThings: ask('openThings') as RecordStore['openThings'],
+    openThings: ask('openThings'),
   };
 }
 

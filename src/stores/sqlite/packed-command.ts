@@ -42,6 +42,7 @@ const RESERVE = namesOf<ReserveRest>({
   maxExtensions: true,
   ownerId: true,
   context: true,
+  limit: true,
 });
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 

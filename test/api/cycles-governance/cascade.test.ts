@@ -55,13 +55,12 @@ beforeEach(async () => {
 });
 afterEach(() => at.close());
 
-const hold = (reservationId: string, accounts: readonly (typeof WHOLE)[], amount: bigint): Command =>
-  ({
-    ...reserve({ id: `cmd_${reservationId}`, reservationId, amount }),
-    tenantId: 'acme-corp',
-    purpose: 'budget',
-    legs: accounts.map((accountId) => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: true })),
-  }) as Command;
+const hold = (reservationId: string, accounts: readonly (typeof WHOLE)[], amount: bigint): Command => ({
+  ...reserve({ id: `cmd_${reservationId}`, reservationId, amount }),
+  tenantId: 'acme-corp',
+  purpose: 'budget',
+  legs: accounts.map((accountId) => ({ accountId, base: amount, perUnit: 0n, divisor: 1n, required: true })),
+});
 
 /** Webhooks are made by their own surface; what closing does to one depends on its record alone. */
 async function addWebhook(id: string, status: 'ACTIVE' | 'PAUSED' | 'DISABLED'): Promise<void> {
@@ -100,7 +99,7 @@ describe('closing a tenant', () => {
     expect([status, body['status']]).toEqual([200, 'CLOSED']);
     expect(headers['x-cycles-cascade-status']).toBeUndefined();
     for (const id of ['res_1', 'res_2'])
-      expect(await at.store.reservation(id)).toMatchObject({ state: 'RELEASED', charged: expect.any(Array) as never });
+      expect(await at.store.reservation(id)).toMatchObject({ state: 'RELEASED', charged: expect.any(Array) as unknown });
     expect(await account(WHOLE)).toMatchObject({ status: 'CLOSED', reserved: 30n, spent: 0n });
     expect(await account(BOT)).toMatchObject({ status: 'CLOSED', reserved: 0n, budget: { closedAtMs: at.clock.nowMs() } });
     expect(await at.store.records('key', 'acme-corp')).toEqual([]);
@@ -152,19 +151,20 @@ describe('closing a tenant', () => {
   test('every end has its own audit row, of the reserved kind, by whoever closed the tenant', async () => {
     const { headers } = await close();
     const rows = cascadeAudit();
-    expect(rows.map(({ operation, resourceId }) => [operation, resourceId]).toSorted()).toEqual(
+    const told = (category: string, id: string): string[] =>
+      cascadeEvents()
+        .filter(({ type }) => type.startsWith(category))
+        .map(({ type, data }) => `${type} ${(data as Record<string, string>)[id]}`);
+    const byText = (a: string, b: string): number => (a < b ? -1 : 1);
+    expect(rows.map(({ operation, resourceId }) => `${operation} ${resourceId}`).toSorted(byText)).toEqual(
       [
-        ['reservation.released_via_tenant_cascade', 'res_1'],
-        ['reservation.released_via_tenant_cascade', 'res_2'],
-        ...cascadeEvents()
-          .filter(({ type }) => type.startsWith('budget.'))
-          .map(({ type, data }) => [type, (data as { ledger_id: string }).ledger_id]),
-        ['webhook.disabled_via_tenant_cascade', 'hook'],
-        ['webhook.disabled_via_tenant_cascade', 'paused'],
-        ...cascadeEvents()
-          .filter(({ type }) => type.startsWith('api_key.'))
-          .map(({ type, data }) => [type, (data as { key_id: string }).key_id]),
-      ].toSorted(),
+        'reservation.released_via_tenant_cascade res_1',
+        'reservation.released_via_tenant_cascade res_2',
+        'webhook.disabled_via_tenant_cascade hook',
+        'webhook.disabled_via_tenant_cascade paused',
+        ...told('budget.', 'ledger_id'),
+        ...told('api_key.', 'key_id'),
+      ].toSorted(byText),
     );
     for (const row of rows) {
       expect(row).toMatchObject({ tenantId: 'acme-corp', actorKind: 'operator', code: null, requestId: headers['x-request-id'] });
@@ -188,12 +188,15 @@ describe('closing a tenant', () => {
   test('a call in flight is settled with what it really used', async () => {
     await close();
     await run(
-      settleCall({ tokens: 5n, microcents: 7n }, {
-        id: 'cmd_settle',
-        reservationId: 'res_call',
-        tenantId: 'acme-corp',
-        usage: null,
-      } as never),
+      settleCall(
+        { tokens: 5n, microcents: 7n },
+        {
+          id: 'cmd_settle',
+          reservationId: 'res_call',
+          tenantId: 'acme-corp',
+          usage: null,
+        },
+      ),
     );
     expect(await account(WHOLE)).toMatchObject({ status: 'CLOSED', reserved: 0n, spent: 7n });
     expect((await at.store.verify()).discrepancies).toEqual([]);

@@ -178,6 +178,18 @@ describe('the policy of the scopes of a call', () => {
     expect((await gateway.post('/chat/completions', { ...CALL, tools: [TOOL] }, SUBJECT)).status).toBe(403);
   });
 
+  test('allows so many calls a minute, counted where they are held, and says when to come again', async () => {
+    gateway.policies.push(policy({ rateLimits: { maxReservationsPerMinute: 2 } }));
+    const answers = await Promise.all(Array.from({ length: 5 }, () => gateway.post('/chat/completions', CALL, SUBJECT)));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 429, 429, 429]);
+    const refused = answers.find(({ status }) => status === 429)!;
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(refused.headers.get('x-should-retry')).toBe('false');
+    expect(((await refused.json()) as { error: { message: string } }).error.message).toContain('2');
+    // Who is not of its scopes is not counted.
+    expect((await gateway.post('/chat/completions', CALL)).status).toBe(200);
+  });
+
   test('says how long a hold lasts at a time', async () => {
     gateway.policies.push(policy({ ttlOverride: { defaultTtlMs: 30_000, maxTtlMs: 5000 } }));
     expect((await gateway.post('/chat/completions', CALL, SUBJECT)).status).toBe(200);

@@ -3,7 +3,6 @@
 ALTER TABLE audit ADD COLUMN no bigint;
 ALTER TABLE audit ADD COLUMN previous text COLLATE "C";
 ALTER TABLE audit ADD COLUMN hash text COLLATE "C";
-CREATE UNIQUE INDEX audit_chain ON audit (tenant_id, no) WHERE no IS NOT NULL;
 
 -- Where each chain ends, and where it begins once older rows were forgotten (`pruned_no` NULL: none were).
 CREATE TABLE audit_heads (

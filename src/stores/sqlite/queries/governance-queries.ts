@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { budgetId, type AccountId } from '../../../core/ledger/account.ts';
-import type { OpenThings } from '../../../ports/governance-reads.ts';
+import { budgetId } from '../../../core/ledger/account.ts';
 import { makeGovernanceSql, type BoundSql } from '../../_shared/governance-sql.ts';
 import { recordFromBody } from '../../_shared/record-tables.ts';
 import type { Queries } from '../messages.ts';
@@ -47,7 +46,7 @@ export function makeGovernanceQueries(
     reservation: openIds(GOVERNANCE_SQL.openReservations),
     webhook: openIds(GOVERNANCE_SQL.openWebhooks),
     key: openIds(GOVERNANCE_SQL.openKeys),
-    budget: (tenantId: string, except: readonly string[], limit: number): AccountId[] =>
+    budget: (tenantId: string, except: readonly string[], limit: number): string[] =>
       budgets.all(tenantId, JSON.stringify(except), limit).map(({ scope, unit }) => budgetId(tenantId, scope, unit)),
   };
   const uses = db.prepare<[string], { key_id: string; last_used_at_ms: number }>(GOVERNANCE_SQL.keyUses);
@@ -64,17 +63,6 @@ export function makeGovernanceQueries(
       );
     },
     tenantKeyPage: (query) => texts(sql.tenantKeyPage(query)).map((body) => recordFromBody<'key'>(body)),
-    openThings: <K extends keyof OpenThings>({
-      kind,
-      tenantId,
-      except,
-      limit,
-    }: {
-      readonly kind: K;
-      readonly tenantId: string;
-      readonly except: readonly OpenThings[K][];
-      readonly limit: number;
-      // Each kind's list holds that kind's ids.
-    }) => open[kind](tenantId, except, limit) as OpenThings[K][],
+    openThings: ({ kind, tenantId, except, limit }) => open[kind](tenantId, except, limit),
   };
 }

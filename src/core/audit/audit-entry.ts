@@ -1,0 +1,32 @@
+import type { AuditEntry } from '../effects.ts';
+import type { PlainJson } from '../json/plain-json.ts';
+import type { CommandBase, Decision } from '../verb.ts';
+
+/** The status of what was done, where nobody says another. */
+const DONE = 200;
+
+/**
+ * The row that a management command leaves at `nowMs`, whatever its decision came to; null for any other command, and for the repeat of one
+ * that left its own. A refusal's row tells its message.
+ */
+export function auditEntryOf(command: CommandBase, decision: Decision<unknown>, nowMs: number): AuditEntry | null {
+  if (command.audit === undefined || decision.isReplay === true) return null;
+  const { answers, actorType, metadata, ...audit } = command.audit;
+  const { outcome } = decision;
+  const shared = { ...audit, tenantId: command.tenantId, atMs: nowMs };
+  const more = { ...decision.auditMetadata, ...(actorType === undefined ? {} : { actor_type: actorType }) };
+  if (outcome.ok)
+    return { ...shared, code: null, status: decision.auditStatus ?? answers?.done ?? DONE, metadata: withMetadata(metadata, more) };
+  const { code, message } = outcome.rejection;
+  const answer = answers?.refused[code];
+  return {
+    ...shared,
+    code,
+    ...(answer === undefined ? {} : { status: answer[0], errorCode: answer[1] }),
+    metadata: withMetadata(metadata, { ...more, error_message: message }),
+  };
+}
+
+// What commands give is an object; the type of values alone does not say so.
+const withMetadata = (given: PlainJson | undefined, found: { readonly [name: string]: PlainJson }): PlainJson =>
+  Object.assign({}, given, found) as PlainJson;

@@ -1,0 +1,10 @@
+import type { AuditQuery, StoredAudit } from '../core/audit/audit-query.ts';
+
+/** The reads of the audit trail. */
+export interface AuditReads {
+  /**
+   * Rows of the trail in order, at most `limit`. By the index of what narrows the list most: audit_of_request, audit_of_trace, audit_by_thing,
+   * audit_by_actor, audit_by_error, audit_by_status, audit_by_operation, audit_by_kind, audit_by_tenant; else of the order.
+   */
+  auditPage(query: AuditQuery): Promise<StoredAudit[]>;
+}

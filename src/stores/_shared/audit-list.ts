@@ -1,0 +1,138 @@
+import type { AuditFilter, AuditPosition, AuditQuery, AuditSortKey } from '../../core/audit/audit-query.ts';
+
+/** A value that a statement binds. */
+export type AuditValue = string | number;
+
+/** What differs between the databases. */
+export interface AuditDialect {
+  /** Adds a value to those of the statement, and gives its place in the text. */
+  readonly bind: (value: AuditValue) => string;
+  /** Whether `part`, in lower case, is in `text`, whatever the case of ASCII letters. */
+  readonly contains: (text: string, part: string) => string;
+  /** What tells the database which index to read by; empty where it finds out by itself. */
+  readonly by: (index: string) => string;
+}
+
+const STATUS = 'coalesce(http_status, 0)';
+
+const SORT_COLUMNS: Readonly<Record<AuditSortKey, string>> = {
+  timestamp: 'at_ms',
+  operation: 'operation',
+  resource_type: 'resource_kind',
+  tenant_id: 'tenant_id',
+  key_id: 'actor_id',
+  status: STATUS,
+};
+
+const SORT_INDEXES: Readonly<Record<AuditSortKey, string>> = {
+  timestamp: 'audit_by_time',
+  operation: 'audit_by_operation',
+  resource_type: 'audit_by_kind',
+  tenant_id: 'audit_by_tenant',
+  key_id: 'audit_by_actor',
+  status: 'audit_by_status',
+};
+
+/** The values of a column that a list is read by, one after another, each from an index that has it first. */
+interface Driver {
+  readonly column: string;
+  readonly index: string;
+  readonly values: readonly AuditValue[];
+}
+
+/** What narrows a list the most, by what is likely: a thing before a kind of things. `statuses` are those there are in the range asked for. */
+function driverOf(filter: AuditFilter, statuses: readonly number[] | null): Driver | null {
+  const one = (value: string | undefined): readonly string[] | undefined => (value === undefined ? undefined : [value]);
+  const drivers: readonly (readonly [column: string, index: string, values: readonly AuditValue[] | undefined])[] = [
+    ['request_id', 'audit_of_request', one(filter.requestId)],
+    ['trace_id', 'audit_of_trace', one(filter.traceId)],
+    ['resource_id', 'audit_by_thing', one(filter.resourceId)],
+    ['actor_id', 'audit_by_actor', one(filter.keyId)],
+    ['error_code', 'audit_by_error', filter.errorCodes],
+    [STATUS, 'audit_by_status', statuses?.every((status) => status >= 300) === true ? statuses : undefined],
+    ['operation', 'audit_by_operation', filter.operations],
+    ['tenant_id', 'audit_by_tenant', one(filter.tenantId)],
+    ['resource_kind', 'audit_by_kind', filter.resourceKinds],
+    [STATUS, 'audit_by_status', statuses ?? undefined],
+  ];
+  const found = drivers.find(([, , values]) => values !== undefined);
+  return found === undefined ? null : { column: found[0], index: found[1], values: [...new Set(found[2])] };
+}
+
+const KEY_ACTORS = `('admin_key', 'management_key', 'tenant_key')`;
+
+/** The conditions of a filter, in words that bind their values as they come. */
+function conditionsOf(filter: AuditFilter, dialect: AuditDialect): string[] {
+  const { bind, contains } = dialect;
+  const among = (values: readonly AuditValue[]): string => `(${values.map(bind).join(', ')})`;
+  const conditions: string[] = [];
+  const equal = (column: string, value: string | undefined): void => {
+    if (value !== undefined) conditions.push(`${column} = ${bind(value)}`);
+  };
+  equal('request_id', filter.requestId);
+  equal('trace_id', filter.traceId);
+  equal('resource_id', filter.resourceId);
+  equal('tenant_id', filter.tenantId);
+  equal('actor_id', filter.keyId);
+  if (filter.keyId !== undefined) conditions.push(`actor_kind IN ${KEY_ACTORS}`);
+  if (filter.operations !== undefined) conditions.push(`operation IN ${among(filter.operations)}`);
+  if (filter.resourceKinds !== undefined) conditions.push(`resource_kind IN ${among(filter.resourceKinds)}`);
+  if (filter.errorCodes !== undefined) conditions.push(`error_code IN ${among(filter.errorCodes)}`);
+  if (filter.exceptErrorCodes !== undefined) conditions.push(`(error_code IS NULL OR error_code NOT IN ${among(filter.exceptErrorCodes)})`);
+  if (filter.status !== undefined) conditions.push(`${STATUS} BETWEEN ${bind(filter.status.min)} AND ${bind(filter.status.max)}`);
+  if (filter.fromMs !== undefined) conditions.push(`at_ms >= ${bind(filter.fromMs)}`);
+  if (filter.toMs !== undefined) conditions.push(`at_ms <= ${bind(filter.toMs)}`);
+  const { search } = filter;
+  if (search !== undefined) {
+    const texts = ['resource_id', 'id', `coalesce(error_code, '')`, 'operation'];
+    conditions.push(`(${texts.map((text) => contains(text, bind(search))).join(' OR ')})`);
+  }
+  return conditions;
+}
+
+function behind(after: AuditPosition | null, query: AuditQuery, { bind }: AuditDialect): string[] {
+  if (after === null) return [];
+  const sign = query.descending ? '<' : '>';
+  if (query.sortBy === 'timestamp') return [`(at_ms, seq) ${sign} (${bind(after.atMs)}, ${bind(after.seq)})`];
+  return [`(${SORT_COLUMNS[query.sortBy]}, at_ms, seq) ${sign} (${bind(after.value)}, ${bind(after.atMs)}, ${bind(after.seq)})`];
+}
+
+/**
+ * The statement of a page of the trail, with `columns`. A list that is narrowed to several values of a column is read value by value, each in
+ * order and no further than the page goes; so no more is read than pages hold, however long the trail is.
+ */
+export function auditPageSql(
+  query: AuditQuery,
+  parts: { readonly columns: readonly string[]; readonly statuses: readonly number[] | null; readonly dialect: AuditDialect },
+): string {
+  const { dialect } = parts;
+  const { bind } = dialect;
+  const direction = query.descending ? ' DESC' : '';
+  const columns = parts.columns.join(', ');
+  const sorted = query.sortBy === 'timestamp' ? ['at_ms', 'seq'] : [SORT_COLUMNS[query.sortBy], 'at_ms', 'seq'];
+  const order = `ORDER BY ${sorted.map((column) => `${column}${direction}`).join(', ')}`;
+  const driver = driverOf(query, parts.statuses);
+  const branch = (value: AuditValue | null): string => {
+    const index = driver?.index ?? SORT_INDEXES[query.sortBy];
+    const conditions = [
+      ...(driver === null || value === null ? [] : [`${driver.column} = ${bind(value)}`]),
+      ...conditionsOf(query, dialect),
+      ...behind(query.after, query, dialect),
+    ];
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+    return `SELECT ${columns} FROM audit ${dialect.by(index)} ${where} ${order} LIMIT ${query.limit}`;
+  };
+  const [first = null, ...others] = driver === null ? [null] : driver.values;
+  if (others.length === 0) return branch(first);
+  const branches = [first, ...others].map((value) => `SELECT * FROM (${branch(value)}) AS one`);
+  return `SELECT * FROM (${branches.join(' UNION ALL ')}) AS several ${order} LIMIT ${query.limit}`;
+}
+
+/** Reads the statuses that there are in a range, each by one look into audit_by_status. `min` and `max` are the places of the bounds. */
+export const auditStatusesSql = (min: string, max: string): string => `
+  WITH RECURSIVE found (status) AS (
+    SELECT min(${STATUS}) FROM audit WHERE ${STATUS} >= ${min}
+    UNION ALL
+    SELECT (SELECT min(${STATUS}) FROM audit WHERE ${STATUS} > found.status) FROM found WHERE found.status < ${max}
+  )
+  SELECT status FROM found WHERE status <= ${max}`;

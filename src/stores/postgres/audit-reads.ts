@@ -1,0 +1,37 @@
+import type { AuditQuery } from '../../core/audit/audit-query.ts';
+import type { AuditReads } from '../../ports/audit-reads.ts';
+import { auditPageSql, auditStatusesSql, type AuditValue } from '../_shared/audit-list.ts';
+import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../_shared/journal-rows.ts';
+import type { Reader } from './reader.ts';
+import type { Statement } from './statement.ts';
+
+// Index: audit_by_status, one look for each status that there is.
+const STATUSES: Statement = { name: 'audit_statuses', text: auditStatusesSql('$1::bigint', '$2::bigint') };
+
+const COLUMNS = ['seq', ...AUDIT_COLUMNS];
+
+/** The statement of a page of the trail; without a name, since of so many texts none is worth being kept prepared. */
+export function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
+  const values: AuditValue[] = [];
+  const text = auditPageSql(query, {
+    columns: COLUMNS,
+    statuses,
+    dialect: {
+      bind: (value) => `$${values.push(value)}::${typeof value === 'number' ? 'bigint' : 'text'}`,
+      contains: (where, part) => `position(${part} IN lower(${where} COLLATE "C")) > 0`,
+      by: () => '',
+    },
+  });
+  return { text, values };
+}
+
+/** Makes the reads of the audit trail. */
+export const makeAuditReads = (reader: Reader): AuditReads => ({
+  async auditPage(query) {
+    const { status } = query;
+    const found = status === undefined ? null : await reader.rows<{ status: bigint }>(STATUSES, [status.min, status.max]);
+    if (found?.length === 0) return [];
+    const { text, values } = auditListSql(query, found?.map((row) => Number(row.status)) ?? null);
+    return (await reader.rows<AuditRow>({ name: '', text }, values)).map(auditFromRow);
+  },
+});
