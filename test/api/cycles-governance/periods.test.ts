@@ -120,6 +120,9 @@ describe('when a period ends', () => {
     await run();
     expect(figuresOf(await look(scope)).slice(0, 3)).toEqual([100, 30, 70]);
     at('2026-10-30T00:00:00Z');
+    // Already before the job comes by, nobody is shown the old period.
+    expect(figuresOf(await look(scope))).toEqual([370, 0, 370, '2026-10-26T00:00:00Z', '2026-11-02T00:00:00Z']);
+    expect(app.store.tables.accounts.get(`acme|budget|${scope}|TOKENS|` as never)?.spent).toBe(30n);
     await Promise.all([run(), run()]);
     await run();
     expect(figuresOf(await look(scope))).toEqual([370, 0, 370, '2026-10-26T00:00:00Z', '2026-11-02T00:00:00Z']);
