@@ -64,7 +64,7 @@ export const evaluateBudgetVerb: Verb<EvaluateBudgetCommand, EvaluateBudgetAnswe
     ...idempotencyNeeds(command.idempotency),
   }),
   decide: (state, command, nowMs) => {
-    const decision = decideOnce(state, command.idempotency, nowMs, () => decideEvaluate(state, command, nowMs));
+    const decision = decideOnce(state, command, nowMs, () => decideEvaluate(state, command, nowMs));
     if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
     return { ...decision, outcome: accepted({ ...decision.outcome.value, isReplay: decision.isReplay === true }) };
   },
