@@ -55,7 +55,7 @@ const NO_STATUS = 0;
 export const hasKey = ({ actorKind }: Pick<AuditEntry, 'actorKind'>): boolean => actorKind.endsWith('_key');
 
 /** What a row is sorted by. Without a key that is whoever else did it, which comes after all ids of keys. */
-export function auditSortValue(entry: AuditEntry, sortBy: AuditSortKey): string | number {
+function auditSortValue(entry: AuditEntry, sortBy: AuditSortKey): string | number {
   switch (sortBy) {
     case 'timestamp':
       return entry.atMs;
