@@ -2,6 +2,7 @@ import type { AuditEntry } from '../effects.ts';
 
 /** By what a list of the trail can be sorted, as the wire has it; the first where nothing is said. Source: Cycles governance, `listAuditLogs`. */
 export const AUDIT_SORT_KEYS = ['timestamp', 'operation', 'resource_type', 'tenant_id', 'key_id', 'status'] as const;
+/** By what the trail can be sorted. */
 export type AuditSortKey = (typeof AUDIT_SORT_KEYS)[number];
 
 /**
