@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 795fa9bf28c5764d5b689028b9a2e9adc2a49b5e4c38582bc53eb15fe3763f77
+-- Migrations: da6b10f66fd712de17e10a0ee8cdeced7c026bd731ca3d4480f7a176e6047fb5
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -106,7 +106,8 @@ CREATE TABLE public.audit_heads (
     no bigint NOT NULL,
     hash text NOT NULL COLLATE pg_catalog."C",
     pruned_no bigint,
-    pruned_hash text COLLATE pg_catalog."C"
+    pruned_hash text COLLATE pg_catalog."C",
+    pruned_mac text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (

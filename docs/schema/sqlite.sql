@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: c49b021ee0dfe058b82b5467940d360940f57225b48d9edb531cb0a589639b76
+-- Migrations: 4e03f10afed7791157058844c1d7b9b64079cb384f0775bbb5e1fd6c19a1b467
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -127,7 +127,7 @@ CREATE TABLE audit_heads (
   hash TEXT NOT NULL,
   pruned_no INTEGER,
   pruned_hash TEXT
-) STRICT, WITHOUT ROWID;
+, pruned_mac TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,

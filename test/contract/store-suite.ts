@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
+import { describeTrailWitness } from './audit-witness-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -22,6 +23,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeExecute(makeStore);
     describeAudit(makeStore);
     describeAuditLists(makeStore);
+    describeTrailWitness(makeStore);
     describeBudgets(makeStore);
     describeObjects(makeStore);
     describeQueries(makeStore);
