@@ -2,10 +2,12 @@ import Type from 'typebox';
 import { named, object, type DocumentedSurface } from '../api/_shared/openapi/operation.ts';
 import { surfaceAt } from '../api/_shared/openapi/document.ts';
 import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
+import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
 import { TINFOIL_SURFACE } from '../api/tinfoil-admin/operations.ts';
+import { SHARED_RUNTIME_SURFACE } from './shared-operations.ts';
 
 const Health = named('Health', object({ status: Type.Union([Type.Literal('UP'), Type.Literal('DOWN')]) }));
 
@@ -82,6 +84,8 @@ export const SURFACES: readonly DocumentedSurface[] = [
   TINFOIL_SURFACE,
   USAGE_REPORTS_SURFACE,
   SHIM_SURFACE,
+  SHARED_RUNTIME_SURFACE,
+  GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,
   HEALTH_SURFACE,
   SYSTEM_SURFACE,
