@@ -199,6 +199,7 @@ function webhookMethods(by: {
     untoldKeyExpiries: ask('untoldKeyExpiries'),
     handOut: tell('handOut'),
     startReplay: tell('startReplay'),
+    addEnded: tell('addEnded'),
     leaseDeliveries: tell('leaseDeliveries'),
     renewLease: tell('renewLease'),
     wakeDeliveries: tell('wakeDeliveries'),
