@@ -3,6 +3,7 @@ import { ACCESS_VERBS } from './access/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
+import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
 import { UPSTREAM_OBJECT_VERBS, type UpstreamObjectCommand } from './calls/keep-objects.ts';
 import { CYCLES_VERBS, type CyclesCommand } from './cycles/verbs.ts';
@@ -13,7 +14,7 @@ import { LEDGER_VERBS } from './ledger/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
-export type Command = LedgerCommand | BudgetCommand | PolicyCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand;
+export type Command = LedgerCommand | BudgetCommand | PolicyCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand | AuditCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -23,6 +24,7 @@ const VERBS = {
   ...UPSTREAM_OBJECT_VERBS,
   ...CYCLES_VERBS,
   ...EVENT_VERBS,
+  ...AUDIT_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */
