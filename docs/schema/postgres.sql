@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 09b3d3f9ee7ab3ead93edf491054d73576dc98154b802868b79a432d919c6de4
+-- Migrations: 795fa9bf28c5764d5b689028b9a2e9adc2a49b5e4c38582bc53eb15fe3763f77
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -58,6 +58,14 @@ ALTER TABLE public.accounts ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.activity (
+    minute_ms bigint NOT NULL,
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    metric text NOT NULL COLLATE pg_catalog."C",
+    count bigint NOT NULL
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.api_keys (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -114,6 +122,30 @@ CREATE TABLE public.batches (
     id text NOT NULL COLLATE pg_catalog."C",
     at_ms bigint NOT NULL
 );
+
+CREATE TABLE public.deliveries (
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    event_seq bigint NOT NULL,
+    replay_id text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    trace_id text COLLATE pg_catalog."C",
+    trace_flags text COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    attempts integer NOT NULL,
+    created_at_ms bigint NOT NULL,
+    due_at_ms bigint,
+    attempted_at_ms bigint,
+    completed_at_ms bigint,
+    response_status integer,
+    response_time_ms integer,
+    error text,
+    untold boolean NOT NULL,
+    CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'RETRYING'::text, 'SUCCESS'::text, 'FAILED'::text])))
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.events (
     seq bigint NOT NULL,
@@ -389,6 +421,20 @@ CREATE TABLE public.usage_tail (
     CONSTRAINT usage_tail_media_quantity_check CHECK ((media_quantity >= 0))
 );
 
+CREATE TABLE public.webhook_health (
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    epoch bigint NOT NULL,
+    failures bigint NOT NULL,
+    last_triggered_at_ms bigint,
+    last_success_at_ms bigint,
+    last_failure_at_ms bigint,
+    due_at_ms bigint,
+    lease_owner text COLLATE pg_catalog."C",
+    lease_until_ms bigint,
+    fence bigint NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.webhooks (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -397,6 +443,9 @@ CREATE TABLE public.webhooks (
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (no);
+
+ALTER TABLE ONLY public.activity
+    ADD CONSTRAINT activity_pkey PRIMARY KEY (minute_ms, tenant_id, metric);
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
@@ -412,6 +461,9 @@ ALTER TABLE ONLY public.audit
 
 ALTER TABLE ONLY public.batches
     ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (webhook_id, event_seq, replay_id);
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_id_key UNIQUE (id);
@@ -488,6 +540,9 @@ ALTER TABLE ONLY public.usage_rollups
 ALTER TABLE ONLY public.usage_tail
     ADD CONSTRAINT usage_tail_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhook_health
+    ADD CONSTRAINT webhook_health_pkey PRIMARY KEY (webhook_id);
+
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
 
@@ -506,6 +561,8 @@ CREATE INDEX api_keys_of_tenant ON public.api_keys USING btree (tenant_id, id) W
 CREATE INDEX api_keys_of_tenants ON public.api_keys USING btree (created_at_ms, id) WHERE (kind = 'tenant'::text);
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON public.api_keys USING btree (previous_hash) WHERE ((previous_hash IS NOT NULL) AND (deleted_at_ms IS NULL));
+
+CREATE INDEX api_keys_untold_expiry ON public.api_keys USING btree ((((body ->> 'expiresAtMs'::text))::bigint)) WHERE ((deleted_at_ms IS NULL) AND ((body ->> 'expiresAtMs'::text) IS NOT NULL) AND ((body ->> 'expiryToldMs'::text) IS DISTINCT FROM (body ->> 'expiresAtMs'::text)));
 
 CREATE INDEX audit_by_actor ON public.audit USING btree (actor_id, at_ms, seq);
 
@@ -553,9 +610,33 @@ CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
 
+CREATE INDEX deliveries_ended ON public.deliveries USING btree (completed_at_ms) WHERE (completed_at_ms IS NOT NULL);
+
+CREATE INDEX deliveries_of_webhook ON public.deliveries USING btree (webhook_id, status, created_at_ms, id);
+
+CREATE INDEX deliveries_open ON public.deliveries USING btree (webhook_id, event_seq, replay_id) WHERE (due_at_ms IS NOT NULL);
+
+CREATE INDEX deliveries_untold ON public.deliveries USING btree (webhook_id, event_seq, replay_id) WHERE untold;
+
+CREATE INDEX events_age ON public.events USING btree (at_ms);
+
+CREATE INDEX events_by_scope ON public.events USING btree (COALESCE(scope, ''::text), seq);
+
+CREATE INDEX events_by_tenant ON public.events USING btree (tenant_id, seq);
+
+CREATE INDEX events_by_type ON public.events USING btree (type, at_ms, seq);
+
 CREATE INDEX events_delivered ON public.events USING btree (delivered_at_ms) WHERE (delivered_at_ms IS NOT NULL);
 
+CREATE INDEX events_of_correlation ON public.events USING btree (correlation_id, seq) WHERE (correlation_id IS NOT NULL);
+
+CREATE INDEX events_of_request ON public.events USING btree (request_id, seq) WHERE (request_id IS NOT NULL);
+
 CREATE INDEX events_of_tenant ON public.events USING btree (tenant_id, ((- seq)));
+
+CREATE INDEX events_of_tenant_by_type ON public.events USING btree (tenant_id, type, at_ms, seq);
+
+CREATE INDEX events_of_trace ON public.events USING btree (trace_id, seq) WHERE (trace_id IS NOT NULL);
 
 CREATE INDEX events_of_type ON public.events USING btree (tenant_id, type, ((- seq)));
 
@@ -596,6 +677,8 @@ CREATE INDEX usage_reports_age ON public.usage_reports USING brin (received_at_m
 CREATE INDEX usage_reports_quarantined ON public.usage_reports USING btree (reporter_id, event_id) WHERE (reason IS NOT NULL);
 
 CREATE INDEX usage_rollups_age ON public.usage_rollups USING btree (level_ms, bucket_ms) WHERE ((level_ms > 0) AND (level_ms < 86400000));
+
+CREATE INDEX webhook_health_due ON public.webhook_health USING btree (due_at_ms) WHERE (due_at_ms IS NOT NULL);
 
 CREATE INDEX webhooks_of_tenant ON public.webhooks USING btree (tenant_id, id);
 

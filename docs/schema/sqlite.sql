@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f31c39eb22daf6d34f66834f17a7fc420c190ec2965dfc89bf9eaea99c64d8db
+-- Migrations: c49b021ee0dfe058b82b5467940d360940f57225b48d9edb531cb0a589639b76
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -45,6 +45,14 @@ CREATE INDEX budgets_over_limit ON accounts (tenant_id, scope, unit)
 
 CREATE INDEX budgets_owing ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL AND debt > 0;
 
+CREATE TABLE activity (
+  minute_ms INTEGER NOT NULL,
+  tenant_id TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 0),
+  PRIMARY KEY (minute_ms, tenant_id, metric)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE api_keys (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -69,6 +77,10 @@ CREATE INDEX api_keys_of_tenant ON api_keys (tenant_id, id) WHERE deleted_at_ms 
 CREATE INDEX api_keys_of_tenants ON api_keys (created_at_ms, id) WHERE kind = 'tenant';
 
 CREATE UNIQUE INDEX api_keys_previous_hash ON api_keys (previous_hash) WHERE previous_hash IS NOT NULL AND deleted_at_ms IS NULL;
+
+CREATE INDEX api_keys_untold_expiry ON api_keys (json_extract(body, '$.expiresAtMs'))
+WHERE deleted_at_ms IS NULL AND json_extract(body, '$.expiresAtMs') IS NOT NULL
+  AND json_extract(body, '$.expiryToldMs') IS NOT json_extract(body, '$.expiresAtMs');
 
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY,
@@ -117,6 +129,37 @@ CREATE TABLE audit_heads (
   pruned_hash TEXT
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE deliveries (
+  webhook_id TEXT NOT NULL,
+  event_seq INTEGER NOT NULL,
+  replay_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  tenant_id TEXT NOT NULL,
+  trace_id TEXT,
+  trace_flags TEXT,
+  status TEXT NOT NULL CHECK (status IN ('PENDING', 'RETRYING', 'SUCCESS', 'FAILED')),
+  attempts INTEGER NOT NULL CHECK (attempts >= 0),
+  created_at_ms INTEGER NOT NULL,
+  due_at_ms INTEGER,
+  attempted_at_ms INTEGER,
+  completed_at_ms INTEGER,
+  response_status INTEGER,
+  response_time_ms INTEGER,
+  error TEXT,
+  untold INTEGER NOT NULL CHECK (untold IN (0, 1)),
+  PRIMARY KEY (webhook_id, event_seq, replay_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX deliveries_ended ON deliveries (completed_at_ms) WHERE completed_at_ms IS NOT NULL;
+
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, status, created_at_ms, id);
+
+CREATE INDEX deliveries_open ON deliveries (webhook_id, event_seq, replay_id) WHERE due_at_ms IS NOT NULL;
+
+CREATE INDEX deliveries_untold ON deliveries (webhook_id, event_seq, replay_id) WHERE untold = 1;
+
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -127,9 +170,23 @@ CREATE TABLE events (
   delivered_at_ms INTEGER
 , scope TEXT, request_id TEXT, trace_id TEXT, correlation_id TEXT, about TEXT) STRICT;
 
+CREATE INDEX events_age ON events (at_ms);
+
+CREATE INDEX events_by_scope ON events (coalesce(scope, ''), seq);
+
+CREATE INDEX events_by_type ON events (type, at_ms, seq);
+
 CREATE INDEX events_delivered ON events (delivered_at_ms) WHERE delivered_at_ms IS NOT NULL;
 
+CREATE INDEX events_of_correlation ON events (correlation_id, seq) WHERE correlation_id IS NOT NULL;
+
+CREATE INDEX events_of_request ON events (request_id, seq) WHERE request_id IS NOT NULL;
+
 CREATE INDEX events_of_tenant ON events (tenant_id, seq);
+
+CREATE INDEX events_of_tenant_by_type ON events (tenant_id, type, at_ms, seq);
+
+CREATE INDEX events_of_trace ON events (trace_id, seq) WHERE trace_id IS NOT NULL;
 
 CREATE INDEX events_of_type ON events (tenant_id, type, seq);
 
@@ -392,6 +449,21 @@ CREATE TABLE usage_tail (
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the usage event was counted already'); END;
+
+CREATE TABLE webhook_health (
+  webhook_id TEXT PRIMARY KEY,
+  epoch INTEGER NOT NULL,
+  failures INTEGER NOT NULL CHECK (failures >= 0),
+  last_triggered_at_ms INTEGER,
+  last_success_at_ms INTEGER,
+  last_failure_at_ms INTEGER,
+  due_at_ms INTEGER,
+  lease_owner TEXT,
+  lease_until_ms INTEGER,
+  fence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX webhook_health_due ON webhook_health (due_at_ms) WHERE due_at_ms IS NOT NULL;
 
 CREATE TABLE webhooks (
   id TEXT PRIMARY KEY,

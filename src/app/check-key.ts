@@ -1,5 +1,6 @@
 import { pinnedScopes } from '../core/access/subject-levels.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
+import { inCurrentPeriod } from '../core/budgets/budget-period.ts';
 import { decideNextSpend } from '../core/ledger/next-spend.ts';
 import { accepted, REJECTIONS, rejected, type Outcome } from '../core/rejection.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -52,7 +53,8 @@ export function makeKeyChecks(deps: {
       const scopes = pinnedScopes(key, tenant.id);
       const ids = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
       const accounts = await records.accounts(ids);
-      const existing = ids.map((id) => accounts.get(id)).filter((account) => account !== undefined);
+      // Nobody may have touched a budget since its period has ended.
+      const existing = ids.flatMap((id) => accounts.get(id) ?? []).map((account) => inCurrentPeriod(account, clock.nowMs()));
       const spend = decideNextSpend(existing, { mustCoverMoney: tenant.requireBudget });
       if (spend.ok) return accepted(found.value);
       const { rejection } = spend;

@@ -187,7 +187,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         else if (kind === 'member') members.forget(id);
         else if (kind === 'key') for (const cache of [keys, revoked]) cache.forget(id);
         // Whose policy it is, its name alone does not say; they change seldom.
-        else if (kind === 'policy') policies.clear();
+        else if (kind === 'policy' || kind === 'policy-name') policies.clear();
         else catalogue.invalidate();
       }
     },

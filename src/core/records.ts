@@ -105,6 +105,10 @@ export interface Webhook {
   readonly metadata: PlainJson;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** How often it was set ACTIVE again; absent: never. Failures count within one epoch. */
+  readonly epoch?: number;
+  /** Since when it is ACTIVE; events from before are not delivered. Absent: since it was made. */
+  readonly activeSinceMs?: number;
 }
 
 /** A person in a tenant. `id` is unique in the tenant; the record's id is `tenantId/id`. A removed member stays as a name. */

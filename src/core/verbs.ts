@@ -11,10 +11,21 @@ import type { EventCommand } from './events/commands.ts';
 import { EVENT_VERBS } from './events/verbs.ts';
 import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
+import type { WebhookCommand } from './webhooks/commands.ts';
+import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
-export type Command = LedgerCommand | BudgetCommand | PolicyCommand | AccessCommand | UpstreamObjectCommand | CyclesCommand | EventCommand | AuditCommand;
+export type Command =
+  | LedgerCommand
+  | BudgetCommand
+  | PolicyCommand
+  | AccessCommand
+  | UpstreamObjectCommand
+  | CyclesCommand
+  | EventCommand
+  | WebhookCommand
+  | AuditCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -24,6 +35,7 @@ const VERBS = {
   ...UPSTREAM_OBJECT_VERBS,
   ...CYCLES_VERBS,
   ...EVENT_VERBS,
+  ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
 };
 

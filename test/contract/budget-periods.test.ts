@@ -106,7 +106,7 @@ describePostgres('two nodes that notice the end of a period at once', () => {
   test('end it once, and admit no more than the new one has', async () => {
     const database = await cluster.createDatabase();
     const clock = makeTestClock();
-    const nodes = await Promise.all(['a', 'b'].map((nodeId) => openPostgresStore({ url: database, nodeId, clock })));
+    const nodes: Store[] = await Promise.all(['a', 'b'].map((nodeId) => openPostgresStore({ url: database, nodeId, clock })));
     const [first, second] = nodes as [Store, Store];
     try {
       const startMs = clock.nowMs();

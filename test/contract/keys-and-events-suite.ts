@@ -155,6 +155,7 @@ export function describeKeysAndEvents(makeStore: MakeStore): void {
       const money = keyCapId('acme', 'key_1', USD_MICROCENTS);
       await execute(commands.createKey('acme', 'key_1', { maxTokens: 100n }), commands.allocate(moneyOf('acme'), 1000n));
       await execute(commands.allocate(money, 10_000n));
+      // The hold takes the budget across two thresholds, of which its charge falls back across one.
       const hold = commands.hold({ tokens: 100n, microcents: 900n });
       await execute(hold, commands.settle(hold, { promptTokens: 60, completionTokens: 25, microcents: 500n }));
       const crossed = (await at.store.events({ tenantId: 'acme', limit: 100 }))
@@ -162,11 +163,18 @@ export function describeKeysAndEvents(makeStore: MakeStore): void {
         .filter(({ type }) => type.endsWith('.threshold_crossed'));
       const shown = crossed.map(({ type, data }) => [type, (data as { threshold_percent: number }).threshold_percent]).toReversed();
       expect(shown).toEqual([
+        ['budget.threshold_crossed', 50],
+        ['budget.threshold_crossed', 80],
         ['api_key.threshold_crossed', 50],
         ['api_key.threshold_crossed', 80],
-        ['budget.threshold_crossed', 50],
+        ['budget.threshold_crossed', 80],
       ]);
-      expect(crossed.at(-1)).toMatchObject({ tenantId: 'acme', atMs: clock.nowMs(), data: { key_id: 'key_1', limit: '100', spent: '85' } });
+      expect(crossed.find(({ type }) => type === 'api_key.threshold_crossed')).toMatchObject({ data: { threshold_percent: 80 } });
+      expect(crossed.findLast(({ type }) => type === 'api_key.threshold_crossed')).toMatchObject({
+        tenantId: 'acme',
+        atMs: clock.nowMs(),
+        data: { key_id: 'key_1', limit: '100', spent: '85' },
+      });
     });
 
     test('come newest first, of one tenant, of one type, page by page', async () => {

@@ -12,7 +12,9 @@ import { describeRefusals } from './refusal-suite.ts';
 import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeUsage } from './usage-suite.ts';
+import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
+import { describeWebhooks } from './webhook-suite.ts';
 
 /** What every store promises, whatever it keeps its rows in: one suite, run over each adapter. */
 export function describeStore(name: string, makeStore: MakeStore): void {
@@ -30,5 +32,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeRetention(makeStore);
     describeUsage(makeStore);
     describeVerify(makeStore);
+    describeEventLists(makeStore);
+    describeWebhooks(makeStore);
   });
 }

@@ -1,13 +1,14 @@
 import type { Clock } from '../../src/ports/clock.ts';
 import type { LedgerStore } from '../../src/ports/ledger-store.ts';
 import type { RecordStore } from '../../src/ports/record-store.ts';
+import type { WebhookStore } from '../../src/ports/webhook-store.ts';
 
 /** A row as SQL gives it; drivers differ in how they show integers. */
 export type RawRow = Readonly<Record<string, unknown>>;
 
 /** A store under test with a way around it: what a store promises of its rows is checked in the rows. */
 export interface TestStore {
-  readonly store: LedgerStore & RecordStore;
+  readonly store: LedgerStore & RecordStore & WebhookStore;
   /** Runs one SQL statement on the same database over another connection; gives the rows of a SELECT. Rejects as the database does. */
   raw(sql: string): Promise<RawRow[]>;
   /** Takes away what keeps the journal append-only, so that a test can damage it. */

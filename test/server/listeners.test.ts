@@ -75,6 +75,18 @@ describe('health', () => {
   );
 });
 
+test.each([
+  ['PUT', '/v1/admin/tenants', 405],
+  ['PUT', '/v1/admin/nothing', 404],
+  ['DELETE', '/api/keys/none/none', 404],
+])('%s %s with a content type and no body, or a broken one, is %i all the same', async (method, path, status) => {
+  for (const body of [undefined, '{']) {
+    const options = { method, headers: { 'content-type': 'application/json' }, ...(body === undefined ? {} : { body }) };
+    const answer = await fetch(`${running.listeners.admin.origin}${path}`, options);
+    expect(answer.status).toBe(status);
+  }
+});
+
 describe("Anthropic's API on both listeners", () => {
   const ask = async (listener: 'runtime' | 'admin', path: string, headers: Record<string, string> = {}): Promise<[number, unknown]> => {
     const body = JSON.stringify({ model: 'demo-echo', max_tokens: 5, messages: [{ role: 'user', content: 'hello' }] });

@@ -12,7 +12,7 @@ import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
 import { TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/prefix.ts';
 import { makeTinfoilAdmin } from '../../src/api/tinfoil-admin/surface.ts';
-import { makeFailedCredentials } from '../../src/app/audit/failed-credentials.ts';
+import { makeFailedCredentials, type FailedCredentials } from '../../src/app/audit/failed-credentials.ts';
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
@@ -81,6 +81,7 @@ export interface TestApp {
   cycles(key: string): Send;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly failedCredentials: FailedCredentials;
   close(): Promise<void>;
 }
 
@@ -232,6 +233,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         send({ 'x-cycles-api-key': key }, request),
     closeTenants,
     keyUses,
+    failedCredentials,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
     close: async () => {
       await closeTenants.stop();

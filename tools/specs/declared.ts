@@ -133,6 +133,14 @@ export const DECLARED: readonly Declared[] = [
     differences: ['governance request Amount: is also integer here'],
   },
   {
+    reason: 'What the document has no operation for lies below a prefix of our own, as it asks of vendors.',
+    differences: [
+      'governance POST /v1/x-castellan/budgets/close: is only here',
+      'governance GET /v1/x-castellan/policies/{policy_id}: is only here',
+      'governance DELETE /v1/x-castellan/policies/{policy_id}: is only here',
+    ],
+  },
+  {
     reason:
       'The admin guide creates a tenant with `status: ACTIVE`, names the overage policy of a policy `overage_policy`, gives the permission `events:create`, and reads the audit trail at another path.',
     differences: [
@@ -187,7 +195,7 @@ export const DECLARED: readonly Declared[] = [
   {
     reason: 'A tenant that is not there is told as such, as the reference servers do.',
     differences: each(
-      ['createBudget', 'createPolicy', 'createApiKey', 'bulkActionWebhooks'].map((id) => `governance ${id}`),
+      ['createBudget', 'createPolicy', 'bulkActionWebhooks'].map((id) => `governance ${id}`),
       ': status 404 is only here',
     ),
   },

@@ -83,8 +83,16 @@ export function registerFallback(app: FastifyInstance, options: { readonly owner
   const routes = collectRoutes(app);
   addTransportGuards(app);
   app.setNotFoundHandler((request, reply) => sendProblem(reply, formOf(request, reply, owners), unknownPath(request, routes)));
-  app.setErrorHandler((error, request, reply) => makeErrorHandler({ form: formOf(request, reply, owners), log })(error, request, reply));
+  app.setErrorHandler((error, request, reply) => {
+    const form = formOf(request, reply, owners);
+    // A body that nobody would have read says nothing about what is wrong with the request.
+    if (request.is404 && isUnreadBody(error)) return sendProblem(reply, form, unknownPath(request, routes));
+    return makeErrorHandler({ form, log })(error, request, reply);
+  });
 }
+
+/** Whether the framework refused a body: its type, its length, or that there is none. */
+const isUnreadBody = (error: unknown): boolean => String((error as { code?: unknown }).code).startsWith('FST_ERR_CTP_');
 
 function unknownPath(request: FastifyRequest, routes: RouteTable): Problem {
   const allow = routes.allowedMethods(targetOf(request).path);

@@ -4,6 +4,7 @@ import { AUDIT_OPERATIONS } from './operations/audit.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
 import { BUDGET_OPERATIONS, GOVERNANCE_BALANCE_OPERATIONS } from './operations/budgets.ts';
 import { EVENT_OPERATIONS } from './operations/events.ts';
+import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
 import { OVERVIEW_OPERATIONS } from './operations/overview.ts';
 import { POLICY_OPERATIONS } from './operations/policies.ts';
 import { TENANT_OPERATIONS } from './operations/tenants.ts';
@@ -21,4 +22,5 @@ export const GOVERNANCE_OPERATIONS: Operations = {
   ...WEBHOOK_OPERATIONS,
   ...EVENT_OPERATIONS,
   ...GOVERNANCE_BALANCE_OPERATIONS,
+  ...EXTENSION_OPERATIONS,
 };

@@ -90,7 +90,7 @@ export interface BudgetManagement {
 const FUND_KEEP_MS = 86_400_000;
 
 /** Refuses an amount in another unit than the budget's: `unit_mismatch`. */
-export function refuseUnit(unit: Unit, field: string, given: GivenAmount | null | undefined): Rejection | null {
+function refuseUnit(unit: Unit, field: string, given: GivenAmount | null | undefined): Rejection | null {
   if (given === null || given === undefined || given.unit === null || given.unit === unit) return null;
   const details = { requested_unit: given.unit, expected_units: [unit] };
   return { code: 'unit_mismatch', message: `${field} is in ${given.unit}, the budget in ${unit}`, field: `${field}.unit`, details };

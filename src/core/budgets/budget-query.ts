@@ -2,7 +2,7 @@ import type { Account, AccountStatus, Unit } from '../ledger/account.ts';
 import { isWithin, meetsOneOfEach, type ScopeCondition } from '../cycles/scope.ts';
 
 /** What a budget has used of its allocation, as a fraction: 0 where nothing is allocated, above 1 where more is spent. */
-export const utilizationOf = ({ spent, allocated }: Pick<Account, 'spent' | 'allocated'>): number =>
+const utilizationOf = ({ spent, allocated }: Pick<Account, 'spent' | 'allocated'>): number =>
   allocated === null || allocated <= 0n ? 0 : Number(spent) / Number(allocated);
 
 /** Beyond this many percent, budgets are sorted alike: nobody tells them apart by it. */

@@ -58,5 +58,5 @@ export const evaluateBudgetVerb: Verb<EvaluateBudgetCommand, EvaluateBudgetAnswe
     ...rateNeeds(command.tenantId, command.limit),
     ...idempotencyNeeds(command.idempotency),
   }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideEvaluate(state, command, nowMs)),
+  decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideEvaluate(state, command, nowMs)),
 };

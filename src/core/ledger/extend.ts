@@ -54,7 +54,7 @@ function decideExtend(state: State, command: ExtendCommand, nowMs: number): Deci
 export const extendVerb: Verb<ExtendCommand, ExtendAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
   decide: (state, command, nowMs) => {
-    const decision = decideOnce(state, command.idempotency, nowMs, () => decideExtend(state, command, nowMs));
+    const decision = decideOnce(state, command, nowMs, () => decideExtend(state, command, nowMs));
     if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
     const { value } = decision.outcome;
     const holds = decision.isReplay !== true || state.isHeld(command.reservationId);

@@ -5,9 +5,9 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** How long each kind of row is kept, in milliseconds. Balances, records and the rollups that are kept for ever are none of its business. */
 export interface Retention {
-  /** An event that nobody has taken, from the moment it happened. */
+  /** An event, from the moment it happened. */
   readonly eventsMs: number;
-  /** An event that was delivered, and with it what is known of its delivery, from the moment it was delivered. */
+  /** What is known of the delivery of an event to a webhook, from the moment it ended. */
   readonly deliveriesMs: number;
   /** The answer to an idempotency key, from the moment it was given. */
   readonly idempotencyMs: number;
@@ -37,9 +37,9 @@ export interface RollupCutoff {
 
 /** What may go at one moment. A row goes where its own moment lies before the cut-off; one that lies on it stays. */
 export interface Cutoffs {
-  /** Undelivered events by the moment they happened. */
+  /** Events by the moment they happened. */
   readonly eventsBeforeMs: number;
-  /** Delivered events by the moment they were delivered. */
+  /** Deliveries by the moment they ended. */
   readonly deliveriesBeforeMs: number;
   /** Remembered answers by the moment until which they hold. */
   readonly idempotencyBeforeMs: number;

@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { WebhookStore } from '../../ports/webhook-store.ts';
 import { newerSchemaNotice, StoreRefusal } from '../_shared/migrations.ts';
 import { leave, openSession, type Timeouts } from './session.ts';
 import { makeLane, type BatchClock } from './lane.ts';
@@ -17,6 +18,7 @@ import { isRefusedByServer, toThrowable } from './sql-errors.ts';
 import { TYPES } from './statement.ts';
 import { foldUsage, makeUsageReads } from './usage.ts';
 import { verify } from './verify.ts';
+import { makeWebhookStore } from './webhooks.ts';
 
 /** The oldest server that is taken. */
 const LEAST_SERVER_VERSION = 15;
@@ -114,7 +116,7 @@ async function prepareDatabase(
  * Throws `StoreRefusal` where the server refuses us, is too old, commits without flushing (`synchronous_commit=off`), is not in UTF-8 or
  * has a newer schema than this program knows, and a `Fault` (`store_unavailable`) where it cannot be reached.
  */
-export async function openPostgresStore(options: PostgresStoreOptions): Promise<LedgerStore & RecordStore> {
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<LedgerStore & RecordStore & WebhookStore> {
   const { url, clock } = options;
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const { failpoints } = options;
@@ -152,6 +154,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(readers, clock),
     ...makeUsageReads(reader),
+    ...makeWebhookStore(reader, clock),
     ...makeGovernanceReads(reader),
     ...makeAuditReads(reader),
   };

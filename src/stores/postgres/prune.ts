@@ -32,9 +32,6 @@ const AUDIT = `
   (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT ${CHUNK_ROWS}) AS oldest`;
 const AUDIT_OVERDUE = `seq < coalesce((SELECT min(seq) FROM ${AUDIT} WHERE at_ms >= $1::bigint), (SELECT max(seq) + 1 FROM ${AUDIT}))`;
 
-/** The oldest events that nobody took. Index: events_undelivered. */
-const UNDELIVERED = `(SELECT seq, at_ms FROM events WHERE delivered_at_ms IS NULL ORDER BY seq LIMIT ${CHUNK_ROWS}) AS oldest`;
-
 /** Verification must know of which days events may be missing: they go in no order. */
 const MARK_USAGE_EVENTS = {
   name: 'mark_usage_events',
@@ -59,11 +56,12 @@ function overdueAt(retention: Retention, nowMs: number): Overdue[] {
     { table: 'upstream_objects', condition: 'at_ms < $1::bigint', beforeMs: nowMs - UPSTREAM_OBJECTS_KEEP_MS },
     { table: 'batches', condition: 'at_ms < $1::bigint', beforeMs: nowMs - BATCHES_KEEP_MS },
     { table: 'heartbeats', condition: 'seen_at_ms < $1::bigint', beforeMs: nowMs - HEARTBEATS_KEEP_MS },
-    { table: 'events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.eventsBeforeMs, among: UNDELIVERED },
-    // Index: events_delivered.
+    // Index: events_age.
+    { table: 'events', condition: 'at_ms < $1::bigint', beforeMs: cutoffs.eventsBeforeMs },
+    // Index: deliveries_ended.
     {
-      table: 'events',
-      condition: 'delivered_at_ms IS NOT NULL AND delivered_at_ms < $1::bigint',
+      table: 'deliveries',
+      condition: 'completed_at_ms IS NOT NULL AND completed_at_ms < $1::bigint',
       beforeMs: cutoffs.deliveriesBeforeMs,
     },
     { table: 'audit', condition: AUDIT_OVERDUE, beforeMs: cutoffs.auditBeforeMs, among: AUDIT },

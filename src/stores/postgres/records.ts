@@ -12,6 +12,7 @@ import { RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from
 import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
+import { EVENT_FIELDS } from './event-lists.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
 
@@ -84,8 +85,6 @@ const KEYS: Statement = {
       ORDER BY id || '' LIMIT $4
     ) AS k ORDER BY k.id LIMIT $4`,
 };
-
-const EVENT_FIELDS = 'seq, id, type, tenant_id, at_ms, data, scope, about';
 
 // Newest first. Index: events_of_tenant, in whose words the order stands.
 const EVENTS: Statement = {

@@ -1,6 +1,7 @@
 import type { Retention } from '../../core/retention/retention.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { WebhookStore } from '../../ports/webhook-store.ts';
 import type { PackedCommand } from './packed-command.ts';
 import type { UsageColumns } from './usage-columns.ts';
 import type { EncodedError } from './worker-errors.ts';
@@ -13,7 +14,26 @@ export type WriterRequest =
   | { readonly type: 'execute'; readonly commands: readonly PackedCommand[]; readonly clockMs: number; readonly flush: boolean }
   | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
   | { readonly type: 'prune'; readonly retention: Retention; readonly clockMs: number; readonly limit: number }
-  | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number };
+  | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number }
+  | { readonly type: 'webhooks'; readonly write: WebhookWrite; readonly clockMs: number };
+
+/** The methods of the webhook store that read; the others write. */
+export type WebhookReadName =
+  | 'listEvents'
+  | 'event'
+  | 'eventsToHandOut'
+  | 'dueDeliveries'
+  | 'untoldFailures'
+  | 'deliveries'
+  | 'webhookHealth'
+  | 'activitySums'
+  | 'budgetSpend'
+  | 'untoldKeyExpiries';
+
+/** A write about webhooks by its name. */
+export type WebhookWrite = {
+  readonly [M in Exclude<keyof WebhookStore, WebhookReadName>]: { readonly method: M; readonly arg: Parameters<WebhookStore[M]>[0] };
+}[Exclude<keyof WebhookStore, WebhookReadName>];
 
 /** The methods that a reader answers. */
 export type QueryName = Exclude<keyof RecordStore, 'heartbeat'>;
@@ -29,7 +49,7 @@ type Arguments<M extends QueryName> = M extends 'expiredReservations' | 'staleBu
 /** Every query with its arguments, answered at once instead of by a promise. */
 export type Queries = { readonly [M in QueryName]: (...args: Arguments<M>) => Answer<M> } & {
   readonly verify: () => Awaited<ReturnType<LedgerStore['verify']>>;
-};
+} & { readonly [M in WebhookReadName]: (query: Parameters<WebhookStore[M]>[0], clockMs: number) => Awaited<ReturnType<WebhookStore[M]>> };
 
 /** A query by its name. */
 export type ReaderRequest = { readonly [M in keyof Queries]: { readonly query: M; readonly args: Parameters<Queries[M]> } }[keyof Queries];

@@ -5,9 +5,20 @@ import type { Clock } from '../../ports/clock.ts';
 import type { BatchResult, LedgerStore, Verification } from '../../ports/ledger-store.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { WebhookStore } from '../../ports/webhook-store.ts';
 import { DATABASE_FILE, LOCK_FILE, logFile } from './connection.ts';
 import { openLogFlusher } from './log-flusher.ts';
-import type { Answer, Queries, QueryName, ReaderData, ReaderRequest, WriterData, WriterRequest } from './messages.ts';
+import type {
+  Answer,
+  Queries,
+  QueryName,
+  ReaderData,
+  ReaderRequest,
+  WebhookReadName,
+  WebhookWrite,
+  WriterData,
+  WriterRequest,
+} from './messages.ts';
 import { packCommand } from './packed-command.ts';
 import { fromUsageColumns } from './usage-columns.ts';
 import type { PruneStep } from './prune.ts';
@@ -34,7 +45,7 @@ const PRUNE_STEP_ROWS = 2000;
  * Rejects with a `StoreRefusal` where another process has the folder open or a newer program has migrated it, and with a `Fault`
  * `store_unavailable` where the disk fails.
  */
-export async function openSqliteStore(options: SqliteStoreOptions): Promise<LedgerStore & RecordStore> {
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<LedgerStore & RecordStore & WebhookStore> {
   const { clock, log } = options;
   const files = locate(options);
   const onLost = (error: Error): void => options.onLost?.(error);
@@ -64,6 +75,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
 
   return {
     ...recordQueries(reader, clock),
+    ...webhookMethods({ reader, writer, clock }),
     heartbeat: ({ ownerId, withinMs }) =>
       writer.request({ type: 'heartbeat', ownerId, withinMs, clockMs: clock.nowMs() }) as Promise<string[]>,
     lanes: 1,
@@ -155,5 +167,43 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
     openThings: ask('openThings'),
+  };
+}
+
+function webhookMethods(by: {
+  readonly reader: WorkerClient<ReaderRequest>;
+  readonly writer: WorkerClient<WriterRequest>;
+  readonly clock: Clock;
+}): WebhookStore {
+  const { reader, writer, clock } = by;
+  const ask =
+    <M extends WebhookReadName>(query: M) =>
+    (arg: Parameters<WebhookStore[M]>[0]): ReturnType<WebhookStore[M]> =>
+      // The reader answers a query with the query's own result, as the writer does.
+      reader.request({ query, args: [arg, clock.nowMs()] } as ReaderRequest) as ReturnType<WebhookStore[M]>;
+  const tell =
+    <M extends WebhookWrite['method']>(method: M) =>
+    (arg: Parameters<WebhookStore[M]>[0]): ReturnType<WebhookStore[M]> =>
+      writer.request({ type: 'webhooks', write: { method, arg } as WebhookWrite, clockMs: clock.nowMs() }) as ReturnType<WebhookStore[M]>;
+  return {
+    listEvents: ask('listEvents'),
+    event: ask('event'),
+    eventsToHandOut: ask('eventsToHandOut'),
+    dueDeliveries: ask('dueDeliveries'),
+    untoldFailures: ask('untoldFailures'),
+    deliveries: ask('deliveries'),
+    webhookHealth: ask('webhookHealth'),
+    activitySums: ask('activitySums'),
+    budgetSpend: ask('budgetSpend'),
+    untoldKeyExpiries: ask('untoldKeyExpiries'),
+    handOut: tell('handOut'),
+    startReplay: tell('startReplay'),
+    leaseDeliveries: tell('leaseDeliveries'),
+    renewLease: tell('renewLease'),
+    wakeDeliveries: tell('wakeDeliveries'),
+    writeRounds: tell('writeRounds'),
+    dropDeliveries: tell('dropDeliveries'),
+    markTold: tell('markTold'),
+    addActivity: tell('addActivity'),
   };
 }

@@ -84,15 +84,14 @@ export function makePruner(db: Database): Pruner {
     `DELETE FROM usage_reports WHERE (reporter_id, event_id) IN (
        SELECT reporter_id, event_id FROM usage_reports WHERE received_at_ms < ? ORDER BY received_at_ms LIMIT ?)`,
   );
-  // The oldest by events_undelivered: numbers grow with time.
-  const events = db.prepare<[Oldest]>(
-    `DELETE FROM events WHERE seq IN (
-       SELECT seq FROM (SELECT seq, at_ms FROM events WHERE delivered_at_ms IS NULL ORDER BY seq LIMIT @limit) WHERE at_ms < @beforeMs)`,
+  // By events_age.
+  const events = db.prepare<[number, number]>(
+    'DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_age WHERE at_ms < ? ORDER BY at_ms LIMIT ?)',
   );
-  // By events_delivered.
+  // By deliveries_ended.
   const deliveries = db.prepare<[number, number]>(
-    `DELETE FROM events WHERE seq IN (
-       SELECT seq FROM events WHERE delivered_at_ms IS NOT NULL AND delivered_at_ms < ? ORDER BY delivered_at_ms LIMIT ?)`,
+    `DELETE FROM deliveries WHERE (webhook_id, event_seq, replay_id) IN (
+       SELECT webhook_id, event_seq, replay_id FROM deliveries WHERE completed_at_ms IS NOT NULL AND completed_at_ms < ? ORDER BY completed_at_ms LIMIT ?)`,
   );
   const pruneAudit = makeAuditPruner(db);
   // By upstream_objects_age.
@@ -107,7 +106,7 @@ export function makePruner(db: Database): Pruner {
       answers.run(cutoffs.idempotencyBeforeMs, limit).changes,
       reports.run(nowMs - USAGE_REPORTS_KEEP_MS, limit).changes,
       objects.run(nowMs - UPSTREAM_OBJECTS_KEEP_MS, limit).changes,
-      events.run({ beforeMs: cutoffs.eventsBeforeMs, limit }).changes,
+      events.run(cutoffs.eventsBeforeMs, limit).changes,
       deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
       pruneAudit({ beforeMs: cutoffs.auditBeforeMs, limit }),
     ];

@@ -6,8 +6,10 @@ import { makeBudgetQueries } from './queries/budget-queries.ts';
 import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
+import { makeEventQueries } from './queries/event-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
+import { makeWebhookQueries } from './queries/webhook-queries.ts';
 import { makeVerifier } from './verify.ts';
 import { serve } from './worker-server.ts';
 
@@ -20,6 +22,8 @@ await serve<ReaderRequest>(() => {
     ...makeBudgetQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
+    ...makeEventQueries(db),
+    ...makeWebhookQueries(db),
     ...makeGovernanceQueries(db),
     ...makeAuditQueries(db),
     verify: makeVerifier(db),

@@ -10,6 +10,7 @@ import type { WriterRequest } from './messages.ts';
 import { unpackCommand } from './packed-command.ts';
 import { makePruner } from './prune.ts';
 import { LAST_BATCH_MS } from './store-time.ts';
+import { makeWebhookWriter } from './webhook-writes.ts';
 import { makeChangeWriter } from './write-changes.ts';
 
 /** The single writer of a database. */
@@ -30,6 +31,7 @@ export function makeWriter(db: Database, { failpoints, flush }: WriterDeps): Wri
   const write = makeChangeWriter(db, caches);
   const foldUsage = makeUsageFolder(db, failpoints);
   const prune = makePruner(db);
+  const writeWebhooks = makeWebhookWriter(db);
   const putHeartbeat = db.prepare<[string, number]>('INSERT OR REPLACE INTO heartbeats (owner_id, seen_at_ms) VALUES (?, ?)');
   const seenOwners = db.prepare<[number], string>('SELECT owner_id FROM heartbeats WHERE seen_at_ms >= ? ORDER BY owner_id').pluck();
   const transaction = makeTransaction(db);
@@ -98,6 +100,8 @@ export function makeWriter(db: Database, { failpoints, flush }: WriterDeps): Wri
           });
         case 'heartbeat':
           return heartbeat(request.ownerId, request.withinMs, timeOf(request.clockMs));
+        case 'webhooks':
+          return transaction((commit) => writeWebhooks(request.write, timeOf(request.clockMs), commit));
       }
     },
   };

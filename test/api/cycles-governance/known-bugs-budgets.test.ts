@@ -115,7 +115,11 @@ test.each<['POST' | 'PUT' | 'GET', string, object | undefined, number]>([
 ])('%s %s is answered in the form of the protocol', async (method, url, body, status) => {
   const answer = await app.operator(method, url, body);
   expect(answer.status).toBe(status);
-  expect(answer.json).toMatchObject({ error: expect.any(String), message: expect.any(String), request_id: expect.any(String) });
+  expect(answer.json).toMatchObject({
+    error: expect.any(String) as unknown,
+    message: expect.any(String) as unknown,
+    request_id: expect.any(String) as unknown,
+  });
   expect(answer.headers['x-cycles-trace-id']).toMatch(/^[0-9a-f]{32}$/);
 });
 

@@ -72,7 +72,7 @@ describe('when a period ends', () => {
     const told = app.eventsOf('budget.reset_spent').filter(({ event }) => event.scope === scope);
     expect(told).toHaveLength(1);
     expect(told[0]?.data).toMatchObject({
-      ledger_id: expect.stringMatching(/^ldg_/),
+      ledger_id: expect.stringMatching(/^ldg_/) as unknown,
       operation: 'RESET_SPENT',
       spent_override_provided: false,
       previous_state: { allocated: 100n, spent: 40n, remaining: 60n },
@@ -120,6 +120,9 @@ describe('when a period ends', () => {
     await run();
     expect(figuresOf(await look(scope)).slice(0, 3)).toEqual([100, 30, 70]);
     at('2026-10-30T00:00:00Z');
+    // Already before the job comes by, nobody is shown the old period.
+    expect(figuresOf(await look(scope))).toEqual([370, 0, 370, '2026-10-26T00:00:00Z', '2026-11-02T00:00:00Z']);
+    expect(app.store.tables.accounts.get(`acme|budget|${scope}|TOKENS|` as never)?.spent).toBe(30n);
     await Promise.all([run(), run()]);
     await run();
     expect(figuresOf(await look(scope))).toEqual([370, 0, 370, '2026-10-26T00:00:00Z', '2026-11-02T00:00:00Z']);

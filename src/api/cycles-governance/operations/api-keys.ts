@@ -14,7 +14,7 @@ export const API_KEY_OPERATIONS: Operations = {
     description: 'The answer holds the value of the key. It is told this once.',
     body: { schema: ApiKeyCreateRequest },
     answers: { 201: answer('The new key.', ApiKeyCreateResponse) },
-    errors: [...EVERYWHERE, 404, 409],
+    errors: [...EVERYWHERE, 409],
   },
   'GET /v1/admin/api-keys': {
     id: 'listApiKeys',

@@ -104,7 +104,7 @@ export const BUDGET_OPERATIONS: Operations = {
 export const GOVERNANCE_BALANCE_OPERATIONS: Operations = {
   'GET /v1/balances': {
     id: 'getBalances',
-    summary: 'List the budgets of a tenant that take spend',
+    summary: 'List the budgets of a tenant, whole',
     query: {
       tenant_id: words('The tenant: that of the key.'),
       scope_prefix: words('Only those of this scope and of those below it.'),

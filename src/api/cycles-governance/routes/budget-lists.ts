@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import { makeBulkFundBudgets } from '../../../app/cycles/bulk-fund-budgets.ts';
 import { makeListBudgets, type ListBudgets, type WantedBudgets } from '../../../app/cycles/list-budgets.ts';
+import { inCurrentPeriod } from '../../../core/budgets/budget-period.ts';
 import { BUDGET_SORT_KEYS, sortValueOf, type BudgetPosition, type BudgetSortKey } from '../../../core/budgets/budget-query.ts';
 import { CYCLES_UNITS } from '../../../core/cycles/units.ts';
-import type { PlainJson } from '../../../core/json/plain-json.ts';
 import type { Account } from '../../../core/ledger/account.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
@@ -68,7 +68,7 @@ async function readPage(request: FastifyRequest, wanted: WantedBudgets, deps: Go
     }),
   );
   const { shown, end } = listAnswer(page, found, positionAt);
-  return { shown: shown.map(budgetBody), end };
+  return { shown: shown.map((account) => budgetBody(inCurrentPeriod(account, deps.clock.nowMs()))), end };
 }
 
 /** `GET /v1/admin/budgets`, and what is done to all that such a list would show. */
@@ -98,7 +98,7 @@ export const mountBudgetLists: GovernanceMount = (app, deps) => {
           utilizationMax: filter.utilization_max,
           search: search ?? undefined,
         }),
-        filter: filter as PlainJson,
+        filter,
         operation: action,
         amount: amount === undefined ? null : amountOf(amount),
         spent: spent === undefined ? null : amountOf(spent),

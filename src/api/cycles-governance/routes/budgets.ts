@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { makeBudgetManagement, type BudgetManagement } from '../../../app/cycles/manage-budgets.ts';
+import { inCurrentPeriod } from '../../../core/budgets/budget-period.ts';
 import type { Account } from '../../../core/ledger/account.ts';
 import { packMetadata } from '../../../core/access/rules.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
@@ -41,7 +42,7 @@ export const mountBudgets: GovernanceMount = (app, deps) => {
 
   app.get('/v1/admin/budgets/lookup', { config: reads }, async (request, reply) => {
     const account = valueOf(await budgets.find(callerOf(request), budgetNameOf(request)));
-    return reply.header('x-cycles-tenant', account.tenantId).send(budgetBody(account));
+    return reply.header('x-cycles-tenant', account.tenantId).send(budgetBody(inCurrentPeriod(account, deps.clock.nowMs())));
   });
 
   app.patch('/v1/admin/budgets', { config: operatorOnly, schema: { body: BudgetUpdateRequest } }, async (request, reply) => {

@@ -53,7 +53,6 @@ export const TenantBulkActionRequest = closed(
       {
         status: Type.Optional(oneOf(TENANT_STATUSES)),
         parent_tenant_id: Type.Optional(text()),
-        observe_mode: Type.Optional(text()),
         search: Search,
       },
       'TenantBulkFilter',

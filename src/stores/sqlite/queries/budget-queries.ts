@@ -33,7 +33,7 @@ export const budgetListSql = (query: BudgetQuery): readonly BoundStatement[] =>
   });
 
 /** The statement that counts budgets. By what its filter names; a count reads every row that it counts. */
-export const budgetCountSql = (filter: BudgetFilter): BoundStatement => {
+const budgetCountSql = (filter: BudgetFilter): BoundStatement => {
   const values: BoundValue[] = [];
   const index = indexFor({ ...filter, sortBy: 'tenant_id', descending: false, after: null, limit: 0 }, { used: 'any', after: null });
   return { sql: `SELECT count(*) FROM accounts INDEXED BY ${index} ${countClauses(filter, dialectFor(values))}`, values };
