@@ -161,7 +161,9 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
       if (key === undefined || key.deletedAtMs !== null) {
         const gone = await revoked.get(hash);
-        return gone?.kind === 'tenant' ? rejected({ code: 'key_revoked', message: 'this API key was revoked', ...aboutOf(gone) }) : unknownKey();
+        return gone?.kind === 'tenant'
+          ? rejected({ code: 'key_revoked', message: 'this API key was revoked', ...aboutOf(gone) })
+          : unknownKey();
       }
       if (presentedValue(key, hash, nowMs) === null) return unknownKey();
       if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled', ...aboutOf(key) });

@@ -61,7 +61,12 @@ export const makeCyclesGovernance =
     app.setErrorHandler(makeErrorHandler({ form: governanceForm, log: deps.log }));
     addCyclesTracing(app);
     refuseDotSegments(app);
-    addAudit(app, { ...deps, form: governanceForm, operations: GOVERNANCE_OPERATIONS, principalOf: cyclesAuditPrincipal(GOVERNANCE_SOURCE) });
+    addAudit(app, {
+      ...deps,
+      form: governanceForm,
+      operations: GOVERNANCE_OPERATIONS,
+      principalOf: cyclesAuditPrincipal(GOVERNANCE_SOURCE),
+    });
     app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
     const routeDeps = { ...deps, writer: deps.audit.writer, cursors: makePageCursors(deps.hasher) };
     for (const mount of MOUNTS) mount(app, routeDeps);
