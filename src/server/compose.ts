@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
 import { makeCyclesGovernance } from '../api/cycles-governance/surface.ts';
+import { makeCyclesRuntime } from '../api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import type { ServerFacts } from '../api/operator/routes/server.ts';
@@ -15,6 +16,7 @@ import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
+import { makeDenialRecorder, type DenialRecorder } from '../app/cycles/record-denial.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -94,6 +96,7 @@ export interface Parts {
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
   readonly failedCredentials: FailedCredentials;
+  readonly denials: DenialRecorder;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -128,6 +131,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('uses of keys', () => keyUses.flush());
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
+  const denials = makeDenialRecorder({ writer, ids, log, elapsedMs });
+  closers.add('denials', () => denials.close());
   await directory.refresh();
   directory.start();
 
@@ -198,6 +203,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     closeTenants,
     keyUses,
     failedCredentials,
+    denials,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -230,7 +236,12 @@ async function endCalls(calls: Calls, limitMs: number): Promise<void> {
 }
 
 /** Mounts what the data plane serves; the control plane serves it too. */
-export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
+export async function mountDataPlane(
+  app: FastifyInstance,
+  deps: ComposeDeps,
+  parts: Parts,
+  listener: { readonly isControlPlane: boolean },
+): Promise<void> {
   const { clock, gateway, log } = deps;
   await app.register(
     makeAnthropicGateway({
@@ -255,6 +266,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
     }),
   );
   await app.register(makeOwnKeyApi({ ...deps, ...parts, records: deps.store }));
+  await app.register(makeCyclesRuntime({ ...deps, ...parts, records: deps.store, sharesBalances: listener.isControlPlane }));
 }
 
 /** Mounts what only the control plane serves. */

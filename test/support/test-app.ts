@@ -5,6 +5,8 @@ import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
 import { governanceForm } from '../../src/api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-governance/surface.ts';
+import { runtimeForm } from '../../src/api/cycles-runtime/errors.ts';
+import { makeCyclesRuntime, RUNTIME_PREFIXES } from '../../src/api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../../src/api/openai-gateway/own-key-surface.ts';
 import { OPERATOR_PREFIX } from '../../src/api/operator/prefix.ts';
 import { makeOperatorApi } from '../../src/api/operator/surface.ts';
@@ -16,6 +18,7 @@ import { makeFailedCredentials, type FailedCredentials } from '../../src/app/aud
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
+import type { Denial } from '../../src/app/cycles/record-denial.ts';
 import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
@@ -82,6 +85,8 @@ export interface TestApp {
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
   readonly failedCredentials: FailedCredentials;
+  /** The denials that the runtime plane gave to be told, oldest first. */
+  readonly denials: readonly Denial[];
   close(): Promise<void>;
 }
 
@@ -134,6 +139,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const owners: PathOwner[] = [
     { prefix: TINFOIL_PREFIX, form: tinfoilForm },
     { prefix: OPERATOR_PREFIX, form: cyclesForm },
+    ...RUNTIME_PREFIXES.map((prefix) => ({ prefix, form: runtimeForm, traced: true })),
     ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
   ];
   const app = Fastify({
@@ -162,6 +168,9 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     }),
   );
   await app.register(makeCyclesGovernance({ ...deps, store, operatorKey: OPERATOR_KEY, declared: declaredFields, closeTenants, keyUses }));
+  const denials: Denial[] = [];
+  const denialRecorder = { record: (denial: Denial) => void denials.push(denial) };
+  await app.register(makeCyclesRuntime({ ...deps, operatorKey: OPERATOR_KEY, denials: denialRecorder, sharesBalances: true }));
   await app.register(makeOwnKeyApi(deps));
   await app.ready();
 
@@ -234,6 +243,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     closeTenants,
     keyUses,
     failedCredentials,
+    denials,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
     close: async () => {
       await closeTenants.stop();

@@ -8,6 +8,7 @@ import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeEventQueries } from './queries/event-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
+import { makeReservationQueries } from './queries/reservation-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeWebhookQueries } from './queries/webhook-queries.ts';
 import { makeVerifier } from './verify.ts';
@@ -20,6 +21,7 @@ await serve<ReaderRequest>(() => {
     ...makeRecordQueries(db),
     ...makeLedgerQueries(db),
     ...makeBudgetQueries(db),
+    ...makeReservationQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
     ...makeEventQueries(db),
