@@ -10,7 +10,7 @@ import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeFailedCredentials, type FailedCredentials } from '../app/audit/failed-credentials.ts';
-import { makeRequestAudit } from '../app/audit/request-audit.ts';
+import { makeRequestAudit, type RequestAudit } from '../app/audit/request-audit.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -95,6 +95,7 @@ export interface Parts {
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly audit: RequestAudit;
   readonly failedCredentials: FailedCredentials;
   readonly denials: DenialRecorder;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
@@ -202,6 +203,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     rotateMasterKey,
     closeTenants,
     keyUses,
+    audit: makeRequestAudit({ writer, ids, log }),
     failedCredentials,
     denials,
     countInputTokens: makeCountInputTokens(unmetered),
@@ -272,8 +274,7 @@ export async function mountDataPlane(
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
-  const audit = makeRequestAudit({ ...deps, writer });
-  const shared = { ...deps, writer, audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
+  const shared = { ...deps, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared }));

@@ -71,9 +71,11 @@ export function addAudit(
     readonly form: ErrorForm;
     readonly operations: Operations;
     readonly principalOf: (request: FastifyRequest) => { readonly actor: Actor; readonly tenantId: string } | null;
+    /** Which requests are management; all of them where nothing is said. */
+    readonly concerns?: (request: FastifyRequest) => boolean;
   },
 ): void {
-  const { audit, form, operations, principalOf } = options;
+  const { audit, form, operations, principalOf, concerns = () => true } = options;
   const refused = refusedAnswers(form);
   const byRoute = new Map<string, AuditAnswers>();
   const answersOf = (method: string, url: string): AuditAnswers => {
@@ -84,7 +86,7 @@ export function addAudit(
   };
   app.addHook('onRequest', (request, reply, done) => {
     const { url } = request.routeOptions;
-    if (url !== undefined) {
+    if (url !== undefined && concerns(request)) {
       request.auditAnswers = answersOf(request.method, url);
       audit.begin(request.id);
       // Also where the caller goes away before the answer.
@@ -92,14 +94,22 @@ export function addAudit(
     }
     done();
   });
-  app.addHook('onSend', async (request, reply, payload) => {
-    const { problem } = request;
+  const leaveRow = async (request: FastifyRequest, problem: Problem): Promise<void> => {
     const { url } = request.routeOptions;
-    if (problem === undefined || url === undefined || audit.end(request.id) || !isAudited(request.method, reply.statusCode)) return payload;
-    const principal = principalOf(request);
-    if (principal === null) return payload;
     const { status, body } = form(problem, request.id);
+    if (url === undefined || audit.end(request.id) || !isAudited(request.method, status)) return;
+    const principal = principalOf(request);
+    if (principal === null) return;
     await audit.refuse({ ...principal, method: request.method, path: url, status, errorCode: codeOf(body), message: problem.message });
-    return payload;
+  };
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    const { problem, auditAnswers } = request;
+    // Most requests are not refused, and wait for nothing.
+    if (problem === undefined || auditAnswers === undefined) done(null, payload);
+    else
+      void leaveRow(request, problem).then(
+        () => done(null, payload),
+        (error: Error) => done(error),
+      );
   });
 }

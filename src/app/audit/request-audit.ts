@@ -1,3 +1,4 @@
+import type { Command } from '../../core/verbs.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Actor } from '../audited-command.ts';
@@ -35,21 +36,19 @@ export function makeRequestAudit(deps: {
   const { writer, ids, log } = deps;
   /** Whether each request under way has its row. */
   const watched = new Map<string, boolean>();
-  const note = (requestId: string | undefined): void => {
-    if (requestId !== undefined && watched.has(requestId)) watched.set(requestId, true);
+  /** Most commands leave no row, and are handed on as they are. */
+  const noting = <C extends Command, T>(command: C, run: () => Promise<T>): Promise<T> => {
+    const requestId = command.audit?.requestId;
+    if (requestId === undefined || !watched.has(requestId)) return run();
+    return run().then((value) => {
+      if (watched.has(requestId)) watched.set(requestId, true);
+      return value;
+    });
   };
   return {
     writer: {
-      execute: async (command) => {
-        const outcome = await writer.execute(command);
-        note(command.audit?.requestId);
-        return outcome;
-      },
-      write: async (command) => {
-        const written = await writer.write(command);
-        note(command.audit?.requestId);
-        return written;
-      },
+      execute: (command) => noting(command, () => writer.execute(command)),
+      write: (command) => noting(command, () => writer.write(command)),
       barrier: (tenantId) => writer.barrier(tenantId),
       get pending() {
         return writer.pending;
