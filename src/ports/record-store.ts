@@ -1,5 +1,6 @@
 import type { UpstreamObject } from '../core/calls/upstream-object.ts';
 import type { BudgetFilter, BudgetQuery } from '../core/budgets/budget-query.ts';
+import type { ReservationQuery } from '../core/cycles/reservation-query.ts';
 import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
@@ -66,6 +67,11 @@ export interface RecordStore extends GovernanceReads, AuditReads {
   keyNames(tenantId: string, keyIds: readonly string[]): Promise<Map<string, string>>;
   accounts(ids: readonly AccountId[]): Promise<Map<AccountId, Account>>;
   reservation(id: string): Promise<Reservation | undefined>;
+  /**
+   * A part of a list of reservations of Cycles clients. By creation or expiry it reads few more rows than it gives, however many there are,
+   * where its filters let most through; another order reads all of the tenant's.
+   */
+  reservations(query: ReservationQuery): Promise<Reservation[]>;
   /** Ids of ACTIVE reservations past expiry and grace by the store's own time, oldest expiry first. */
   expiredReservations(query: { limit: number }): Promise<{ id: string; tenantId: string }[]>;
   /** Calls that ended without being settled: ACTIVE or EXPIRED holds of `call`s without a charge whose owner is not among `liveOwners`. */

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
 import { makeCyclesGovernance } from '../api/cycles-governance/surface.ts';
+import { makeCyclesRuntime } from '../api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import type { ServerFacts } from '../api/operator/routes/server.ts';
@@ -13,6 +14,7 @@ import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
+import { makeDenialRecorder, type DenialRecorder } from '../app/cycles/record-denial.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -91,6 +93,7 @@ export interface Parts {
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly denials: DenialRecorder;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -123,6 +126,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('writer', () => writer.close());
   const keyUses = makeKeyUses({ writer, records: store, ids });
   closers.add('uses of keys', () => keyUses.flush());
+  const denials = makeDenialRecorder({ writer, ids, log, elapsedMs });
+  closers.add('denials', () => denials.close());
   await directory.refresh();
   directory.start();
 
@@ -190,6 +195,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     rotateMasterKey,
     closeTenants,
     keyUses,
+    denials,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -222,7 +228,12 @@ async function endCalls(calls: Calls, limitMs: number): Promise<void> {
 }
 
 /** Mounts what the data plane serves; the control plane serves it too. */
-export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
+export async function mountDataPlane(
+  app: FastifyInstance,
+  deps: ComposeDeps,
+  parts: Parts,
+  listener: { readonly isControlPlane: boolean },
+): Promise<void> {
   const { clock, gateway, log } = deps;
   await app.register(
     makeAnthropicGateway({
@@ -247,6 +258,7 @@ export async function mountDataPlane(app: FastifyInstance, deps: ComposeDeps, pa
     }),
   );
   await app.register(makeOwnKeyApi({ ...deps, ...parts, records: deps.store }));
+  await app.register(makeCyclesRuntime({ ...deps, ...parts, records: deps.store, sharesBalances: listener.isControlPlane }));
 }
 
 /** Mounts what only the control plane serves. */

@@ -10,6 +10,8 @@ import { openAiForm } from '../api/_shared/openai-form.ts';
 import { MESSAGES_PREFIX } from '../api/anthropic-gateway/surface.ts';
 import { governanceForm } from '../api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
+import { runtimeForm } from '../api/cycles-runtime/errors.ts';
+import { RUNTIME_PREFIXES } from '../api/cycles-runtime/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/surface.ts';
 import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
@@ -34,7 +36,10 @@ export interface Listeners {
 }
 
 /** Surfaces that own every path below a prefix, on both listeners. */
-const DATA_PLANE_OWNERS: readonly PathOwner[] = [{ prefix: MESSAGES_PREFIX, form: anthropicForm }];
+const DATA_PLANE_OWNERS: readonly PathOwner[] = [
+  { prefix: MESSAGES_PREFIX, form: anthropicForm },
+  ...RUNTIME_PREFIXES.map((prefix) => ({ prefix, form: runtimeForm, traced: true })),
+];
 
 /** The same on the control plane. */
 const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
@@ -74,7 +79,7 @@ export async function openListeners(options: {
     if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);
-    await mountDataPlane(app, deps, parts);
+    await mountDataPlane(app, deps, parts, { isControlPlane: name === 'admin' });
     if (name === 'admin') {
       await mountControlPlane(app, deps, parts);
       await registerMetrics(app, { ...telemetry, operatorKey, log });

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { named, object, type DocumentedSurface } from '../api/_shared/openapi/operation.ts';
 import { surfaceAt } from '../api/_shared/openapi/document.ts';
 import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
+import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
@@ -82,6 +83,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   TINFOIL_SURFACE,
   USAGE_REPORTS_SURFACE,
   SHIM_SURFACE,
+  GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,
   HEALTH_SURFACE,
   SYSTEM_SURFACE,

@@ -109,7 +109,7 @@ export function describeAuditLists(makeStore: MakeStore): void {
               if (last === undefined || page.length < 13) break;
               after = auditPosition(last, sortBy);
             }
-            expect(found, JSON.stringify([filter, sortBy, descending])).toEqual(expected);
+            expect({ filter, sortBy, descending, found }).toEqual({ filter, sortBy, descending, found: expected });
             shown += found.length;
           }
         }

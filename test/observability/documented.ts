@@ -10,6 +10,8 @@ type Shape = {
   readonly items?: Shape;
   readonly anyOf?: readonly Shape[];
   readonly additionalProperties?: unknown;
+  /** Whatever its maker wants: the document tells that it is an object and no more. */
+  readonly documentAs?: unknown;
 };
 
 /** The description of a route, by its method and pattern. */
@@ -44,16 +46,26 @@ export function disagreements(key: string, answer: { readonly status: number; re
 /** Paths of fields that a schema does not name, where it does not say that there may be others. */
 function unknownFields(shape: Shape, value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => unknownFields(itemsOf(shape), item, `${path}[]`));
-  if (typeof value !== 'object' || value === null) return [];
-  const alternatives = [shape, ...(shape.anyOf ?? [])].filter(({ properties, patternProperties }) => properties ?? patternProperties);
+  if (typeof value !== 'object' || value === null || isOpen(shape)) return [];
+  const alternatives = [shape, ...(shape.anyOf ?? [])].filter(
+    ({ properties, patternProperties, additionalProperties: others }) =>
+      properties ?? patternProperties ?? (others === true || isShape(others)),
+  );
   const results = alternatives.map((each) =>
     Object.entries(value).flatMap(([name, inner]) => {
-      const known = each.properties?.[name] ?? Object.values(each.patternProperties ?? {})[0];
+      const known = each.properties?.[name] ?? Object.values(each.patternProperties ?? {})[0] ?? othersOf(each);
       if (known !== undefined) return unknownFields(known, inner, `${path}.${name}`);
       return each.additionalProperties === true ? [] : [`${path}.${name}`];
     }),
   );
   return results.toSorted((a, b) => a.length - b.length)[0] ?? [path];
 }
+
+const isOpen = ({ documentAs, anyOf, properties }: Shape): boolean =>
+  documentAs !== undefined && anyOf === undefined && properties === undefined;
+
+const isShape = (others: unknown): others is Shape => typeof others === 'object' && others !== null;
+
+const othersOf = ({ additionalProperties: others }: Shape): Shape | undefined => (isShape(others) ? others : undefined);
 
 const itemsOf = (shape: Shape): Shape => shape.items ?? shape.anyOf?.find(({ items }) => items !== undefined)?.items ?? {};

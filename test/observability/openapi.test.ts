@@ -16,6 +16,7 @@ import type { Running } from '../../src/server/boot.ts';
 import { SURFACES } from '../../src/server/surfaces.ts';
 import { makeTestFolder } from '../server/in-process.ts';
 import { signedDelivery, wireEvent } from '../support/report-client.ts';
+import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -329,11 +330,6 @@ describe('the schemas of what is judged elsewhere', () => {
   });
 });
 
-/** One request; `key` is the route's pattern, which the path fills in. */
-type Step = readonly [key: string, path: string, status: number, body?: unknown, headers?: Readonly<Record<string, string>>];
-
-type Ask = (...step: Step) => Promise<Record<string, unknown>>;
-
 /** The form of a transcription of a hundred bytes. */
 function transcription(fields: Readonly<Record<string, string>> = {}): FormData {
   const form = new FormData();
@@ -391,7 +387,7 @@ describe('every operation', () => {
     const credentialFor = (key: string): Readonly<Record<string, string>> => {
       if (/ \/api\/(?:internal|shim)\//.test(key)) return {};
       if (key.includes(' /api/')) return bearer(adminKey);
-      const isOperators = /\/x-castellan\/(?!me$)|\/metrics/.test(key);
+      const isOperators = /\/x-castellan\/(?!me$)|\/metrics| \/v1\/(?:admin|auth)\//.test(key);
       return isOperators ? { 'x-admin-api-key': operatorKey } : bearer(demoKey);
     };
     const ask = async ([key, path, status, body, headers = credentialFor(key)]: Step): Promise<Record<string, unknown>> => {
@@ -550,6 +546,7 @@ describe('every operation', () => {
     for (const step of later) await ask(step);
 
     await askEndpoints((...step) => ask(step), bearer(other.key));
+    await askGovernance((...step) => ask(step));
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };
     const reporters = `${op}/usage-reporters`;

@@ -1,4 +1,5 @@
 import type { UpstreamObject } from '../../src/core/calls/upstream-object.ts';
+import { matchesReservation, reservationSortValue, type ReservationPosition } from '../../src/core/cycles/reservation-query.ts';
 import { isPeriodOver } from '../../src/core/budgets/budget-period.ts';
 import { matchesFilter, positionOf, type BudgetPosition, type BudgetSortKey } from '../../src/core/budgets/budget-query.ts';
 import type { AuditEntry, DomainEvent, IdempotencyRecord } from '../../src/core/effects.ts';
@@ -280,6 +281,22 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           .toSorted((a, b) => b.atMs - a.atMs)
           .slice(0, limit),
       ),
+    reservations: async (query) => {
+      await onRead('reservations');
+      const { sortBy, descending, after, limit } = query;
+      const compare = (a: ReservationPosition, b: ReservationPosition): number => {
+        const [left, right] = sortBy === 'reserved' ? [BigInt(a.value), BigInt(b.value)] : [a.value, b.value];
+        const order = left < right ? -1 : left > right ? 1 : a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+        return descending ? -order : order;
+      };
+      return [...tables.reservations.values()]
+        .filter((reservation) => matchesReservation(reservation, query))
+        .map((reservation) => ({ reservation, at: { value: reservationSortValue(reservation, sortBy), id: reservation.id } }))
+        .toSorted((a, b) => compare(a.at, b.at))
+        .filter(({ at }) => after === null || compare(at, after) > 0)
+        .slice(0, limit)
+        .map(({ reservation }) => reservation);
+    },
     budgets: async (query) => {
       await onRead('budgets');
       const { sortBy, descending, after, limit } = query;

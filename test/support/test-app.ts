@@ -4,6 +4,8 @@ import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
 import { governanceForm } from '../../src/api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-governance/surface.ts';
+import { runtimeForm } from '../../src/api/cycles-runtime/errors.ts';
+import { makeCyclesRuntime, RUNTIME_PREFIXES } from '../../src/api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../../src/api/openai-gateway/own-key-surface.ts';
 import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
@@ -11,6 +13,7 @@ import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.
 import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
+import type { Denial } from '../../src/app/cycles/record-denial.ts';
 import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
@@ -76,6 +79,8 @@ export interface TestApp {
   cycles(key: string): Send;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  /** The denials that the runtime plane gave to be told, oldest first. */
+  readonly denials: readonly Denial[];
   close(): Promise<void>;
 }
 
@@ -128,6 +133,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const owners: PathOwner[] = [
     { prefix: TINFOIL_PREFIX, form: tinfoilForm },
     { prefix: OPERATOR_PREFIX, form: cyclesForm },
+    ...RUNTIME_PREFIXES.map((prefix) => ({ prefix, form: runtimeForm, traced: true })),
     ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
   ];
   const app = Fastify({
@@ -153,6 +159,9 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     }),
   );
   await app.register(makeCyclesGovernance({ ...deps, store, operatorKey: OPERATOR_KEY, declared: declaredFields, closeTenants, keyUses }));
+  const denials: Denial[] = [];
+  const denialRecorder = { record: (denial: Denial) => void denials.push(denial) };
+  await app.register(makeCyclesRuntime({ ...deps, operatorKey: OPERATOR_KEY, denials: denialRecorder, sharesBalances: true }));
   await app.register(makeOwnKeyApi(deps));
   await app.ready();
 
@@ -224,6 +233,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         send({ 'x-cycles-api-key': key }, request),
     closeTenants,
     keyUses,
+    denials,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
     close: async () => {
       await closeTenants.stop();

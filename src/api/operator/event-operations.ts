@@ -1,4 +1,5 @@
-import Type from 'typebox';
+import Type, { type TSchema } from 'typebox';
+import { EVENT_TYPES, isEventType } from '../../core/cycles/event-types.ts';
 import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
 import { OPERATOR_PREFIX } from './surface.ts';
@@ -19,7 +20,7 @@ export const listedTenant: Parameter = {
 export const PAGE_HEADERS = { Link: 'Where the next page is, relative to this one (RFC 8288); left out on the last page.' };
 export const pageEnd = { has_more: Type.Boolean(), next_cursor: orNull(Type.String()) };
 
-const eventOf = (types: readonly string[], data: ReturnType<typeof Type.Object>) =>
+const eventOf = (types: readonly string[], data: TSchema) =>
   object({
     id: Type.String(),
     type: Type.Union(types.map((type) => Type.Literal(type))),
@@ -32,10 +33,11 @@ const Id = Type.String();
 const aKey = { tenant_id: Id, key_id: Id, kind: Type.String(), name: Type.String() };
 const aMember = { tenant_id: Id, member_id: Id };
 
+/** An account that is no budget, of whose limit a share is spent. */
 const ThresholdEvent = named(
   'ThresholdEvent',
   eventOf(
-    Object.values(THRESHOLD_EVENT_TYPES),
+    Object.values(THRESHOLD_EVENT_TYPES).filter((type) => !isEventType(type)),
     object(
       {
         tenant_id: Id,
@@ -55,72 +57,47 @@ const ThresholdEvent = named(
   ),
 );
 
-/** Events that tell of keys, members, the tenant, and holds that ran out. */
-const TENANT_EVENTS = [
+const optional = Type.Optional(Type.String());
+
+/** Events that tell of keys and members, and of holds that ran out: with more than the Cycles protocol has, or of what it lacks. */
+const OWN_EVENTS = [
   named('KeyEvent', eventOf(['api_key.created', 'api_key.deleted'], object(aKey))),
   named('KeyUpdatedEvent', eventOf(['api_key.updated'], object({ ...aKey, fields: Type.Array(Type.String()) }))),
   named('KeyRotatedEvent', eventOf(['api_key.rotated'], object({ ...aKey, previous_valid_until: orNull(Timestamp) }))),
   named('MemberEvent', eventOf(['member.added', 'member.updated'], object({ ...aMember, role: Type.String() }))),
   named('MemberRemovedEvent', eventOf(['member.removed'], object(aMember))),
-  named('TenantCreatedEvent', eventOf(['tenant.created'], object({ tenant_id: Id, name: Type.String() }))),
-  named('TenantUpdatedEvent', eventOf(['tenant.updated'], object({ tenant_id: Id, name: Type.String(), status: Type.String() }))),
   named(
     'ReservationExpiredEvent',
-    eventOf(['reservation.expired'], object({ reservation_id: Id, created_at_ms: WholeNumber, expired_at_ms: WholeNumber })),
+    eventOf(
+      ['reservation.expired'],
+      object({
+        reservation_id: Type.String(),
+        scope: optional,
+        unit: optional,
+        estimated_amount: Type.Optional(WholeNumber),
+        created_at: Timestamp,
+        expired_at: Timestamp,
+        created_at_ms: WholeNumber,
+        expired_at_ms: WholeNumber,
+        ttl_ms: WholeNumber,
+        extensions_used: Type.Integer(),
+      }),
+    ),
   ),
 ];
 
-const BudgetState = named(
-  'BudgetState',
-  object({
-    allocated: WholeNumber,
-    remaining: WholeNumber,
-    debt: WholeNumber,
-    spent: WholeNumber,
-    reserved: WholeNumber,
-    status: Type.String(),
-  }),
-);
-
-const BUDGET_EVENT_TYPES = [
-  'budget.created',
-  'budget.updated',
-  'budget.funded',
-  'budget.debited',
-  'budget.reset',
-  'budget.reset_spent',
-  'budget.debt_repaid',
-  'budget.frozen',
-  'budget.unfrozen',
-  'budget.closed',
-];
-
-const BudgetEvent = named(
-  'BudgetEvent',
+/** Events of the types that the Cycles protocol registers. Each has the data that the governance plane tells of, which has the schemas. */
+const RegisteredEvent = named(
+  'RegisteredEvent',
   eventOf(
-    BUDGET_EVENT_TYPES,
-    object({
-      ledger_id: Id,
-      scope: Type.String(),
-      unit: Type.String(),
-      operation: Type.String({ description: 'What was done to the budget.' }),
-      previous_state: Type.Optional(BudgetState),
-      changed_fields: Type.Optional(Type.Array(Type.String())),
-      new_state: BudgetState,
-      spent_override_provided: Type.Optional(Type.Boolean()),
-      reason: Type.Optional(Type.String()),
+    EVENT_TYPES.filter((type) => type !== 'reservation.expired'),
+    Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      description: "As the schema `EventData...` of its type in the Cycles protocol's governance document.",
+      additionalProperties: true,
     }),
   ),
 );
-
-const aPolicy = { policy_id: Id, name: Type.String(), scope_pattern: Type.String() };
-
-/** Events that tell of budgets and policies, as the Cycles surfaces change them. */
-const CYCLES_EVENTS = [
-  BudgetEvent,
-  named('PolicyEvent', eventOf(['policy.created', 'policy.deleted'], object(aPolicy))),
-  named('PolicyUpdatedEvent', eventOf(['policy.updated'], object({ ...aPolicy, changed_fields: Type.Array(Type.String()) }))),
-];
 
 /** What happened to a tenant. */
 export const EVENT_OPERATIONS: Operations = {
@@ -136,7 +113,7 @@ export const EVENT_OPERATIONS: Operations = {
     answers: {
       200: {
         description: 'A page of events.',
-        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...TENANT_EVENTS, ...CYCLES_EVENTS])), ...pageEnd }),
+        schema: object({ events: Type.Array(Type.Union([ThresholdEvent, ...OWN_EVENTS, RegisteredEvent])), ...pageEnd }),
         headers: PAGE_HEADERS,
       },
     },

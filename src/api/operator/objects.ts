@@ -4,7 +4,6 @@ import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { exactEventData } from '../../core/events/event-amounts.ts';
-import { THRESHOLD_AMOUNTS, THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
@@ -77,15 +76,8 @@ export const eventObject = ({ id, type, tenantId, atMs, data }: DomainEvent): ob
   type,
   tenant_id: tenantId,
   created_at: formatRfc3339(atMs),
-  data: isThreshold(type) ? withExactAmounts(data) : exactEventData(data),
+  data: exactEventData(data),
 });
-
-const isThreshold = (type: string): boolean => Object.values(THRESHOLD_EVENT_TYPES).includes(type);
-
-const withExactAmounts = (data: DomainEvent['data']): object => {
-  const fields = data as Readonly<Record<string, string>>;
-  return { ...fields, ...Object.fromEntries(THRESHOLD_AMOUNTS.map((name) => [name, BigInt(fields[name] ?? 0)])) };
-};
 
 /** How an upstream does, as this process sees it. */
 const healthObject = ({ state, window, lastFailure, ...report }: UpstreamHealthReport): object => ({

@@ -27,9 +27,7 @@ function makeSubject(fails = false) {
     elapsedMs: () => nowMs,
   });
   const told = () =>
-    commands.flatMap(({ tenantId, tellings }) =>
-      tellings.map(({ data }) => ({ tenantId, ...(data as object) }) as Record<string, unknown>),
-    );
+    commands.flatMap(({ tenantId, tellings }) => tellings.map(({ data }): Record<string, unknown> => ({ tenantId, ...(data as object) })));
   return { recorder, commands, told, warnings, advance: (ms: number) => void (nowMs += ms) };
 }
 

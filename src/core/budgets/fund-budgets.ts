@@ -106,5 +106,5 @@ function decideFundBudgets(state: State, command: FundBudgetsCommand, nowMs: num
  */
 export const fundBudgetsVerb: Verb<FundBudgetsCommand, FundBudgetsAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', accounts: command.accountIds, ...idempotencyNeeds(command.idempotency) }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideFundBudgets(state, command, nowMs)),
+  decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideFundBudgets(state, command, nowMs)),
 };

@@ -8,8 +8,8 @@ import { balanceLine, type BalanceLine } from '../ledger/balance-line.ts';
 import { accountsOf, accountsWanted, admit, refuseRequest } from './budget-request.ts';
 import type { EvaluateBudgetCommand } from './runtime-commands.ts';
 
-/** What a reservation would come to. `denied` says why it would be refused, null where it would be made; `balances` are as they are. */
-export interface EvaluateBudgetAnswer {
+/** What a reservation would come to, as it is remembered. `denied` says why it would be refused, null where it would be made; `balances` are as they are. */
+interface KeptAnswer {
   readonly denied: RejectionCode | null;
   /** The sentence of the refusal, and the scope of the budget that refuses; null where there is none. */
   readonly message: string | null;
@@ -20,7 +20,12 @@ export interface EvaluateBudgetAnswer {
   readonly [name: string]: PlainJson;
 }
 
-function decideEvaluate(state: State, command: EvaluateBudgetCommand, nowMs: number): Decision<EvaluateBudgetAnswer> {
+/** The same, and whether it was found just now, or earlier for the same request. */
+export interface EvaluateBudgetAnswer extends KeptAnswer {
+  readonly isReplay: boolean;
+}
+
+function decideEvaluate(state: State, command: EvaluateBudgetCommand, nowMs: number): Decision<KeptAnswer> {
   const { tenantId } = command;
   const accounts = accountsOf(state, tenantId, command);
   // A wrong unit is a fault of the request, whatever else stands in its way.
@@ -58,5 +63,9 @@ export const evaluateBudgetVerb: Verb<EvaluateBudgetCommand, EvaluateBudgetAnswe
     ...rateNeeds(command.tenantId, command.limit),
     ...idempotencyNeeds(command.idempotency),
   }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideEvaluate(state, command, nowMs)),
+  decide: (state, command, nowMs) => {
+    const decision = decideOnce(state, command, nowMs, () => decideEvaluate(state, command, nowMs));
+    if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
+    return { ...decision, outcome: accepted({ ...decision.outcome.value, isReplay: decision.isReplay === true }) };
+  },
 };

@@ -88,7 +88,8 @@ export const reserveBudgetVerb: Verb<ReserveBudgetCommand, ReserveBudgetAnswer> 
     ...idempotencyNeeds(command.idempotency),
   }),
   decide: (state, command, nowMs) => {
-    const decision = decideOnce(state, command.idempotency, nowMs, () => decideReserveBudget(state, command, nowMs), command.reservationId);
+    const asked = { idempotency: command.idempotency, keptBy: command.reservationId };
+    const decision = decideOnce(state, asked, nowMs, () => decideReserveBudget(state, command, nowMs));
     if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
     const { value } = decision.outcome;
     const isReplay = decision.isReplay === true;

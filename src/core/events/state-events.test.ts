@@ -30,7 +30,7 @@ const ledgerWith = (...accounts: Account[]): MemoryLedger => {
 /** The events that follow from what a command changed, beside those of thresholds and the command's own. */
 function told(ledger: MemoryLedger, command: Command, nowMs = START_MS): DomainEvent[] {
   const before = ledger.events.length;
-  ledger.run({ ...command, id: `cmd_${before}_${ledger.entries.length}` } as Command, nowMs);
+  ledger.run({ ...command, id: `cmd_${before}_${ledger.entries.length}` }, nowMs);
   return ledger.events.slice(before).filter(({ id, type }) => /_t\d+$/.test(id) && !type.endsWith('.threshold_crossed'));
 }
 const typesOf = (events: readonly DomainEvent[]): string[] => events.map(({ type }) => type);

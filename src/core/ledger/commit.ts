@@ -172,7 +172,7 @@ export const commitVerb: Verb<CommitCommand, CommitAnswer> = {
   }),
   decide: (state, command, nowMs) => {
     const { tenantId, reservationId, idempotency, limit } = command;
-    const decision = decideOnce(state, idempotency, nowMs, () => decideCommit(state, command, nowMs), reservationId);
+    const decision = decideOnce(state, { idempotency, keptBy: reservationId }, nowMs, () => decideCommit(state, command, nowMs));
     if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
     const more = decision.isReplay === true ? 0 : 1;
     const rate = limit === null || limit === undefined ? null : viewRate(state, tenantId, limit, { nowMs, more });

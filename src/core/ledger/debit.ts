@@ -82,5 +82,5 @@ export const debitVerb: Verb<DebitCommand, DebitAnswer> = {
     accounts: [...command.accounts, ...command.otherUnitAccounts],
     ...idempotencyNeeds(command.idempotency),
   }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideDebit(state, command, nowMs)),
+  decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideDebit(state, command, nowMs)),
 };

@@ -8,10 +8,11 @@ import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { refuseClosedTenant } from './refusals.ts';
 import { heldLegs } from './settle-hold.ts';
 
-/** When an extended reservation expires, milliseconds since the epoch, and the balances, which it leaves as they are. */
+/** When an extended reservation expires, milliseconds since the epoch, and the balances in its `unit`, which it leaves as they are. */
 interface KeptAnswer {
   readonly reservationId: string;
   readonly expiresAtMs: number;
+  readonly unit: string;
   readonly balances: readonly BalanceLine[];
   readonly [name: string]: PlainJson;
 }
@@ -40,7 +41,12 @@ function decideExtend(state: State, command: ExtendCommand, nowMs: number): Deci
   const extended = { ...reservation, expiresAtMs: reservation.expiresAtMs + command.byMs, extensions: reservation.extensions + 1 };
   const accounts = heldLegs(state, reservation).map(({ account }) => account);
   return {
-    outcome: accepted({ reservationId: id, expiresAtMs: extended.expiresAtMs, balances: balancesAfter(accounts, []) }),
+    outcome: accepted({
+      reservationId: id,
+      expiresAtMs: extended.expiresAtMs,
+      unit: accounts[0]?.unit ?? '',
+      balances: balancesAfter(accounts, []),
+    }),
     effects: [{ type: 'reservation', reservation: extended }],
   };
 }
@@ -54,7 +60,7 @@ function decideExtend(state: State, command: ExtendCommand, nowMs: number): Deci
 export const extendVerb: Verb<ExtendCommand, ExtendAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
   decide: (state, command, nowMs) => {
-    const decision = decideOnce(state, command.idempotency, nowMs, () => decideExtend(state, command, nowMs));
+    const decision = decideOnce(state, command, nowMs, () => decideExtend(state, command, nowMs));
     if (!decision.outcome.ok) return { ...decision, outcome: decision.outcome };
     const { value } = decision.outcome;
     const holds = decision.isReplay !== true || state.isHeld(command.reservationId);

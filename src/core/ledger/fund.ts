@@ -163,5 +163,5 @@ function decideFund(state: State, command: FundCommand, nowMs: number): Decision
  */
 export const fundVerb: Verb<FundCommand, FundAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', accounts: [command.accountId], ...idempotencyNeeds(command.idempotency) }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideFund(state, command, nowMs)),
+  decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideFund(state, command, nowMs)),
 };

@@ -19,10 +19,9 @@ const KEPT_FOR_GOOD_MS = Number.MAX_SAFE_INTEGER;
  */
 export function decideOnce<T extends PlainJson>(
   state: State,
-  idempotency: CommandIdempotency | undefined,
+  { idempotency, keptBy }: { readonly idempotency?: CommandIdempotency | undefined; readonly keptBy?: string },
   nowMs: number,
   decide: () => Decision<T>,
-  keptBy?: string,
 ): Decision<T> {
   if (idempotency === undefined) return decide();
   const { ref, hash, keepMs } = idempotency;

@@ -42,6 +42,8 @@ function decideRelease(state: State, command: ReleaseCommand, nowMs: number): De
  */
 export const releaseVerb: Verb<ReleaseCommand, ReleaseAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId], ...idempotencyNeeds(command.idempotency) }),
-  decide: (state, command, nowMs) =>
-    decideOnce(state, command.idempotency, nowMs, () => decideRelease(state, command, nowMs), command.reservationId),
+  decide: (state, command, nowMs) => {
+    const asked = { idempotency: command.idempotency, keptBy: command.reservationId };
+    return decideOnce(state, asked, nowMs, () => decideRelease(state, command, nowMs));
+  },
 };

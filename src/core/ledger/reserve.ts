@@ -177,5 +177,5 @@ export const reserveVerb: Verb<ReserveCommand, ReserveAnswer> = {
     ...(command.limit === null || command.limit === undefined ? {} : rateNeeds(command.tenantId, command.limit)),
     ...idempotencyNeeds(command.idempotency),
   }),
-  decide: (state, command, nowMs) => decideOnce(state, command.idempotency, nowMs, () => decideReserve(state, command, nowMs)),
+  decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideReserve(state, command, nowMs)),
 };

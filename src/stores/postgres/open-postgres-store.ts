@@ -15,6 +15,7 @@ import { makeReader, type Reader } from './reader.ts';
 import { makeAuditReads } from './audit-reads.ts';
 import { makeGovernanceReads } from './governance.ts';
 import { makeRecordReads, type Readers } from './records.ts';
+import { makeReservationReads } from './reservation-reads.ts';
 import { isRefusedByServer, toThrowable } from './sql-errors.ts';
 import { TYPES } from './statement.ts';
 import { foldUsage, makeUsageReads } from './usage.ts';
@@ -154,6 +155,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     verify: () => verify(reader),
     close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(readers, clock),
+    ...makeReservationReads(reader),
     ...makeUsageReads(reader),
     ...makeWebhookStore(reader, clock),
     ...makeGovernanceReads(reader),

@@ -149,6 +149,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     events: ask('events'),
     accounts: ask('accounts'),
     reservation: ask('reservation'),
+    reservations: ask('reservations'),
     expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),
     unsettledCalls: ask('unsettledCalls'),
     budgets: ask('budgets'),

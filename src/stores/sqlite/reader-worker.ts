@@ -9,6 +9,7 @@ import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeEventQueries } from './queries/event-queries.ts';
 import { makeOverviewQueries } from './queries/overview-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
+import { makeReservationQueries } from './queries/reservation-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeWebhookQueries } from './queries/webhook-queries.ts';
 import { makeVerifier } from './verify.ts';
@@ -21,6 +22,7 @@ await serve<ReaderRequest>(() => {
     ...makeRecordQueries(db),
     ...makeLedgerQueries(db),
     ...makeBudgetQueries(db),
+    ...makeReservationQueries(db),
     ...makeUsageQueries(db),
     ...makeObjectQueries(db),
     ...makeEventQueries(db),

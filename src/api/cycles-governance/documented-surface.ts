@@ -1,0 +1,40 @@
+import { errorCodes } from '../_shared/openapi/error-codes.ts';
+import type { DocumentedSurface } from '../_shared/openapi/operation.ts';
+import { governanceForm } from './errors.ts';
+import { API_KEY_OPERATIONS } from './operations/api-keys.ts';
+import { AUDIT_OPERATIONS } from './operations/audit.ts';
+import { AUTH_OPERATIONS } from './operations/auth.ts';
+import { BUDGET_OPERATIONS, GOVERNANCE_BALANCE_OPERATIONS } from './operations/budgets.ts';
+import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
+import { POLICY_OPERATIONS } from './operations/policies.ts';
+import { TENANT_OPERATIONS } from './operations/tenants.ts';
+import { GovernanceError } from './schemas/common.ts';
+import { GOVERNANCE_PREFIXES } from './surface.ts';
+
+/** The governance plane of the Cycles protocol as the API's document tells of it, and what the operator may do beyond it. */
+export const GOVERNANCE_SURFACE: DocumentedSurface = {
+  id: 'cycles-governance',
+  title: 'Cycles governance',
+  description: 'Tenants, their keys, budgets and policies, and the trail of what was done, for the operator and for tenants themselves.',
+  idPrefix: 'cycles',
+  prefixes: [...GOVERNANCE_PREFIXES, '/v1/x-castellan/budgets', '/v1/x-castellan/policies'],
+  operations: {
+    ...TENANT_OPERATIONS,
+    ...API_KEY_OPERATIONS,
+    ...AUTH_OPERATIONS,
+    ...BUDGET_OPERATIONS,
+    ...GOVERNANCE_BALANCE_OPERATIONS,
+    ...POLICY_OPERATIONS,
+    ...AUDIT_OPERATIONS,
+    ...EXTENSION_OPERATIONS,
+  },
+  security: ['operatorKey'],
+  errors: {
+    form: GovernanceError,
+    always: [400, 401, 403, 421, 500, 503],
+    codes: errorCodes((code) => {
+      const { status, body } = governanceForm({ code, message: '' }, '');
+      return { status, code: (body as { readonly error: string }).error };
+    }),
+  },
+};
