@@ -245,6 +245,35 @@ export function describeGovernance(makeStore: MakeStore): void {
     });
   });
 
+  test('tenants and budgets are counted as they come, go and change', async () => {
+    const counted = async () => {
+      const { tenants, budgets } = await at.store.overview({ sinceMs: 0 });
+      return [tenants, Object.fromEntries(budgets.map(({ status, unit, count }) => [`${status} ${unit}`, count]))];
+    };
+    expect(await counted()).toEqual([{}, {}]);
+    await execute(commands.createTenant('acme'), commands.createTenant('globex'), commands.createTenant('initech'));
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', name: 'Other', status: 'SUSPENDED' });
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'acme', name: 'Same status' });
+    const bot = budgetId('acme', 'tenant:acme/app:bot', TOKENS);
+    await execute(commands.allocate(moneyOf('acme'), 5n), commands.allocate(bot, 5n), commands.allocate(moneyOf('initech'), null));
+    // What only counts is no budget, nor is the cap of a key.
+    await execute(commands.createKey('acme', 'key_1', { maxTokens: 10n }));
+    expect(await counted()).toEqual([
+      { ACTIVE: 2, SUSPENDED: 1 },
+      { 'ACTIVE USD_MICROCENTS': 1, 'ACTIVE TOKENS': 1 },
+    ]);
+    await execute(commands.allocate(moneyOf('initech'), 7n), commands.allocate(moneyOf('acme'), null));
+    await execute({ verb: 'freeze-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: bot });
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', status: 'CLOSED' });
+    expect(await counted()).toEqual([
+      { ACTIVE: 2, CLOSED: 1 },
+      { 'ACTIVE USD_MICROCENTS': 1, 'FROZEN TOKENS': 1 },
+    ]);
+    await execute(commands.hold({ tokens: 0n, microcents: 0n }), commands.allocate(moneyOf('initech'), 9n));
+    await execute({ verb: 'unfreeze-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: bot });
+    expect((await counted())[1]).toEqual({ 'ACTIVE USD_MICROCENTS': 1, 'ACTIVE TOKENS': 1 });
+  });
+
   test('the overview counts and shows what there is, from the moment on that is asked for', async () => {
     await execute(commands.createTenant('acme'), commands.createTenant('globex'));
     await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', status: 'SUSPENDED' });

@@ -1,3 +1,4 @@
+import type { OverviewRows } from '../../ports/governance-reads.ts';
 import { EVENT_TYPES } from '../../core/cycles/event-types.ts';
 
 /** How the two dialects say what the overview needs. */
@@ -17,10 +18,8 @@ const TOP = 10;
 
 /** The statements of the overview, with the index that each relies on. */
 export const overviewSql = ({ since, isOverLimit, text, whole, by }: OverviewDialect) => ({
-  /** By tenants_by_status alone. */
-  tenants: `SELECT ${text('body', 'status')} AS status, count(*) AS count FROM tenants GROUP BY 1`,
-  /** By budgets_by_status alone. */
-  budgets: `SELECT status, unit, count(*) AS count FROM accounts${by('budgets_by_status')} WHERE ${BUDGETS} GROUP BY status, unit`,
+  /** All rows of a small table. */
+  tallies: 'SELECT name, sum(count) AS count FROM tallies GROUP BY name',
   /** By budgets_over_limit and budgets_owing, which hold no others. */
   overLimit: `SELECT count(*) AS count FROM accounts${by('budgets_over_limit')} WHERE ${BUDGETS} AND ${isOverLimit}`,
   withDebt: `SELECT count(*) AS count FROM accounts${by('budgets_owing')} WHERE ${BUDGETS} AND debt > 0`,
@@ -52,3 +51,15 @@ type Counted<N extends string> = { readonly [K in N]: string | null } & { readon
 /** Counts by name; what has no name is left out. */
 export const countsBy = <N extends string>(rows: readonly Counted<N>[], name: N): Record<string, number> =>
   Object.fromEntries(rows.flatMap((row): [string, number][] => (row[name] === null ? [] : [[row[name], Number(row.count)]])));
+
+/** What the tallies say of tenants, by status, and of budgets, by status and unit; what there is none of is left out. */
+export function talliesOf(counts: Readonly<Record<string, number>>): Pick<OverviewRows, 'tenants' | 'budgets'> {
+  const named = Object.entries(counts)
+    .filter(([, count]) => count !== 0)
+    .map(([name, count]) => ({ words: name.split(' '), count }));
+  const of = (what: string) => named.filter(({ words }) => words[0] === what);
+  return {
+    tenants: Object.fromEntries(of('tenant').map(({ words, count }) => [words[1] ?? '', count])),
+    budgets: of('budget').map(({ words, count }) => ({ status: words[1] ?? '', unit: words[2] ?? '', count })),
+  };
+}

@@ -1,7 +1,7 @@
 import type { GovernanceReads } from '../../ports/governance-reads.ts';
 import { accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
-import { countsBy, overviewSql } from '../_shared/overview-sql.ts';
+import { countsBy, overviewSql, talliesOf } from '../_shared/overview-sql.ts';
 import type { Reader } from './reader.ts';
 
 const SQL = overviewSql({
@@ -30,11 +30,9 @@ export const makeOverviewReads = (reader: Reader): Pick<GovernanceReads, 'overvi
       const count = async (text: string): Promise<number> => Number((await rows<{ count: bigint }>(text))[0]?.count ?? 0n);
       const counts = async <N extends string>(text: string, name: N): Promise<Record<string, number>> =>
         countsBy(await rows<{ [K in N]: string | null } & { count: bigint }>(text), name);
-      const budgets = await rows<{ status: string; unit: string; count: bigint }>(SQL.budgets);
       const failing = await rows<FailingRow>(SQL.failingWebhooks);
       return {
-        tenants: await counts(SQL.tenants, 'status'),
-        budgets: budgets.map(({ status, unit, count: found }) => ({ status, unit, count: Number(found) })),
+        ...talliesOf(await counts(SQL.tallies, 'name')),
         overLimit: await count(SQL.overLimit),
         withDebt: await count(SQL.withDebt),
         overLimitBudgets: (await rows<AccountRow>(SQL.overLimitBudgets)).map(accountFromRow),

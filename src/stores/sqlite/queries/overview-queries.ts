@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { accountFromRow, type AccountRow } from '../../_shared/account-row.ts';
 import { eventFromRow, type EventRow } from '../../_shared/journal-rows.ts';
-import { countsBy, overviewSql } from '../../_shared/overview-sql.ts';
+import { countsBy, overviewSql, talliesOf } from '../../_shared/overview-sql.ts';
 import type { Queries } from '../messages.ts';
 
 /** The statements of the overview. */
@@ -19,8 +19,7 @@ export function makeOverviewQueries(db: Database): Pick<Queries, 'overview'> {
   const counted = <N extends string>(text: string) => prepare<{ [K in N]: string | null } & { count: number }>(text);
   const count = (text: string) => prepare<number>(text).pluck();
   const accounts = (text: string) => prepare<AccountRow>(text).safeIntegers();
-  const tenants = counted<'status'>(OVERVIEW_SQL.tenants);
-  const budgets = prepare<{ status: string; unit: string; count: number }>(OVERVIEW_SQL.budgets);
+  const tallies = counted<'name'>(OVERVIEW_SQL.tallies);
   const overLimit = count(OVERVIEW_SQL.overLimit);
   const withDebt = count(OVERVIEW_SQL.withDebt);
   const overLimitBudgets = accounts(OVERVIEW_SQL.overLimitBudgets);
@@ -37,8 +36,7 @@ export function makeOverviewQueries(db: Database): Pick<Queries, 'overview'> {
   return {
     // In one snapshot, so that counts and lists are of one moment.
     overview: db.transaction(({ sinceMs }: { readonly sinceMs: number }) => ({
-      tenants: countsBy(tenants.all(), 'status'),
-      budgets: budgets.all(),
+      ...talliesOf(countsBy(tallies.all(), 'name')),
       overLimit: overLimit.get() ?? 0,
       withDebt: withDebt.get() ?? 0,
       overLimitBudgets: overLimitBudgets.all().map(accountFromRow),
