@@ -9,8 +9,17 @@ export type Ask = (...step: Step) => Promise<Record<string, unknown>>;
 
 const TENANT = 'doc-cycles';
 const PERMISSIONS = [
-  ...['budgets:read', 'budgets:write', 'policies:read', 'policies:write', 'balances:read', 'events:create'],
-  ...['reservations:create', 'reservations:commit', 'reservations:release', 'reservations:extend', 'reservations:list'],
+  'budgets:read',
+  'budgets:write',
+  'policies:read',
+  'policies:write',
+  'balances:read',
+  'events:create',
+  'reservations:create',
+  'reservations:commit',
+  'reservations:release',
+  'reservations:extend',
+  'reservations:list',
 ];
 const SCOPE = `tenant:${TENANT}`;
 const BUDGET = `scope=${SCOPE}&unit=TOKENS`;
