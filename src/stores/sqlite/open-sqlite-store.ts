@@ -174,6 +174,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     auditPage: ask('auditPage'),
     auditHeads: ask('auditHeads'),
     keyUses: ask('keyUses'),
+    overview: ask('overview'),
     openThings: ask('openThings'),
   };
 }
@@ -206,6 +207,7 @@ function webhookMethods(by: {
     untoldKeyExpiries: ask('untoldKeyExpiries'),
     handOut: tell('handOut'),
     startReplay: tell('startReplay'),
+    addEnded: tell('addEnded'),
     leaseDeliveries: tell('leaseDeliveries'),
     renewLease: tell('renewLease'),
     wakeDeliveries: tell('wakeDeliveries'),
