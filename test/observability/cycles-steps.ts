@@ -118,6 +118,7 @@ async function askTrail(ask: Ask): Promise<void> {
   await ask(`GET ${path}`, `${path}?operation=fundBudget&limit=1`, 200);
   await ask(`GET ${path}`, `${path}?from=yesterday`, 400);
   await ask(`GET ${name}`, `${name}?tenant_id=${TENANT}`, 200);
+  await ask('GET /v1/admin/overview', '/v1/admin/overview', 200);
 }
 
 /** What ends a key and a tenant. */
