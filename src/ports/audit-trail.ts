@@ -1,4 +1,4 @@
-import type { Discrepancy } from './ledger-store.ts';
+import type { Discrepancy } from './discrepancy.ts';
 
 /** Where the chain of a tenant's audit trail ended at some moment: the place of its last row, from 1, and that row's hash in hex. */
 export interface ChainEnd {

@@ -3,20 +3,13 @@ import type { Retention } from '../core/retention/retention.ts';
 import type { RecordRef } from '../core/records.ts';
 import type { Command } from '../core/verbs.ts';
 import type { TrailWitness } from './audit-trail.ts';
+import type { Discrepancy } from './discrepancy.ts';
 
 /** What one batch came to: an outcome for each command in order, the batch's time, and the records that it changed. */
 export interface BatchResult {
   readonly outcomes: readonly Outcome<unknown>[];
   readonly nowMs: number;
   readonly changedRecords: readonly RecordRef[];
-}
-
-/** One way in which stored rows contradict each other: which check found it, on what, and the two figures. */
-export interface Discrepancy {
-  readonly check: string;
-  readonly subject: string;
-  readonly found: string;
-  readonly expected: string;
 }
 
 /** What a verification read and found. The ledger holds where `discrepancies` is empty. */

@@ -4,11 +4,11 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ChainEnd, TrailExport, TrailWitness } from '../ports/audit-trail.ts';
-import type { Discrepancy } from '../ports/ledger-store.ts';
+import type { Discrepancy } from '../ports/discrepancy.ts';
 import { syncFolderOf } from './data-folder.ts';
 
 /** Where ends of the audit trail are kept in a data folder: a line of JSON each, only ever added to. */
-export const HEADS_FILE = 'audit-heads.jsonl';
+const HEADS_FILE = 'audit-heads.jsonl';
 
 /** Wrong lines that are named: one is enough to know. */
 const REPORTED = 20;

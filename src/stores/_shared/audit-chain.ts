@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { AuditEntry } from '../../core/effects.ts';
 import type { TrailWitness } from '../../ports/audit-trail.ts';
-import type { Discrepancy } from '../../ports/ledger-store.ts';
+import type { Discrepancy } from '../../ports/discrepancy.ts';
 import { isSigned } from './audit-cut.ts';
 import { AUDIT_COLUMNS, auditValues } from './journal-rows.ts';
 

@@ -24,7 +24,7 @@ interface Cut {
 }
 
 /** The signature of a checkpoint. */
-export const checkpointMac = (secret: string, tenantId: string, { prunedNo, prunedHash }: Omit<Checkpoint, 'prunedMac'>): string =>
+const checkpointMac = (secret: string, tenantId: string, { prunedNo, prunedHash }: Omit<Checkpoint, 'prunedMac'>): string =>
   createHmac('sha256', secret)
     .update(JSON.stringify(['checkpoint', tenantId, prunedNo, prunedHash]))
     .digest('hex');

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { TrailWitness } from '../../ports/audit-trail.ts';
-import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import type { Discrepancy } from '../../ports/discrepancy.ts';
+import type { Verification } from '../../ports/ledger-store.ts';
 import { ChainCheck } from '../_shared/audit-chain.ts';
 import { AUDIT_COLUMNS, trailValues } from '../_shared/journal-rows.ts';
 import { ACCOUNT_ID } from './columns.ts';

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib';
 import type { Database } from 'better-sqlite3';
 import type { TrailWitness } from '../../ports/audit-trail.ts';
-import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import type { Discrepancy } from '../../ports/discrepancy.ts';
+import type { Verification } from '../../ports/ledger-store.ts';
 import { ChainCheck, type StoredHead } from '../_shared/audit-chain.ts';
 import { trailValues } from '../_shared/journal-rows.ts';
 
