@@ -1,7 +1,7 @@
 import { presentedValue } from '../core/access/decide-rotate-key.ts';
 import { NO_POLICIES, rankPolicies, type PolicyRules } from '../core/policy/resolve-policy.ts';
 import { memberRecordId, type ApiKey, type Member, type RecordRef, type Tenant } from '../core/records.ts';
-import { accepted, rejected, type Outcome } from '../core/rejection.ts';
+import { accepted, rejected, type Outcome, type Rejection } from '../core/rejection.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { KeyHasher } from '../ports/secret-box.ts';
@@ -159,11 +159,15 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       const hash = hasher.hash(plaintext);
       const key = await keys.get(hash);
       // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
-      if (key === undefined || key.deletedAtMs !== null) return (await revoked.get(hash))?.kind === 'tenant' ? revokedKey() : unknownKey();
+      if (key === undefined || key.deletedAtMs !== null) {
+        const gone = await revoked.get(hash);
+        return gone?.kind === 'tenant' ? revokedKey(aboutKey(gone)) : unknownKey();
+      }
+      const about = aboutKey(key);
       if (presentedValue(key, hash, nowMs) === null) return unknownKey();
-      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
+      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled', about });
       if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
-        return rejected({ code: 'key_expired', message: 'this API key has expired' });
+        return rejected({ code: 'key_expired', message: 'this API key has expired', about });
       const tenant = await tenants.get(key.tenantId);
       if (tenant === undefined) return unknownKey();
       // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
@@ -199,7 +203,10 @@ export function makeDirectory(options: DirectoryOptions): Directory {
   };
 }
 
-const revokedKey = (): Outcome<never> => rejected({ code: 'key_revoked', message: 'this API key was revoked' });
+const aboutKey = ({ tenantId, id: keyId }: ApiKey): { readonly tenantId: string; readonly keyId: string } => ({ tenantId, keyId });
+
+const revokedKey = (about: NonNullable<Rejection['about']>): Outcome<never> =>
+  rejected({ code: 'key_revoked', message: 'this API key was revoked', about });
 
 const unknownKey = (): Outcome<never> => rejected({ code: 'unauthorized', message: 'this API key is not known' });
 

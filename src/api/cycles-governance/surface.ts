@@ -10,14 +10,16 @@ import { targetOf } from '../_shared/request-target.ts';
 import { addCyclesTracing } from '../_shared/trace-context.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { governanceForm } from './errors.ts';
-import type { GovernanceDeps, GovernanceMount } from './governance-deps.ts';
+import { GOVERNANCE_SOURCE, type GovernanceDeps, type GovernanceMount } from './governance-deps.ts';
 import { mountApiKeys } from './routes/api-keys.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountAuth } from './routes/auth.ts';
 import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
 import { mountBudgets } from './routes/budgets.ts';
+import { mountEvents } from './routes/events.ts';
 import { mountPolicies } from './routes/policies.ts';
 import { mountTenants } from './routes/tenants.ts';
+import { mountWebhooks } from './routes/webhooks.ts';
 
 /** Paths below these are the surface's own on the control plane, also those that it does not serve. */
 export const GOVERNANCE_PREFIXES = ['/v1/admin', '/v1/auth', '/v1/webhooks', '/v1/events', '/v1/balances'] as const;
@@ -34,6 +36,8 @@ const MOUNTS: readonly GovernanceMount[] = [
   mountBalances,
   mountPolicies,
   mountAudit,
+  mountEvents,
+  mountWebhooks,
 ];
 
 const DOTS = /^(?:\.|%2e){1,2}$/i;
@@ -59,7 +63,7 @@ export const makeCyclesGovernance =
     app.setErrorHandler(makeErrorHandler({ form: governanceForm, log: deps.log }));
     addCyclesTracing(app);
     refuseDotSegments(app);
-    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
+    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse, auth: deps.events.auth, source: GOVERNANCE_SOURCE }));
     const routeDeps = { ...deps, cursors: makePageCursors(deps.hasher) };
     for (const mount of MOUNTS) mount(app, routeDeps);
   };

@@ -16,7 +16,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
-import { makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
+import { makeAuthenticateCycles, type AuthNotes } from '../_shared/cycles-principal.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler, problemOf } from '../_shared/problem.ts';
 import { addCyclesTracing } from '../_shared/trace-context.ts';
@@ -30,6 +30,7 @@ import { mountGetBalances } from './routes/get-balances.ts';
 import { mountGetReservation, mountListReservations } from './routes/read-reservations.ts';
 import { mountCommitReservation, mountExtendReservation, mountReleaseReservation } from './routes/settle-reservation.ts';
 import { showRate, type RuntimeMount } from './runtime-deps.ts';
+import { RUNTIME_SOURCE } from '../../app/cycles/runtime-caller.ts';
 
 /** Paths below these are the surface's own, also those that it does not serve. The governance plane has the last two as well. */
 export const RUNTIME_PREFIXES = [
@@ -53,6 +54,7 @@ export interface CyclesRuntimeDeps {
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly denials: Pick<DenialRecorder, 'record'>;
+  readonly events: { readonly auth: AuthNotes };
   readonly log: Log;
   /** Whether the governance plane is on the same listener, and has `GET /v1/balances` for whoever names no level of a subject. */
   readonly sharesBalances: boolean;
@@ -113,7 +115,7 @@ export const makeCyclesRuntime =
     app.setReplySerializer((payload) => stringifyJson(payload));
     app.setErrorHandler(makeRuntimeErrorHandler(deps.log));
     addCyclesTracing(app);
-    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
+    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse, auth: deps.events.auth, source: RUNTIME_SOURCE }));
     const routeDeps = {
       reserveBudget: makeReserveBudget(deps),
       settleReservation: makeSettleReservation(deps),
