@@ -3,7 +3,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { makePageCursors } from '../../app/page-cursors.ts';
 import { mayUse } from '../../core/cycles/may-use.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
-import { makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
+import { addAudit } from '../_shared/audit.ts';
+import { cyclesAuditPrincipal, makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler, RefusedRequest } from '../_shared/problem.ts';
 import { targetOf } from '../_shared/request-target.ts';
@@ -11,6 +12,7 @@ import { addCyclesTracing } from '../_shared/trace-context.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { governanceForm } from './errors.ts';
 import { GOVERNANCE_SOURCE, type GovernanceDeps, type GovernanceMount } from './governance-deps.ts';
+import { GOVERNANCE_OPERATIONS } from './operations.ts';
 import { mountApiKeys } from './routes/api-keys.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountAuth } from './routes/auth.ts';
@@ -18,6 +20,7 @@ import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
 import { mountBudgets } from './routes/budgets.ts';
 import { mountEvents } from './routes/events.ts';
 import { mountPolicies } from './routes/policies.ts';
+import { mountOverview } from './routes/overview.ts';
 import { mountTenants } from './routes/tenants.ts';
 import { mountWebhooks } from './routes/webhooks.ts';
 
@@ -31,6 +34,7 @@ const MOUNTS: readonly GovernanceMount[] = [
   mountTenants,
   mountApiKeys,
   mountAuth,
+  mountOverview,
   mountBudgets,
   mountBudgetLists,
   mountBalances,
@@ -63,7 +67,13 @@ export const makeCyclesGovernance =
     app.setErrorHandler(makeErrorHandler({ form: governanceForm, log: deps.log }));
     addCyclesTracing(app);
     refuseDotSegments(app);
+    addAudit(app, {
+      ...deps,
+      form: governanceForm,
+      operations: GOVERNANCE_OPERATIONS,
+      principalOf: cyclesAuditPrincipal(GOVERNANCE_SOURCE),
+    });
     app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse, auth: deps.events.auth, source: GOVERNANCE_SOURCE }));
-    const routeDeps = { ...deps, cursors: makePageCursors(deps.hasher) };
+    const routeDeps = { ...deps, writer: deps.audit.writer, cursors: makePageCursors(deps.hasher) };
     for (const mount of MOUNTS) mount(app, routeDeps);
   };

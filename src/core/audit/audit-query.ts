@@ -1,5 +1,8 @@
 import type { AuditEntry } from '../effects.ts';
 
+/** Whose trail tells of requests that nobody knows the sender of. Source: Cycles governance, `AuditLogEntry.tenant_id`. */
+export const UNKNOWN_TENANT = '__unauth__';
+
 /** By what a list of the trail can be sorted, as the wire has it; the first where nothing is said. Source: Cycles governance, `listAuditLogs`. */
 export const AUDIT_SORT_KEYS = ['timestamp', 'operation', 'resource_type', 'tenant_id', 'key_id', 'status'] as const;
 /** By what the trail can be sorted. */

@@ -167,6 +167,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantKeyPage: ask('tenantKeyPage'),
     auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
+    overview: ask('overview'),
     openThings: ask('openThings'),
   };
 }
