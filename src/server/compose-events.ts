@@ -48,8 +48,7 @@ export function watchWriter(plain: LedgerWriter, deps: WatchDeps): WatchedWriter
   deps.closers.add('denials', () => denials.close());
   const activity = makeActivityCounter({ store, log });
   const latency = makeLatencyWatch({ writer: plain, ids, nodeId: deps.run.ownerId });
-  const recordDenial = denials.record;
-  const writer = observeCommands(plain, { activity, recordDenial, onTook: latency.note, elapsedMs });
+  const writer = observeCommands(plain, { activity, recordDenial: (denial) => denials.record(denial), onTook: latency.note, elapsedMs });
   return { writer, denials, activity, latency, subscriptions: makeSubscriptions({ records: store }) };
 }
 

@@ -2,7 +2,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CyclesCaller } from '../../../app/cycles/cycles-caller.ts';
 import type { WebhookFilter, WebhookView } from '../../../app/webhooks/manage-webhooks.ts';
 import { EVENT_TYPES } from '../../../core/cycles/event-types.ts';
-import type { PlainJson } from '../../../core/json/plain-json.ts';
 import { SYSTEM_TENANT } from '../../../core/records.ts';
 import { tenantIdOfWire, wireTenantId } from '../../../core/webhooks/webhook-rules.ts';
 import type { Delivery } from '../../../ports/webhook-store.ts';
@@ -237,7 +236,7 @@ export const mountWebhooks: GovernanceMount = (app, deps) => {
       ...(filter.event_type === undefined ? {} : { eventType: filter.event_type }),
     };
     const actor = cyclesActorOf(request, GOVERNANCE_SOURCE);
-    return valueOf(await bulk(actor, { action, filter: filter as PlainJson, matches, idempotencyKey, expectedCount }));
+    return valueOf(await bulk(actor, { action, filter, matches, idempotencyKey, expectedCount }));
   });
 
   app.get('/v1/admin/config/webhook-security', { config: operatorOnly }, async () => securityBody(await management.security()));
