@@ -30,8 +30,8 @@ export function shareStore(makeStore: MakeStore): SharedStore {
     return at;
   };
   const recordsWritten = async (): Promise<void> => {
-    const { raw } = opened();
-    await raw('UPDATE store_state SET generation = generation + 1').catch(() => raw('UPDATE generation SET value = value + 1'));
+    const store = opened();
+    await store.raw('UPDATE store_state SET generation = generation + 1').catch(() => store.raw('UPDATE generation SET value = value + 1'));
   };
   return {
     get at() {
