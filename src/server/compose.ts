@@ -16,7 +16,8 @@ import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
-import { makeDenialRecorder, type DenialRecorder } from '../app/cycles/record-denial.ts';
+import type { DenialRecorder } from '../app/cycles/record-denial.ts';
+import type { EventServices } from '../app/events/event-services.ts';
 import { makeExportHeads } from '../app/audit/export-heads.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
@@ -40,6 +41,8 @@ import type { LedgerStore, Verification } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
+import type { WebhookStore } from '../ports/webhook-store.ts';
+import { composeEvents, tellChanged, watchWriter } from './compose-events.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
@@ -72,7 +75,7 @@ export interface Trail {
 
 /** What everything is wired from. */
 export interface ComposeDeps {
-  readonly store: LedgerStore & RecordStore;
+  readonly store: LedgerStore & RecordStore & WebhookStore;
   readonly isShared: boolean;
   /** Whether an embedded store has stopped for good. */
   readonly isStoreLost: () => boolean;
@@ -107,6 +110,7 @@ export interface Parts {
   readonly audit: RequestAudit;
   readonly failedCredentials: FailedCredentials;
   readonly denials: DenialRecorder;
+  readonly events: EventServices;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -133,19 +137,19 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const plainWriter = makeLedgerWriter({
     store: observeStore(store, metrics),
     ids,
-    onRecordsChanged: (refs) => directory.recordsChanged(refs),
+    onRecordsChanged: (refs) => tellChanged(directory, watched.subscriptions)(refs),
     maxQueued: MAX_QUEUED_COMMANDS,
     failpoints,
     log,
   });
-  const writer = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
-  closers.add('writer', () => writer.close());
+  closers.add('writer', () => plainWriter.close());
+  const observed = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
+  const watched = watchWriter(observed, { ...deps, elapsedMs });
+  const { writer, denials } = watched;
   const keyUses = makeKeyUses({ writer, records: store, ids });
   closers.add('uses of keys', () => keyUses.flush());
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
-  const denials = makeDenialRecorder({ writer, ids, log, elapsedMs });
-  closers.add('denials', () => denials.close());
   await directory.refresh();
   directory.start();
 
@@ -178,6 +182,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   });
   closers.add('jobs', () => jobs.stop());
 
+  const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
+  const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
+
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
   const random = (): number => Math.random();
   const plainCalls = makeCalls({
@@ -202,11 +209,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
   closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
-  const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   metrics.failedCredentials.readFrom(() => failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
+  metrics.jobFailures.readAllFrom(() =>
+    Object.entries({ ...jobs.failures(), ...events.jobs.failures() }).map(([job, value]) => ({ labels: { job }, value })),
+  );
   const unmetered = {
     ...deps,
     writer,
@@ -228,6 +236,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     audit: makeRequestAudit({ writer, ids, log }),
     failedCredentials,
     denials,
+    events: events.services,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -299,7 +308,7 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const shared = { ...deps, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
-  await app.register(makeCyclesGovernance({ ...parts, ...shared }));
+  await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));
   const { file, secret } = deps.trail;
   const verify = async (): Promise<Verification> => deps.store.verify({ ...(await file.read()), secret });
   await app.register(makeOperatorApi({ ...shared, store: { verify }, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
