@@ -44,7 +44,7 @@ export interface JobDeps {
   readonly isShared: boolean;
   readonly retention: Retention;
   /** Signs where the audit trail is cut. */
-  readonly trailSecret: string;
+  readonly trail: { readonly secret: string };
   /** Exports where the chains of the audit trail end. */
   readonly exportHeads: () => Promise<void>;
   readonly ids: Ids;
@@ -78,7 +78,7 @@ export function startJobs(deps: JobDeps): Jobs {
       name: 'prune',
       everyMs: HOUR_MS,
       firstInMs: FIRST_PRUNE_MS,
-      run: async () => void (await store.prune(deps.retention, () => isStopping, deps.trailSecret)),
+      run: async () => void (await store.prune(deps.retention, () => isStopping, deps.trail.secret)),
       log,
     }),
   ];

@@ -177,7 +177,6 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     resumeCloses,
     flushKeyUses,
     flushFailedCredentials,
-    trailSecret: deps.trail.secret,
     exportHeads,
   });
   closers.add('jobs', () => jobs.stop());
