@@ -150,6 +150,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('uses of keys', () => keyUses.flush());
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
+  const audit = makeRequestAudit({ writer, ids, clock, log });
+  closers.add('refused requests', () => audit.flush({ all: true }));
   await directory.refresh();
   directory.start();
 
@@ -168,7 +170,6 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
-  const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
   const jobs = startJobs({
     ...deps,
     writer,
@@ -176,7 +177,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     liveOwners,
     resumeCloses,
     flushKeyUses,
-    flushFailedCredentials,
+    flushRefusals: [() => failedCredentials.flush(), () => audit.flush()],
     exportHeads,
   });
   closers.add('jobs', () => jobs.stop());
@@ -232,7 +233,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     rotateMasterKey,
     closeTenants,
     keyUses,
-    audit: makeRequestAudit({ writer, ids, log }),
+    audit,
     failedCredentials,
     denials,
     events: events.services,
