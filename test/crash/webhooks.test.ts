@@ -74,7 +74,7 @@ test('a process that is killed at every point of a delivery loses no event, and 
     writeFileSync(armFile, '');
     refuses = point === 'webhook.told';
     const funded = Array.from({ length: FUNDS }, (_, n) => fund(`${point} ${n}`).catch(() => null));
-    expect(await server.ended(), point).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(await server.ended()).toEqual({ code: null, signal: 'SIGKILL' });
     await Promise.all(funded);
   }
   await server.start();
