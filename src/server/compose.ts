@@ -18,6 +18,7 @@ import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
 import type { DenialRecorder } from '../app/cycles/record-denial.ts';
 import type { EventServices } from '../app/events/event-services.ts';
+import { makeExportHeads } from '../app/audit/export-heads.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -35,7 +36,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { DeclaredFields } from '../ports/declared-fields.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
-import type { LedgerStore } from '../ports/ledger-store.ts';
+import type { TrailExport } from '../ports/audit-trail.ts';
+import type { LedgerStore, Verification } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
@@ -65,6 +67,12 @@ const SETTLE_AT_STOP_MS = 5000;
 /** Beats go out every second: after this long without an answer the database counts as out of reach. */
 const MAX_SILENT_MS = 5000;
 
+/** What keeps the audit trail honest: where its ends are exported to, and the secret that signs where it was cut. */
+export interface Trail {
+  readonly file: TrailExport;
+  readonly secret: string;
+}
+
 /** What everything is wired from. */
 export interface ComposeDeps {
   readonly store: LedgerStore & RecordStore & WebhookStore;
@@ -84,6 +92,7 @@ export interface ComposeDeps {
   readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
+  readonly trail: Trail;
   readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
@@ -122,6 +131,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const noteUse = (keyId: string, nowMs: number): void => keyUses.note(keyId, nowMs);
   const directory = makeDirectory({ ...deps, records: store, elapsedMs, onTenantKeyUsed: noteUse });
   closers.add('directory', () => directory.close());
+  // After the last batch of the writer, which closes before it.
+  const exportHeads = makeExportHeads({ store, file: deps.trail.file, barrier: () => writer.barrier(), clock, log });
+  closers.add('ends of the audit trail', () => (deps.isStoreLost() ? undefined : exportHeads()));
   const plainWriter = makeLedgerWriter({
     store: observeStore(store, metrics),
     ids,
@@ -157,7 +169,16 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
   const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
-  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses, flushKeyUses, flushFailedCredentials });
+  const jobs = startJobs({
+    ...deps,
+    writer,
+    settleInterrupted,
+    liveOwners,
+    resumeCloses,
+    flushKeyUses,
+    flushFailedCredentials,
+    exportHeads,
+  });
   closers.add('jobs', () => jobs.stop());
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
@@ -287,5 +308,7 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));
-  await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
+  const { file, secret } = deps.trail;
+  const verify = async (): Promise<Verification> => deps.store.verify({ ...(await file.read()), secret });
+  await app.register(makeOperatorApi({ ...shared, store: { verify }, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
+import { describeTrailWitness } from './audit-witness-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -21,6 +22,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   commands: describeExecute,
   audit: describeAudit,
   'lists of the trail': describeAuditLists,
+  'witness of the trail': describeTrailWitness,
   budgets: describeBudgets,
   objects: describeObjects,
   queries: describeQueries,

@@ -168,6 +168,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     elapsedMs: () => performance.now(),
     ownerId: 'run_test',
     observer: { attempted: () => undefined, stale: () => undefined, handedOut: () => undefined, disabled: () => undefined },
+    failpoints: makeRecordingFailpoints(),
     log,
   });
   const declared = new Set(options.declared);
