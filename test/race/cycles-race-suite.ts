@@ -82,7 +82,7 @@ export function testCyclesRaces(target: CyclesRaceTarget): void {
   }
 
   async function expectBalances(tenant: CyclesTenant, scopes: readonly string[], want: { reserved: number; spent: number }): Promise<void> {
-    const answer = await askUntilDecided(tenant, `/v1/balances?tenant=${tenant.id}&app=bot&agent=scribe`, undefined, 0);
+    const answer = await askUntilDecided(tenant, `/v1/balances?tenant=${tenant.id}`, undefined, 0);
     expect(answer.status).toBe(200);
     const { balances } = answer.json<{ balances: Balance[] }>();
     expect(balances.map(({ scope_path: path }) => path).toSorted()).toEqual([...scopes].toSorted());

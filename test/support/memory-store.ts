@@ -237,7 +237,10 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
     expiredReservations: ({ limit }) =>
       Promise.resolve(
         [...tables.reservations.values()]
-          .filter(({ state, expiresAtMs, graceMs }) => state === 'ACTIVE' && expiresAtMs + graceMs < clock.nowMs())
+          .filter(
+            ({ state, expiresAtMs, graceMs, client }) =>
+              state === 'ACTIVE' && client?.untilReleased !== true && expiresAtMs + graceMs < clock.nowMs(),
+          )
           .toSorted((a, b) => a.expiresAtMs - b.expiresAtMs)
           .slice(0, limit)
           .map(({ id, tenantId }) => ({ id, tenantId })),
