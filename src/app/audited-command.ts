@@ -1,5 +1,6 @@
 import type { CommandOrigin } from '../core/command-origin.ts';
-import type { CommandAudit } from '../core/verb.ts';
+import type { RejectionCode } from '../core/rejection.ts';
+import type { AuditAnswers, CommandAudit } from '../core/verb.ts';
 import type { Ids } from '../ports/ids.ts';
 
 /** Who does a management operation, in the course of which request. */
@@ -16,6 +17,8 @@ export interface Actor {
   readonly correlationId?: string;
   /** The operator, where a key of the tenant could have done the same. */
   readonly onBehalf?: boolean;
+  /** How the surface answers, for the audit. */
+  readonly answers?: AuditAnswers;
 }
 
 /** The {@link Actor} as events tell it. */
@@ -30,6 +33,14 @@ export function originOf(actor: Actor): CommandOrigin {
     ...(traceFlags === undefined ? {} : { traceFlags }),
     ...(correlationId === undefined ? {} : { correlationId }),
   };
+}
+
+/** The {@link Actor} of a command whose refusal `code` the caller is told as `shown`: its row tells what the caller is told. */
+export function answeredAs(actor: Actor, code: RejectionCode, shown: RejectionCode): Actor {
+  const { answers } = actor;
+  const answer = answers?.refused[shown];
+  if (answers === undefined || answer === undefined) return actor;
+  return { ...actor, answers: { ...answers, refused: { ...answers.refused, [code]: answer } } };
 }
 
 /** What every management command carries: an id of its own, whose rows it touches, and its line for the audit. */
@@ -53,6 +64,8 @@ export function auditedBase(
       ...(actor.traceId === undefined ? {} : { traceId: actor.traceId }),
       ...(actor.sourceIp === undefined ? {} : { sourceIp: actor.sourceIp }),
       ...(actor.userAgent === undefined ? {} : { userAgent: actor.userAgent }),
+      ...(actor.onBehalf === true ? { actorType: 'admin_on_behalf_of' } : {}),
+      ...(actor.answers === undefined ? {} : { answers: actor.answers }),
     },
     origin: originOf(actor),
   };

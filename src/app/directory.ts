@@ -159,21 +159,27 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       const hash = hasher.hash(plaintext);
       const key = await keys.get(hash);
       // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
-      if (key === undefined || key.deletedAtMs !== null) return (await revoked.get(hash))?.kind === 'tenant' ? revokedKey() : unknownKey();
+      if (key === undefined || key.deletedAtMs !== null) {
+        const gone = await revoked.get(hash);
+        return gone?.kind === 'tenant'
+          ? rejected({ code: 'key_revoked', message: 'this API key was revoked', ...aboutOf(gone) })
+          : unknownKey();
+      }
       if (presentedValue(key, hash, nowMs) === null) return unknownKey();
-      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled' });
+      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled', ...aboutOf(key) });
       if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
-        return rejected({ code: 'key_expired', message: 'this API key has expired' });
+        return rejected({ code: 'key_expired', message: 'this API key has expired', ...aboutOf(key) });
       const tenant = await tenants.get(key.tenantId);
       if (tenant === undefined) return unknownKey();
       // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
       if (key.kind === 'tenant') options.onTenantKeyUsed?.(key.id, nowMs);
       if (tenant.status === 'CLOSED' && key.kind !== 'tenant')
-        return rejected({ code: 'tenant_closed', message: 'this organization is closed' });
+        return rejected({ code: 'tenant_closed', message: 'this organization is closed', ...aboutOf(key) });
       if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
       const member = await members.get(memberRecordId(key.tenantId, key.createdBy));
       if (member === undefined || !mayActAs(key, member)) {
-        return rejected({ code: 'forbidden', message: 'the member whom this key belongs to has no access to this organization any more' });
+        const message = 'the member whom this key belongs to has no access to this organization any more';
+        return rejected({ code: 'forbidden', message, ...aboutOf(key) });
       }
       return accepted({ key, tenant, member });
     },
@@ -199,7 +205,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
   };
 }
 
-const revokedKey = (): Outcome<never> => rejected({ code: 'key_revoked', message: 'this API key was revoked' });
+/** Whose key it is that is good no more, for the audit. */
+const aboutOf = ({ id, tenantId }: ApiKey) => ({ about: { tenantId, keyId: id } });
 
 const unknownKey = (): Outcome<never> => rejected({ code: 'unauthorized', message: 'this API key is not known' });
 

@@ -68,6 +68,8 @@ export interface Rejection {
   readonly field?: string;
   readonly account?: AccountSnapshot;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** Whose credential was not good enough, for the audit: never shown. */
+  readonly about?: { readonly tenantId: string; readonly keyId: string };
   /** When trying again may help, for refusals that pass with time. */
   readonly retryAfterMs?: number;
 }

@@ -3,6 +3,7 @@ import { ACCESS_VERBS } from './access/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
+import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
 import { UPSTREAM_OBJECT_VERBS, type UpstreamObjectCommand } from './calls/keep-objects.ts';
 import { CYCLES_VERBS, type CyclesCommand } from './cycles/verbs.ts';
@@ -23,7 +24,8 @@ export type Command =
   | UpstreamObjectCommand
   | CyclesCommand
   | EventCommand
-  | WebhookCommand;
+  | WebhookCommand
+  | AuditCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -34,6 +36,7 @@ const VERBS = {
   ...CYCLES_VERBS,
   ...EVENT_VERBS,
   ...WEBHOOK_VERBS,
+  ...AUDIT_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

@@ -34,6 +34,8 @@ export interface JobDeps {
   readonly resumeCloses: () => Promise<void>;
   /** Writes down when tenants' keys were used. */
   readonly flushKeyUses: () => Promise<void>;
+  /** Writes down what came without a good credential. */
+  readonly flushFailedCredentials: () => Promise<void>;
   readonly liveOwners: LiveOwners;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
@@ -58,6 +60,7 @@ export function startJobs(deps: JobDeps): Jobs {
     }),
     startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
     startJob({ name: 'note-key-uses', everyMs: 5 * SECOND_MS, run: deps.flushKeyUses, log }),
+    startJob({ name: 'note-failed-credentials', everyMs: 5 * SECOND_MS, run: deps.flushFailedCredentials, log }),
     startJob({
       name: 'fold-usage',
       everyMs: FOLD_EVERY_MS,

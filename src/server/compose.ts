@@ -9,6 +9,8 @@ import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
+import { makeFailedCredentials, type FailedCredentials } from '../app/audit/failed-credentials.ts';
+import { makeRequestAudit, type RequestAudit } from '../app/audit/request-audit.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -93,6 +95,8 @@ export interface Parts {
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly audit: RequestAudit;
+  readonly failedCredentials: FailedCredentials;
   readonly denials: DenialRecorder;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
@@ -126,6 +130,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('writer', () => writer.close());
   const keyUses = makeKeyUses({ writer, records: store, ids });
   closers.add('uses of keys', () => keyUses.flush());
+  const failedCredentials = makeFailedCredentials({ writer, ids, clock });
+  closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
   const denials = makeDenialRecorder({ writer, ids, log, elapsedMs });
   closers.add('denials', () => denials.close());
   await directory.refresh();
@@ -146,7 +152,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
-  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses, flushKeyUses });
+  const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses, flushKeyUses, flushFailedCredentials });
   closers.add('jobs', () => jobs.stop());
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
@@ -174,6 +181,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
+  metrics.failedCredentials.readFrom(() => failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
   metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
@@ -195,6 +203,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     rotateMasterKey,
     closeTenants,
     keyUses,
+    audit: makeRequestAudit({ writer, ids, log }),
+    failedCredentials,
     denials,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
@@ -264,9 +274,9 @@ export async function mountDataPlane(
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
-  const shared = { ...deps, writer, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
+  const shared = { ...deps, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
-  await app.register(makeCyclesGovernance({ ...shared, closeTenants: parts.closeTenants, keyUses: parts.keyUses }));
+  await app.register(makeCyclesGovernance({ ...parts, ...shared }));
   await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

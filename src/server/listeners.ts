@@ -5,16 +5,17 @@ import type { FastifyInstance } from 'fastify';
 import { cyclesForm } from '../api/_shared/cycles-form.ts';
 import { addCors } from '../api/_shared/cors.ts';
 import { registerFallback, type PathOwner } from '../api/_shared/fallback.ts';
+import { countFailedCredentials } from '../api/_shared/failed-credentials.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
 import { MESSAGES_PREFIX } from '../api/anthropic-gateway/surface.ts';
 import { governanceForm } from '../api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
+import { OPERATOR_PREFIX } from '../api/operator/prefix.ts';
 import { runtimeForm } from '../api/cycles-runtime/errors.ts';
 import { RUNTIME_PREFIXES } from '../api/cycles-runtime/surface.ts';
-import { OPERATOR_PREFIX } from '../api/operator/surface.ts';
 import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
-import { TINFOIL_PREFIX } from '../api/tinfoil-admin/surface.ts';
+import { TINFOIL_PREFIX } from '../api/tinfoil-admin/prefix.ts';
 import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { READY_PATH, registerHealth } from './health.ts';
@@ -73,6 +74,7 @@ export async function openListeners(options: {
     const app = makeServer({ bodyLimit: maxBodyBytes, ids, timeouts, owners, form, log });
     watchRequests(app, telemetry);
     routes.gather(app, name);
+    countFailedCredentials(app, parts.failedCredentials);
     registerRequestLog(app, { listener: name, log });
     // First of all, so that what the guards refuse can be read as well. The control plane stays closed to pages.
     if (name === 'runtime') addCors(app, { origins: config.declared?.corsOrigins ?? [] });

@@ -7,6 +7,7 @@ import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
 import { TINFOIL_SURFACE } from '../api/tinfoil-admin/operations.ts';
+import { SHARED_RUNTIME_SURFACE } from './shared-operations.ts';
 
 const Health = named('Health', object({ status: Type.Union([Type.Literal('UP'), Type.Literal('DOWN')]) }));
 
@@ -83,6 +84,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   TINFOIL_SURFACE,
   USAGE_REPORTS_SURFACE,
   SHIM_SURFACE,
+  SHARED_RUNTIME_SURFACE,
   GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,
   HEALTH_SURFACE,

@@ -219,7 +219,7 @@ export function describeWebhooks(makeStore: MakeStore): void {
       const replay = (replayId: string) =>
         at.store.startReplay({ webhookId: 'wh_1', deliveries: seqs.map((seq) => deliveryOf('wh_1', seq, replayId)) });
       const both = await Promise.all([replay('rpl_1'), replay('rpl_2')]);
-      expect(both.toSorted()).toEqual([false, true]);
+      expect(both.filter((each) => each)).toHaveLength(1);
       const replayId = both[0] === true ? 'rpl_1' : 'rpl_2';
       expect(await due('wh_1')).toEqual([seqs[0], seqs[0], seqs[1], seqs[1]]);
       await at.store.writeRounds([

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { askRuntime } from './cycles-runtime-steps.ts';
 
 /** One request; `key` is the route's pattern, which the path fills in. */
 export type Step = readonly [key: string, path: string, status: number, body?: unknown, headers?: Readonly<Record<string, string>>];
@@ -7,6 +8,10 @@ export type Step = readonly [key: string, path: string, status: number, body?: u
 export type Ask = (...step: Step) => Promise<Record<string, unknown>>;
 
 const TENANT = 'doc-cycles';
+const PERMISSIONS = [
+  ...['budgets:read', 'budgets:write', 'policies:read', 'policies:write', 'balances:read', 'events:create'],
+  ...['reservations:create', 'reservations:commit', 'reservations:release', 'reservations:extend', 'reservations:list'],
+];
 const SCOPE = `tenant:${TENANT}`;
 const BUDGET = `scope=${SCOPE}&unit=TOKENS`;
 const tokens = (amount: number): object => ({ unit: 'TOKENS', amount });
@@ -30,7 +35,7 @@ async function askKeys(ask: Ask): Promise<{ readonly headers: Readonly<Record<st
   const { key_secret: secret } = await ask(`POST ${path}`, path, 201, {
     tenant_id: TENANT,
     name: 'all',
-    permissions: ['admin:read', 'admin:write', 'budgets:read', 'budgets:write', 'policies:read', 'policies:write', 'balances:read'],
+    permissions: PERMISSIONS,
   });
   const { key_id: keyId } = await ask(`POST ${path}`, path, 201, {
     tenant_id: TENANT,
@@ -124,6 +129,7 @@ export async function askGovernance(ask: Ask): Promise<void> {
   const { headers, keyId } = await askKeys(ask);
   await askBudgets(ask, headers);
   await askPolicies(ask, headers);
+  await askRuntime(ask, TENANT, headers);
   await askEnds(ask, keyId);
   await askTrail(ask);
   await ask('GET /v1/x-castellan/events', `/v1/x-castellan/events?tenant_id=${TENANT}&limit=1000`, 200);

@@ -22,6 +22,7 @@ import { disagreements } from './documented.ts';
 
 /** What the Cycles protocol has and this server does not keep: it is told so, in the protocol's form. */
 const NEVER_GOOD: ReadonlySet<string> = new Set(['cyclesGetEvidence', 'cyclesGetEvidenceJwks']);
+const NEVER_GOOD_ROUTES: ReadonlySet<string> = new Set(['GET /v1/evidence/:evidence_id', 'GET /v1/.well-known/cycles-jwks.json']);
 
 const folder = makeTestFolder();
 let running: Running;
@@ -399,7 +400,7 @@ describe('every operation', () => {
       const text = await response.text();
       expect([key, path, response.status, response.status === status ? '' : text]).toEqual([key, path, status, '']);
       faults.push(...disagreements(key, { status, text, type: response.headers.get('content-type') ?? '' }));
-      if (status < 400) seen.add(key);
+      if (status < 400 || NEVER_GOOD_ROUTES.has(key)) seen.add(key);
       const parsed = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown>;
       bodies.set(path, parsed);
       return parsed;

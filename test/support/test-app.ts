@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
+import { countFailedCredentials } from '../../src/api/_shared/failed-credentials.ts';
 import { addBrowserGuards } from '../../src/api/_shared/guards.ts';
 import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
@@ -7,10 +8,14 @@ import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-
 import { runtimeForm } from '../../src/api/cycles-runtime/errors.ts';
 import { makeCyclesRuntime, RUNTIME_PREFIXES } from '../../src/api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../../src/api/openai-gateway/own-key-surface.ts';
-import { makeOperatorApi, OPERATOR_PREFIX } from '../../src/api/operator/surface.ts';
+import { OPERATOR_PREFIX } from '../../src/api/operator/prefix.ts';
+import { makeOperatorApi } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
-import { makeTinfoilAdmin, TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/surface.ts';
+import { TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/prefix.ts';
+import { makeTinfoilAdmin } from '../../src/api/tinfoil-admin/surface.ts';
+import { makeFailedCredentials, type FailedCredentials } from '../../src/app/audit/failed-credentials.ts';
+import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import type { Denial } from '../../src/app/cycles/record-denial.ts';
@@ -79,6 +84,7 @@ export interface TestApp {
   cycles(key: string): Send;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly failedCredentials: FailedCredentials;
   /** The denials that the runtime plane gave to be told, oldest first. */
   readonly denials: readonly Denial[];
   close(): Promise<void>;
@@ -141,9 +147,12 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     routerOptions: { maxParamLength: 1024 },
     frameworkErrors: makeFrameworkErrors({ owners, log }),
   });
+  countFailedCredentials(app, { note: (failed) => failedCredentials.note(failed) });
   registerFallback(app, { owners, log });
   addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
-  const deps = { directory, writer, records: store, clock, ids, hasher, secretBox, log };
+  const audit = makeRequestAudit({ writer, ids, log });
+  const failedCredentials = makeFailedCredentials({ writer, ids, clock });
+  const deps = { directory, writer, audit, failedCredentials, records: store, clock, ids, hasher, secretBox, log };
   await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(
@@ -233,6 +242,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         send({ 'x-cycles-api-key': key }, request),
     closeTenants,
     keyUses,
+    failedCredentials,
     denials,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),
     close: async () => {

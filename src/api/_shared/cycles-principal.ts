@@ -2,6 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Actor } from '../../app/audited-command.ts';
 import type { Directory, Identity } from '../../app/directory.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { SYSTEM_TENANT } from '../../core/records.ts';
+import { requestFacts } from './audit.ts';
 import { isSameCredential, refuseDoubledCredentials } from './credentials.ts';
 import { RefusedRequest, valueOf } from './problem.ts';
 
@@ -82,21 +84,24 @@ export function tenantKeyOf(request: FastifyRequest): Identity {
   return principal.identity;
 }
 
-const MAX_USER_AGENT = 512;
-
 /** Who a request acts as, for the audit and events. `source` names the surface. */
 export function cyclesActorOf(request: FastifyRequest, source: string): Actor {
   const principal = principalOf(request);
-  const { trace } = request;
-  const userAgent = request.headers['user-agent'];
   return {
     ...(principal.kind === 'operator'
       ? { kind: 'operator', id: 'operator', onBehalf: request.routeOptions.config.credential === 'either' }
       : { kind: 'tenant_key', id: principal.identity.key.id }),
-    requestId: request.id,
+    ...requestFacts(request),
     source,
-    sourceIp: request.ip,
-    ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, MAX_USER_AGENT) }),
-    ...(trace === undefined ? {} : { traceId: trace.traceId, ...(trace.flags === null ? {} : { traceFlags: trace.flags }) }),
   };
 }
+
+/** Who a request acts as and whose trail it belongs to; null where no good credential came. */
+export const cyclesAuditPrincipal =
+  (source: string) =>
+  (request: FastifyRequest): { readonly actor: Actor; readonly tenantId: string } | null => {
+    const principal = request.cycles;
+    if (principal === undefined) return null;
+    const tenantId = principal.kind === 'operator' ? SYSTEM_TENANT : principal.identity.tenant.id;
+    return { actor: cyclesActorOf(request, source), tenantId };
+  };

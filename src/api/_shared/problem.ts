@@ -36,6 +36,8 @@ export interface Problem {
   readonly retryAfterMs?: number;
   /** Plain values that a surface may show beside the field. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** Whose credential was not good enough, for the audit: never shown. */
+  readonly about?: Rejection['about'] & object;
   /** The methods that the path takes, for a 405. */
   readonly allow?: readonly string[];
 }
@@ -59,11 +61,12 @@ export class RefusedRequest extends Error {
 }
 
 /** The problem that a refusal of the program is. */
-const problemOfRejection = ({ code, message, field, details, retryAfterMs }: Rejection): Problem => ({
+const problemOfRejection = ({ code, message, field, details, about, retryAfterMs }: Rejection): Problem => ({
   code,
   message,
   ...(field === undefined ? {} : { field }),
   ...(details === undefined ? {} : { details }),
+  ...(about === undefined ? {} : { about }),
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
 
@@ -102,6 +105,7 @@ export function problemOf(error: unknown): Problem {
 
 /** Answers with a problem in a surface's form. */
 export function sendProblem(reply: FastifyReply, form: ErrorForm, problem: Problem): FastifyReply {
+  reply.request.problem = problem;
   const { status, body, challenge } = form(problem, reply.request.id, reply.request.trace?.traceId);
   reply.code(status).header('content-type', 'application/json; charset=utf-8').header('x-request-id', reply.request.id);
   if (status === 401 && challenge !== undefined) reply.header('www-authenticate', challenge);

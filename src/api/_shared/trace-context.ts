@@ -21,7 +21,7 @@ const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
  * The trace of a request: that of a valid `traceparent`, else of a valid `X-Cycles-Trace-Id`, else a new one. A malformed header is never
  * refused. Source: Cycles protocol, correlation and tracing; W3C Trace Context, version 00.
  */
-function traceOf(headers: FastifyRequest['headers']): TraceContext {
+export function traceOf(headers: FastifyRequest['headers']): TraceContext {
   const { traceparent } = headers;
   const parent = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent) : null;
   if (parent !== null) return { traceId: parent[1] ?? '', flags: parent[2] ?? null };

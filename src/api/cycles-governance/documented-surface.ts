@@ -4,12 +4,15 @@ import { governanceForm } from './errors.ts';
 import { API_KEY_OPERATIONS } from './operations/api-keys.ts';
 import { AUDIT_OPERATIONS } from './operations/audit.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
-import { BUDGET_OPERATIONS, GOVERNANCE_BALANCE_OPERATIONS } from './operations/budgets.ts';
+import { BUDGET_OPERATIONS } from './operations/budgets.ts';
 import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
 import { POLICY_OPERATIONS } from './operations/policies.ts';
 import { TENANT_OPERATIONS } from './operations/tenants.ts';
 import { GovernanceError } from './schemas/common.ts';
 import { GOVERNANCE_PREFIXES } from './surface.ts';
+
+/** Paths that the runtime plane has as well, which tells of them. */
+const SHARED_PREFIXES: ReadonlySet<string> = new Set(['/v1/balances', '/v1/events']);
 
 /** The governance plane of the Cycles protocol as the API's document tells of it, and what the operator may do beyond it. */
 export const GOVERNANCE_SURFACE: DocumentedSurface = {
@@ -17,13 +20,16 @@ export const GOVERNANCE_SURFACE: DocumentedSurface = {
   title: 'Cycles governance',
   description: 'Tenants, their keys, budgets and policies, and the trail of what was done, for the operator and for tenants themselves.',
   idPrefix: 'cycles',
-  prefixes: [...GOVERNANCE_PREFIXES, '/v1/x-castellan/budgets', '/v1/x-castellan/policies'],
+  prefixes: [
+    ...GOVERNANCE_PREFIXES.filter((prefix) => !SHARED_PREFIXES.has(prefix)),
+    '/v1/x-castellan/budgets',
+    '/v1/x-castellan/policies',
+  ],
   operations: {
     ...TENANT_OPERATIONS,
     ...API_KEY_OPERATIONS,
     ...AUTH_OPERATIONS,
     ...BUDGET_OPERATIONS,
-    ...GOVERNANCE_BALANCE_OPERATIONS,
     ...POLICY_OPERATIONS,
     ...AUDIT_OPERATIONS,
     ...EXTENSION_OPERATIONS,

@@ -1,3 +1,5 @@
+import type { FailedCredentials } from '../../app/audit/failed-credentials.ts';
+import type { RequestAudit } from '../../app/audit/request-audit.ts';
 import type { CloseTenants } from '../../app/cycles/close-tenant.ts';
 import type { KeyUses } from '../../app/cycles/key-uses.ts';
 import type { Directory } from '../../app/directory.ts';
@@ -15,7 +17,8 @@ import type { TypedApp } from '../_shared/typed-app.ts';
 /** What the governance surface is made of. */
 export interface GovernanceDeps {
   readonly operatorKey: string;
-  readonly writer: LedgerWriter;
+  readonly audit: RequestAudit;
+  readonly failedCredentials: Pick<FailedCredentials, 'flush'>;
   readonly directory: Directory;
   readonly clock: Clock;
   readonly store: LedgerStore;
@@ -29,8 +32,9 @@ export interface GovernanceDeps {
   readonly log: Log;
 }
 
-/** The same for the routes of one resource, with the cursors of their lists. */
+/** The same for the routes of one resource, with the writer that their use cases share and the cursors of their lists. */
 export interface GovernanceRouteDeps extends GovernanceDeps {
+  readonly writer: LedgerWriter;
   readonly cursors: PageCursors;
 }
 

@@ -3,14 +3,16 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { makePageCursors } from '../../app/page-cursors.ts';
 import { mayUse } from '../../core/cycles/may-use.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
-import { makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
+import { addAudit } from '../_shared/audit.ts';
+import { cyclesAuditPrincipal, makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler, RefusedRequest } from '../_shared/problem.ts';
 import { targetOf } from '../_shared/request-target.ts';
 import { addCyclesTracing } from '../_shared/trace-context.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { governanceForm } from './errors.ts';
-import type { GovernanceDeps, GovernanceMount } from './governance-deps.ts';
+import { GOVERNANCE_SOURCE, type GovernanceDeps, type GovernanceMount } from './governance-deps.ts';
+import { GOVERNANCE_OPERATIONS } from './operations.ts';
 import { mountApiKeys } from './routes/api-keys.ts';
 import { mountAudit } from './routes/audit.ts';
 import { mountAuth } from './routes/auth.ts';
@@ -59,7 +61,13 @@ export const makeCyclesGovernance =
     app.setErrorHandler(makeErrorHandler({ form: governanceForm, log: deps.log }));
     addCyclesTracing(app);
     refuseDotSegments(app);
+    addAudit(app, {
+      ...deps,
+      form: governanceForm,
+      operations: GOVERNANCE_OPERATIONS,
+      principalOf: cyclesAuditPrincipal(GOVERNANCE_SOURCE),
+    });
     app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
-    const routeDeps = { ...deps, cursors: makePageCursors(deps.hasher) };
+    const routeDeps = { ...deps, writer: deps.audit.writer, cursors: makePageCursors(deps.hasher) };
     for (const mount of MOUNTS) mount(app, routeDeps);
   };

@@ -45,7 +45,7 @@ export const ReservationDetail = closed(
 export type ReservationDetail = Static<typeof ReservationDetail>;
 
 /** A reservation of a list; the maps of metadata only where the request includes them. Source: Cycles protocol, `ReservationSummary`. */
-export const ReservationSummary = closed(
+const ReservationSummary = closed(
   {
     ...shared,
     created_at_ms: UnsignedInt64,
@@ -54,7 +54,7 @@ export const ReservationSummary = closed(
   },
   'ReservationSummary',
 );
-export type ReservationSummary = Static<typeof ReservationSummary>;
+type ReservationSummary = Static<typeof ReservationSummary>;
 
 /** Answer of `GET /v1/reservations`. Source: Cycles protocol, `ReservationListResponse`. */
 export const ReservationListResponse = closed(

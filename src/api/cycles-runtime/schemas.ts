@@ -4,7 +4,7 @@ import { closed, Flag, listOf, LongCount, Metadata, oneOf, text, textMap, Unsign
 import { Amount, Caps, CommitOveragePolicy, errorOf, SignedAmount } from '../_shared/cycles-schemas.ts';
 
 /** The closed set of error codes of the runtime plane. Source: Cycles protocol, `ErrorCode`. */
-export const RUNTIME_ERROR_CODES = [
+const RUNTIME_ERROR_CODES = [
   'INVALID_REQUEST',
   'UNAUTHORIZED',
   'FORBIDDEN',
@@ -73,7 +73,7 @@ export const Action = closed(
 export type Action = Static<typeof Action>;
 
 /** What a call used beside the amount. Source: Cycles protocol, `StandardMetrics`. */
-export const StandardMetrics = closed(
+const StandardMetrics = closed(
   {
     tokens_input: Type.Optional(LongCount),
     tokens_output: Type.Optional(LongCount),
@@ -83,7 +83,7 @@ export const StandardMetrics = closed(
   },
   'StandardMetrics',
 );
-export type StandardMetrics = Static<typeof StandardMetrics>;
+type StandardMetrics = Static<typeof StandardMetrics>;
 
 const MAX_TTL_MS = 86_400_000;
 

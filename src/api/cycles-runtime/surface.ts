@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { RequestAudit } from '../../app/audit/request-audit.ts';
 import { makeBookEvent } from '../../app/cycles/book-event.ts';
 import { makeReadSpending } from '../../app/cycles/read-spending.ts';
 import type { DenialRecorder } from '../../app/cycles/record-denial.ts';
 import { makeReserveBudget } from '../../app/cycles/reserve-budget.ts';
+import { RUNTIME_SOURCE } from '../../app/cycles/runtime-caller.ts';
 import { makeSettleReservation } from '../../app/cycles/settle-reservation.ts';
 import type { Directory } from '../../app/directory.ts';
-import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makePageCursors } from '../../app/page-cursors.ts';
 import { mayUse } from '../../core/cycles/may-use.ts';
 import { SUBJECT_LEVELS } from '../../core/cycles/scope.ts';
@@ -16,12 +17,14 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
-import { makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
+import { addAudit } from '../_shared/audit.ts';
+import { cyclesAuditPrincipal, makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler, problemOf } from '../_shared/problem.ts';
 import { addCyclesTracing } from '../_shared/trace-context.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { runtimeForm } from './errors.ts';
+import { RUNTIME_OPERATIONS } from './operations.ts';
 import { mountCreateEvent } from './routes/create-event.ts';
 import { mountCreateReservation } from './routes/create-reservation.ts';
 import { mountDecide } from './routes/decide.ts';
@@ -46,7 +49,7 @@ const BODY_LIMIT_BYTES = 256 * 1024;
 /** What the runtime plane is made of. */
 export interface CyclesRuntimeDeps {
   readonly operatorKey: string;
-  readonly writer: LedgerWriter;
+  readonly audit: RequestAudit;
   readonly directory: Directory;
   readonly records: RecordStore;
   readonly clock: Clock;
@@ -105,14 +108,20 @@ const levelsConstraint = (): Parameters<FastifyInstance['addConstraintStrategy']
 
 /** The Cycles runtime plane as one Fastify plugin, to be registered on both listeners without a prefix. */
 export const makeCyclesRuntime =
-  (deps: CyclesRuntimeDeps): FastifyPluginAsync =>
+  (given: CyclesRuntimeDeps): FastifyPluginAsync =>
   async (scope) => {
+    const deps = { ...given, writer: given.audit.writer };
     const app = scope.withTypeProvider<TypeBoxTypeProvider>();
     addJsonBodyParser(scope, { bodyLimit: BODY_LIMIT_BYTES });
     app.setValidatorCompiler(compileValidator);
     app.setReplySerializer((payload) => stringifyJson(payload));
     app.setErrorHandler(makeRuntimeErrorHandler(deps.log));
     addCyclesTracing(app);
+    // What keys do is in the journal; what the operator does for them is in the audit.
+    const concerns = ({ headers }: FastifyRequest): boolean => headers['x-admin-api-key'] !== undefined;
+    const auditPrincipal = cyclesAuditPrincipal(RUNTIME_SOURCE);
+    const operatorPrincipal = (request: FastifyRequest) => (request.cycles?.kind === 'operator' ? auditPrincipal(request) : null);
+    addAudit(app, { ...deps, form: runtimeForm, operations: RUNTIME_OPERATIONS, principalOf: operatorPrincipal, concerns });
     app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
     const routeDeps = {
       reserveBudget: makeReserveBudget(deps),

@@ -2,7 +2,7 @@ import Type, { type TSchema } from 'typebox';
 import { EVENT_TYPES, isEventType } from '../../core/cycles/event-types.ts';
 import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
-import { OPERATOR_PREFIX } from './surface.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
 
 /** The part of a list that a request asks for. */
 export const pageQuery = (items: string): Readonly<Record<string, Parameter>> => ({

@@ -3,6 +3,8 @@ import type { Actor } from '../../app/audited-command.ts';
 import type { Directory, Identity } from '../../app/directory.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import { SYSTEM_TENANT } from '../../core/records.ts';
+import { requestFacts } from '../_shared/audit.ts';
 import { bearerOf, refuseDoubledCredentials } from '../_shared/credentials.ts';
 import { RefusedRequest, valueOf } from '../_shared/problem.ts';
 import { queryText } from '../_shared/query.ts';
@@ -38,7 +40,16 @@ export function makeAuthenticateKeyManager(deps: {
 
 /** Who a request acts as, for the audit. */
 export const managerOf = (request: FastifyRequest): Actor =>
-  request.tenantAdmin === null ? operatorOf(request) : { kind: 'admin_key', id: request.tenantAdmin.key.id, requestId: request.id };
+  request.tenantAdmin === null
+    ? { ...operatorOf(request), onBehalf: true }
+    : { kind: 'admin_key', id: request.tenantAdmin.key.id, ...requestFacts(request) };
+
+/** The same, with the tenant whose trail it belongs to; null where no good credential came. */
+export function managerPrincipal(request: FastifyRequest): { readonly actor: Actor; readonly tenantId: string } | null {
+  const admin = request.tenantAdmin as Identity | null | undefined;
+  if (admin !== null && admin !== undefined) return { actor: managerOf(request), tenantId: admin.tenant.id };
+  return request.isOperator === true ? { actor: managerOf(request), tenantId: SYSTEM_TENANT } : null;
+}
 
 /**
  * The tenant whose things a list shows: for an admin key its own, which need not be named; for the operator the one that `tenant_id`

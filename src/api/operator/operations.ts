@@ -15,7 +15,7 @@ import {
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
-import { OPERATOR_PREFIX } from './surface.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
 import { USAGE_REPORTER_OPERATIONS } from './usage-reporter-operations.ts';
 
 const Usd = Type.Number({ description: 'USD, exact.' });

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { USAGE_WINDOWS } from '../../core/usage/windows.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations } from '../_shared/openapi/operation.ts';
-import { OPERATOR_PREFIX } from './surface.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
 
 const UsageOfAll = named(
   'UsageOfAll',

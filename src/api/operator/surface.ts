@@ -1,10 +1,9 @@
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
-import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
 import { makeCatalogueManagement } from '../../app/manage-catalogue.ts';
 import { makeTenantManagement } from '../../app/manage-tenants.ts';
@@ -15,6 +14,7 @@ import type { RotateMasterKey } from '../../app/rotate-master-key.ts';
 import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
+import { SYSTEM_TENANT } from '../../core/records.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -22,11 +22,14 @@ import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
+import { addAudit } from '../_shared/audit.ts';
 import { cyclesForm } from '../_shared/cycles-form.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler } from '../_shared/problem.ts';
 import { compileValidator } from '../_shared/validation.ts';
-import { makeAuthenticateOperator } from './authenticate.ts';
+import { makeAuthenticateOperator, operatorOf } from './authenticate.ts';
+import { OPERATOR_SURFACE } from './operations.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
 import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
 import { mountInferenceKeys } from './routes/inference-keys.ts';
 import { mountKeys } from './routes/keys.ts';
@@ -41,7 +44,6 @@ import { makeTenantScope, type TenantScopeDeps } from './tenant-scope.ts';
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
 export interface OperatorDeps extends TenantScopeDeps {
   readonly operatorKey: string;
-  readonly writer: LedgerWriter;
   readonly directory: Pick<Directory, 'authenticate' | 'catalogue' | 'refresh' | 'tenant'>;
   readonly clock: Clock;
   readonly store: Pick<LedgerStore, 'verify'>;
@@ -57,15 +59,13 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly log: Log;
 }
 
-/** Where the surface is mounted; every path below it is its own. */
-export const OPERATOR_PREFIX = '/v1/x-castellan';
-
 const BODY_LIMIT_BYTES = 256 * 1024;
 
 /** The operator API as one Fastify plugin, to be registered without a prefix. Errors have the Cycles form. */
 export const makeOperatorApi =
-  (deps: OperatorDeps): FastifyPluginAsync =>
+  (given: OperatorDeps): FastifyPluginAsync =>
   async (root) => {
+    const deps = { ...given, writer: given.audit.writer };
     await root.register(
       async (scope) => {
         const app = scope.withTypeProvider<TypeBoxTypeProvider>();
@@ -74,6 +74,9 @@ export const makeOperatorApi =
         app.setReplySerializer((payload) => stringifyJson(payload));
         app.setErrorHandler(makeErrorHandler({ form: cyclesForm, log: deps.log }));
         app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
+        const principalOf = (request: FastifyRequest) =>
+          request.isOperator === true ? { actor: operatorOf(request), tenantId: SYSTEM_TENANT } : null;
+        addAudit(app, { ...deps, form: cyclesForm, operations: OPERATOR_SURFACE.operations, principalOf });
         app.addHook('onRequest', makeAuthenticateOperator(deps.operatorKey));
 
         const tenants = makeTenantManagement(deps);
@@ -95,5 +98,5 @@ export const makeOperatorApi =
       },
       { prefix: OPERATOR_PREFIX },
     );
-    await root.register(makeTenantScope(deps), { prefix: OPERATOR_PREFIX });
+    await root.register(makeTenantScope(given), { prefix: OPERATOR_PREFIX });
   };

@@ -2,7 +2,7 @@ import Type from 'typebox';
 import type { QuarantineReason } from '../../core/usage/usage-report.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations } from '../_shared/openapi/operation.ts';
 import { pageEnd, pageQuery } from './event-operations.ts';
-import { OPERATOR_PREFIX } from './surface.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
 
 const BASE = `${OPERATOR_PREFIX}/usage-reporters`;
 

@@ -12,7 +12,7 @@ import {
   type Parameter,
 } from '../_shared/openapi/operation.ts';
 import { tinfoilForm } from './errors.ts';
-import { TINFOIL_PREFIX } from './surface.ts';
+import { TINFOIL_PREFIX } from './prefix.ts';
 
 const Cost = Type.Number({ description: 'USD.' });
 

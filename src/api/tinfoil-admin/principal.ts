@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Actor } from '../../app/audited-command.ts';
 import type { Directory, Identity } from '../../app/directory.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { requestFacts } from '../_shared/audit.ts';
 import { bearerOf, refuseDoubledCredentials } from '../_shared/credentials.ts';
 import { RefusedRequest, valueOf } from '../_shared/problem.ts';
 
@@ -28,4 +29,14 @@ export const makeAuthenticateAdmin =
 const unauthorized = (message: string): RefusedRequest => new RefusedRequest({ code: 'unauthorized', message });
 
 /** Who a request acts as, for the audit. */
-export const actorOf = (request: FastifyRequest): Actor => ({ kind: 'admin_key', id: request.tinfoilAdmin.key.id, requestId: request.id });
+export const actorOf = (request: FastifyRequest): Actor => ({
+  kind: 'admin_key',
+  id: request.tinfoilAdmin.key.id,
+  ...requestFacts(request),
+});
+
+/** The same, with the tenant whose trail it belongs to; null where no good key came. */
+export function adminPrincipal(request: FastifyRequest): { readonly actor: Actor; readonly tenantId: string } | null {
+  const identity = request.tinfoilAdmin as Identity | undefined;
+  return identity === undefined ? null : { actor: actorOf(request), tenantId: identity.tenant.id };
+}

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { RequestAudit } from '../../app/audit/request-audit.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
 import { makeFindKey } from '../../app/find-key.ts';
-import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import { makeKeyReader } from '../../app/list-keys.ts';
 import { makePageCursors } from '../../app/page-cursors.ts';
 import { makeUsageReader } from '../../app/read-usage.ts';
@@ -16,11 +16,13 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
+import { addAudit } from '../_shared/audit.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler } from '../_shared/problem.ts';
 import { compileValidator } from '../_shared/validation.ts';
 import { tinfoilForm } from './errors.ts';
-import { makeAuthenticateAdmin } from './principal.ts';
+import { TINFOIL_SURFACE } from './operations.ts';
+import { adminPrincipal, makeAuthenticateAdmin } from './principal.ts';
 import { mountBillingUsage, mountKeyUsage } from './routes/billing-usage.ts';
 import { mountCreateKey } from './routes/create-key.ts';
 import { mountDeleteKey } from './routes/delete-key.ts';
@@ -32,7 +34,7 @@ import { mountRenameKey, mountUpdateKey } from './routes/update-key.ts';
 /** What the surface is made of. */
 export interface TinfoilAdminDeps {
   readonly directory: Pick<Directory, 'authenticate'>;
-  readonly writer: LedgerWriter;
+  readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly billing: Billing;
   readonly clock: Clock;
@@ -42,16 +44,14 @@ export interface TinfoilAdminDeps {
   readonly log: Log;
 }
 
-/** Every path below this belongs to the surface, and its errors have the surface's form. */
-export const TINFOIL_PREFIX = '/api';
-
 /** Largest body: metadata may have 5 KB, the rest is small. */
 const BODY_LIMIT_BYTES = 64 * 1024;
 
 /** The Tinfoil Admin API's keys and billing as one Fastify plugin, to be registered without a prefix. */
 export const makeTinfoilAdmin =
-  (deps: TinfoilAdminDeps): FastifyPluginAsync =>
+  (given: TinfoilAdminDeps): FastifyPluginAsync =>
   async (root) => {
+    const deps = { ...given, writer: given.audit.writer };
     const app = root.withTypeProvider<TypeBoxTypeProvider>();
     addJsonBodyParser(root, { bodyLimit: BODY_LIMIT_BYTES });
     app.setValidatorCompiler(compileValidator);
@@ -59,6 +59,7 @@ export const makeTinfoilAdmin =
     app.setErrorHandler(makeErrorHandler({ form: tinfoilForm, log: deps.log }));
     app.addHook('onRequest', async (request, reply) => void reply.header('x-request-id', request.id));
     app.decorateRequest('tinfoilAdmin');
+    addAudit(app, { ...deps, form: tinfoilForm, operations: TINFOIL_SURFACE.operations, principalOf: adminPrincipal });
     app.addHook('onRequest', makeAuthenticateAdmin(deps));
 
     const keyUse = {

@@ -8,7 +8,7 @@ import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { SortedPage, TenantFilter, TenantSort } from '../../ports/governance-reads.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
-import { auditedBase, type Actor } from '../audited-command.ts';
+import { answeredAs, auditedBase, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 import { refuseDeclared } from '../refuse-declared.ts';
 import { CLOSE_WAIT_MS, type CloseTenants } from './close-tenant.ts';
@@ -62,7 +62,12 @@ export function makeGovernTenants(deps: {
       if (refusal !== null) return rejected(refusal);
       const closes = changes.status === 'CLOSED';
       const asked: Actor = closes ? { ...actor, correlationId: closeCorrelationId(id, actor.requestId) } : actor;
-      const base = auditedBase(ids, asked, { name: 'updateTenant', tenantId: id, resourceKind: 'tenant', resourceId: id });
+      const base = auditedBase(ids, answeredAs(asked, 'not_found', 'tenant_not_found'), {
+        name: 'updateTenant',
+        tenantId: id,
+        resourceKind: 'tenant',
+        resourceId: id,
+      });
       const outcome = await writer.execute({ verb: 'update-tenant', ...base, ...changes });
       if (!outcome.ok) return outcome.rejection.code === 'not_found' ? noSuchTenant(id) : outcome;
       const isClosing = closes && !(await closeTenants.run(id, CLOSE_WAIT_MS));

@@ -11,7 +11,7 @@ import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
-import { auditedBase, type Actor } from '../audited-command.ts';
+import { answeredAs, auditedBase, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 import { refuseDeclared } from '../refuse-declared.ts';
 import { canonicalJson } from '../../core/json/canonical-json.ts';
@@ -145,7 +145,7 @@ export function makeBudgetManagement(deps: BudgetManagementDeps): BudgetManageme
     const account = await read(named.accountId);
     const resourceId = ledgerIdOf(account ?? { id: named.accountId });
     const base = auditedBase(ids, actor, { name: operation, tenantId: named.tenantId, resourceKind: 'budget', resourceId });
-    const audit: CommandAudit = { ...base.audit, metadata: { ...auditOf(actor), scope: named.scope, unit: named.unit, ...more } };
+    const audit: CommandAudit = { ...base.audit, metadata: { scope: named.scope, unit: named.unit, ...more } };
     return { ...base, audit };
   }
 
@@ -159,7 +159,7 @@ export function makeBudgetManagement(deps: BudgetManagementDeps): BudgetManageme
     if (refusal !== null) return rejected(refusal);
     const isDeclared = refuseDeclaredBudget(declared, named);
     if (isDeclared !== null) return rejected(isDeclared);
-    const base = await baseFor(actor, 'fundBudget', named, {
+    const base = await baseFor(answeredAs(actor, 'conflict', 'budget_not_found'), 'fundBudget', named, {
       operation,
       amount: `${amount.amount}`,
       ...(spent === undefined ? {} : { spent: `${spent.amount}` }),
@@ -206,7 +206,7 @@ export function makeBudgetManagement(deps: BudgetManagementDeps): BudgetManageme
         return rejected({ code: 'invalid_request', message: `scope must lie within tenant:${tenantId}`, field: 'scope' });
       const ledgerId = ids.next('ldg');
       const base = auditedBase(ids, actor, { name: 'createBudget', tenantId, resourceKind: 'budget', resourceId: ledgerId });
-      const metadata = { ...auditOf(actor), scope: scope.value.path, unit: budget.unit, allocated: `${allocated.amount}` };
+      const metadata = { scope: scope.value.path, unit: budget.unit, allocated: `${allocated.amount}` };
       return writer.execute({
         verb: 'create-budget',
         ...base,
@@ -258,10 +258,6 @@ export function makeBudgetManagement(deps: BudgetManagementDeps): BudgetManageme
 
 /** How the audit names what takes a budget to a state. */
 const STATUS_OPERATIONS = { FROZEN: 'freezeBudget', ACTIVE: 'unfreezeBudget', CLOSED: 'closeBudget' } as const;
-
-/** What every audit row of a budget tells of who asked. */
-export const auditOf = (actor: Actor): { readonly [name: string]: PlainJson } =>
-  actor.onBehalf === true ? { actor_type: 'admin_on_behalf_of' } : {};
 
 const noBudget = ({ scope, unit }: Named): Rejection => ({
   code: 'budget_not_found',

@@ -7,7 +7,6 @@ import type { RecordStore } from '../../ports/record-store.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 import { ownerOf, refuseScope, type CyclesCaller } from './cycles-caller.ts';
-import { auditOf } from './manage-budgets.ts';
 
 /** A policy to be made; what is not given is not restricted. */
 export interface NewPolicy extends PolicyChanges {
@@ -47,10 +46,8 @@ export function makePolicyManagement(deps: {
 }): PolicyManagement {
   const { writer, records, ids } = deps;
 
-  const baseFor = (actor: Actor, name: string, tenantId: string, policyId: string) => {
-    const base = auditedBase(ids, actor, { name, tenantId, resourceKind: 'policy', resourceId: policyId });
-    return { ...base, audit: { ...base.audit, metadata: auditOf(actor) } };
-  };
+  const baseFor = (actor: Actor, name: string, tenantId: string, policyId: string) =>
+    auditedBase(ids, actor, { name, tenantId, resourceKind: 'policy', resourceId: policyId });
 
   const find = async (id: string): Promise<Outcome<Policy>> => {
     const policy = await records.record('policy', id);

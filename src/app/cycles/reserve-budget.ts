@@ -134,7 +134,7 @@ export function makeReserveBudget(deps: ReserveDeps) {
         details: detailsOf(body),
         idempotency: idempotencyOf(hasher, { tenantId: caller.tenant.id, operation: OPERATIONS.create, target: '', body }),
       });
-      if (outcome.ok) return accepted({ scopes, path, unit, amount, answer: outcome.value as ReserveBudgetAnswer });
+      if (outcome.ok) return accepted({ scopes, path, unit, amount, answer: outcome.value });
       recordRefusal(denials, caller, spend, outcome.rejection);
       return outcome;
     },
@@ -162,7 +162,7 @@ export function makeReserveBudget(deps: ReserveDeps) {
         }),
       });
       if (!outcome.ok) return outcome;
-      const answer = outcome.value as EvaluateBudgetAnswer;
+      const answer = outcome.value;
       if (answer.denied !== null && !answer.isReplay) {
         const { deniedScope } = answer;
         const line = answer.balances.find(([scope]) => scope === deniedScope);

@@ -51,9 +51,42 @@ function detailsOf({ metrics, metadata }: CommitRequest['body']): string | null 
   return stringifyJson({ ...(metadata === undefined ? {} : { metadata }), ...(metrics === undefined ? {} : { metrics }) });
 }
 
+/** Makes the use case that releases a reservation for its tenant. The owner of a reservation never changes, so it is read before. */
+function makeReleaseForTenant({ writer, records, ids, hasher }: SettleDeps) {
+  return async (
+    caller: Extract<RuntimeCaller, { kind: 'operator' }>,
+    id: string,
+    request: ReleaseRequest,
+  ): Promise<Outcome<ReleaseAnswer>> => {
+    const key = requestKey(request);
+    if (!key.ok) return key;
+    const reservation = await records.reservation(id);
+    if (reservation === undefined || reservation.purpose !== 'budget') return rejected(noReservation(id));
+    const { tenantId } = reservation;
+    const { reason } = request.body;
+    const { audit, ...base } = auditedBase(ids, caller.actor, {
+      name: OPERATIONS.release,
+      tenantId,
+      resourceKind: 'reservation',
+      resourceId: id,
+    });
+    return writer.execute({
+      verb: 'release',
+      ...base,
+      audit: {
+        ...audit,
+        metadata: { actor_type: 'admin_on_behalf_of', ...(reason === undefined ? {} : { reason }) },
+      },
+      reservationId: id,
+      idempotency: idempotencyOf(hasher, { tenantId, operation: OPERATIONS.release, target: id, body: request.body }),
+    });
+  };
+}
+
 /** Makes the use cases that commit, release and extend a reservation. */
 export function makeSettleReservation(deps: SettleDeps) {
   const { writer, records, ids, hasher, directory } = deps;
+  const releaseForTenant = makeReleaseForTenant(deps);
 
   /**
    * The path of a reservation, which never changes, where something hangs by it: a key that is held to some scopes, or a policy that
@@ -144,36 +177,6 @@ export function makeSettleReservation(deps: SettleDeps) {
       return writer.execute({ verb: 'extend', ...base, reservationId: id, byMs: request.body.extend_by_ms, idempotency });
     },
   };
-
-  /** The owner of a reservation never changes, so it may be read before. */
-  async function releaseForTenant(
-    caller: Extract<RuntimeCaller, { kind: 'operator' }>,
-    id: string,
-    request: ReleaseRequest,
-  ): Promise<Outcome<ReleaseAnswer>> {
-    const key = requestKey(request);
-    if (!key.ok) return key;
-    const reservation = await records.reservation(id);
-    if (reservation === undefined || reservation.purpose !== 'budget') return rejected(noReservation(id));
-    const { tenantId } = reservation;
-    const { reason } = request.body;
-    const { audit, ...base } = auditedBase(ids, caller.actor, {
-      name: OPERATIONS.release,
-      tenantId,
-      resourceKind: 'reservation',
-      resourceId: id,
-    });
-    return writer.execute({
-      verb: 'release',
-      ...base,
-      audit: {
-        ...audit,
-        metadata: { actor_type: 'admin_on_behalf_of', ...(reason === undefined ? {} : { reason }) },
-      },
-      reservationId: id,
-      idempotency: idempotencyOf(hasher, { tenantId, operation: OPERATIONS.release, target: id, body: request.body }),
-    });
-  }
 }
 
 /** The use cases of {@link makeSettleReservation}. */

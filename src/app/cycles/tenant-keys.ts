@@ -9,7 +9,7 @@ import type { SortedPage, TenantKeyFilter, TenantKeySort } from '../../ports/gov
 import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
-import { auditedBase, type Actor } from '../audited-command.ts';
+import { answeredAs, auditedBase, type Actor } from '../audited-command.ts';
 import type { CreatedKey } from '../create-key.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 
@@ -68,7 +68,7 @@ export function makeTenantKeys(deps: {
       const plaintext = KEY_PREFIXES.tenant + ids.base62(KEY_RANDOM_LENGTH.tenant);
       const outcome = await writer.execute({
         verb: 'create-key',
-        ...auditedBase(ids, actor, named('createApiKey', { id, tenantId })),
+        ...auditedBase(ids, answeredAs(actor, 'not_found', 'invalid_request'), named('createApiKey', { id, tenantId })),
         key: {
           id,
           kind: 'tenant',

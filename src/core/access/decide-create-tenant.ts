@@ -42,7 +42,7 @@ export const ensureTenantVerb: Verb<EnsureTenantCommand, { readonly tenant: Tena
   decide: (state, command, nowMs) => {
     const existing = state.record('tenant', command.tenant.id);
     if (existing !== undefined && existing.name === command.tenant.name)
-      return { outcome: accepted({ tenant: existing, isNew: false }), effects: [] };
+      return { outcome: accepted({ tenant: existing, isNew: false }), effects: [], auditStatus: 200 };
     const { outcome, effects } = decideCreate(state, command, nowMs);
     return outcome.ok ? { outcome: accepted({ tenant: outcome.value, isNew: true }), effects } : { outcome, effects };
   },

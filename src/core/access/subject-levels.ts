@@ -10,14 +10,8 @@ export type CallerLevel = Exclude<SubjectLevel, 'tenant'>;
 /** Those levels, in the order in which they stand in a scope path. */
 export const CALLER_LEVELS: readonly CallerLevel[] = SUBJECT_LEVELS.filter((level) => level !== 'tenant');
 
-/** A level that the caller of a key may fill: with values that match `pattern`, where `*` stands for any characters. */
-export interface OpenLevel {
-  readonly pattern: string;
-  readonly required: boolean;
-}
-
 /** The header in which a caller fills a level, in lower case. Source: architecture section 5. */
-export const subjectHeader = (level: CallerLevel): string => `x-castellan-${level}`;
+const subjectHeader = (level: CallerLevel): string => `x-castellan-${level}`;
 
 const HEADERS = CALLER_LEVELS.map((level) => [level, subjectHeader(level)] as const);
 

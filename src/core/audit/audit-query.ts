@@ -1,7 +1,11 @@
 import type { AuditEntry } from '../effects.ts';
 
+/** Whose trail tells of requests that nobody knows the sender of. Source: Cycles governance, `AuditLogEntry.tenant_id`. */
+export const UNKNOWN_TENANT = '__unauth__';
+
 /** By what a list of the trail can be sorted, as the wire has it; the first where nothing is said. Source: Cycles governance, `listAuditLogs`. */
 export const AUDIT_SORT_KEYS = ['timestamp', 'operation', 'resource_type', 'tenant_id', 'key_id', 'status'] as const;
+/** By what the trail can be sorted. */
 export type AuditSortKey = (typeof AUDIT_SORT_KEYS)[number];
 
 /**
@@ -55,7 +59,7 @@ const NO_STATUS = 0;
 export const hasKey = ({ actorKind }: Pick<AuditEntry, 'actorKind'>): boolean => actorKind.endsWith('_key');
 
 /** What a row is sorted by. Without a key that is whoever else did it, which comes after all ids of keys. */
-export function auditSortValue(entry: AuditEntry, sortBy: AuditSortKey): string | number {
+function auditSortValue(entry: AuditEntry, sortBy: AuditSortKey): string | number {
   switch (sortBy) {
     case 'timestamp':
       return entry.atMs;

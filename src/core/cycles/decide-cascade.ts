@@ -61,6 +61,7 @@ function auditEffect(command: CommandBase & { readonly auditId: string }, mark: 
       ...(traceId === undefined ? {} : { traceId }),
       ...(actor.sourceIp === undefined ? {} : { sourceIp: actor.sourceIp }),
       code: null,
+      status: 200,
       metadata: {
         event_kind: ended.operation,
         correlation_id: correlationId ?? requestId,

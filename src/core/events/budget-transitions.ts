@@ -14,7 +14,7 @@ const overLimitData = (account: Account): StateEvent['data'] => ({
 });
 
 /** The reservation that a command settled and the policy under which it owes; a direct charge has the policy in its command. */
-export function overageOf(cause: Cause, effects: readonly Effect[]): { readonly reservationId?: string; readonly policy?: OveragePolicy } {
+function overageOf(cause: Cause, effects: readonly Effect[]): { readonly reservationId?: string; readonly policy?: OveragePolicy } {
   const settled = effects.find((effect) => effect.type === 'reservation')?.reservation;
   if (settled !== undefined) return { reservationId: settled.id, policy: settled.overagePolicy };
   const { overagePolicy } = cause as { overagePolicy?: OveragePolicy };

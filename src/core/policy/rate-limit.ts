@@ -6,7 +6,7 @@ import type { RateLimit, RateRef, RateView } from './rate-window.ts';
 const MINUTE_MS = 60_000;
 
 /** The count that a limit is about. */
-export const rateRefOf = (tenantId: string, { policyId, kind }: RateLimit): RateRef => ({ tenantId, policyId, kind });
+const rateRefOf = (tenantId: string, { policyId, kind }: RateLimit): RateRef => ({ tenantId, policyId, kind });
 
 /** The counts that a command needs: that of its limit, where it has one. */
 export const rateNeeds = (tenantId: string, limit: RateLimit | null | undefined): { rates: RateRef[] } => ({

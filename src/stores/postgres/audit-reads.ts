@@ -11,7 +11,7 @@ const STATUSES: Statement = { name: 'audit_statuses', text: auditStatusesSql('$1
 const COLUMNS = ['seq', ...AUDIT_COLUMNS];
 
 /** The statement of a page of the trail; without a name, since of so many texts none is worth being kept prepared. */
-export function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
+function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
   const values: AuditValue[] = [];
   const text = auditPageSql(query, {
     columns: COLUMNS,

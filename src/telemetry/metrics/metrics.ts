@@ -188,6 +188,11 @@ function makeProcessMetrics() {
       labels: ['job'],
       type: 'counter',
     }),
+    failedCredentials: new ReadFamily({
+      name: 'castellan_failed_credentials_total',
+      help: 'Requests that came without a good credential, on every surface.',
+      type: 'counter',
+    }),
     ready: new ReadFamily({
       name: 'castellan_ready',
       help: 'Whether this process can work: 1, or 0 while its store cannot be used.',

@@ -103,7 +103,7 @@ export async function makeRuntime(options: TestAppOptions = {}): Promise<Runtime
     reserve,
     made: async (parts) => {
       const answer = await reserve(parts);
-      expect(answer.status, answer.text).toBe(200);
+      expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 200 });
       return (answer.json as { reservation_id: string }).reservation_id;
     },
     commit: (id, amount, parts = {}, sender = key) =>
@@ -119,10 +119,10 @@ export async function makeRuntime(options: TestAppOptions = {}): Promise<Runtime
     decide: (parts = {}, sender = key) => ask('decide', sender, 'POST', '/v1/decide', hold(parts)),
     budget: async (scope, unit = 'TOKENS') => {
       const found = await app.operator('GET', `/v1/admin/budgets/lookup?scope=${scope}&unit=${unit}`);
-      expect(found.status, found.text).toBe(200);
+      expect({ status: found.status, text: found.text }).toMatchObject({ status: 200 });
       const body = found.json as Record<string, { amount: unknown }>;
       const amounts = ['allocated', 'remaining', 'reserved', 'spent', 'debt'].map((name) => [name, body[name]?.amount]);
-      return { ...Object.fromEntries(amounts), over: body['is_over_limit'] };
+      return { ...(Object.fromEntries(amounts) as Record<string, unknown>), over: body['is_over_limit'] };
     },
   };
 }

@@ -1,5 +1,5 @@
 import { CYCLES_UNITS } from '../../../core/cycles/units.ts';
-import type { Operations } from '../../_shared/openapi/operation.ts';
+import type { Operation, Operations } from '../../_shared/openapi/operation.ts';
 import {
   BalanceListResponse,
   BudgetCreateRequest,
@@ -101,18 +101,19 @@ export const BUDGET_OPERATIONS: Operations = {
  * `GET /v1/balances` as the governance plane has it: whoever names no level of a subject. The runtime plane has another of this path.
  * Source: Cycles governance, `getBalances`.
  */
-export const GOVERNANCE_BALANCE_OPERATIONS: Operations = {
-  'GET /v1/balances': {
-    id: 'getBalances',
-    summary: 'List the budgets of a tenant, whole',
-    query: {
-      tenant_id: words('The tenant: that of the key.'),
-      scope_prefix: words('Only those of this scope and of those below it.'),
-      unit: choice('Only those in this unit.', CYCLES_UNITS),
-      ...page,
-    },
-    answers: { 200: answer('A page of budgets.', BalanceListResponse) },
-    errors: EVERYWHERE,
-    security: TENANT,
+export const GOVERNANCE_BALANCES: Operation = {
+  id: 'getBalances',
+  summary: 'List the budgets of a tenant, whole',
+  query: {
+    tenant_id: words('The tenant: that of the key.'),
+    scope_prefix: words('Only those of this scope and of those below it.'),
+    unit: choice('Only those in this unit.', CYCLES_UNITS),
+    ...page,
   },
+  answers: { 200: answer('A page of budgets.', BalanceListResponse) },
+  errors: EVERYWHERE,
+  security: TENANT,
 };
+
+/** The same in the table of operations. */
+export const GOVERNANCE_BALANCE_OPERATIONS: Operations = { 'GET /v1/balances': GOVERNANCE_BALANCES };

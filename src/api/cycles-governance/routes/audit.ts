@@ -108,11 +108,13 @@ function positionOf({ value, id }: ListPosition): AuditPosition {
 }
 
 /** `GET /v1/admin/audit/logs`, and the same by the path of the admin guide. Source: Cycles governance, `listAuditLogs`. */
-export const mountAudit: GovernanceMount = (app, { records, cursors }) => {
+export const mountAudit: GovernanceMount = (app, { records, cursors, failedCredentials }) => {
   for (const url of ['/v1/admin/audit/logs', '/v1/admin/audit-logs']) {
     app.get(url, { config: { credential: 'operator' } }, async (request) => {
       const filter = filterOf(request);
       const page = readListPage(request, { list: 'audit', sortKeys: AUDIT_SORT_KEYS, cursors, filters: filter });
+      // Whoever looks for a failed attempt finds the one of a moment ago.
+      await failedCredentials.flush();
       const found = await records.auditPage({
         ...filter,
         sortBy: page.sortBy,

@@ -44,7 +44,7 @@ const answerOf = <const A extends readonly string[]>(actions: A, title: string) 
   );
 
 /** What can be done to many tenants. Source: Cycles governance, `TenantBulkActionRequest`. */
-export const TENANT_BULK_ACTIONS = ['SUSPEND', 'REACTIVATE', 'CLOSE'] as const;
+const TENANT_BULK_ACTIONS = ['SUSPEND', 'REACTIVATE', 'CLOSE'] as const;
 
 /** Body of `POST /v1/admin/tenants/bulk-action`. Source: Cycles governance, `TenantBulkActionRequest`. */
 export const TenantBulkActionRequest = closed(

@@ -5,7 +5,7 @@ import { Flag, oneOf, UnsignedInt64 } from '../../_shared/cycles-fields.ts';
 import { Amount, errorOf } from '../../_shared/cycles-schemas.ts';
 
 /** The closed set of error codes of the governance plane. Source: Cycles governance, `ErrorCode`. */
-export const GOVERNANCE_ERROR_CODES = [
+const GOVERNANCE_ERROR_CODES = [
   'INVALID_REQUEST',
   'UNAUTHORIZED',
   'FORBIDDEN',

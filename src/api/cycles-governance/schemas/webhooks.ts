@@ -24,7 +24,7 @@ const Url = Type.String({ rule: 'an address of at most 2048 characters', maxLeng
 const Seconds = Type.Optional(whole(60, 86_400));
 
 /** From when on rates and shares make an event. Source: Cycles governance, `WebhookThresholdConfig`. */
-export const WebhookThresholdConfig = closed(
+const WebhookThresholdConfig = closed(
   {
     budget_utilization: Type.Optional(listOf(number(0, 1), 'a list of numbers from 0 to 1')),
     burn_rate_multiplier: Type.Optional(Type.Number({ rule: 'a number that is at least 1.5', format: 'double', minimum: 1.5 })),
@@ -36,7 +36,7 @@ export const WebhookThresholdConfig = closed(
   },
   'WebhookThresholdConfig',
 );
-export type WebhookThresholdConfig = Static<typeof WebhookThresholdConfig>;
+type WebhookThresholdConfig = Static<typeof WebhookThresholdConfig>;
 
 /** How often a delivery is tried again, and after how long. Source: Cycles governance, `WebhookRetryPolicy`. */
 export const WebhookRetryPolicy = closed(

@@ -5,7 +5,7 @@ import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../../_shared/journa
 import type { Queries } from '../messages.ts';
 
 /** The statement of a page of the trail. `statuses` are those there are in the range that is asked for. */
-export function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
+function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
   const values: AuditValue[] = [];
   const text = auditPageSql(query, {
     columns: ['seq', ...AUDIT_COLUMNS],
@@ -23,7 +23,7 @@ export function auditListSql(query: AuditQuery, statuses: readonly number[] | nu
 }
 
 /** The statuses of a range, by audit_by_status. */
-export const AUDIT_STATUSES_SQL = auditStatusesSql('@min', '@max');
+const AUDIT_STATUSES_SQL = auditStatusesSql('@min', '@max');
 
 /** Queries of the audit trail, on a reading connection. Their texts differ by what is asked for, so they are prepared as they come. */
 export function makeAuditQueries(db: Database): Pick<Queries, 'auditPage'> {
