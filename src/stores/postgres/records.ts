@@ -50,6 +50,7 @@ const EXPIRED_RESERVATIONS: Statement = {
   text: `
     SELECT id, tenant_id FROM reservations
     WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < (SELECT coalesce($1::bigint, ${SERVER_NOW_MS}))
+      AND id <> ALL ($3::text[])
     ORDER BY expires_at_ms + grace_ms, id LIMIT $2`,
 };
 
@@ -196,8 +197,12 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
       const [row] = await reader.rows<ReservationRow & { numbers: string | null }>(RESERVATION, [id]);
       return row === undefined ? undefined : reservationOf(row);
     },
-    async expiredReservations({ limit }) {
-      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [clock?.nowMs() ?? null, limit]);
+    async expiredReservations({ limit, except = [] }) {
+      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [
+        clock?.nowMs() ?? null,
+        limit,
+        arrayText(except),
+      ]);
       return rows.map((row) => ({ id: row.id, tenantId: row.tenant_id }));
     },
     async unsettledCalls({ liveOwnerIds, limit }) {
