@@ -12,6 +12,7 @@ const MAY_IMPORT = {
   sources: ['core', 'ports'],
   billing: ['core', 'ports'],
   ingress: ['core', 'ports'],
+  webhooks: ['core', 'ports'], // sends deliveries
   telemetry: ['core', 'ports'], // metrics and traces
   api: ['app', 'core', 'ports'], // inbound: never a concrete adapter
   jobs: ['app', 'core', 'ports'],

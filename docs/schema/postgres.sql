@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 795fa9bf28c5764d5b689028b9a2e9adc2a49b5e4c38582bc53eb15fe3763f77
+-- Migrations: cb226023809dd1699a8b47647f241545bc73996600befea4f0fcce246fbfc91d
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -22,6 +22,39 @@ BEGIN
     END IF;
   END IF;
   RAISE EXCEPTION 'ledger_entries is append-only: % refused', TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE FUNCTION public.tally(counted text, difference bigint) RETURNS void
+    LANGUAGE sql
+    AS $$
+  INSERT INTO tallies VALUES (counted, pg_backend_pid() % 256, difference)
+  ON CONFLICT (name, shard) DO UPDATE SET count = tallies.count + excluded.count
+$$;
+
+CREATE FUNCTION public.tally_budget() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND OLD.allocated IS NOT NULL THEN
+    PERFORM tally('budget ' || OLD.status || ' ' || OLD.unit, -1);
+  END IF;
+  IF NEW.allocated IS NOT NULL THEN
+    PERFORM tally('budget ' || NEW.status || ' ' || NEW.unit, 1);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tally_tenant() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    PERFORM tally('tenant ' || (OLD.body ->> 'status'), -1);
+  END IF;
+  PERFORM tally('tenant ' || (NEW.body ->> 'status'), 1);
+  RETURN NULL;
 END
 $$;
 
@@ -316,6 +349,12 @@ CREATE TABLE public.settings (
     body json NOT NULL
 );
 
+CREATE TABLE public.tallies (
+    name text NOT NULL COLLATE pg_catalog."C",
+    shard integer NOT NULL,
+    count bigint NOT NULL
+);
+
 CREATE TABLE public.tenants (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -516,6 +555,9 @@ ALTER TABLE ONLY public.schema_version
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.tallies
+    ADD CONSTRAINT tallies_pkey PRIMARY KEY (name, shard);
+
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
@@ -685,5 +727,13 @@ CREATE INDEX webhooks_of_tenant ON public.webhooks USING btree (tenant_id, id);
 CREATE TRIGGER ledger_entries_append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_journal_change();
 
 CREATE TRIGGER ledger_entries_no_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_journal_change();
+
+CREATE TRIGGER tally_budget AFTER UPDATE OF status, allocated ON public.accounts FOR EACH ROW WHEN (((new.kind = 'budget'::text) AND ((old.status <> new.status) OR ((old.allocated IS NULL) <> (new.allocated IS NULL))))) EXECUTE FUNCTION public.tally_budget();
+
+CREATE TRIGGER tally_new_budget AFTER INSERT ON public.accounts FOR EACH ROW WHEN ((new.kind = 'budget'::text)) EXECUTE FUNCTION public.tally_budget();
+
+CREATE TRIGGER tally_new_tenant AFTER INSERT ON public.tenants FOR EACH ROW EXECUTE FUNCTION public.tally_tenant();
+
+CREATE TRIGGER tally_tenant AFTER UPDATE ON public.tenants FOR EACH ROW WHEN (((old.body ->> 'status'::text) IS DISTINCT FROM (new.body ->> 'status'::text))) EXECUTE FUNCTION public.tally_tenant();
 
 CREATE TRIGGER usage_tail_folded AFTER INSERT ON public.usage_tail REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_folded_usage();

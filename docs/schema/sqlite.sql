@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: c49b021ee0dfe058b82b5467940d360940f57225b48d9edb531cb0a589639b76
+-- Migrations: 2da09c6a0d5418559554f6be3a27a9acda4f8bae3c605dd6e124b5e810ceace8
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -44,6 +44,19 @@ CREATE INDEX budgets_over_limit ON accounts (tenant_id, scope, unit)
   WHERE kind = 'budget' AND allocated IS NOT NULL AND is_over_limit = 1;
 
 CREATE INDEX budgets_owing ON accounts (tenant_id, scope, unit) WHERE kind = 'budget' AND allocated IS NOT NULL AND debt > 0;
+
+CREATE TRIGGER tally_budget AFTER UPDATE OF status, allocated ON accounts
+WHEN NEW.kind = 'budget' AND (OLD.status <> NEW.status OR (OLD.allocated IS NULL) <> (NEW.allocated IS NULL))
+BEGIN
+  UPDATE tallies SET count = count - 1 WHERE OLD.allocated IS NOT NULL AND name = 'budget ' || OLD.status || ' ' || OLD.unit;
+  INSERT INTO tallies SELECT 'budget ' || NEW.status || ' ' || NEW.unit, 1 WHERE NEW.allocated IS NOT NULL
+    ON CONFLICT (name) DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER tally_new_budget AFTER INSERT ON accounts WHEN NEW.kind = 'budget' AND NEW.allocated IS NOT NULL
+BEGIN
+  INSERT INTO tallies VALUES ('budget ' || NEW.status || ' ' || NEW.unit, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1;
+END;
 
 CREATE TABLE activity (
   minute_ms INTEGER NOT NULL,
@@ -335,6 +348,11 @@ CREATE TABLE store_state (
   generation INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE tallies (
+  name TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tenants (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
@@ -345,6 +363,18 @@ CREATE INDEX tenants_by_creation ON tenants (json_extract(body, '$.createdAtMs')
 CREATE INDEX tenants_by_name ON tenants (json_extract(body, '$.name'), id);
 
 CREATE INDEX tenants_by_status ON tenants (json_extract(body, '$.status'), id);
+
+CREATE TRIGGER tally_new_tenant AFTER INSERT ON tenants
+BEGIN
+  INSERT INTO tallies VALUES ('tenant ' || json_extract(NEW.body, '$.status'), 1) ON CONFLICT (name) DO UPDATE SET count = count + 1;
+END;
+
+CREATE TRIGGER tally_tenant AFTER UPDATE OF body ON tenants
+WHEN json_extract(OLD.body, '$.status') IS NOT json_extract(NEW.body, '$.status')
+BEGIN
+  UPDATE tallies SET count = count - 1 WHERE name = 'tenant ' || json_extract(OLD.body, '$.status');
+  INSERT INTO tallies VALUES ('tenant ' || json_extract(NEW.body, '$.status'), 1) ON CONFLICT (name) DO UPDATE SET count = count + 1;
+END;
 
 CREATE TABLE upstream_objects (
   tenant_id TEXT NOT NULL,

@@ -1,3 +1,5 @@
+import type { DomainEvent } from '../core/effects.ts';
+import type { Account } from '../core/ledger/account.ts';
 import type { TenantKeyStatus } from '../core/cycles/tenant-key.ts';
 import type { ApiKey, Tenant, TenantStatus } from '../core/records.ts';
 
@@ -37,6 +39,37 @@ export interface TenantKeyFilter {
  */
 export type OpenKind = 'reservation' | 'budget' | 'webhook' | 'key';
 
+/** A webhook whose last deliveries failed. */
+export interface FailingWebhook {
+  readonly id: string;
+  readonly url: string;
+  readonly failures: number;
+  readonly lastFailureAtMs: number | null;
+}
+
+/** What the first page of a dashboard shows, of one moment. Lists hold at most ten. */
+export interface OverviewRows {
+  readonly tenants: Readonly<Partial<Record<TenantStatus, number>>>;
+  /** Budgets that have a limit. */
+  readonly budgets: readonly { readonly status: string; readonly unit: string; readonly count: number }[];
+  readonly overLimit: number;
+  readonly withDebt: number;
+  /** The deepest in debt first. */
+  readonly overLimitBudgets: readonly Account[];
+  readonly debtBudgets: readonly Account[];
+  readonly webhooks: Readonly<Record<string, number>>;
+  readonly failing: number;
+  /** The one with the most failures first. */
+  readonly failingWebhooks: readonly FailingWebhook[];
+  /** Registered events since the moment asked for, by type. */
+  readonly events: Readonly<Record<string, number>>;
+  /** Denials since that moment by reason, those that were gathered into one event counted each. */
+  readonly denialReasons: Readonly<Record<string, number>>;
+  /** Newest first. */
+  readonly denials: readonly DomainEvent[];
+  readonly expiries: readonly DomainEvent[];
+}
+
 /** The reads that only the governance surface needs. */
 export interface GovernanceReads {
   /** Tenants in order, at most `limit`. By `tenants_by_creation` and its like. */
@@ -47,6 +80,11 @@ export interface GovernanceReads {
   tenantKeyPage(query: SortedPage<TenantKeySort> & TenantKeyFilter): Promise<ApiKey[]>;
   /** When tenants' keys were last used, as far as it was written down; those never used are left out. By the primary key. */
   keyUses(ids: readonly string[]): Promise<Map<string, number>>;
+  /**
+   * Counts and lists for a dashboard; events from `sinceMs` on. Reads index entries of tenants, budgets and webhooks, and of events no more
+   * than those of that time: nothing grows with what happened before, or with reservations.
+   */
+  overview(query: { readonly sinceMs: number }): Promise<OverviewRows>;
   /** Ids of at most `limit` things of a kind that a tenant still has open, without those of `except`. */
   openThings(query: {
     readonly kind: OpenKind;

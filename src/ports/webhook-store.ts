@@ -142,6 +142,14 @@ export interface WebhookStore {
   handOut(work: { readonly seqs: readonly number[]; readonly deliveries: readonly NewDelivery[] }): Promise<boolean>;
   /** Makes the deliveries of a replay; false, and nothing is done, while an earlier replay of the subscription goes on. */
   startReplay(work: { readonly webhookId: string; readonly deliveries: readonly NewDelivery[] }): Promise<boolean>;
+  /** Keeps a delivery that has been made already. */
+  addEnded(made: {
+    readonly delivery: NewDelivery;
+    readonly status: 'SUCCESS' | 'FAILED';
+    readonly responseStatus: number | null;
+    readonly responseTimeMs: number | null;
+    readonly error: string | null;
+  }): Promise<void>;
   /** Leases subscriptions that have something due and that nobody holds, those that waited longest first. */
   leaseDeliveries(query: { readonly ownerId: string; readonly limit: number; readonly leaseMs: number }): Promise<DeliveryLease[]>;
   /** Prolongs a lease; false where it is somebody else's by now. */

@@ -12,10 +12,10 @@ import { migrate } from '../../src/stores/sqlite/migrate.ts';
 import { BUDGET_SQL, budgetListSql, makeBudgetQueries } from '../../src/stores/sqlite/queries/budget-queries.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 
-const BUDGETS = 100_000;
+const BUDGETS = 12_000;
 const PAGE = 50;
 /** A page may read this many rows at most: its own, those of its last percent, and a few that a filter leaves out. */
-const MOST_ROWS = 2000;
+const MOST_ROWS = 1000;
 
 /**
  * Budgets of a hundred tenants, most of them in good order, some used up, few frozen or in debt; between them as many caps of keys. `series`

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadMigrations } from '../../src/stores/_shared/migrations.ts';
 import { migrate } from '../../src/stores/sqlite/migrate.ts';
 import { GOVERNANCE_SQL, makeGovernanceQueries } from '../../src/stores/sqlite/queries/governance-queries.ts';
+import { OVERVIEW_SQL } from '../../src/stores/sqlite/queries/overview-queries.ts';
 
 const db = new Database(':memory:');
 const statements: string[] = [];
@@ -32,6 +33,24 @@ const planOf = (sql: string): string[] =>
     .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql.replaceAll(/\?|@\w+/g, 'NULL')}`)
     .all()
     .map(({ detail }) => detail);
+
+test('the overview reads no reservation, and of what it counts nothing but entries of an index', () => {
+  const plans = Object.fromEntries(Object.entries(OVERVIEW_SQL).map(([name, sql]) => [name, planOf(sql).join('; ')]));
+  expect(plans).toEqual({
+    tallies: 'SCAN tallies',
+    overLimit: 'SCAN accounts USING INDEX budgets_over_limit',
+    withDebt: 'SCAN accounts USING INDEX budgets_owing',
+    overLimitBudgets: 'SCAN accounts USING INDEX budgets_over_limit; USE TEMP B-TREE FOR ORDER BY',
+    debtBudgets: 'SEARCH accounts USING INDEX budgets_by_debt (debt>?)',
+    webhooks: expect.stringContaining('webhooks') as string,
+    failing: expect.stringContaining('webhook_health') as string,
+    failingWebhooks: expect.stringContaining('webhook_health') as string,
+    events: expect.stringMatching(/^SEARCH events USING COVERING INDEX events_by_type \(type=\? AND at_ms>\?\)/) as string,
+    denialReasons: expect.stringMatching(/^SEARCH events USING INDEX events_by_type \(type=\? AND at_ms>\?\)/) as string,
+    denials: 'SEARCH events USING INDEX events_by_type (type=? AND at_ms>?)',
+    expiries: 'SEARCH events USING INDEX events_by_type (type=? AND at_ms>?)',
+  });
+});
 
 const after = { value: 5, id: 'x' };
 

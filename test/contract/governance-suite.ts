@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeCloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
+import { budgetId, TOKENS } from '../../src/core/ledger/account.ts';
 import type { ApiKey, Tenant, Webhook } from '../../src/core/records.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import type { SortedPage, TenantFilter, TenantKeyFilter, TenantKeySort, TenantSort } from '../../src/ports/governance-reads.ts';
@@ -27,6 +28,8 @@ export function describeGovernance(makeStore: MakeStore): void {
     const { outcomes } = await at.store.execute(commands.id('batch'), batch, 0);
     expect(outcomes.filter((outcome) => !outcome.ok)).toEqual([]);
   };
+  /** True, as the database writes it. */
+  const yes = async (): Promise<string> => (typeof (await at.raw('SELECT 1 = 1 AS yes'))[0]?.['yes'] === 'boolean' ? 'true' : '1');
   const pass = (ms: number): void => clock.set(clock.nowMs() + ms);
 
   /** The ids of every page of `limit`, in order. */
@@ -240,5 +243,90 @@ export function describeGovernance(makeStore: MakeStore): void {
       expect((await at.store.records('setting')).filter(({ id }) => id.startsWith('tenant-close:'))).toEqual([]);
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
+  });
+
+  test('tenants and budgets are counted as they come, go and change', async () => {
+    const counted = async () => {
+      const { tenants, budgets } = await at.store.overview({ sinceMs: 0 });
+      return [tenants, Object.fromEntries(budgets.map(({ status, unit, count }) => [`${status} ${unit}`, count]))];
+    };
+    expect(await counted()).toEqual([{}, {}]);
+    await execute(commands.createTenant('acme'), commands.createTenant('globex'), commands.createTenant('initech'));
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', name: 'Other', status: 'SUSPENDED' });
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'acme', name: 'Same status' });
+    const bot = budgetId('acme', 'tenant:acme/app:bot', TOKENS);
+    await execute(commands.allocate(moneyOf('acme'), 5n), commands.allocate(bot, 5n), commands.allocate(moneyOf('initech'), null));
+    // What only counts is no budget, nor is the cap of a key.
+    await execute(commands.createKey('acme', 'key_1', { maxTokens: 10n }));
+    expect(await counted()).toEqual([
+      { ACTIVE: 2, SUSPENDED: 1 },
+      { 'ACTIVE USD_MICROCENTS': 1, 'ACTIVE TOKENS': 1 },
+    ]);
+    await execute(commands.allocate(moneyOf('initech'), 7n), commands.allocate(moneyOf('acme'), null));
+    await execute({ verb: 'freeze-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: bot });
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', status: 'CLOSED' });
+    expect(await counted()).toEqual([
+      { ACTIVE: 2, CLOSED: 1 },
+      { 'ACTIVE USD_MICROCENTS': 1, 'FROZEN TOKENS': 1 },
+    ]);
+    await execute(commands.hold({ tokens: 0n, microcents: 0n }), commands.allocate(moneyOf('initech'), 9n));
+    await execute({ verb: 'unfreeze-budget', id: commands.id('cmd'), tenantId: 'acme', accountId: bot });
+    expect((await counted())[1]).toEqual({ 'ACTIVE USD_MICROCENTS': 1, 'ACTIVE TOKENS': 1 });
+  });
+
+  test('the overview counts and shows what there is, from the moment on that is asked for', async () => {
+    await execute(commands.createTenant('acme'), commands.createTenant('globex'));
+    await execute({ verb: 'update-tenant', id: commands.id('cmd'), tenantId: 'globex', status: 'SUSPENDED' });
+    const money = moneyOf('acme');
+    const indebted = budgetId('acme', 'tenant:acme/app:bot', TOKENS);
+    await execute(commands.allocate(money, 50n), commands.allocate(indebted, 9_007_199_254_740_993n));
+    await execute(commands.allocate(moneyOf('globex'), null));
+    await at.raw(
+      `UPDATE accounts SET debt = 7, overdraft_limit = 3, is_over_limit = ${await yes()} WHERE unit = 'TOKENS' AND kind = 'budget'`,
+    );
+    for (const [id, failures] of [
+      ['w1', 2],
+      ['w2', 5],
+      ['w3', 0],
+    ] as const) {
+      await at.raw(
+        `INSERT INTO webhooks (id, tenant_id, body) VALUES ('${id}', 'acme', '{"status":"ACTIVE","url":"https://${id}.example"}')`,
+      );
+      await at.raw(
+        `INSERT INTO webhook_health (webhook_id, epoch, failures, last_failure_at_ms, fence) VALUES ('${id}', 0, ${failures}, 77, 0)`,
+      );
+    }
+    const sinceMs = clock.nowMs() + 1000;
+    clock.set(sinceMs);
+    const denied = (id: string, atMs: number, data: string): string =>
+      `INSERT INTO events (id, type, tenant_id, at_ms, data) VALUES ('${id}', 'reservation.denied', 'acme', ${atMs}, '${data}')`;
+    await at.raw(denied('old', sinceMs - 1, '{"reason_code":"A"}'));
+    await at.raw(denied('one', sinceMs, '{"reason_code":"A"}'));
+    await at.raw(denied('many', sinceMs + 1, '{"reason_code":"B","count":40}'));
+    await at.raw(denied('nameless', sinceMs + 2, '{}'));
+    await at.raw(`INSERT INTO events (id, type, tenant_id, at_ms, data) VALUES ('ours', 'model.created', 'acme', ${sinceMs}, '{}')`);
+
+    const found = await at.store.overview({ sinceMs });
+    expect(found).toMatchObject({
+      tenants: { ACTIVE: 1, SUSPENDED: 1 },
+      overLimit: 1,
+      withDebt: 1,
+      overLimitBudgets: [{ id: indebted, allocated: 9_007_199_254_740_993n, debt: 7n }],
+      debtBudgets: [{ id: indebted, overdraftLimit: 3n }],
+      webhooks: { ACTIVE: 3 },
+      failing: 2,
+      failingWebhooks: [
+        { id: 'w2', url: 'https://w2.example', failures: 5, lastFailureAtMs: 77 },
+        { id: 'w1', url: 'https://w1.example', failures: 2, lastFailureAtMs: 77 },
+      ],
+      events: { 'reservation.denied': 3 },
+      denialReasons: { A: 1, B: 40 },
+      expiries: [],
+    });
+    expect(found.budgets.toSorted((a, b) => (a.unit < b.unit ? -1 : 1))).toEqual([
+      { status: 'ACTIVE', unit: TOKENS, count: 1 },
+      { status: 'ACTIVE', unit: 'USD_MICROCENTS', count: 1 },
+    ]);
+    expect(found.denials.map(({ id }) => id)).toEqual(['nameless', 'many', 'one']);
   });
 }

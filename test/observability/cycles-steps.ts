@@ -9,8 +9,17 @@ export type Ask = (...step: Step) => Promise<Record<string, unknown>>;
 
 const TENANT = 'doc-cycles';
 const PERMISSIONS = [
-  ...['budgets:read', 'budgets:write', 'policies:read', 'policies:write', 'balances:read', 'events:create'],
-  ...['reservations:create', 'reservations:commit', 'reservations:release', 'reservations:extend', 'reservations:list'],
+  'budgets:read',
+  'budgets:write',
+  'policies:read',
+  'policies:write',
+  'balances:read',
+  'events:create',
+  'reservations:create',
+  'reservations:commit',
+  'reservations:release',
+  'reservations:extend',
+  'reservations:list',
 ];
 const SCOPE = `tenant:${TENANT}`;
 const BUDGET = `scope=${SCOPE}&unit=TOKENS`;
@@ -109,6 +118,7 @@ async function askTrail(ask: Ask): Promise<void> {
   await ask(`GET ${path}`, `${path}?operation=fundBudget&limit=1`, 200);
   await ask(`GET ${path}`, `${path}?from=yesterday`, 400);
   await ask(`GET ${name}`, `${name}?tenant_id=${TENANT}`, 200);
+  await ask('GET /v1/admin/overview', '/v1/admin/overview', 200);
 }
 
 /** What ends a key and a tenant. */

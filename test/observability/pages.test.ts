@@ -80,10 +80,11 @@ describe('the pages', () => {
     expect(text).toContain('409 MANAGED_BY_FILE The configuration file declares this field, so only the file can change it.');
     expect(html).toContain('curl -X POST &quot;$CASTELLAN/v1/x-castellan/tenants&quot;');
     const index = await (await get('/docs')).text();
-    for (const { method, url } of running.listeners.routes()) {
+    const shown = running.listeners.routes().map(({ method, url }) => {
       const path = url.replace(/:(\w+)/g, '{$1}').replace('/*', '/{model}');
-      expect(index).toMatch(new RegExp(`>${method}</span> <code>${path.replace(/[{}/.]/g, '\\$&')}</code>`));
-    }
+      return { path, isShown: index.includes(`>${method}</span> <code>${path}</code>`) };
+    });
+    expect(shown.filter(({ isShown }) => !isShown)).toEqual([]);
   });
 
   test('have what a keyboard and a reader of screens need', async () => {

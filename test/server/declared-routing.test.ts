@@ -143,7 +143,7 @@ test.each([
   [
     'a key of which nothing is said',
     'tenants: [{ id: acme, keys: [{ id: key_1 }] }]',
-    'castellan.yaml:1: tenants[0].keys[0] says nothing of the key; name output_bound or allowed_models.',
+    'castellan.yaml:1: tenants[0].keys[0] says nothing of the key; name output_bound, allowed_models, levels or caller_levels.',
   ],
   [
     'an unknown bound of a key',

@@ -1,8 +1,10 @@
 import { NEVER_MS, tenantKeyStatus } from '../../src/core/cycles/tenant-key.ts';
-import type { ApiKey, RecordKind, RecordTypes, Tenant } from '../../src/core/records.ts';
+import { isEventType } from '../../src/core/cycles/event-types.ts';
+import type { DomainEvent } from '../../src/core/effects.ts';
+import type { ApiKey, RecordKind, RecordTypes, Tenant, Webhook } from '../../src/core/records.ts';
 import type { Account } from '../../src/core/ledger/account.ts';
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
-import type { GovernanceReads, OpenKind, SortedPage, TenantKeySort, TenantSort } from '../../src/ports/governance-reads.ts';
+import type { GovernanceReads, OpenKind, OverviewRows, SortedPage, TenantKeySort, TenantSort } from '../../src/ports/governance-reads.ts';
 
 const includes = (search: string | null, ...texts: readonly string[]): boolean =>
   search === null || texts.some((text) => text.toLowerCase().includes(search));
@@ -37,11 +39,59 @@ const keyValue = (key: ApiKey, sortBy: TenantKeySort, nowMs: number): string | n
     expires_at: key.expiresAtMs ?? NEVER_MS,
   })[sortBy];
 
+const TOP = 10;
+
+const countBy = <T>(items: readonly T[], nameOf: (item: T) => string, weightOf: (item: T) => number = () => 1): Record<string, number> => {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(nameOf(item), (counts.get(nameOf(item)) ?? 0) + weightOf(item));
+  return Object.fromEntries(counts);
+};
+
+/** What a dashboard shows first. Nothing is delivered in memory, so no webhook fails. */
+function overviewOf(
+  tables: {
+    readonly accounts: ReadonlyMap<string, Account>;
+    readonly events: readonly DomainEvent[];
+    readonly tenants: readonly Tenant[];
+    readonly webhooks: readonly Webhook[];
+  },
+  sinceMs: number,
+): OverviewRows {
+  const budgets = [...tables.accounts.values()].filter(({ kind, allocated }) => kind === 'budget' && allocated !== null);
+  const byDebt = budgets.toSorted((a, b) => Number(b.debt - a.debt));
+  const recent = tables.events.filter(({ atMs, type }) => atMs >= sinceMs && isEventType(type)).toReversed();
+  const ofType = (wanted: string): DomainEvent[] => recent.filter(({ type }) => type === wanted);
+  const dataOf = ({ data }: DomainEvent) => data as { readonly reason_code?: string; readonly count?: number };
+  return {
+    tenants: countBy(tables.tenants, ({ status }) => status),
+    budgets: Object.entries(countBy(budgets, ({ status, unit }) => `${status} ${unit}`)).map(([name, count]) => {
+      const [status = '', unit = ''] = name.split(' ');
+      return { status, unit, count };
+    }),
+    overLimit: budgets.filter(({ isOverLimit }) => isOverLimit).length,
+    withDebt: budgets.filter(({ debt }) => debt > 0n).length,
+    overLimitBudgets: byDebt.filter(({ isOverLimit }) => isOverLimit).slice(0, TOP),
+    debtBudgets: byDebt.filter(({ debt }) => debt > 0n).slice(0, TOP),
+    webhooks: countBy(tables.webhooks, ({ status }) => status),
+    failing: 0,
+    failingWebhooks: [],
+    events: countBy(recent, ({ type }) => type),
+    denialReasons: countBy(
+      ofType('reservation.denied').filter((event) => dataOf(event).reason_code !== undefined),
+      (event) => dataOf(event).reason_code ?? '',
+      (event) => dataOf(event).count ?? 1,
+    ),
+    denials: ofType('reservation.denied').slice(0, TOP),
+    expiries: ofType('reservation.expired').slice(0, TOP),
+  };
+}
+
 /** The governance surface's reads over tables in memory. */
 export function makeMemoryGovernance(
   all: <K extends RecordKind>(kind: K) => RecordTypes[K][],
   tables: {
     readonly keyUses: ReadonlyMap<string, number>;
+    readonly events: readonly DomainEvent[];
     readonly reservations: ReadonlyMap<string, Reservation>;
     readonly accounts: ReadonlyMap<string, Account>;
   },
@@ -85,6 +135,7 @@ export function makeMemoryGovernance(
       );
       return Promise.resolve(pageOf(found, query, (key, sortBy) => keyValue(key, sortBy, nowMs)));
     },
+    overview: ({ sinceMs }) => Promise.resolve(overviewOf({ ...tables, tenants: all('tenant'), webhooks: all('webhook') }, sinceMs)),
     keyUses: (ids) =>
       Promise.resolve(
         new Map(

@@ -229,4 +229,8 @@ export const DECLARED: readonly Declared[] = [
     reason: 'An event that tells of a changed budget says which fields changed, as those of tenants, webhooks and policies do.',
     differences: ['governance answer EventDataBudgetLifecycle.changed_fields: is only here'],
   },
+  {
+    reason: 'Denials that come too fast to be told one by one are told as one event with their number.',
+    differences: ['governance answer EventDataReservationDenied.count: is only here'],
+  },
 ];

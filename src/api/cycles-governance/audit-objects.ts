@@ -10,7 +10,7 @@ import { present } from './objects.ts';
 const NO_TENANT = '__admin__';
 
 /** The tenant of a row, as the wire names it. */
-export const shownTenant = (tenantId: string): string => (tenantId === SYSTEM_TENANT ? NO_TENANT : tenantId);
+const shownTenant = (tenantId: string): string => (tenantId === SYSTEM_TENANT ? NO_TENANT : tenantId);
 
 /** The tenant of rows that the wire names so. */
 export const storedTenant = (shown: string): string => (shown === NO_TENANT ? SYSTEM_TENANT : shown);

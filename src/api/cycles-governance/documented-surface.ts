@@ -6,6 +6,7 @@ import { AUDIT_OPERATIONS } from './operations/audit.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
 import { BUDGET_OPERATIONS } from './operations/budgets.ts';
 import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
+import { OVERVIEW_OPERATIONS } from './operations/overview.ts';
 import { POLICY_OPERATIONS } from './operations/policies.ts';
 import { TENANT_OPERATIONS } from './operations/tenants.ts';
 import { GovernanceError } from './schemas/common.ts';
@@ -32,6 +33,7 @@ export const GOVERNANCE_SURFACE: DocumentedSurface = {
     ...BUDGET_OPERATIONS,
     ...POLICY_OPERATIONS,
     ...AUDIT_OPERATIONS,
+    ...OVERVIEW_OPERATIONS,
     ...EXTENSION_OPERATIONS,
   },
   security: ['operatorKey'],

@@ -19,6 +19,7 @@ import { mountAuth } from './routes/auth.ts';
 import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
 import { mountBudgets } from './routes/budgets.ts';
 import { mountPolicies } from './routes/policies.ts';
+import { mountOverview } from './routes/overview.ts';
 import { mountTenants } from './routes/tenants.ts';
 
 /** Paths below these are the surface's own on the control plane, also those that it does not serve. */
@@ -31,6 +32,7 @@ const MOUNTS: readonly GovernanceMount[] = [
   mountTenants,
   mountApiKeys,
   mountAuth,
+  mountOverview,
   mountBudgets,
   mountBudgetLists,
   mountBalances,

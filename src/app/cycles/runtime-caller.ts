@@ -23,7 +23,7 @@ export const RUNTIME_SOURCE = 'cycles-server';
 export const callerOrigin = ({ actor }: RuntimeCaller): CommandOrigin => originOf(actor);
 
 /** A path with its tenant in front, as keys and policies look at it. */
-export const rootedPath = (path: string, tenantId: string): string =>
+const rootedPath = (path: string, tenantId: string): string =>
   path === `tenant:${tenantId}` || path.startsWith(`tenant:${tenantId}/`) ? path : `tenant:${tenantId}/${path}`;
 
 /** Refuses a path that the key's scope filter does not cover: `insufficient_permissions`; null where it does. */

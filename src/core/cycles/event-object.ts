@@ -1,4 +1,5 @@
 import type { DomainEvent } from '../effects.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import { exactEventData } from '../events/event-amounts.ts';
 import { formatRfc3339 } from '../rfc3339.ts';
 import { wireTenantId } from '../webhooks/webhook-rules.ts';
@@ -16,6 +17,13 @@ const SOURCES: Readonly<Partial<Record<EventType, string>>> = {
   'budget.burn_rate_anomaly': 'anomaly-detector',
   'api_key.auth_failure_rate_spike': 'anomaly-detector',
 };
+
+/** Keys of kinds that the protocol does not know are told of with more than it has, to those who read our own events. */
+function protocolData({ type, data }: DomainEvent): DomainEvent['data'] {
+  if (type !== 'api_key.created') return data;
+  const { kind, key_id: id = '', name = '' } = data as { readonly [name: string]: PlainJson };
+  return kind === undefined ? data : { key_id: id, key_name: name, new_status: 'ACTIVE' };
+}
 
 /**
  * An event of a registered type as the Cycles surfaces show it and webhooks are sent it. Empty parts are left out. Write it with
@@ -37,7 +45,7 @@ export function cyclesEvent(event: DomainEvent & { readonly type: EventType }): 
       ...(actor.sourceIp === undefined ? {} : { source_ip: actor.sourceIp }),
     },
     source: origin?.source ?? SOURCES[event.type] ?? BY_ITSELF.source,
-    data: exactEventData(event.data),
+    data: exactEventData(protocolData(event)),
     ...(origin?.correlationId === undefined ? {} : { correlation_id: origin.correlationId }),
     ...(origin === undefined || origin.requestId === '' ? {} : { request_id: origin.requestId }),
     ...(origin?.traceId === undefined ? {} : { trace_id: origin.traceId }),

@@ -1,24 +1,11 @@
 import { categoryOf, isEventType, isTenantEventType, type EventType } from '../cycles/event-types.ts';
 import type { DomainEvent } from '../effects.ts';
+import { burnConfigOf, RATE_METRICS, rateConfigOf, type RateMetric } from '../events/rates.ts';
 import { SYSTEM_TENANT, type Webhook } from '../records.ts';
+import { thresholdsOf } from './webhook-thresholds.ts';
 
 /** Shares of a budget at which a subscription is told where it names none. Source: Cycles governance, `WebhookThresholdConfig`. */
 export const DEFAULT_SHARES: readonly number[] = [0.8, 0.95, 1];
-
-/** What a subscription wants to know, as the wire names it. Source: Cycles governance, `WebhookThresholdConfig`. */
-export interface WebhookThresholds {
-  readonly budget_utilization?: readonly number[];
-  readonly burn_rate_multiplier?: number;
-  readonly burn_rate_window_seconds?: number;
-  readonly denial_rate_threshold?: number;
-  readonly expiry_rate_threshold?: number;
-  readonly auth_failure_rate_threshold?: number;
-  readonly rate_window_seconds?: number;
-}
-
-/** The thresholds of a subscription; an empty object where it has none. */
-export const thresholdsOf = ({ thresholds }: Pick<Webhook, 'thresholds'>): WebhookThresholds =>
-  typeof thresholds === 'object' && thresholds !== null ? (thresholds as WebhookThresholds) : {};
 
 /** Whether a subscription selects a type of events, by the type itself or by its category. */
 export const selectsType = ({ eventTypes, eventCategories }: Pick<Webhook, 'eventTypes' | 'eventCategories'>, type: EventType): boolean =>
@@ -40,13 +27,25 @@ export function passesScopeFilter(filter: string | null, scope: string | undefin
   return has.length > prefix.length && has.startsWith(prefix);
 }
 
-/** Thresholds of budgets are many; each subscription hears of those that it asked for. */
+/** Thresholds, rates and windows are many; each subscription hears of those that it asked for. */
 function wantsThreshold(webhook: Webhook, event: Pick<DomainEvent, 'type' | 'data'>): boolean {
-  if (event.type !== 'budget.threshold_crossed') return true;
-  const { threshold } = event.data as { threshold?: unknown };
-  if (typeof threshold !== 'number') return true;
-  return (thresholdsOf(webhook).budget_utilization ?? DEFAULT_SHARES).some((share) => Math.abs(share - threshold) < 1e-9);
+  const data = event.data as Readonly<Record<string, unknown>>;
+  if (event.type === 'budget.threshold_crossed') {
+    const { threshold } = data;
+    if (typeof threshold !== 'number') return true;
+    return (thresholdsOf(webhook).budget_utilization ?? DEFAULT_SHARES).some((share) => Math.abs(share - threshold) < 1e-9);
+  }
+  if (event.type === 'budget.burn_rate_anomaly') {
+    const { windowSeconds, multiplier } = burnConfigOf(webhook.thresholds);
+    return data['window_seconds'] === windowSeconds && data['threshold_multiplier'] === multiplier;
+  }
+  const metric = RATES.find((each) => RATE_METRICS[each].type === event.type);
+  if (metric === undefined) return true;
+  const { windowSeconds, threshold } = rateConfigOf(metric, webhook.thresholds);
+  return data['window_seconds'] === windowSeconds && data['threshold_rate'] === threshold;
 }
+
+const RATES = Object.keys(RATE_METRICS) as readonly RateMetric[];
 
 /**
  * Whether a subscription may be sent an event at all: it is the operator's, or the event is its own tenant's and of a type that tenants
@@ -57,10 +56,14 @@ export function maySee(webhook: Pick<Webhook, 'tenantId'>, event: Pick<DomainEve
   return webhook.tenantId === SYSTEM_TENANT || (webhook.tenantId === event.tenantId && isTenantEventType(event.type));
 }
 
+/** Sent to the one subscription that is tested, and handed out to nobody. */
+const PROBE = 'system.webhook_test';
+
 /** Whether a subscription asks for an event that it may see, whatever the subscription's state. */
 export const wantsEvent = (webhook: Webhook, event: Pick<DomainEvent, 'type' | 'tenantId' | 'data' | 'scope'>): boolean =>
   maySee(webhook, event) &&
   isEventType(event.type) &&
+  event.type !== PROBE &&
   selectsType(webhook, event.type) &&
   passesScopeFilter(webhook.scopeFilter, event.scope) &&
   wantsThreshold(webhook, event);

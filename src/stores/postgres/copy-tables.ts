@@ -2,8 +2,11 @@ import { loadMigrations, StoreRefusal } from '../_shared/migrations.ts';
 import { MIGRATION_LOCK } from './migrate.ts';
 import type { OneSession } from './one-session.ts';
 
-/** Tables that a copy leaves out: who was alive, and the ids of batches whose answer somebody may still wait for. */
-const LEFT_OUT = new Set(['heartbeats', 'batches']);
+/**
+ * Tables that a copy leaves out: who was alive, the ids of batches whose answer somebody may still wait for, and what the rows of others
+ * count themselves as they are copied.
+ */
+const LEFT_OUT = new Set(['heartbeats', 'batches', 'tallies']);
 
 /** The table that says which steps the schema has taken. No step makes it, so a copy says how it is made. */
 const VERSION_TABLE = 'schema_version';

@@ -46,7 +46,7 @@ const sql = makeGovernanceSql({
 });
 
 /** Makes the reads of the governance surface. */
-export function makeGovernanceReads(reader: Reader): GovernanceReads {
+export function makeGovernanceReads(reader: Reader): Omit<GovernanceReads, 'overview'> {
   // The texts differ by what is asked for; each has its name, under which a connection prepares it once.
   const names = new Map<string, string>();
   const rows = <R extends object>({ text, values }: BoundSql): Promise<R[]> => {

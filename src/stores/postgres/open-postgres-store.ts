@@ -9,6 +9,7 @@ import { newerSchemaNotice, StoreRefusal } from '../_shared/migrations.ts';
 import { leave, openSession, type Timeouts } from './session.ts';
 import { makeLane, type BatchClock } from './lane.ts';
 import { migrate } from './migrate.ts';
+import { makeOverviewReads } from './overview.ts';
 import { prune } from './prune.ts';
 import { makeReader, type Reader } from './reader.ts';
 import { makeAuditReads } from './audit-reads.ts';
@@ -158,6 +159,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...makeUsageReads(reader),
     ...makeWebhookStore(reader, clock),
     ...makeGovernanceReads(reader),
+    ...makeOverviewReads(reader),
     ...makeAuditReads(reader),
   };
 }

@@ -8,7 +8,7 @@ import { ACCOUNT_ID } from './columns.ts';
 import type { Reader } from './reader.ts';
 
 /** The statement of a page of reservations with the values that it binds; null where nothing can match. */
-export function reservationListSql(query: ReservationQuery): { readonly text: string; readonly values: readonly BoundValue[] } | null {
+function reservationListSql(query: ReservationQuery): { readonly text: string; readonly values: readonly BoundValue[] } | null {
   const values: BoundValue[] = [];
   const text = reservationPageSql(RESERVATION_OWN_COLUMNS.join(', '), query, {
     bind: (value, type) => {

@@ -58,6 +58,15 @@ const LOCK_HEALTH = `
 const OPEN_REPLAY = "SELECT 1 FROM deliveries WHERE webhook_id = $1 AND due_at_ms IS NOT NULL AND replay_id <> '' LIMIT 1";
 const REPLAY = `WITH ${makeDeliveries({ first: 2, now: 1, gate: 'true' })} SELECT 1`;
 
+const ADD_ENDED: Statement = {
+  name: 'webhooks_add_ended',
+  text: `
+    INSERT INTO deliveries (${NEW_DELIVERY_COLUMNS.join(', ')}, status, created_at_ms, attempted_at_ms, completed_at_ms, response_status,
+      response_time_ms, error, attempts, untold)
+    SELECT ${NEW_DELIVERY_COLUMNS.map((_, index) => `$${index + 6}${index === 1 ? '::bigint' : ''}`).join(', ')}, $2, at_ms, at_ms, at_ms, $3::int,
+      $4::int, $5, 1, false FROM (SELECT ${now(1)} AS at_ms) AS moment ON CONFLICT DO NOTHING`,
+};
+
 // Index: webhook_health_due. Those that another node leases at this moment are passed over.
 const LEASE: Statement = {
   name: 'webhooks_lease',
@@ -259,6 +268,9 @@ export function makeWebhookStore(reader: Reader, clock: Clock | undefined): Webh
         if (deliveries.length > 0) await query(REPLAY, [clockMs(), ...freshArrays(deliveries)]);
         return true;
       }),
+    async addEnded({ delivery, status, responseStatus, responseTimeMs, error }) {
+      await reader.rows(ADD_ENDED, [clockMs(), status, responseStatus, responseTimeMs, error, ...newDeliveryValues(delivery)]);
+    },
     async leaseDeliveries({ ownerId, limit, leaseMs }) {
       const rows = await reader.rows<{ webhook_id: string; fence: bigint }>(LEASE, [clockMs(), limit, ownerId, leaseMs]);
       return rows.map((row) => ({ webhookId: row.webhook_id, fence: Number(row.fence) }));

@@ -167,6 +167,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantKeyPage: ask('tenantKeyPage'),
     auditPage: ask('auditPage'),
     keyUses: ask('keyUses'),
+    overview: ask('overview'),
     openThings: ask('openThings'),
   };
 }
@@ -199,6 +200,7 @@ function webhookMethods(by: {
     untoldKeyExpiries: ask('untoldKeyExpiries'),
     handOut: tell('handOut'),
     startReplay: tell('startReplay'),
+    addEnded: tell('addEnded'),
     leaseDeliveries: tell('leaseDeliveries'),
     renewLease: tell('renewLease'),
     wakeDeliveries: tell('wakeDeliveries'),

@@ -7,6 +7,7 @@ import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
 import { makeObjectQueries } from './queries/object-queries.ts';
 import { makeEventQueries } from './queries/event-queries.ts';
+import { makeOverviewQueries } from './queries/overview-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
 import { makeReservationQueries } from './queries/reservation-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
@@ -27,6 +28,7 @@ await serve<ReaderRequest>(() => {
     ...makeEventQueries(db),
     ...makeWebhookQueries(db),
     ...makeGovernanceQueries(db),
+    ...makeOverviewQueries(db),
     ...makeAuditQueries(db),
     verify: makeVerifier(db),
   };

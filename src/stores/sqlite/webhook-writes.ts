@@ -29,6 +29,10 @@ export function makeWebhookWriter(db: Database): WebhookWriter {
      ON CONFLICT (minute_ms, tenant_id, metric) DO UPDATE SET count = count + excluded.count`,
   );
   const forgetActivity = db.prepare<[number]>('DELETE FROM activity WHERE minute_ms < ?');
+  const ended = db.prepare<(string | number | null)[]>(
+    `INSERT INTO deliveries (${NEW_DELIVERY_COLUMNS.join(', ')}, status, created_at_ms, attempted_at_ms, completed_at_ms, response_status,
+       response_time_ms, error, attempts, untold) VALUES (${NEW_DELIVERY_COLUMNS.map(() => '?').join(', ')}, ?, ?, ?, ?, ?, ?, ?, 1, 0)`,
+  );
   const leases = makeLeases(db);
   const writeRound = makeRoundWriter(db);
 
@@ -45,6 +49,11 @@ export function makeWebhookWriter(db: Database): WebhookWriter {
         deliveries(write.arg.deliveries, nowMs);
         answer = true;
         break;
+      case 'addEnded': {
+        const { delivery, status, responseStatus, responseTimeMs, error } = write.arg;
+        ended.run(...newDeliveryValues(delivery), status, nowMs, nowMs, nowMs, responseStatus, responseTimeMs, error);
+        break;
+      }
       case 'leaseDeliveries':
         answer = leases.take(write.arg, nowMs);
         break;

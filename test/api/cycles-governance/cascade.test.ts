@@ -2,6 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { budgetId, keyCapId, TOKENS, USD_MICROCENTS } from '../../../src/core/ledger/account.ts';
 import type { Command } from '../../../src/core/verbs.ts';
 import { makeCloseTenants } from '../../../src/app/cycles/close-tenant.ts';
+import { cyclesEvent } from '../../../src/core/cycles/event-object.ts';
+import { isEventType } from '../../../src/core/cycles/event-types.ts';
+import { parseJson, stringifyJson } from '../../../src/core/json/int64.ts';
+import { expectEvent } from '../../support/cycles-answers.ts';
 import { makeMemoryLog } from '../../support/fakes.ts';
 import { makeGovernanceClient, type GovernanceClient } from '../../support/governance-client.ts';
 import { reserve, settleCall } from '../../support/ledger-fixtures.ts';
@@ -146,6 +150,11 @@ describe('closing a tenant', () => {
       cascade_reason: 'tenant_closed',
     });
     expect(at.store.tables.events.find(({ type }) => type === 'tenant.closed')?.origin?.correlationId).toBe(correlationId);
+    // As a subscriber gets them, of the keys of every kind too.
+    for (const event of at.store.tables.events) {
+      const { type } = event;
+      if (isEventType(type)) expectEvent(parseJson(stringifyJson(cyclesEvent({ ...event, type }))));
+    }
   });
 
   test('every end has its own audit row, of the reserved kind, by whoever closed the tenant', async () => {

@@ -85,6 +85,7 @@ const EventDataBurnRateAnomaly = closed(
   'EventDataBurnRateAnomaly',
 );
 
+/** `count` is ours: how many denials of one kind one event tells of, where they came too fast for one each. */
 const EventDataReservationDenied = closed(
   {
     ...budget,
@@ -95,6 +96,7 @@ const EventDataReservationDenied = closed(
     subject: Type.Optional(Metadata),
     policy_id: Type.Optional(text({ max: 256 })),
     deny_detail: Type.Optional(Metadata),
+    count: OptionalCount,
   },
   'EventDataReservationDenied',
 );

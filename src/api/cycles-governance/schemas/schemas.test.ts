@@ -31,6 +31,7 @@ const BODIES: Readonly<Record<string, object>> = {
   bulkActionTenants: { filter: { status: 'ACTIVE' }, action: 'SUSPEND', ...bulk },
   createBudget: { scope: 'tenant:acme', unit: 'TOKENS', allocated: { unit: 'TOKENS', amount: 1 }, rollover_policy: 'NONE', metadata: {} },
   updateBudget: { overdraft_limit: { unit: 'TOKENS', amount: 1 }, commit_overage_policy: 'REJECT' },
+  closeBudget: { reason: 'x' },
   freezeBudget: { reason: 'x' },
   unfreezeBudget: { metadata: {} },
   fundBudget: { operation: 'CREDIT', amount: { unit: 'TOKENS', amount: 1 }, spent: 1, reason: 'x', idempotency_key: 'k' },

@@ -16,7 +16,7 @@ interface BoundStatement {
 }
 
 /** The statement of a page of reservations; null where nothing can match. */
-export function reservationListSql(query: ReservationQuery): BoundStatement | null {
+function reservationListSql(query: ReservationQuery): BoundStatement | null {
   const values: BoundValue[] = [];
   const sql = reservationPageSql(RESERVATION_OWN_COLUMNS.join(', '), query, {
     bind: (value) => {

@@ -1,0 +1,214 @@
+import type { Webhook } from '../../core/records.ts';
+import { maySee } from '../../core/webhooks/match-event.ts';
+import { DELIVERY_EXPIRES_MS, retryDelayMs, retryPolicyOf } from '../../core/webhooks/retry.ts';
+import type { Log } from '../../ports/log.ts';
+import type { StoredEvent } from '../../ports/record-store.ts';
+import type { AttemptResult, Delivery, DeliveryLease, DeliveryRound, WebhookStore } from '../../ports/webhook-store.ts';
+import { makeRoundWriter } from './round-writer.ts';
+import type { SendEvent } from './send-event.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+/** What is counted of deliveries. Lengths in milliseconds. */
+export interface DeliveryObserver {
+  attempted(outcome: { readonly status: AttemptResult['status']; readonly tookMs: number | null }): void;
+  /** A delivery whose event, subscription or time was gone before anybody tried. */
+  stale(): void;
+}
+
+/** What delivering needs. `sendLimitMs` is the longest that one request takes; `elapsedMs` a clock that never goes back. */
+export interface DeliverDeps {
+  readonly store: Pick<WebhookStore, 'leaseDeliveries' | 'renewLease' | 'dueDeliveries' | 'writeRounds' | 'dropDeliveries'>;
+  readonly subscriptions: Pick<Subscriptions, 'get'>;
+  readonly send: SendEvent;
+  readonly sendLimitMs: number;
+  readonly ownerId: string;
+  readonly observer: DeliveryObserver;
+  /** Called when a delivery has failed for good, so that it is told soon. */
+  readonly onFailed: () => void;
+  /** Called when a subscription that was served has left room for another. */
+  readonly onRoom: () => void;
+  readonly log: Log;
+  readonly elapsedMs: () => number;
+}
+
+/** Delivers what is due. */
+export interface Dispatcher {
+  /** Begins to serve subscriptions that have something due, as many as there is room for. `more`: there may be others. */
+  run(): Promise<{ readonly more: boolean }>;
+  /** Takes no more, and resolves when the requests under way have ended. */
+  stop(): Promise<void>;
+}
+
+/** Subscriptions that are served at once by this node. */
+const ROOM = 64;
+/** Requests to one subscription at once: first attempts of each tenant one after another, and those that are made again beside them. */
+const LANES = 4;
+/** Deliveries of one subscription that are read at once. */
+const READ = 50;
+/** A lease outlasts the longest request twice; it is prolonged before a request that it would not outlast. */
+const LEASES = 3;
+/** How long a subscription that is PAUSED or DISABLED is left alone; one that becomes ACTIVE is woken. */
+const PARK_MS = 15_000;
+
+/** One delivery that is due, with its event. */
+interface Due {
+  readonly delivery: Delivery;
+  readonly event: StoredEvent | null;
+  readonly ageMs: number;
+}
+
+/**
+ * Makes the dispatcher. A node delivers to a subscription while it holds the subscription's lease: first attempts of a tenant's events go one
+ * after another in the order of the events, and no row is sent by two nodes at once. The lease is looked at before each request, and what is
+ * written under one that was lost is ignored.
+ */
+export function makeDispatcher(deps: DeliverDeps): Dispatcher {
+  const { store, log, elapsedMs } = deps;
+  const leaseMs = LEASES * deps.sendLimitMs;
+  const serving = new Set<Promise<void>>();
+  const rounds = makeRoundWriter(store);
+  let isStopping = false;
+
+  async function serve(lease: DeliveryLease, leasedAtMs: number): Promise<void> {
+    try {
+      await serveLease({ ...deps, leaseMs, write: (round) => rounds.write(round), isStopping: () => isStopping }, lease, leasedAtMs);
+    } catch (err) {
+      // Whoever leases it next goes on; the lease ends by itself.
+      log.warn({ err, webhookId: lease.webhookId }, 'a webhook could not be served');
+    }
+  }
+
+  return {
+    run: async () => {
+      const room = ROOM - serving.size;
+      if (isStopping || room <= 0) return { more: false };
+      // From before the store was asked, so that our idea of the lease ends no later than the store's.
+      const leasedAtMs = elapsedMs();
+      const leases = await store.leaseDeliveries({ ownerId: deps.ownerId, limit: room, leaseMs });
+      for (const lease of leases) {
+        const served = serve(lease, leasedAtMs).finally(() => {
+          serving.delete(served);
+          if (!isStopping) deps.onRoom();
+        });
+        serving.add(served);
+      }
+      return { more: false };
+    },
+    stop: async () => {
+      isStopping = true;
+      await Promise.all(serving);
+    },
+  };
+}
+
+/** What serving one subscription needs beside. */
+interface ServeDeps extends DeliverDeps {
+  readonly leaseMs: number;
+  readonly write: (round: DeliveryRound) => Promise<boolean>;
+  readonly isStopping: () => boolean;
+}
+
+/** Serves one subscription until nothing is due, or until the lease is somebody else's. */
+async function serveLease(deps: ServeDeps, lease: DeliveryLease, leasedAtMs: number): Promise<void> {
+  const { store, subscriptions, write, leaseMs, sendLimitMs, elapsedMs } = deps;
+  let heldSinceMs = leasedAtMs;
+  const holds = async (): Promise<boolean> => {
+    if (elapsedMs() - heldSinceMs + 2 * sendLimitMs < leaseMs) return true;
+    const askedAtMs = elapsedMs();
+    if (!(await store.renewLease({ ...lease, leaseMs }))) return false;
+    heldSinceMs = askedAtMs;
+    return true;
+  };
+  for (;;) {
+    const webhook = await subscriptions.get(lease.webhookId);
+    if (webhook === undefined) return store.dropDeliveries(lease);
+    const epoch = webhook.epoch ?? 0;
+    const due = deps.isStopping() ? [] : await store.dueDeliveries({ webhookId: webhook.id, limit: READ });
+    const refused = due.flatMap((each) => [refusalOf(webhook, each)].filter((result) => result !== null));
+    for (const _ of refused) deps.observer.stale();
+    const isActive = webhook.status === 'ACTIVE';
+    if (!isActive || due.length === 0) {
+      await write({ lease, epoch, results: refused, release: true, ...(isActive ? {} : { parkMs: PARK_MS }) });
+      return;
+    }
+    if (refused.length > 0 && !(await write({ lease, epoch, results: refused, release: false }))) return;
+    const refusedIds = new Set(refused.map(({ ref }) => `${ref.eventSeq} ${ref.replayId}`));
+    const rest = due.filter(({ delivery }) => !refusedIds.has(`${delivery.eventSeq} ${delivery.replayId}`));
+    const isHeld = await attemptAll(deps, { lease, webhook, holds }, rest);
+    if (!isHeld) return;
+  }
+}
+
+/** What of a delivery needs no attempt: its time is over, its event is forgotten, or the subscription may not see it. */
+function refusalOf(webhook: Webhook, { delivery, event, ageMs }: Due): AttemptResult | null {
+  const because = (error: string): AttemptResult => ({
+    ref: delivery,
+    status: 'FAILED',
+    attempts: delivery.attempts,
+    retryInMs: null,
+    responseStatus: null,
+    responseTimeMs: null,
+    error,
+    isCounted: false,
+  });
+  if (event === null) return because('the event is not kept any more');
+  if (!maySee(webhook, event.event)) return because('the subscription may not see events of this type');
+  if (ageMs > DELIVERY_EXPIRES_MS) return because('it was not delivered within 24 hours');
+  return null;
+}
+
+/** First attempts of one tenant's events are one lane, in order; whatever is tried again is a lane by itself. */
+function lanesOf(due: readonly Due[]): Due[][] {
+  const first = due.filter(({ delivery }) => delivery.status === 'PENDING');
+  const again = due.filter(({ delivery }) => delivery.status !== 'PENDING').map((each) => [each]);
+  return [...Map.groupBy(first, ({ delivery }) => delivery.tenantId).values(), ...again];
+}
+
+/** Tries what is due, lane beside lane; false where the lease is somebody else's. A change of the subscription ends the round early. */
+async function attemptAll(
+  deps: ServeDeps,
+  held: { readonly lease: DeliveryLease; readonly webhook: Webhook; readonly holds: () => Promise<boolean> },
+  due: readonly Due[],
+): Promise<boolean> {
+  const { lease, webhook, holds } = held;
+  const lanes = lanesOf(due);
+  let isHeld = true;
+  let isSame = true;
+  const next = async (): Promise<void> => {
+    for (let lane = lanes.shift(); lane !== undefined && isHeld; lane = lanes.shift()) {
+      for (const each of lane) {
+        isSame &&= (await deps.subscriptions.get(webhook.id))?.updatedAtMs === webhook.updatedAtMs && !deps.isStopping();
+        if (!isSame) return;
+        isHeld &&= await holds();
+        if (!isHeld) return;
+        const result = await attempt(deps, webhook, each);
+        isHeld &&= await deps.write({ lease, epoch: webhook.epoch ?? 0, results: [result], release: false });
+        if (!isHeld) return;
+        if (result.status === 'FAILED') deps.onFailed();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(LANES, lanes.length) }, next));
+  return isHeld;
+}
+
+async function attempt(deps: ServeDeps, webhook: Webhook, { delivery, event }: Due): Promise<AttemptResult> {
+  const attempts = delivery.attempts + 1;
+  // Without an event there is no attempt, which was seen to before.
+  const outcome = event === null ? null : await deps.send(webhook, event.event, delivery.id);
+  const isTaken = outcome?.kind === 'answered' && outcome.status >= 200 && outcome.status < 300;
+  const retryInMs = isTaken ? null : retryDelayMs(retryPolicyOf(webhook), attempts);
+  const status = isTaken ? 'SUCCESS' : retryInMs === null ? 'FAILED' : 'RETRYING';
+  const tookMs = outcome?.responseTimeMs ?? null;
+  deps.observer.attempted({ status, tookMs });
+  return {
+    ref: delivery,
+    status,
+    attempts,
+    retryInMs,
+    responseStatus: outcome?.kind === 'answered' ? outcome.status : null,
+    responseTimeMs: tookMs,
+    error: isTaken ? null : outcome?.kind === 'failed' ? outcome.error : `answered ${outcome?.status ?? ''}`,
+    isCounted: true,
+  };
+}

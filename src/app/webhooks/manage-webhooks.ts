@@ -1,0 +1,263 @@
+import { sealIdentity, SYSTEM_TENANT, type Webhook } from '../../core/records.ts';
+import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
+import type { WebhookChanges } from '../../core/webhooks/commands.ts';
+import { checkWebhookHeaders, tenantIdOfWire } from '../../core/webhooks/webhook-rules.ts';
+import { addressIn, checkWebhookUrl, type WebhookSecurity } from '../../core/webhooks/webhook-security.ts';
+import type { Ids } from '../../ports/ids.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { SecretBox } from '../../ports/secret-box.ts';
+import type { WebhookSender } from '../../ports/webhook-sender.ts';
+import type { WebhookHealth, WebhookStore } from '../../ports/webhook-store.ts';
+import { auditedBase, type Actor } from '../audited-command.ts';
+import { refuseScope, type CyclesCaller } from '../cycles/cycles-caller.ts';
+import type { LedgerWriter } from '../ledger-writer.ts';
+import { readWebhookSecurity, webhookHeadersIdentity } from './send-event.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+/** What a request gives of a subscription. Everything but the secret and the headers is kept as it is. */
+export type GivenWebhook = Omit<WebhookChanges, 'secretSealed' | 'headerNames' | 'headersSealed'> & {
+  readonly secret?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** A new subscription as a request gives it. */
+export type NewWebhook = Omit<GivenWebhook, 'status'> & Required<Pick<GivenWebhook, 'url' | 'eventTypes'>>;
+
+/** A subscription with how its deliveries go. `failures` are those in a row since it was last set ACTIVE. */
+export interface WebhookView {
+  readonly webhook: Webhook;
+  readonly failures: number;
+  readonly lastTriggeredAtMs: number | null;
+  readonly lastSuccessAtMs: number | null;
+  readonly lastFailureAtMs: number | null;
+}
+
+/** What narrows a list. `search` is in lower case, and looked for in id and address. */
+export interface WebhookFilter {
+  readonly tenantId?: string;
+  readonly status?: Webhook['status'];
+  readonly eventType?: string;
+  readonly search: string | null;
+}
+
+/** What the management of subscriptions needs. `onChanged` is told whose subscriptions changed, `wake` that something may be due. */
+export interface ManageWebhooksDeps {
+  readonly writer: Pick<LedgerWriter, 'execute'>;
+  readonly records: Pick<RecordStore, 'record'>;
+  readonly store: Pick<WebhookStore, 'webhookHealth' | 'wakeDeliveries'>;
+  readonly subscriptions: Subscriptions;
+  readonly sender: Pick<WebhookSender, 'isBlocked'>;
+  readonly secretBox: SecretBox;
+  readonly ids: Ids;
+  readonly onChanged: (tenantId: string) => Promise<void>;
+  readonly wake: () => void;
+}
+
+const SECRET_LENGTH = 43;
+
+/** A subscription with its health, of which failures from before it was last set ACTIVE are no part. */
+export const viewOf = (webhook: Webhook, health: WebhookHealth | undefined): WebhookView => ({
+  webhook,
+  failures: health !== undefined && health.epoch === (webhook.epoch ?? 0) ? health.failures : 0,
+  lastTriggeredAtMs: health?.lastTriggeredAtMs ?? null,
+  lastSuccessAtMs: health?.lastSuccessAtMs ?? null,
+  lastFailureAtMs: health?.lastFailureAtMs ?? null,
+});
+
+/** Whether a list that is narrowed so shows a subscription. */
+export const matchesFilter = (webhook: Webhook, { tenantId, status, eventType, search }: WebhookFilter): boolean =>
+  (tenantId === undefined || webhook.tenantId === tenantId) &&
+  (status === undefined || webhook.status === status) &&
+  (eventType === undefined || webhook.eventTypes.includes(eventType)) &&
+  (search === null || webhook.id.toLowerCase().includes(search) || webhook.url.toLowerCase().includes(search));
+
+/**
+ * Makes the use cases of subscriptions. A tenant meets its own alone: those of others are not found. Every change is audited and told of.
+ *
+ * The secret and the values of headers are kept sealed; the secret is given out once, where a subscription is made.
+ */
+// oxlint-disable-next-line max-lines-per-function -- to be split by what is done with a subscription when its routes are mounted
+export function makeWebhookManagement(deps: ManageWebhooksDeps) {
+  const { writer, records, store, subscriptions, sender, secretBox, ids } = deps;
+
+  /** Rejects: `webhook_url_invalid`. A host that nobody can resolve passes: sending to it fails. */
+  async function checkUrl(url: string, security: WebhookSecurity): Promise<Outcome<null>> {
+    const checked = checkWebhookUrl(url, security);
+    if (!checked.ok) return checked;
+    const isBlocked = addressIn(checked.value) === null && (await sender.isBlocked(checked.value.hostname, security));
+    if (!isBlocked) return accepted(null);
+    return rejected({ code: 'webhook_url_invalid', message: 'url leads to an address that is blocked', field: 'url' });
+  }
+
+  /** What is kept of what was given; secrets sealed for the subscription `id`. */
+  async function kept(id: string, given: GivenWebhook): Promise<Outcome<WebhookChanges>> {
+    const { secret, headers, ...rest } = given;
+    if (headers !== undefined) {
+      const bad = checkWebhookHeaders(headers);
+      if (bad !== null) return bad;
+    }
+    if (given.url !== undefined) {
+      const checked = await checkUrl(given.url, await readWebhookSecurity(records));
+      if (!checked.ok) return checked;
+    }
+    const names = headers === undefined ? [] : Object.keys(headers);
+    return accepted({
+      ...rest,
+      ...(secret === undefined ? {} : { secretSealed: secretBox.seal(secret, sealIdentity('webhook', id)) }),
+      ...(headers === undefined
+        ? {}
+        : {
+            headerNames: names,
+            headersSealed: names.length === 0 ? null : secretBox.seal(JSON.stringify(headers), webhookHeadersIdentity(id)),
+          }),
+    });
+  }
+
+  /** Rejects: `webhook_not_found`, also for another tenant's. */
+  async function find(caller: CyclesCaller, id: string): Promise<Outcome<Webhook>> {
+    const webhook = await records.record('webhook', id);
+    if (webhook !== undefined && (caller.kind === 'operator' || webhook.tenantId === caller.tenantId)) return accepted(webhook);
+    return rejected({ code: 'webhook_not_found', message: `there is no webhook ${id.slice(0, 64)}` });
+  }
+
+  async function view(webhook: Webhook): Promise<WebhookView> {
+    return viewOf(webhook, (await store.webhookHealth([webhook.id])).get(webhook.id));
+  }
+
+  const audited = (actor: Actor, webhook: { readonly id: string; readonly tenantId: string }, name: string) =>
+    auditedBase(ids, actor, { name, tenantId: webhook.tenantId, resourceKind: 'webhook', resourceId: webhook.id });
+
+  /** Refuses a filter that goes beyond what the caller's key covers. One that names no scope is not looked at. */
+  const refuseFilter = (caller: CyclesCaller, filter: string | null | undefined) => {
+    const scope =
+      filter
+        ?.trim()
+        .toLowerCase()
+        .replace(/\/?\*$/, '') ?? '';
+    return scope === '' ? null : refuseScope(caller, scope);
+  };
+
+  return {
+    find,
+    view,
+
+    /**
+     * Makes a subscription of the caller's tenant; the operator makes it for the tenant that it names, or for itself. The value has the
+     * secret, this once.
+     *
+     * Rejects, in this order: `insufficient_permissions` (scope), `invalid_request` (headers), `webhook_url_invalid`, `tenant_not_found`,
+     * `tenant_closed`, `invalid_request`.
+     */
+    create: async (
+      actor: Actor,
+      caller: CyclesCaller,
+      given: NewWebhook & { readonly tenantId?: string; readonly operation: string },
+    ): Promise<Outcome<{ readonly view: WebhookView; readonly secret: string }>> => {
+      const { tenantId: named, operation, ...fields } = given;
+      const tenantId = caller.kind === 'tenant' ? caller.tenantId : named === undefined ? SYSTEM_TENANT : tenantIdOfWire(named);
+      const outside = refuseFilter(caller, fields.scopeFilter);
+      if (outside !== null) return rejected(outside);
+      const id = ids.next('whsub');
+      const secret = fields.secret ?? `whsec_${ids.base62(SECRET_LENGTH)}`;
+      const changes = await kept(id, { ...fields, secret });
+      if (!changes.ok) return changes;
+      const outcome = await writer.execute({
+        verb: 'create-webhook',
+        ...audited({ ...actor, correlationId: `webhook_create:${id}` }, { id, tenantId }, operation),
+        webhook: { ...NOTHING_GIVEN, ...changes.value, url: fields.url, eventTypes: fields.eventTypes, id },
+      });
+      if (!outcome.ok) return outcome;
+      await deps.onChanged(tenantId);
+      return accepted({ view: viewOf(outcome.value, undefined), secret });
+    },
+
+    /**
+     * Changes what is given. Rejects, in this order: `webhook_not_found`, `insufficient_permissions` (scope), `invalid_request` (headers),
+     * `webhook_url_invalid`, `tenant_closed`, `invalid_request`.
+     */
+    update: async (
+      actor: Actor,
+      caller: CyclesCaller,
+      change: { readonly id: string; readonly given: GivenWebhook; readonly operation: string },
+    ): Promise<Outcome<WebhookView>> => {
+      const found = await find(caller, change.id);
+      if (!found.ok) return found;
+      const outside = refuseFilter(caller, change.given.scopeFilter);
+      if (outside !== null) return rejected(outside);
+      const changes = await kept(change.id, change.given);
+      if (!changes.ok) return changes;
+      const correlationId = `webhook_update:${change.id}:${actor.requestId}`;
+      const outcome = await writer.execute({
+        verb: 'update-webhook',
+        ...audited({ ...actor, correlationId }, found.value, change.operation),
+        webhookId: change.id,
+        changes: changes.value,
+      });
+      if (!outcome.ok) return outcome;
+      if (outcome.value.status === 'ACTIVE') await store.wakeDeliveries(change.id);
+      deps.wake();
+      await deps.onChanged(outcome.value.tenantId);
+      return accepted(await view(outcome.value));
+    },
+
+    /** Forgets a subscription; what waits for it is not delivered. Rejects, in this order: `webhook_not_found`, `tenant_closed`. */
+    remove: async (
+      actor: Actor,
+      caller: CyclesCaller,
+      change: { readonly id: string; readonly operation: string },
+    ): Promise<Outcome<Webhook>> => {
+      const found = await find(caller, change.id);
+      if (!found.ok) return found;
+      const outcome = await writer.execute({
+        verb: 'delete-webhook',
+        ...audited({ ...actor, correlationId: `webhook_delete:${change.id}` }, found.value, change.operation),
+        webhookId: change.id,
+      });
+      if (!outcome.ok) return outcome;
+      await deps.onChanged(found.value.tenantId);
+      return found;
+    },
+
+    /** Every subscription that a filter shows, with how its deliveries go, in the order of the ids. */
+    list: async (filter: WebhookFilter): Promise<WebhookView[]> => {
+      await subscriptions.refresh();
+      const found = subscriptions.all().filter((webhook) => matchesFilter(webhook, filter));
+      const health = await store.webhookHealth(found.map(({ id }) => id));
+      return found.map((webhook) => viewOf(webhook, health.get(webhook.id)));
+    },
+
+    /** Where webhooks may lead. */
+    security: (): Promise<WebhookSecurity> => readWebhookSecurity(records),
+
+    /** Sets where webhooks may lead, whole. Rejects: `invalid_request`. */
+    setSecurity: (actor: Actor, security: WebhookSecurity): Promise<Outcome<WebhookSecurity>> =>
+      writer.execute({
+        verb: 'put-webhook-security',
+        ...auditedBase(ids, actor, {
+          name: 'updateWebhookSecurityConfig',
+          tenantId: SYSTEM_TENANT,
+          resourceKind: 'webhook_security',
+          resourceId: 'webhook-security',
+        }),
+        value: { ...security },
+      }),
+  };
+}
+
+/** A subscription of which nothing was said. */
+const NOTHING_GIVEN = {
+  name: null,
+  description: null,
+  eventCategories: [],
+  scopeFilter: null,
+  secretSealed: '',
+  headerNames: [],
+  headersSealed: null,
+  retryPolicy: {},
+  thresholds: {},
+  disableAfterFailures: 10,
+  metadata: {},
+} as const satisfies Partial<Webhook>;
+
+/** The use cases of subscriptions. */
+export type WebhookManagement = ReturnType<typeof makeWebhookManagement>;
