@@ -153,7 +153,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
   const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
-  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, resumeCloses, flushKeyUses, flushFailedCredentials });
+  const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
+  const sweeps = { resumeCloses, flushKeyUses, flushFailedCredentials, onQuarantined };
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);

@@ -6,6 +6,7 @@ import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
+import { describeQuarantine } from './quarantine-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
@@ -24,6 +25,7 @@ export function describeStore(name: string, makeStore: MakeStore): void {
     describeAuditLists(makeStore);
     describeBudgets(makeStore);
     describeObjects(makeStore);
+    describeQuarantine(makeStore);
     describeQueries(makeStore);
     describeGovernance(makeStore);
     describeKeysAndEvents(makeStore);

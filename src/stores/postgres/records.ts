@@ -8,7 +8,7 @@ import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/acc
 import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
-import { RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { readable, RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
@@ -207,7 +207,7 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
     },
     async unsettledCalls({ liveOwnerIds, limit }) {
       const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
-      return rows.map(reservationOf);
+      return readable(rows, reservationOf);
     },
     async events({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) {
       const values = [tenantId, beforeSeq, limit];

@@ -76,8 +76,8 @@ test('a tenant whose state nobody knows is a fault of ours, and allows nothing',
   const key = await runtime.keyOf('odd');
   const tenant = runtime.store.tables.records.get('tenant odd');
   runtime.store.tables.records.set('tenant odd', { ...tenant, status: 'WEIRD' } as never);
-  for (const ask of [runtime.decide, runtime.reserve]) {
-    const answer = await ask({ subject: { tenant: 'odd' } }, key);
+  const asked = { subject: { tenant: 'odd' } };
+  for (const answer of [await runtime.decide(asked, key), await runtime.reserve(asked, key)]) {
     expect([answer.status, codeOf(answer)]).toEqual([500, 'INTERNAL_ERROR']);
   }
 });

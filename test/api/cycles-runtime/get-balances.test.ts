@@ -19,7 +19,7 @@ const balances = (query: string, sender: Sender = runtime.key): Promise<TestResp
   runtime.ask('getBalances', sender, 'GET', `/v1/balances${query}`);
 const pathsOf = async (query: string, sender?: Sender): Promise<string[]> => {
   const answer = await balances(query, sender);
-  expect(answer.status, answer.text).toBe(200);
+  expect(answer.status, `answered ${answer.text}`).toBe(200);
   return (answer.json as { balances: { scope_path: string }[] }).balances.map(({ scope_path: path }) => path);
 };
 

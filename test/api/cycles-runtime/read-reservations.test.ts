@@ -43,7 +43,7 @@ afterAll(() => runtime.close());
 const list = (query = '', sender: Sender = runtime.key): Promise<TestResponse> =>
   runtime.ask('listReservations', sender, 'GET', `/v1/reservations${query}`);
 const rowsOf = (answer: TestResponse): Row[] => {
-  expect(answer.status, answer.text).toBe(200);
+  expect(answer.status, `answered ${answer.text}`).toBe(200);
   return (answer.json as { reservations: Row[] }).reservations;
 };
 /** The places of the rows of a list. */
@@ -172,7 +172,7 @@ describe('the list', () => {
     const at = (query: string): Promise<TestResponse> => list(`${query}&cursor=${encodeURIComponent(first.next_cursor)}`);
     expect(codeOf(await at('?limit=3&include=metadata'))).toBe(200);
     for (const query of ['?sort_dir=asc', '?sort_by=reserved', '?status=ACTIVE', `?from=${iso(startMs)}`, '?app=odd'])
-      expect(codeOf(await at(query)), query).toBe('INVALID_REQUEST');
+      expect(codeOf(await at(query)), `at ${query}`).toBe('INVALID_REQUEST');
     expect(codeOf(await list('?cursor=nonsense'))).toBe('INVALID_REQUEST');
     const operatorCursor = (await list('?tenant=acme&limit=2', runtime.operator)).json as { next_cursor: string };
     expect(codeOf(await list(`?tenant=acme&limit=2&cursor=${encodeURIComponent(operatorCursor.next_cursor)}`))).toBe('INVALID_REQUEST');

@@ -4,7 +4,7 @@ import { invariant } from '../../../core/invariant.ts';
 import { parseAccountId, type Account, type AccountId } from '../../../core/ledger/account.ts';
 import type { Reservation } from '../../../core/ledger/reservation.ts';
 import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../../_shared/account-row.ts';
-import { reservationFromRow, type ReservationRow } from '../../_shared/reservation-row.ts';
+import { readable, reservationFromRow, type ReservationRow } from '../../_shared/reservation-row.ts';
 import type { Queries } from '../messages.ts';
 
 /** The statements of the ledger queries, with the index that each relies on. */
@@ -64,7 +64,7 @@ export function makeLedgerQueries(db: Database): LedgerQueries {
     expiredReservations: ({ limit, except = [], clockMs }) =>
       expiredReservations.all(clockMs, JSON.stringify(except), limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
     unsettledCalls: db.transaction(({ liveOwnerIds, limit }: { liveOwnerIds: readonly string[]; limit: number }) =>
-      unsettledCalls.all(JSON.stringify(liveOwnerIds), limit).map((row) => reservationFromRow(row, idOf)),
+      readable(unsettledCalls.all(JSON.stringify(liveOwnerIds), limit), (row) => reservationFromRow(row, idOf)),
     ),
   };
 }
