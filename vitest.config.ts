@@ -32,7 +32,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
     // A filter that matches nothing is a mistake, not a pass.
     passWithNoTests: false,

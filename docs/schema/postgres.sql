@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: cb226023809dd1699a8b47647f241545bc73996600befea4f0fcce246fbfc91d
+-- Migrations: 9513bb9013611d0ae001105cb1afb69e9ed3be189012454cd7db0b5260899af0
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -139,7 +139,8 @@ CREATE TABLE public.audit_heads (
     no bigint NOT NULL,
     hash text NOT NULL COLLATE pg_catalog."C",
     pruned_no bigint,
-    pruned_hash text COLLATE pg_catalog."C"
+    pruned_hash text COLLATE pg_catalog."C",
+    pruned_mac text COLLATE pg_catalog."C"
 );
 
 ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 2da09c6a0d5418559554f6be3a27a9acda4f8bae3c605dd6e124b5e810ceace8
+-- Migrations: 286b17eae3b9ee1885abf419023b9573532593667f1030974ba38223206b1333
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -140,7 +140,7 @@ CREATE TABLE audit_heads (
   hash TEXT NOT NULL,
   pruned_no INTEGER,
   pruned_hash TEXT
-) STRICT, WITHOUT ROWID;
+, pruned_mac TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,

@@ -68,7 +68,7 @@ export interface Rejection {
   readonly field?: string;
   readonly account?: AccountSnapshot;
   readonly details?: Readonly<Record<string, unknown>>;
-  /** Whose credential was not good enough, for the audit: never shown. */
+  /** Whose credential was not good enough, for the audit and those who watch: never shown. */
   readonly about?: { readonly tenantId: string; readonly keyId: string };
   /** When trying again may help, for refusals that pass with time. */
   readonly retryAfterMs?: number;

@@ -16,6 +16,9 @@ const FOLD_EVERY_MS = 300;
 const FOLD_LIMIT = 5000;
 /** The first pruning waits: a start has more urgent work for the disk. */
 const FIRST_PRUNE_MS = 60_000;
+/** What somebody could change in the trail without a trace is at most so old. */
+const EXPORT_HEADS_EVERY_MS = 60_000;
+const FIRST_EXPORT_MS = 5000;
 
 /** The jobs that run for as long as the process. */
 export interface Jobs {
@@ -42,6 +45,10 @@ export interface JobDeps {
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
   readonly retention: Retention;
+  /** Signs where the audit trail is cut. */
+  readonly trail: { readonly secret: string };
+  /** Exports where the chains of the audit trail end. */
+  readonly exportHeads: () => Promise<void>;
   readonly ids: Ids;
   readonly log: Log;
 }
@@ -73,10 +80,13 @@ export function startJobs(deps: JobDeps): Jobs {
       name: 'prune',
       everyMs: HOUR_MS,
       firstInMs: FIRST_PRUNE_MS,
-      run: async () => void (await store.prune(deps.retention, () => isStopping)),
+      run: async () => void (await store.prune(deps.retention, () => isStopping, deps.trail.secret)),
       log,
     }),
   ];
+  jobs.push(
+    startJob({ name: 'export-audit-heads', everyMs: EXPORT_HEADS_EVERY_MS, firstInMs: FIRST_EXPORT_MS, run: deps.exportHeads, log }),
+  );
   if (deps.isShared) jobs.push(startJob({ name: 'heartbeat', everyMs: SECOND_MS, run: () => liveOwners.beat(), log }));
   return {
     failures: () => Object.fromEntries(jobs.map((job) => [job.name, job.failures()])),

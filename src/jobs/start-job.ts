@@ -8,6 +8,8 @@ export interface Job {
   readonly name: string;
   /** How many runs have failed so far. */
   readonly failures: () => number;
+  /** Lets the next run follow at once; one that is under way is followed by another. */
+  wake(): void;
   /** Starts no further run, and resolves when the one under way has ended. */
   stop(): Promise<void>;
 }
@@ -34,11 +36,15 @@ export function startJob(options: {
   let failures = 0;
   let failuresInRow = 0;
   let wake: (() => void) | undefined;
+  let isWoken = false;
   let timer: NodeJS.Timeout | undefined;
 
   const pause = (lengthMs: number): Promise<void> =>
     new Promise((resolve) => {
-      wake = resolve;
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
       timer = setTimeout(resolve, lengthMs * (1 + JITTER * (2 * random() - 1)));
       timer.unref();
     });
@@ -60,8 +66,10 @@ export function startJob(options: {
   const loop = async (): Promise<void> => {
     if (firstInMs > 0) await pause(firstInMs);
     while (!stopped) {
+      isWoken = false;
       const more = await runOnce();
-      if (!more && !stopped) await pause(everyMs);
+      // Who was woken while it ran may have missed what it was woken for.
+      if (!more && !isWoken && !stopped) await pause(everyMs);
     }
   };
   const ended = loop();
@@ -69,6 +77,10 @@ export function startJob(options: {
   return {
     name,
     failures: () => failures,
+    wake: () => {
+      isWoken = true;
+      wake?.();
+    },
     stop: () => {
       stopped = true;
       clearTimeout(timer);

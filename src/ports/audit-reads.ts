@@ -1,4 +1,5 @@
 import type { AuditQuery, StoredAudit } from '../core/audit/audit-query.ts';
+import type { ChainEnd } from './audit-trail.ts';
 
 /** The reads of the audit trail. */
 export interface AuditReads {
@@ -7,4 +8,6 @@ export interface AuditReads {
    * audit_by_actor, audit_by_error, audit_by_status, audit_by_operation, audit_by_kind, audit_by_tenant; else of the order.
    */
   auditPage(query: AuditQuery): Promise<StoredAudit[]>;
+  /** Where the tenants' chains end, in the order of their ids and from behind `afterTenantId`, at most `limit`. Index: audit_heads_pkey. */
+  auditHeads(query: { readonly afterTenantId: string; readonly limit: number }): Promise<ChainEnd[]>;
 }

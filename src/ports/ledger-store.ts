@@ -2,20 +2,14 @@ import type { Outcome } from '../core/rejection.ts';
 import type { Retention } from '../core/retention/retention.ts';
 import type { RecordRef } from '../core/records.ts';
 import type { Command } from '../core/verbs.ts';
+import type { TrailWitness } from './audit-trail.ts';
+import type { Discrepancy } from './discrepancy.ts';
 
 /** What one batch came to: an outcome for each command in order, the batch's time, and the records that it changed. */
 export interface BatchResult {
   readonly outcomes: readonly Outcome<unknown>[];
   readonly nowMs: number;
   readonly changedRecords: readonly RecordRef[];
-}
-
-/** One way in which stored rows contradict each other: which check found it, on what, and the two figures. */
-export interface Discrepancy {
-  readonly check: string;
-  readonly subject: string;
-  readonly found: string;
-  readonly expected: string;
 }
 
 /** What a verification read and found. The ledger holds where `discrepancies` is empty. */
@@ -53,11 +47,15 @@ export interface LedgerStore {
    *
    * Old lines of the journal are folded into checkpoints before the reservations that they tell of go, so that {@link LedgerStore.verify}
    * still accounts for every amount. Where several nodes share the store, one folds at a time; for the others nothing is left to do.
-   * `isStopping` is asked between two of the transactions: where it says so, the rest is left for the next time.
+   * `isStopping` is asked between two of the transactions: where it says so, the rest is left for the next time. Where a chain of the audit
+   * trail is cut is signed under `trailSecret`, or by nobody where none is given.
    */
-  prune(retention?: Retention, isStopping?: () => boolean): Promise<number>;
-  /** Recomputes every account and every reservation's state from the journal, in SQL that shares no code with the writer. */
-  verify(): Promise<Verification>;
+  prune(retention?: Retention, isStopping?: () => boolean, trailSecret?: string): Promise<number>;
+  /**
+   * Recomputes every account and every reservation's state from the journal, in SQL that shares no code with the writer, and walks the audit
+   * trail along its chains; `witness` is what is known of these outside of the store.
+   */
+  verify(witness?: TrailWitness): Promise<Verification>;
   /** Finishes what is under way and closes every connection. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { Ids } from '../ports/ids.ts';
+import { openTrail } from './audit-heads-file.ts';
 import { refuseUnfinishedRestore } from './backup/unfinished-restore.ts';
 import { endInterruptedChange, followSealingKey, isChangeInterrupted, makeMasterKeys } from './change-master-key.ts';
 import { makeClosers, type Closers } from './closers.ts';
@@ -122,6 +123,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       ids,
       failpoints,
       ...fromConfig,
+      trail: openTrail(dataDir, keyHashSecret),
       onRotated: keepRotated({ dataDir, hasher, log }),
       log,
       closers,

@@ -16,7 +16,9 @@ import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
-import { makeDenialRecorder, type DenialRecorder } from '../app/cycles/record-denial.ts';
+import type { DenialRecorder } from '../app/cycles/record-denial.ts';
+import type { EventServices } from '../app/events/event-services.ts';
+import { makeExportHeads } from '../app/audit/export-heads.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -34,10 +36,13 @@ import type { Clock } from '../ports/clock.ts';
 import type { DeclaredFields } from '../ports/declared-fields.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
-import type { LedgerStore } from '../ports/ledger-store.ts';
+import type { TrailExport } from '../ports/audit-trail.ts';
+import type { LedgerStore, Verification } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
+import type { WebhookStore } from '../ports/webhook-store.ts';
+import { composeEvents, tellChanged, watchWriter } from './compose-events.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
@@ -62,9 +67,15 @@ const SETTLE_AT_STOP_MS = 5000;
 /** Beats go out every second: after this long without an answer the database counts as out of reach. */
 const MAX_SILENT_MS = 5000;
 
+/** What keeps the audit trail honest: where its ends are exported to, and the secret that signs where it was cut. */
+export interface Trail {
+  readonly file: TrailExport;
+  readonly secret: string;
+}
+
 /** What everything is wired from. */
 export interface ComposeDeps {
-  readonly store: LedgerStore & RecordStore;
+  readonly store: LedgerStore & RecordStore & WebhookStore;
   readonly isShared: boolean;
   /** Whether an embedded store has stopped for good. */
   readonly isStoreLost: () => boolean;
@@ -81,6 +92,7 @@ export interface ComposeDeps {
   readonly retention: Retention;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
+  readonly trail: Trail;
   readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
@@ -98,6 +110,7 @@ export interface Parts {
   readonly audit: RequestAudit;
   readonly failedCredentials: FailedCredentials;
   readonly denials: DenialRecorder;
+  readonly events: EventServices;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
   readonly relayObject: ReturnType<typeof makeRelayUpstreamObject>;
   /** Whether the store can be used, as far as is known without asking it. */
@@ -118,22 +131,25 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const noteUse = (keyId: string, nowMs: number): void => keyUses.note(keyId, nowMs);
   const directory = makeDirectory({ ...deps, records: store, elapsedMs, onTenantKeyUsed: noteUse });
   closers.add('directory', () => directory.close());
+  // After the last batch of the writer, which closes before it.
+  const exportHeads = makeExportHeads({ store, file: deps.trail.file, barrier: () => writer.barrier(), clock, log });
+  closers.add('ends of the audit trail', () => (deps.isStoreLost() ? undefined : exportHeads()));
   const plainWriter = makeLedgerWriter({
     store: observeStore(store, metrics),
     ids,
-    onRecordsChanged: (refs) => directory.recordsChanged(refs),
+    onRecordsChanged: (refs) => tellChanged(directory, watched.subscriptions)(refs),
     maxQueued: MAX_QUEUED_COMMANDS,
     failpoints,
     log,
   });
-  const writer = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
-  closers.add('writer', () => writer.close());
+  closers.add('writer', () => plainWriter.close());
+  const observed = observeWriter(keepAnswersFor(plainWriter, deps.retention.idempotencyMs), observing);
+  const watched = watchWriter(observed, { ...deps, elapsedMs });
+  const { writer, denials } = watched;
   const keyUses = makeKeyUses({ writer, records: store, ids });
   closers.add('uses of keys', () => keyUses.flush());
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
-  const denials = makeDenialRecorder({ writer, ids, log, elapsedMs });
-  closers.add('denials', () => denials.close());
   await directory.refresh();
   directory.start();
 
@@ -154,9 +170,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const flushKeyUses = (): Promise<void> => keyUses.flush();
   const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
   const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
-  const sweeps = { resumeCloses, flushKeyUses, flushFailedCredentials, onQuarantined };
+  const sweeps = { resumeCloses, flushKeyUses, flushFailedCredentials, exportHeads, onQuarantined };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
+
+  const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
+  const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
   const random = (): number => Math.random();
@@ -182,11 +201,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
   closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
-  const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   metrics.failedCredentials.readFrom(() => failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  metrics.jobFailures.readAllFrom(() => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value })));
+  metrics.jobFailures.readAllFrom(() =>
+    Object.entries({ ...jobs.failures(), ...events.jobs.failures() }).map(([job, value]) => ({ labels: { job }, value })),
+  );
   const unmetered = {
     ...deps,
     writer,
@@ -208,6 +228,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     audit: makeRequestAudit({ writer, ids, log }),
     failedCredentials,
     denials,
+    events: events.services,
     countInputTokens: makeCountInputTokens(unmetered),
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
@@ -279,6 +300,8 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const shared = { ...deps, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
-  await app.register(makeCyclesGovernance({ ...parts, ...shared }));
-  await app.register(makeOperatorApi({ ...shared, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
+  await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));
+  const { file, secret } = deps.trail;
+  const verify = async (): Promise<Verification> => deps.store.verify({ ...(await file.read()), secret });
+  await app.register(makeOperatorApi({ ...shared, store: { verify }, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
 }

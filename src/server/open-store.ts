@@ -3,11 +3,12 @@ import type { Failpoints } from '../ports/failpoints.ts';
 import type { LedgerStore } from '../ports/ledger-store.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
+import type { WebhookStore } from '../ports/webhook-store.ts';
 import type { Config } from './config.ts';
 
 /** A store with what tells apart how it may be used. `isShared`: other processes may have it open as well. */
 export interface OpenedStore {
-  readonly store: LedgerStore & RecordStore;
+  readonly store: LedgerStore & RecordStore & WebhookStore;
   readonly isShared: boolean;
 }
 

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import type { DocumentedSurface, Operation, Operations } from '../api/_shared/openapi/operation.ts';
 import { GOVERNANCE_BALANCES } from '../api/cycles-governance/operations/budgets.ts';
 import { BalanceListResponse } from '../api/cycles-governance/schemas/budgets.ts';
+import { TENANT_EVENTS } from '../api/cycles-governance/operations/events.ts';
 import { GovernanceError } from '../api/cycles-governance/schemas/common.ts';
 import { RUNTIME_SURFACE } from '../api/cycles-runtime/documented-surface.ts';
 import { RUNTIME_BALANCES } from '../api/cycles-runtime/operations.ts';
@@ -23,7 +24,7 @@ const BALANCES: Operation = {
   },
 };
 
-const operations: Operations = { ...RUNTIME_SURFACE.operations, 'GET /v1/balances': BALANCES };
+const operations: Operations = { ...RUNTIME_SURFACE.operations, 'GET /v1/balances': BALANCES, 'GET /v1/events': TENANT_EVENTS };
 
 /** The runtime plane with the paths that the governance plane has as well. */
 export const SHARED_RUNTIME_SURFACE: DocumentedSurface = { ...RUNTIME_SURFACE, operations };

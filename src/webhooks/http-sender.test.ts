@@ -125,6 +125,26 @@ test('a receiver that does not answer, or never ends, is given up in time', asyn
   expect(await one.send(request(endless.url), OPEN)).toMatchObject({ kind: 'answered', status: 200 });
 });
 
+test('an answer without end is read no further than needed, and its connection is closed', async () => {
+  let isClosed = false;
+  const flooding = await receiver((response) => {
+    response.writeHead(200);
+    response.on('close', () => (isClosed = true));
+    const flood = (): void => {
+      if (!isClosed) response.write('x'.repeat(65_536), () => setImmediate(flood));
+    };
+    flood();
+  });
+  expect(await sender().send(request(flooding.url), OPEN)).toMatchObject({ kind: 'answered', status: 200 });
+  await expect.poll(() => isClosed).toBe(true);
+});
+
+test('an answer with headers beyond measure has failed, and nothing of it is told', async () => {
+  const at = await receiver((response) => void response.writeHead(200, { 'x-secret': 's'.repeat(60_000) }).end());
+  const outcome = await sender().send(request(at.url), OPEN);
+  expect(outcome).toMatchObject({ kind: 'failed', error: 'the request failed (UND_ERR_HEADERS_OVERFLOW)' });
+});
+
 test('a name server that does not answer is given up in time', async () => {
   const one = sender({ limitMs: 200, resolve: () => new Promise(() => undefined) });
   expect(await one.send(request('http://hooks.example.test/'), OPEN)).toMatchObject({
@@ -152,6 +172,19 @@ test('nothing is sent to a blocked address, as an address or by name, nor by htt
   expect(await one.send(request(at.url), { ...OPEN, allowHttp: false })).toMatchObject({ kind: 'failed' });
   expect(at.received).toEqual([]);
   expect([await one.isBlocked('hooks.example.test', security), await one.isBlocked('hooks.example.test', OPEN)]).toEqual([true, false]);
+});
+
+test('an IPv4 address in the clothes of IPv6 is still that address', async () => {
+  const at = await receiver();
+  for (const address of ['::ffff:127.0.0.1', '::ffff:7f00:1', '64:ff9b::7f00:1', '2002:7f00:1::', '::1', '0.0.0.0', 'fe80::1%eth0']) {
+    const one = sender({ resolve: () => Promise.resolve([address]) });
+    const url = `http://hooks.example.test:${at.port}/`;
+    expect(await one.send(request(url), { ...DEFAULT_WEBHOOK_SECURITY, allowHttp: true })).toMatchObject({
+      kind: 'failed',
+      error: 'the host leads to an address that is blocked',
+    });
+  }
+  expect(at.received).toEqual([]);
 });
 
 test('one blocked address among several is enough', async () => {

@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
+import { describeTrailWitness } from './audit-witness-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -17,24 +18,33 @@ import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
 import { describeWebhooks } from './webhook-suite.ts';
 
-/** What every store promises, whatever it keeps its rows in: one suite, run over each adapter. */
+/** The parts of the suite, by name. */
+const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
+  commands: describeExecute,
+  audit: describeAudit,
+  'lists of the trail': describeAuditLists,
+  'witness of the trail': describeTrailWitness,
+  budgets: describeBudgets,
+  objects: describeObjects,
+  quarantine: describeQuarantine,
+  queries: describeQueries,
+  governance: describeGovernance,
+  'keys and events': describeKeysAndEvents,
+  refusals: describeRefusals,
+  reports: describeReports,
+  retention: describeRetention,
+  usage: describeUsage,
+  verification: describeVerify,
+  'lists of events': describeEventLists,
+  webhooks: describeWebhooks,
+};
+
+/**
+ * What every store promises, whatever it keeps its rows in: one suite, run over each adapter. Each part is described apart, so that a
+ * store that it makes before each of its tests is not made before those of the others.
+ */
 export function describeStore(name: string, makeStore: MakeStore): void {
   describe(name, () => {
-    describeExecute(makeStore);
-    describeAudit(makeStore);
-    describeAuditLists(makeStore);
-    describeBudgets(makeStore);
-    describeObjects(makeStore);
-    describeQuarantine(makeStore);
-    describeQueries(makeStore);
-    describeGovernance(makeStore);
-    describeKeysAndEvents(makeStore);
-    describeRefusals(makeStore);
-    describeReports(makeStore);
-    describeRetention(makeStore);
-    describeUsage(makeStore);
-    describeVerify(makeStore);
-    describeEventLists(makeStore);
-    describeWebhooks(makeStore);
+    for (const [part, describePart] of Object.entries(PARTS)) describe(part, () => describePart(makeStore));
   });
 }

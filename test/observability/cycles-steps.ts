@@ -20,6 +20,9 @@ const PERMISSIONS = [
   'reservations:release',
   'reservations:extend',
   'reservations:list',
+  'webhooks:read',
+  'webhooks:write',
+  'events:read',
 ];
 const SCOPE = `tenant:${TENANT}`;
 const BUDGET = `scope=${SCOPE}&unit=TOKENS`;
@@ -121,6 +124,59 @@ async function askTrail(ask: Ask): Promise<void> {
   await ask('GET /v1/admin/overview', '/v1/admin/overview', 200);
 }
 
+const HOOK = { url: 'https://hooks.invalid/castellan', event_types: ['budget.created'], headers: { 'x-team': 'doc' }, metadata: { a: 1 } };
+
+/** Subscriptions, as the operator has them. */
+async function askWebhooks(ask: Ask): Promise<void> {
+  const path = '/v1/admin/webhooks';
+  const config = '/v1/admin/config/webhook-security';
+  const { blocked_cidr_ranges: ranges } = await ask(`GET ${config}`, config, 200);
+  await ask(`PUT ${config}`, config, 200, { blocked_cidr_ranges: ranges, allow_http: true });
+  await ask(`PUT ${config}`, config, 400, { blocked_cidr_ranges: ['dragons'] });
+  const { subscription } = await ask(`POST ${path}`, path, 201, { ...HOOK, retry_policy: { max_retries: 0 }, thresholds: {} });
+  await ask(`POST ${path}`, `${path}?tenant_id=nobody`, 404, HOOK);
+  await ask(`POST ${path}`, path, 400, { ...HOOK, url: 'https://127.0.0.1/' });
+  const id = String((subscription as { subscription_id: string }).subscription_id);
+  const one = `${path}/:subscription_id`;
+  await ask(`GET ${path}`, `${path}?limit=1&sort_by=url`, 200);
+  await ask(`GET ${one}`, `${path}/${id}`, 200);
+  await ask(`GET ${one}`, `${path}/nobody`, 404);
+  await ask(`PATCH ${one}`, `${path}/${id}`, 200, { event_categories: ['webhook'], name: 'Doc' });
+  await ask(`POST ${one}/test`, `${path}/${id}/test`, 200);
+  await ask(`POST ${one}/replay`, `${path}/${id}/replay`, 202, { event_types: ['webhook.updated'], max_events: 5 });
+  await ask(`GET ${one}/deliveries`, `${path}/${id}/deliveries?limit=1`, 200);
+  const bulk = { filter: { search: id }, action: 'PAUSE', idempotency_key: 'w' };
+  await ask(`POST ${path}/bulk-action`, `${path}/bulk-action`, 200, bulk);
+  await ask(`DELETE ${one}`, `${path}/${id}`, 204);
+}
+
+/** Subscriptions, as a tenant has them. */
+async function askOwnWebhooks(ask: Ask, headers: Readonly<Record<string, string>>): Promise<void> {
+  const path = '/v1/webhooks';
+  const { subscription } = await ask(`POST ${path}`, path, 201, HOOK, headers);
+  const id = String((subscription as { subscription_id: string }).subscription_id);
+  const one = `${path}/:subscription_id`;
+  await ask(`GET ${path}`, path, 200, undefined, headers);
+  await ask(`GET ${path}`, `${path}?status=GONE`, 400, undefined, headers);
+  await ask(`GET ${one}`, `${path}/${id}`, 200, undefined, headers);
+  await ask(`PATCH ${one}`, `${path}/${id}`, 200, { status: 'PAUSED' }, headers);
+  await ask(`PATCH ${one}`, `${path}/${id}`, 400, { event_categories: ['policy'] }, headers);
+  await ask(`POST ${one}/test`, `${path}/${id}/test`, 200, undefined, headers);
+  await ask(`GET ${one}/deliveries`, `${path}/${id}/deliveries`, 200, undefined, headers);
+  await ask(`DELETE ${one}`, `${path}/${id}`, 204, undefined, headers);
+}
+
+/** Events, as the operator and a tenant see them. */
+async function askEvents(ask: Ask, headers: Readonly<Record<string, string>>): Promise<void> {
+  const path = '/v1/admin/events';
+  const { events } = await ask(`GET ${path}`, `${path}?tenant_id=${TENANT}&limit=100`, 200);
+  const [event] = events as readonly { readonly event_id: string }[];
+  await ask(`GET ${path}/:event_id`, `${path}/${event?.event_id}`, 200);
+  await ask(`GET ${path}/:event_id`, `${path}/nobody`, 404);
+  await ask('GET /v1/events', '/v1/events?category=budget', 200, undefined, headers);
+  await ask('GET /v1/events', '/v1/events?category=dragons', 400, undefined, headers);
+}
+
 /** What ends a key and a tenant. */
 async function askEnds(ask: Ask, keyId: string): Promise<void> {
   const keys = '/v1/admin/api-keys';
@@ -140,6 +196,9 @@ export async function askGovernance(ask: Ask): Promise<void> {
   await askBudgets(ask, headers);
   await askPolicies(ask, headers);
   await askRuntime(ask, TENANT, headers);
+  await askWebhooks(ask);
+  await askOwnWebhooks(ask, headers);
+  await askEvents(ask, headers);
   await askEnds(ask, keyId);
   await askTrail(ask);
   await ask('GET /v1/x-castellan/events', `/v1/x-castellan/events?tenant_id=${TENANT}&limit=1000`, 200);

@@ -171,7 +171,11 @@ describe('the dashboard', () => {
       targets.flatMap(({ expr }) => readQuery(expr).selectors.map(({ metric }) => metric.replace(/_(bucket|sum|count)$/, ''))),
     );
     const missing = familiesOf(makeMetrics({ tenantLabels: false })).filter(({ name }) => !shown.has(name));
-    expect(missing.map(({ name }) => name)).toEqual(['castellan_holds_refused_total', 'castellan_trace_spans_total']);
+    expect(missing.map(({ name }) => name)).toEqual([
+      'castellan_holds_refused_total',
+      'castellan_failed_credentials_total',
+      'castellan_trace_spans_total',
+    ]);
   });
 
   test('has panels that do not overlap, with ids of their own, over one data source that is chosen at import', () => {

@@ -388,7 +388,10 @@ describe('faults of the ledger', () => {
 describe('the reference', () => {
   const text = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8');
   const rows = new Map(
-    Array.from(text.matchAll(/^\| `(castellan_\w+)`( †)? \| (\w+) \|(?: ([^|]*) \|)? ([^|]+) \|$/gm), (row) => [row[1] ?? '', row]),
+    Array.from(text.matchAll(/^\| `((?:castellan|cycles)_\w+)`( †)? \| (\w+) \|(?: ([^|]*) \|)? ([^|]+) \|$/gm), (row) => [
+      row[1] ?? '',
+      row,
+    ]),
   );
 
   test('lists every metric with its type, labels and meaning, and no other', async () => {

@@ -14,7 +14,8 @@ import { needsOf, type Command } from '../../src/core/verbs.ts';
 import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.ts';
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
-import type { BatchResult, Discrepancy, LedgerStore } from '../../src/ports/ledger-store.ts';
+import type { Discrepancy } from '../../src/ports/discrepancy.ts';
+import type { BatchResult, LedgerStore } from '../../src/ports/ledger-store.ts';
 import { pageOfAudit } from './audit-list.ts';
 import { makeMemoryGovernance } from './memory-governance.ts';
 import type { KeyUsage, RecordStore, UsagePoint, UsageTotal } from '../../src/ports/record-store.ts';
@@ -333,6 +334,8 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
           query,
         ),
       ),
+    // Its trail is a list, without chains.
+    auditHeads: () => Promise.resolve([]),
     heartbeat: ({ ownerId }) => Promise.resolve([ownerId]),
   };
 }

@@ -20,6 +20,9 @@ import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import type { Denial } from '../../src/app/cycles/record-denial.ts';
 import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
+import { makeActivityCounter } from '../../src/app/events/count-activity.ts';
+import { makeEventServices, type EventServices } from '../../src/app/events/event-services.ts';
+import { makeSubscriptions } from '../../src/app/webhooks/subscriptions.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../../src/app/ledger-writer.ts';
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
@@ -32,6 +35,8 @@ import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
 import type { Ids } from '../../src/ports/ids.ts';
 import type { LedgerStore } from '../../src/ports/ledger-store.ts';
 import type { RecordStore } from '../../src/ports/record-store.ts';
+import type { WebhookSender } from '../../src/ports/webhook-sender.ts';
+import type { WebhookStore } from '../../src/ports/webhook-store.ts';
 import type { KeyHasher, SecretBox } from '../../src/ports/secret-box.ts';
 import { makeCreateKey } from '../../src/app/create-key.ts';
 import { makeCountingIds, makeFakeHasher, makeFakeSecretBox, makeManualClock, makeMemoryLog, makeRecordingFailpoints } from './fakes.ts';
@@ -40,6 +45,14 @@ import { makeMemoryStore, type MemoryStore } from './memory-store.ts';
 
 /** The moment at which every test of the surfaces begins: the example dates of the documents lie around it. */
 export const TEST_START_MS = Date.UTC(2026, 3, 9);
+
+/** A sender of webhooks that reaches nobody. */
+const NOWHERE: WebhookSender = {
+  limitMs: 1000,
+  send: () => Promise.resolve({ kind: 'failed', error: 'nobody can be reached', responseTimeMs: null }),
+  isBlocked: () => Promise.resolve(false),
+  close: () => Promise.resolve(),
+};
 
 /** The operator key of every test. */
 export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
@@ -53,6 +66,8 @@ export interface TestAppOptions {
   /** Fields that a configuration file declares, as `kind id field`. */
   readonly declared?: readonly string[];
   readonly transactions?: readonly Transaction[];
+  /** Sends webhooks; else nobody can be reached. */
+  readonly sender?: WebhookSender;
 }
 
 /** The control plane's surfaces over one store, without a listener. */
@@ -84,6 +99,7 @@ export interface TestApp {
   cycles(key: string): Send;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly events: EventServices;
   readonly failedCredentials: FailedCredentials;
   /** The denials that the runtime plane gave to be told, oldest first. */
   readonly denials: readonly Denial[];
@@ -126,12 +142,35 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     store,
     ids,
     log,
-    onRecordsChanged: (refs) => directory.recordsChanged(refs),
+    onRecordsChanged: (refs) => {
+      directory.recordsChanged(refs);
+      subscriptions.recordsChanged(refs);
+    },
     maxQueued: options.maxQueued ?? 1000,
     failpoints: makeRecordingFailpoints(),
   });
   const keyUses = makeKeyUses({ writer, records: store, ids });
   const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints: makeRecordingFailpoints(), log });
+  const subscriptions = makeSubscriptions({ records: store });
+  // A store in memory keeps no deliveries: what asks for one fails there.
+  const webhookStore = store as unknown as WebhookStore;
+  const events = makeEventServices({
+    store: webhookStore,
+    records: store,
+    subscriptions,
+    activity: makeActivityCounter({ store: webhookStore, log }),
+    writer,
+    sender: options.sender ?? NOWHERE,
+    traceIdOf: () => 'e'.repeat(32),
+    secretBox,
+    ids,
+    clock,
+    elapsedMs: () => performance.now(),
+    ownerId: 'run_test',
+    observer: { attempted: () => undefined, stale: () => undefined, handedOut: () => undefined, disabled: () => undefined },
+    failpoints: makeRecordingFailpoints(),
+    log,
+  });
   const declared = new Set(options.declared);
   const declaredFields: DeclaredFields = {
     isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null),
@@ -167,10 +206,21 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       declared: declaredFields,
     }),
   );
-  await app.register(makeCyclesGovernance({ ...deps, store, operatorKey: OPERATOR_KEY, declared: declaredFields, closeTenants, keyUses }));
+  await app.register(
+    makeCyclesGovernance({
+      ...deps,
+      store,
+      operatorKey: OPERATOR_KEY,
+      declared: declaredFields,
+      closeTenants,
+      keyUses,
+      events,
+      eventReads: webhookStore,
+    }),
+  );
   const denials: Denial[] = [];
   const denialRecorder = { record: (denial: Denial) => void denials.push(denial) };
-  await app.register(makeCyclesRuntime({ ...deps, operatorKey: OPERATOR_KEY, denials: denialRecorder, sharesBalances: true }));
+  await app.register(makeCyclesRuntime({ ...deps, operatorKey: OPERATOR_KEY, denials: denialRecorder, events, sharesBalances: true }));
   await app.register(makeOwnKeyApi(deps));
   await app.ready();
 
@@ -242,6 +292,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         send({ 'x-cycles-api-key': key }, request),
     closeTenants,
     keyUses,
+    events,
     failedCredentials,
     denials,
     operator: (...request) => send({ 'x-admin-api-key': OPERATOR_KEY }, request),

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Actor } from '../../app/audited-command.ts';
 import type { Directory, Identity } from '../../app/directory.ts';
+import type { AuthFailure } from '../../app/events/record-auth-failure.ts';
+import type { RejectionCode } from '../../core/rejection.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { SYSTEM_TENANT } from '../../core/records.ts';
 import { requestFacts } from './audit.ts';
@@ -32,6 +34,45 @@ export interface CyclesAuthDeps {
   readonly directory: Pick<Directory, 'authenticate'>;
   readonly clock: Clock;
   readonly mayUse: (permissions: readonly string[], wanted: string) => boolean;
+  /** Takes note of tenants' keys, good or not. */
+  readonly auth: AuthNotes;
+  /** How events name the surface. */
+  readonly source: string;
+}
+
+/** Takes note of credentials. Neither waits. */
+export interface AuthNotes {
+  succeeded(tenantId: string): void;
+  failed(failure: AuthFailure): void;
+}
+
+/** What events say of a refusal of a key. Source: Cycles governance, `EventDataApiKey.failure_reason`. */
+const FAILURES: Readonly<Partial<Record<RejectionCode, string>>> = {
+  unauthorized: 'key_not_found',
+  key_expired: 'key_expired',
+  key_revoked: 'key_revoked',
+  key_disabled: 'key_disabled',
+};
+
+/** What is noted of a key that was refused; the request has no other principal. */
+export function authFailureOf(
+  request: FastifyRequest,
+  refused: { readonly reason: string; readonly source: string; readonly about?: { readonly tenantId: string; readonly keyId: string } },
+): AuthFailure {
+  const { trace } = request;
+  const { reason, source, about } = refused;
+  return {
+    tenantId: about?.tenantId ?? null,
+    keyId: about?.keyId ?? null,
+    reason,
+    sourceIp: request.ip,
+    origin: {
+      requestId: request.id,
+      ...(trace === undefined ? {} : { traceId: trace.traceId, ...(trace.flags === null ? {} : { traceFlags: trace.flags }) }),
+      actor: { type: 'api_key', ...(about === undefined ? {} : { keyId: about.keyId }), sourceIp: request.ip },
+      source,
+    },
+  };
 }
 
 const unauthorized = (message: string): RefusedRequest => new RefusedRequest({ code: 'unauthorized', message });
@@ -62,8 +103,17 @@ export function makeAuthenticateCycles(deps: CyclesAuthDeps) {
           : 'the operator key or a key of a tenant is required',
       );
     }
-    const identity = valueOf(await deps.directory.authenticate(key, deps.clock.nowMs()));
-    if (identity.key.kind !== 'tenant') throw unauthorized('this API key is not known');
+    const outcome = await deps.directory.authenticate(key, deps.clock.nowMs());
+    const isUnknown = outcome.ok && outcome.value.key.kind !== 'tenant';
+    const code = isUnknown ? 'unauthorized' : outcome.ok ? null : outcome.rejection.code;
+    const reason = code === null ? undefined : FAILURES[code];
+    if (reason !== undefined) {
+      const about = outcome.ok ? undefined : outcome.rejection.about;
+      deps.auth.failed(authFailureOf(request, { reason, source: deps.source, ...(about === undefined ? {} : { about }) }));
+    }
+    if (isUnknown) throw unauthorized('this API key is not known');
+    const identity = valueOf(outcome);
+    deps.auth.succeeded(identity.tenant.id);
     request.cycles = { kind: 'tenant', identity };
     void reply.header('x-cycles-tenant', identity.tenant.id);
     if (permission !== undefined && !deps.mayUse(identity.key.permissions ?? [], permission))

@@ -5,10 +5,12 @@ import { API_KEY_OPERATIONS } from './operations/api-keys.ts';
 import { AUDIT_OPERATIONS } from './operations/audit.ts';
 import { AUTH_OPERATIONS } from './operations/auth.ts';
 import { BUDGET_OPERATIONS } from './operations/budgets.ts';
+import { ADMIN_EVENT_OPERATIONS } from './operations/events.ts';
 import { EXTENSION_OPERATIONS } from './operations/extensions.ts';
 import { OVERVIEW_OPERATIONS } from './operations/overview.ts';
 import { POLICY_OPERATIONS } from './operations/policies.ts';
 import { TENANT_OPERATIONS } from './operations/tenants.ts';
+import { WEBHOOK_OPERATIONS } from './operations/webhooks.ts';
 import { GovernanceError } from './schemas/common.ts';
 import { GOVERNANCE_PREFIXES } from './surface.ts';
 
@@ -19,7 +21,8 @@ const SHARED_PREFIXES: ReadonlySet<string> = new Set(['/v1/balances', '/v1/event
 export const GOVERNANCE_SURFACE: DocumentedSurface = {
   id: 'cycles-governance',
   title: 'Cycles governance',
-  description: 'Tenants, their keys, budgets and policies, and the trail of what was done, for the operator and for tenants themselves.',
+  description:
+    'Tenants, their keys, budgets and policies, events and who is told of them, and the trail of what was done, for the operator and for tenants themselves.',
   idPrefix: 'cycles',
   prefixes: [
     ...GOVERNANCE_PREFIXES.filter((prefix) => !SHARED_PREFIXES.has(prefix)),
@@ -34,6 +37,8 @@ export const GOVERNANCE_SURFACE: DocumentedSurface = {
     ...POLICY_OPERATIONS,
     ...AUDIT_OPERATIONS,
     ...OVERVIEW_OPERATIONS,
+    ...WEBHOOK_OPERATIONS,
+    ...ADMIN_EVENT_OPERATIONS,
     ...EXTENSION_OPERATIONS,
   },
   security: ['operatorKey'],

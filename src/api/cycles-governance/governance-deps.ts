@@ -3,6 +3,7 @@ import type { RequestAudit } from '../../app/audit/request-audit.ts';
 import type { CloseTenants } from '../../app/cycles/close-tenant.ts';
 import type { KeyUses } from '../../app/cycles/key-uses.ts';
 import type { Directory } from '../../app/directory.ts';
+import type { EventServices } from '../../app/events/event-services.ts';
 import type { LedgerWriter } from '../../app/ledger-writer.ts';
 import type { PageCursors } from '../../app/page-cursors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -11,6 +12,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { WebhookStore } from '../../ports/webhook-store.ts';
 import type { KeyHasher, SecretBox } from '../../ports/secret-box.ts';
 import type { TypedApp } from '../_shared/typed-app.ts';
 
@@ -29,6 +31,9 @@ export interface GovernanceDeps {
   readonly declared: DeclaredFields;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
+  readonly events: EventServices;
+  /** Lists of events and deliveries. */
+  readonly eventReads: Pick<WebhookStore, 'listEvents' | 'event' | 'deliveries'>;
   readonly log: Log;
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { PageCursors } from '../../app/page-cursors.ts';
 import type { SortedPage } from '../../ports/governance-reads.ts';
+import { parseRfc3339 } from '../../core/rfc3339.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { queryText } from '../_shared/query.ts';
 
@@ -65,6 +66,23 @@ export function filterOneOf<T extends string>(request: FastifyRequest, name: str
 export function filterFlag(request: FastifyRequest, name: string): boolean | undefined {
   const text = filterOneOf(request, name, ['true', 'false']);
   return text === undefined ? undefined : text === 'true';
+}
+
+/** A moment in a query; undefined where it is not given. */
+export function filterMoment(request: FastifyRequest, name: string): number | undefined {
+  const text = filterText(request, name);
+  if (text === undefined) return undefined;
+  const ms = parseRfc3339(text);
+  if (ms === null) throw refused(name, `${name} must be a moment in RFC 3339, such as 2026-04-09T12:00:00Z`);
+  return ms;
+}
+
+/** `from` and `to` of a query, both of the range; refuses a `from` that lies after `to`. */
+export function filterRange(request: FastifyRequest): { readonly fromMs?: number; readonly toMs?: number } {
+  const fromMs = filterMoment(request, 'from');
+  const toMs = filterMoment(request, 'to');
+  if (fromMs !== undefined && toMs !== undefined && fromMs > toMs) throw refused('from', 'from must not lie after to');
+  return { ...(fromMs === undefined ? {} : { fromMs }), ...(toMs === undefined ? {} : { toMs }) };
 }
 
 /** A whole number out of bounds is taken for the nearest one: the dashboard asks for 2000. What is no number is refused. */

@@ -18,9 +18,11 @@ import { mountAudit } from './routes/audit.ts';
 import { mountAuth } from './routes/auth.ts';
 import { mountBalances, mountBudgetLists } from './routes/budget-lists.ts';
 import { mountBudgets } from './routes/budgets.ts';
+import { mountEvents } from './routes/events.ts';
 import { mountPolicies } from './routes/policies.ts';
 import { mountOverview } from './routes/overview.ts';
 import { mountTenants } from './routes/tenants.ts';
+import { mountWebhooks } from './routes/webhooks.ts';
 
 /** Paths below these are the surface's own on the control plane, also those that it does not serve. */
 export const GOVERNANCE_PREFIXES = ['/v1/admin', '/v1/auth', '/v1/webhooks', '/v1/events', '/v1/balances'] as const;
@@ -38,6 +40,8 @@ const MOUNTS: readonly GovernanceMount[] = [
   mountBalances,
   mountPolicies,
   mountAudit,
+  mountEvents,
+  mountWebhooks,
 ];
 
 const DOTS = /^(?:\.|%2e){1,2}$/i;
@@ -69,7 +73,7 @@ export const makeCyclesGovernance =
       operations: GOVERNANCE_OPERATIONS,
       principalOf: cyclesAuditPrincipal(GOVERNANCE_SOURCE),
     });
-    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
+    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse, auth: deps.events.auth, source: GOVERNANCE_SOURCE }));
     const routeDeps = { ...deps, writer: deps.audit.writer, cursors: makePageCursors(deps.hasher) };
     for (const mount of MOUNTS) mount(app, routeDeps);
   };

@@ -18,7 +18,7 @@ import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
 import { addAudit } from '../_shared/audit.ts';
-import { cyclesAuditPrincipal, makeAuthenticateCycles } from '../_shared/cycles-principal.ts';
+import { cyclesAuditPrincipal, makeAuthenticateCycles, type AuthNotes } from '../_shared/cycles-principal.ts';
 import { addJsonBodyParser } from '../_shared/json-body.ts';
 import { makeErrorHandler, problemOf } from '../_shared/problem.ts';
 import { addCyclesTracing } from '../_shared/trace-context.ts';
@@ -56,6 +56,7 @@ export interface CyclesRuntimeDeps {
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly denials: Pick<DenialRecorder, 'record'>;
+  readonly events: { readonly auth: AuthNotes };
   readonly log: Log;
   /** Whether the governance plane is on the same listener, and has `GET /v1/balances` for whoever names no level of a subject. */
   readonly sharesBalances: boolean;
@@ -122,7 +123,7 @@ export const makeCyclesRuntime =
     const auditPrincipal = cyclesAuditPrincipal(RUNTIME_SOURCE);
     const operatorPrincipal = (request: FastifyRequest) => (request.cycles?.kind === 'operator' ? auditPrincipal(request) : null);
     addAudit(app, { ...deps, form: runtimeForm, operations: RUNTIME_OPERATIONS, principalOf: operatorPrincipal, concerns });
-    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse }));
+    app.addHook('onRequest', makeAuthenticateCycles({ ...deps, mayUse, auth: deps.events.auth, source: RUNTIME_SOURCE }));
     const routeDeps = {
       reserveBudget: makeReserveBudget(deps),
       settleReservation: makeSettleReservation(deps),

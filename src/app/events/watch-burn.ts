@@ -30,7 +30,7 @@ interface Burn {
 type Minutes = Map<number, bigint>;
 
 /** The rates of a budget in units a minute: of the window that ends now, and of the time before it; null where that is less than a window. */
-export function burnOf(
+function burnOf(
   minutes: ReadonlyMap<number, bigint>,
   at: { readonly nowMs: number; readonly sinceMs: number; readonly windowSeconds: number },
 ): { readonly current: number; readonly baseline: number } | null {

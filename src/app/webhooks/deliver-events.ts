@@ -1,6 +1,7 @@
 import type { Webhook } from '../../core/records.ts';
 import { maySee } from '../../core/webhooks/match-event.ts';
 import { DELIVERY_EXPIRES_MS, retryDelayMs, retryPolicyOf } from '../../core/webhooks/retry.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import type { StoredEvent } from '../../ports/record-store.ts';
 import type { AttemptResult, Delivery, DeliveryLease, DeliveryRound, WebhookStore } from '../../ports/webhook-store.ts';
@@ -18,7 +19,7 @@ export interface DeliveryObserver {
 /** What delivering needs. `sendLimitMs` is the longest that one request takes; `elapsedMs` a clock that never goes back. */
 export interface DeliverDeps {
   readonly store: Pick<WebhookStore, 'leaseDeliveries' | 'renewLease' | 'dueDeliveries' | 'writeRounds' | 'dropDeliveries'>;
-  readonly subscriptions: Pick<Subscriptions, 'get'>;
+  readonly subscriptions: Pick<Subscriptions, 'get' | 'refresh'>;
   readonly send: SendEvent;
   readonly sendLimitMs: number;
   readonly ownerId: string;
@@ -27,6 +28,7 @@ export interface DeliverDeps {
   readonly onFailed: () => void;
   /** Called when a subscription that was served has left room for another. */
   readonly onRoom: () => void;
+  readonly failpoints: Failpoints;
   readonly log: Log;
   readonly elapsedMs: () => number;
 }
@@ -69,8 +71,9 @@ export function makeDispatcher(deps: DeliverDeps): Dispatcher {
   const rounds = makeRoundWriter(store);
   let isStopping = false;
 
-  async function serve(lease: DeliveryLease, leasedAtMs: number): Promise<void> {
+  async function serve(lease: DeliveryLease, leasedAtMs: number, known: Promise<void>): Promise<void> {
     try {
+      await known;
       await serveLease({ ...deps, leaseMs, write: (round) => rounds.write(round), isStopping: () => isStopping }, lease, leasedAtMs);
     } catch (err) {
       // Whoever leases it next goes on; the lease ends by itself.
@@ -85,8 +88,12 @@ export function makeDispatcher(deps: DeliverDeps): Dispatcher {
       // From before the store was asked, so that our idea of the lease ends no later than the store's.
       const leasedAtMs = elapsedMs();
       const leases = await store.leaseDeliveries({ ownerId: deps.ownerId, limit: room, leaseMs });
+      if (leases.length === 0) return { more: false };
+      deps.failpoints.hit('webhook.leased');
+      // After the leases: whatever subscription another node has made deliveries for is known then, and what it has changed.
+      const known = deps.subscriptions.refresh();
       for (const lease of leases) {
-        const served = serve(lease, leasedAtMs).finally(() => {
+        const served = serve(lease, leasedAtMs, known).finally(() => {
           serving.delete(served);
           if (!isStopping) deps.onRoom();
         });
@@ -164,6 +171,10 @@ function lanesOf(due: readonly Due[]): Due[][] {
   return [...Map.groupBy(first, ({ delivery }) => delivery.tenantId).values(), ...again];
 }
 
+/** Two changes may share a millisecond, so that the moment of the last does not tell. */
+const isUnchanged = (webhook: Webhook, now: Webhook | undefined): boolean =>
+  now === webhook || JSON.stringify(now) === JSON.stringify(webhook);
+
 /** Tries what is due, lane beside lane; false where the lease is somebody else's. A change of the subscription ends the round early. */
 async function attemptAll(
   deps: ServeDeps,
@@ -177,12 +188,14 @@ async function attemptAll(
   const next = async (): Promise<void> => {
     for (let lane = lanes.shift(); lane !== undefined && isHeld; lane = lanes.shift()) {
       for (const each of lane) {
-        isSame &&= (await deps.subscriptions.get(webhook.id))?.updatedAtMs === webhook.updatedAtMs && !deps.isStopping();
+        isSame &&= isUnchanged(webhook, await deps.subscriptions.get(webhook.id)) && !deps.isStopping();
         if (!isSame) return;
         isHeld &&= await holds();
         if (!isHeld) return;
         const result = await attempt(deps, webhook, each);
+        deps.failpoints.hit('webhook.sent');
         isHeld &&= await deps.write({ lease, epoch: webhook.epoch ?? 0, results: [result], release: false });
+        deps.failpoints.hit('webhook.booked');
         if (!isHeld) return;
         if (result.status === 'FAILED') deps.onFailed();
       }

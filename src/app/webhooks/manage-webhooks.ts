@@ -56,7 +56,7 @@ export interface ManageWebhooksDeps {
 const SECRET_LENGTH = 43;
 
 /** A subscription with its health, of which failures from before it was last set ACTIVE are no part. */
-export const viewOf = (webhook: Webhook, health: WebhookHealth | undefined): WebhookView => ({
+const viewOf = (webhook: Webhook, health: WebhookHealth | undefined): WebhookView => ({
   webhook,
   failures: health !== undefined && health.epoch === (webhook.epoch ?? 0) ? health.failures : 0,
   lastTriggeredAtMs: health?.lastTriggeredAtMs ?? null,
@@ -71,15 +71,50 @@ export const matchesFilter = (webhook: Webhook, { tenantId, status, eventType, s
   (eventType === undefined || webhook.eventTypes.includes(eventType)) &&
   (search === null || webhook.id.toLowerCase().includes(search) || webhook.url.toLowerCase().includes(search));
 
-/**
- * Makes the use cases of subscriptions. A tenant meets its own alone: those of others are not found. Every change is audited and told of.
- *
- * The secret and the values of headers are kept sealed; the secret is given out once, where a subscription is made.
- */
-// oxlint-disable-next-line max-lines-per-function -- to be split by what is done with a subscription when its routes are mounted
-export function makeWebhookManagement(deps: ManageWebhooksDeps) {
-  const { writer, records, store, subscriptions, sender, secretBox, ids } = deps;
+/** A subscription of which nothing was said. */
+const NOTHING_GIVEN = {
+  name: null,
+  description: null,
+  eventCategories: [],
+  scopeFilter: null,
+  secretSealed: '',
+  headerNames: [],
+  headersSealed: null,
+  retryPolicy: {},
+  thresholds: {},
+  disableAfterFailures: 10,
+  metadata: {},
+} as const satisfies Partial<Webhook>;
 
+const audited = (ids: Ids, actor: Actor, webhook: { readonly id: string; readonly tenantId: string }, name: string) =>
+  auditedBase(ids, actor, { name, tenantId: webhook.tenantId, resourceKind: 'webhook', resourceId: webhook.id });
+
+/** Refuses a filter that goes beyond what the caller's key covers. One that names no scope is not looked at. */
+function refuseFilter(caller: CyclesCaller, filter: string | null | undefined) {
+  const scope =
+    filter
+      ?.trim()
+      .toLowerCase()
+      .replace(/\/?\*$/, '') ?? '';
+  return scope === '' ? null : refuseScope(caller, scope);
+}
+
+/** Makes what finds a subscription for a caller. Rejects: `webhook_not_found`, also for another tenant's. */
+const makeFind =
+  ({ records }: ManageWebhooksDeps) =>
+  async (caller: CyclesCaller, id: string): Promise<Outcome<Webhook>> => {
+    const webhook = await records.record('webhook', id);
+    if (webhook !== undefined && (caller.kind === 'operator' || webhook.tenantId === caller.tenantId)) return accepted(webhook);
+    return rejected({ code: 'webhook_not_found', message: `there is no webhook ${id.slice(0, 64)}` });
+  };
+
+const makeView =
+  ({ store }: ManageWebhooksDeps) =>
+  async (webhook: Webhook): Promise<WebhookView> =>
+    viewOf(webhook, (await store.webhookHealth([webhook.id])).get(webhook.id));
+
+/** Makes what turns what was given into what is kept of it; secrets sealed for the subscription `id`. */
+function makeKeep({ records, sender, secretBox }: ManageWebhooksDeps) {
   /** Rejects: `webhook_url_invalid`. A host that nobody can resolve passes: sending to it fails. */
   async function checkUrl(url: string, security: WebhookSecurity): Promise<Outcome<null>> {
     const checked = checkWebhookUrl(url, security);
@@ -89,8 +124,7 @@ export function makeWebhookManagement(deps: ManageWebhooksDeps) {
     return rejected({ code: 'webhook_url_invalid', message: 'url leads to an address that is blocked', field: 'url' });
   }
 
-  /** What is kept of what was given; secrets sealed for the subscription `id`. */
-  async function kept(id: string, given: GivenWebhook): Promise<Outcome<WebhookChanges>> {
+  return async (id: string, given: GivenWebhook): Promise<Outcome<WebhookChanges>> => {
     const { secret, headers, ...rest } = given;
     if (headers !== undefined) {
       const bad = checkWebhookHeaders(headers);
@@ -111,112 +145,113 @@ export function makeWebhookManagement(deps: ManageWebhooksDeps) {
             headersSealed: names.length === 0 ? null : secretBox.seal(JSON.stringify(headers), webhookHeadersIdentity(id)),
           }),
     });
-  }
-
-  /** Rejects: `webhook_not_found`, also for another tenant's. */
-  async function find(caller: CyclesCaller, id: string): Promise<Outcome<Webhook>> {
-    const webhook = await records.record('webhook', id);
-    if (webhook !== undefined && (caller.kind === 'operator' || webhook.tenantId === caller.tenantId)) return accepted(webhook);
-    return rejected({ code: 'webhook_not_found', message: `there is no webhook ${id.slice(0, 64)}` });
-  }
-
-  async function view(webhook: Webhook): Promise<WebhookView> {
-    return viewOf(webhook, (await store.webhookHealth([webhook.id])).get(webhook.id));
-  }
-
-  const audited = (actor: Actor, webhook: { readonly id: string; readonly tenantId: string }, name: string) =>
-    auditedBase(ids, actor, { name, tenantId: webhook.tenantId, resourceKind: 'webhook', resourceId: webhook.id });
-
-  /** Refuses a filter that goes beyond what the caller's key covers. One that names no scope is not looked at. */
-  const refuseFilter = (caller: CyclesCaller, filter: string | null | undefined) => {
-    const scope =
-      filter
-        ?.trim()
-        .toLowerCase()
-        .replace(/\/?\*$/, '') ?? '';
-    return scope === '' ? null : refuseScope(caller, scope);
   };
+}
 
+/**
+ * Makes what adds a subscription of the caller's tenant; the operator adds it for the tenant that it names, or for itself. The value has the
+ * secret, this once.
+ *
+ * Rejects, in this order: `insufficient_permissions` (scope), `invalid_request` (headers), `webhook_url_invalid`, `tenant_not_found`,
+ * `tenant_closed`, `invalid_request`.
+ */
+function makeCreate(deps: ManageWebhooksDeps) {
+  const { ids, writer } = deps;
+  const keep = makeKeep(deps);
+  return async (
+    actor: Actor,
+    caller: CyclesCaller,
+    given: NewWebhook & { readonly tenantId?: string; readonly operation: string },
+  ): Promise<Outcome<{ readonly view: WebhookView; readonly secret: string }>> => {
+    const { tenantId: named, operation, ...fields } = given;
+    const tenantId = caller.kind === 'tenant' ? caller.tenantId : named === undefined ? SYSTEM_TENANT : tenantIdOfWire(named);
+    const outside = refuseFilter(caller, fields.scopeFilter);
+    if (outside !== null) return rejected(outside);
+    const id = ids.next('whsub');
+    const secret = fields.secret ?? `whsec_${ids.base62(SECRET_LENGTH)}`;
+    const changes = await keep(id, { ...fields, secret });
+    if (!changes.ok) return changes;
+    const outcome = await writer.execute({
+      verb: 'create-webhook',
+      ...audited(ids, { ...actor, correlationId: `webhook_create:${id}` }, { id, tenantId }, operation),
+      webhook: { ...NOTHING_GIVEN, ...changes.value, url: fields.url, eventTypes: fields.eventTypes, id },
+    });
+    if (!outcome.ok) return outcome;
+    await deps.onChanged(tenantId);
+    return accepted({ view: viewOf(outcome.value, undefined), secret });
+  };
+}
+
+/**
+ * Makes what changes what is given of a subscription. Rejects, in this order: `webhook_not_found`, `insufficient_permissions` (scope),
+ * `invalid_request` (headers), `webhook_url_invalid`, `tenant_closed`, `invalid_request`.
+ */
+function makeUpdate(deps: ManageWebhooksDeps) {
+  const { ids, writer, store } = deps;
+  const keep = makeKeep(deps);
+  const find = makeFind(deps);
+  const view = makeView(deps);
+  return async (
+    actor: Actor,
+    caller: CyclesCaller,
+    change: { readonly id: string; readonly given: GivenWebhook; readonly operation: string },
+  ): Promise<Outcome<WebhookView>> => {
+    const found = await find(caller, change.id);
+    if (!found.ok) return found;
+    const outside = refuseFilter(caller, change.given.scopeFilter);
+    if (outside !== null) return rejected(outside);
+    const changes = await keep(change.id, change.given);
+    if (!changes.ok) return changes;
+    const correlationId = `webhook_update:${change.id}:${actor.requestId}`;
+    const outcome = await writer.execute({
+      verb: 'update-webhook',
+      ...audited(ids, { ...actor, correlationId }, found.value, change.operation),
+      webhookId: change.id,
+      changes: changes.value,
+    });
+    if (!outcome.ok) return outcome;
+    if (outcome.value.status === 'ACTIVE') await store.wakeDeliveries(change.id);
+    deps.wake();
+    await deps.onChanged(outcome.value.tenantId);
+    return accepted(await view(outcome.value));
+  };
+}
+
+/** Makes what forgets a subscription; what waits for it is not delivered. Rejects, in this order: `webhook_not_found`, `tenant_closed`. */
+function makeRemove(deps: ManageWebhooksDeps) {
+  const { ids, writer } = deps;
+  const find = makeFind(deps);
+  return async (
+    actor: Actor,
+    caller: CyclesCaller,
+    change: { readonly id: string; readonly operation: string },
+  ): Promise<Outcome<Webhook>> => {
+    const found = await find(caller, change.id);
+    if (!found.ok) return found;
+    const outcome = await writer.execute({
+      verb: 'delete-webhook',
+      ...audited(ids, { ...actor, correlationId: `webhook_delete:${change.id}` }, found.value, change.operation),
+      webhookId: change.id,
+    });
+    if (!outcome.ok) return outcome;
+    await deps.onChanged(found.value.tenantId);
+    return found;
+  };
+}
+
+/**
+ * Makes the use cases of subscriptions. A tenant meets its own alone: those of others are not found. Every change is audited and told of.
+ *
+ * The secret and the values of headers are kept sealed; the secret is given out once, where a subscription is made.
+ */
+export function makeWebhookManagement(deps: ManageWebhooksDeps) {
+  const { writer, records, store, subscriptions, ids } = deps;
   return {
-    find,
-    view,
-
-    /**
-     * Makes a subscription of the caller's tenant; the operator makes it for the tenant that it names, or for itself. The value has the
-     * secret, this once.
-     *
-     * Rejects, in this order: `insufficient_permissions` (scope), `invalid_request` (headers), `webhook_url_invalid`, `tenant_not_found`,
-     * `tenant_closed`, `invalid_request`.
-     */
-    create: async (
-      actor: Actor,
-      caller: CyclesCaller,
-      given: NewWebhook & { readonly tenantId?: string; readonly operation: string },
-    ): Promise<Outcome<{ readonly view: WebhookView; readonly secret: string }>> => {
-      const { tenantId: named, operation, ...fields } = given;
-      const tenantId = caller.kind === 'tenant' ? caller.tenantId : named === undefined ? SYSTEM_TENANT : tenantIdOfWire(named);
-      const outside = refuseFilter(caller, fields.scopeFilter);
-      if (outside !== null) return rejected(outside);
-      const id = ids.next('whsub');
-      const secret = fields.secret ?? `whsec_${ids.base62(SECRET_LENGTH)}`;
-      const changes = await kept(id, { ...fields, secret });
-      if (!changes.ok) return changes;
-      const outcome = await writer.execute({
-        verb: 'create-webhook',
-        ...audited({ ...actor, correlationId: `webhook_create:${id}` }, { id, tenantId }, operation),
-        webhook: { ...NOTHING_GIVEN, ...changes.value, url: fields.url, eventTypes: fields.eventTypes, id },
-      });
-      if (!outcome.ok) return outcome;
-      await deps.onChanged(tenantId);
-      return accepted({ view: viewOf(outcome.value, undefined), secret });
-    },
-
-    /**
-     * Changes what is given. Rejects, in this order: `webhook_not_found`, `insufficient_permissions` (scope), `invalid_request` (headers),
-     * `webhook_url_invalid`, `tenant_closed`, `invalid_request`.
-     */
-    update: async (
-      actor: Actor,
-      caller: CyclesCaller,
-      change: { readonly id: string; readonly given: GivenWebhook; readonly operation: string },
-    ): Promise<Outcome<WebhookView>> => {
-      const found = await find(caller, change.id);
-      if (!found.ok) return found;
-      const outside = refuseFilter(caller, change.given.scopeFilter);
-      if (outside !== null) return rejected(outside);
-      const changes = await kept(change.id, change.given);
-      if (!changes.ok) return changes;
-      const correlationId = `webhook_update:${change.id}:${actor.requestId}`;
-      const outcome = await writer.execute({
-        verb: 'update-webhook',
-        ...audited({ ...actor, correlationId }, found.value, change.operation),
-        webhookId: change.id,
-        changes: changes.value,
-      });
-      if (!outcome.ok) return outcome;
-      if (outcome.value.status === 'ACTIVE') await store.wakeDeliveries(change.id);
-      deps.wake();
-      await deps.onChanged(outcome.value.tenantId);
-      return accepted(await view(outcome.value));
-    },
-
-    /** Forgets a subscription; what waits for it is not delivered. Rejects, in this order: `webhook_not_found`, `tenant_closed`. */
-    remove: async (
-      actor: Actor,
-      caller: CyclesCaller,
-      change: { readonly id: string; readonly operation: string },
-    ): Promise<Outcome<Webhook>> => {
-      const found = await find(caller, change.id);
-      if (!found.ok) return found;
-      const outcome = await writer.execute({
-        verb: 'delete-webhook',
-        ...audited({ ...actor, correlationId: `webhook_delete:${change.id}` }, found.value, change.operation),
-        webhookId: change.id,
-      });
-      if (!outcome.ok) return outcome;
-      await deps.onChanged(found.value.tenantId);
-      return found;
-    },
+    find: makeFind(deps),
+    view: makeView(deps),
+    create: makeCreate(deps),
+    update: makeUpdate(deps),
+    remove: makeRemove(deps),
 
     /** Every subscription that a filter shows, with how its deliveries go, in the order of the ids. */
     list: async (filter: WebhookFilter): Promise<WebhookView[]> => {
@@ -243,21 +278,3 @@ export function makeWebhookManagement(deps: ManageWebhooksDeps) {
       }),
   };
 }
-
-/** A subscription of which nothing was said. */
-const NOTHING_GIVEN = {
-  name: null,
-  description: null,
-  eventCategories: [],
-  scopeFilter: null,
-  secretSealed: '',
-  headerNames: [],
-  headersSealed: null,
-  retryPolicy: {},
-  thresholds: {},
-  disableAfterFailures: 10,
-  metadata: {},
-} as const satisfies Partial<Webhook>;
-
-/** The use cases of subscriptions. */
-export type WebhookManagement = ReturnType<typeof makeWebhookManagement>;

@@ -59,6 +59,5 @@ async function verifyAnyhow(context: Context): Promise<Verification> {
 async function verifyOffline({ settings }: Context): Promise<Verification> {
   const { readConfig } = await import('../../server/config.ts');
   const { verifyStore } = await import('../../server/verify-store.ts');
-  const { dataDir, databaseUrl } = await readConfig({ ...settings, CASTELLAN_CONFIG: '' });
-  return verifyStore({ dataDir, databaseUrl });
+  return verifyStore(await readConfig({ ...settings, CASTELLAN_CONFIG: '' }));
 }

@@ -18,11 +18,28 @@ const SOURCES: Readonly<Partial<Record<EventType, string>>> = {
   'api_key.auth_failure_rate_spike': 'anomaly-detector',
 };
 
-/** Keys of kinds that the protocol does not know are told of with more than it has, to those who read our own events. */
-function protocolData({ type, data }: DomainEvent): DomainEvent['data'] {
-  if (type !== 'api_key.created') return data;
-  const { kind, key_id: id = '', name = '' } = data as { readonly [name: string]: PlainJson };
-  return kind === undefined ? data : { key_id: id, key_name: name, new_status: 'ACTIVE' };
+const OF_ACCOUNT = ['tenant_id', 'key_id', 'kind', 'period', 'threshold_percent', 'limit'];
+
+/** What the data of these types has beside the protocol's fields, for those who read our own events. Source: Cycles governance, `EventData` schemas. */
+const OWN_FIELDS: Readonly<Partial<Record<EventType, readonly string[]>>> = {
+  'budget.threshold_crossed': OF_ACCOUNT,
+  'budget.exhausted': OF_ACCOUNT,
+  'budget.burn_rate_anomaly': ['threshold_multiplier'],
+  'reservation.expired': ['created_at_ms', 'expired_at_ms'],
+  'reservation.denial_rate_spike': ['fraction'],
+  'reservation.expiry_rate_spike': ['fraction'],
+  'api_key.auth_failure_rate_spike': ['fraction'],
+  'api_key.expired': ['kind'],
+};
+
+/** The data of an event with the protocol's fields alone. Keys of kinds that the protocol does not know are told of in its words. */
+function protocolData({ type, data }: { readonly type: EventType; readonly data: PlainJson }): PlainJson {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data;
+  const fields = data as { readonly [name: string]: PlainJson };
+  if (type === 'api_key.created' && fields['kind'] !== undefined)
+    return { key_id: fields['key_id'] ?? '', key_name: fields['name'] ?? '', new_status: 'ACTIVE' };
+  const own = OWN_FIELDS[type];
+  return own === undefined ? data : Object.fromEntries(Object.entries(fields).filter(([name]) => !own.includes(name)));
 }
 
 /**

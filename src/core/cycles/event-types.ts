@@ -63,7 +63,7 @@ export const EVENT_TYPES = [
 export type EventType = (typeof EVENT_TYPES)[number];
 
 /** The categories whose events a tenant sees and may subscribe to; the others are the operator's. Source: Cycles governance, `GET /v1/events`. */
-export const TENANT_EVENT_CATEGORIES = ['budget', 'reservation', 'tenant'] as const satisfies readonly EventCategory[];
+const TENANT_EVENT_CATEGORIES = ['budget', 'reservation', 'tenant'] as const satisfies readonly EventCategory[];
 
 /** Whether `text` is a registered type of events. */
 export const isEventType = (text: string): text is EventType => EVENT_TYPES.some((type) => type === text);

@@ -2,7 +2,7 @@ import { remainingOf, type Account, type AccountKind } from '../ledger/account.t
 import type { StateEvent } from './state-event.ts';
 
 /** The shares of its limit, in percent and rising, at which the use of an account is told to everybody. */
-export const THRESHOLDS_PERCENT = [50, 80, 95, 100] as const;
+const THRESHOLDS_PERCENT = [50, 80, 95, 100] as const;
 
 /** The type of the event that tells of a crossed threshold, by the kind of account. */
 export const THRESHOLD_EVENT_TYPES: Readonly<Record<AccountKind, string>> = {
@@ -64,7 +64,7 @@ const eventOf = (account: Account, percent: number, direction: 'rising' | 'falli
 });
 
 /** The use of a budget as a ratio, `(spent + reserved) / allocated`, to six digits; 1 where nothing is allocated and something used. */
-export function utilizationOf(account: Account): number {
+function utilizationOf(account: Account): number {
   const used = account.spent + account.reserved;
   const allocated = account.allocated ?? 0n;
   if (allocated <= 0n) return used > 0n ? 1 : 0;

@@ -16,7 +16,7 @@ export const selectsType = ({ eventTypes, eventCategories }: Pick<Webhook, 'even
  * text before it (`tenant:a/*` is below `tenant:a`, and not `tenant:a` itself), anything else that very scope. Letters count in lower case.
  * Source: Cycles governance, `WebhookSubscription.scope_filter`.
  */
-export function passesScopeFilter(filter: string | null, scope: string | undefined): boolean {
+function passesScopeFilter(filter: string | null, scope: string | undefined): boolean {
   const wanted = filter?.trim().toLowerCase() ?? '';
   if (wanted === '') return true;
   if (scope === undefined || scope === '') return false;

@@ -3,7 +3,7 @@ import { isEventCategory, isEventType, isTenantCategory, isTenantEventType } fro
 import { SYSTEM_TENANT, type Webhook } from '../records.ts';
 
 /** How the Cycles surfaces name the tenant of what belongs to no tenant. Source: Cycles governance, `Event.tenant_id`. */
-export const WIRE_SYSTEM_TENANT = '__system__';
+const WIRE_SYSTEM_TENANT = '__system__';
 
 /** A tenant's id as the Cycles surfaces write it. */
 export const wireTenantId = (tenantId: string): string => (tenantId === SYSTEM_TENANT ? WIRE_SYSTEM_TENANT : tenantId);
@@ -57,7 +57,7 @@ export function checkWebhookHeaders(headers: Readonly<Record<string, string>>): 
  * Checks what a subscription selects, as it would be kept: at least one type or category, each of them registered and, where a tenant
  * owns it, of those that tenants see. Source: Cycles governance, WEBHOOK SUBSCRIPTION INVARIANTS 1 and 2.
  */
-export function checkSelectors(webhook: Pick<Webhook, 'tenantId' | 'eventTypes' | 'eventCategories'>): Refusal | null {
+function checkSelectors(webhook: Pick<Webhook, 'tenantId' | 'eventTypes' | 'eventCategories'>): Refusal | null {
   const { eventTypes, eventCategories, tenantId } = webhook;
   if (eventTypes.length === 0 && eventCategories.length === 0)
     return invalid('event_types', 'name at least one type of events, or event_categories a category');

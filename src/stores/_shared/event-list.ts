@@ -37,7 +37,7 @@ export function eventGroups(query: EventQuery): EventGroup[] {
 }
 
 /** The category of a type of events. */
-export const categoryText = (type: string): string => type.slice(0, type.indexOf('.'));
+const categoryText = (type: string): string => type.slice(0, type.indexOf('.'));
 
 /** The next text after all that begin with `prefix/`: the character that follows the slash. */
 const afterChildren = (prefix: string): string => `${prefix}0`;

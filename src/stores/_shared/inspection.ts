@@ -1,3 +1,4 @@
+import type { TrailWitness } from '../../ports/audit-trail.ts';
 import type { Verification } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { AppliedMigration, Migration } from './migrations.ts';
@@ -43,6 +44,6 @@ export interface StoreInspection {
   readonly records: Pick<RecordStore, 'record' | 'records' | 'keys'>;
   /** The time of the last batch that is known; null where there was none. */
   lastBatchMs(): Promise<number | null>;
-  verify(): Promise<Verification>;
+  verify(witness?: TrailWitness): Promise<Verification>;
   close(): Promise<void>;
 }

@@ -8,6 +8,12 @@ import type { Statement } from './statement.ts';
 // Index: audit_by_status, one look for each status that there is.
 const STATUSES: Statement = { name: 'audit_statuses', text: auditStatusesSql('$1::bigint', '$2::bigint') };
 
+// Index: audit_heads_pkey.
+const HEADS: Statement = {
+  name: 'audit_heads',
+  text: 'SELECT tenant_id, no, hash FROM audit_heads WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2::bigint',
+};
+
 const COLUMNS = ['seq', ...AUDIT_COLUMNS];
 
 /** The statement of a page of the trail; without a name, since of so many texts none is worth being kept prepared. */
@@ -33,5 +39,9 @@ export const makeAuditReads = (reader: Reader): AuditReads => ({
     if (found?.length === 0) return [];
     const { text, values } = auditListSql(query, found?.map((row) => Number(row.status)) ?? null);
     return (await reader.rows<AuditRow>({ name: '', text }, values)).map(auditFromRow);
+  },
+  async auditHeads({ afterTenantId, limit }) {
+    const rows = await reader.rows<{ tenant_id: string; no: bigint; hash: string }>(HEADS, [afterTenantId, limit]);
+    return rows.map(({ tenant_id: tenantId, no, hash }) => ({ tenantId, no: Number(no), hash }));
   },
 });

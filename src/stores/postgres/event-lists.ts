@@ -48,7 +48,7 @@ function writing(): { readonly values: ListValue[]; readonly param: (value: List
  * The next events of several types, merged by time: of each the first few, by events_of_tenant_by_type or events_by_type, which give the
  * order as well. What else narrows the list must not be found by an index, or a page would be sorted out of all that it finds.
  */
-export function groupStatement(query: EventQuery, group: EventGroup): ListStatement {
+function groupStatement(query: EventQuery, group: EventGroup): ListStatement {
   const { values, param } = writing();
   const types = param(arrayText(group.types));
   const unindexed = { ...DIALECT, scope: `${DIALECT.scope} || ''` };
@@ -69,7 +69,7 @@ export function groupStatement(query: EventQuery, group: EventGroup): ListStatem
  * The events that meet the conditions, sorted: found by events_of_request, events_of_trace, events_of_correlation or events_by_scope; by
  * events_by_tenant and events_by_scope in their order.
  */
-export function narrowStatement(query: EventQuery): ListStatement {
+function narrowStatement(query: EventQuery): ListStatement {
   const { values, param } = writing();
   const types = param(arrayText(query.types)).replace('::text', '::text[]');
   // Not by an index on types: the planner knows nothing of how many of them there are.
@@ -81,7 +81,7 @@ export function narrowStatement(query: EventQuery): ListStatement {
 }
 
 /** How many events a scope and what lies below it have, counted up to a limit. Index: events_by_scope. */
-export const SCOPE_COUNT: Statement = {
+const SCOPE_COUNT: Statement = {
   name: 'events_scope_count',
   text: `SELECT count(*) AS found FROM (
     SELECT 1 FROM events WHERE ${DIALECT.scope} >= $1 AND ${DIALECT.scope} < $2 LIMIT ${MAX_SORTED_SCOPE + 1}) AS few`,

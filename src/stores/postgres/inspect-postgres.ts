@@ -43,7 +43,7 @@ export async function inspectSession(session: OneSession): Promise<StoreInspecti
       const [row] = await session.query<{ last_ms: bigint | null }>('SELECT max(at_ms) AS last_ms FROM batches');
       return row?.last_ms === null || row?.last_ms === undefined ? null : Number(row.last_ms);
     },
-    verify: (): Promise<Verification> => verify(reader),
+    verify: (witness): Promise<Verification> => verify(reader, witness),
     close: () => session.close(),
   };
 }

@@ -151,8 +151,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       return writer.execute(batchId, commands);
     },
     foldUsage: (limit) => foldUsage(reader, limit, () => failpoints?.hit('fold.written')),
-    prune: (retention = DEFAULT_RETENTION, isStopping = () => false) => prune(reader, { retention, clock, isStopping }),
-    verify: () => verify(reader),
+    prune: (retention = DEFAULT_RETENTION, isStopping = () => false, trailSecret) =>
+      prune(reader, { retention, clock, isStopping, trailSecret: trailSecret ?? null }),
+    verify: (witness) => verify(reader, witness),
     close: () => (closing ??= Promise.all(parts.map((part) => part.close())).then(() => undefined)),
     ...makeRecordReads(readers, clock),
     ...makeReservationReads(reader),

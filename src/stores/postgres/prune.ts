@@ -3,6 +3,7 @@ import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { foldLedger } from './fold-ledger.ts';
+import { pruneAudit } from './prune-audit.ts';
 import type { Reader } from './reader.ts';
 import { SERVER_NOW_MS } from './statement.ts';
 
@@ -23,14 +24,7 @@ interface Overdue {
   readonly table: string;
   readonly condition: string;
   readonly beforeMs: number;
-  /** Takes the oldest by number, and looks no further: for tables whose numbers grow with time. */
-  readonly among?: string;
 }
-
-/** Of the oldest rows of the trail, those before the first that stays: what is left has no gap. */
-const AUDIT = `
-  (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT ${CHUNK_ROWS}) AS oldest`;
-const AUDIT_OVERDUE = `seq < coalesce((SELECT min(seq) FROM ${AUDIT} WHERE at_ms >= $1::bigint), (SELECT max(seq) + 1 FROM ${AUDIT}))`;
 
 /** Verification must know of which days events may be missing: they go in no order. */
 const MARK_USAGE_EVENTS = {
@@ -64,42 +58,28 @@ function overdueAt(retention: Retention, nowMs: number): Overdue[] {
       condition: 'completed_at_ms IS NOT NULL AND completed_at_ms < $1::bigint',
       beforeMs: cutoffs.deliveriesBeforeMs,
     },
-    { table: 'audit', condition: AUDIT_OVERDUE, beforeMs: cutoffs.auditBeforeMs, among: AUDIT },
   ];
 }
 
-/** Deletes rows of the trail, and keeps with each chain's head what it begins with from then on. Indexes: audit_pkey, audit_heads_pkey. */
-const deleteAudit = (due: string): string => `
-  WITH gone AS (DELETE FROM audit WHERE seq = ANY (ARRAY(${due})) RETURNING tenant_id, no, hash),
-    cut AS (
-      SELECT DISTINCT ON (tenant_id) tenant_id, coalesce(no, 0) AS no, hash FROM gone ORDER BY tenant_id, no DESC NULLS LAST
-    ),
-    begun AS (
-      UPDATE audit_heads AS h SET pruned_no = cut.no,
-        pruned_hash = coalesce(cut.hash, (SELECT previous FROM audit a WHERE a.tenant_id = h.tenant_id AND a.no = 1))
-      FROM cut WHERE h.tenant_id = cut.tenant_id AND coalesce(h.pruned_no, -1) < cut.no RETURNING 1
-    )`;
-
 /** Deletes a chunk of what may go. Rows that someone else is about to change are left for the next time. */
-const deleteChunk = ({ table, condition, among }: Overdue): string => {
-  const [key, due] =
-    among === undefined
-      ? ['ctid', `SELECT ctid FROM ${table} WHERE ${condition} LIMIT ${CHUNK_ROWS} FOR UPDATE SKIP LOCKED`]
-      : ['seq', `SELECT seq FROM ${among} WHERE ${condition}`];
-  if (table === 'audit') return `${deleteAudit(due)} SELECT count(*) AS deleted FROM gone`;
-  return `WITH gone AS (DELETE FROM ${table} WHERE ${key} = ANY (ARRAY(${due})) RETURNING 1) SELECT count(*) AS deleted FROM gone`;
-};
+const deleteChunk = ({ table, condition }: Overdue): string => `
+  WITH gone AS (
+    DELETE FROM ${table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE ${condition} LIMIT ${CHUNK_ROWS} FOR UPDATE SKIP LOCKED)) RETURNING 1
+  )
+  SELECT count(*) AS deleted FROM gone`;
 
 /** How to prune: `clock` replaces the server's time, and `isStopping` tells between two statements that the rest is to be left. */
 export interface PruneOptions {
   readonly retention: Retention;
   readonly clock: Clock | undefined;
   readonly isStopping: () => boolean;
+  /** Signs where the audit trail is cut; null: nobody does. */
+  readonly trailSecret: string | null;
 }
 
 /** Deletes what is no longer to be kept by the server's time, a chunk at a time; returns the number of rows. */
 export async function prune(reader: Reader, options: PruneOptions): Promise<number> {
-  const { retention, clock, isStopping } = options;
+  const { retention, clock, isStopping, trailSecret } = options;
   const nowMs = clock?.nowMs() ?? Number((await reader.rows<{ now_ms: bigint }>(NOW))[0]?.now_ms);
   await reader.rows(MARK_USAGE_EVENTS, [cutoffsAt(retention, nowMs).usageEventsBeforeMs]);
   let total = 0;
@@ -110,5 +90,6 @@ export async function prune(reader: Reader, options: PruneOptions): Promise<numb
       deleted = Number(row?.deleted);
     }
   }
+  total += await pruneAudit(reader, { beforeMs: cutoffsAt(retention, nowMs).auditBeforeMs, isStopping, secret: trailSecret });
   return total + (await foldLedger(reader, cutoffsAt(retention, nowMs).ledgerBeforeMs, isStopping));
 }

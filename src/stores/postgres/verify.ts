@@ -1,5 +1,7 @@
 import { crc32 } from 'node:zlib';
-import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
+import type { TrailWitness } from '../../ports/audit-trail.ts';
+import type { Discrepancy } from '../../ports/discrepancy.ts';
+import type { Verification } from '../../ports/ledger-store.ts';
 import { ChainCheck } from '../_shared/audit-chain.ts';
 import { AUDIT_COLUMNS, trailValues } from '../_shared/journal-rows.ts';
 import { ACCOUNT_ID } from './columns.ts';
@@ -268,6 +270,7 @@ interface HeadRow {
   readonly hash: string;
   readonly pruned_no: bigint | null;
   readonly pruned_hash: string | null;
+  readonly pruned_mac: string | null;
 }
 
 type TrailLine = Readonly<Record<string, string | number | bigint | null>> & {
@@ -278,8 +281,8 @@ type TrailLine = Readonly<Record<string, string | number | bigint | null>> & {
 };
 
 /** Walks the trail of every tenant along its chain. */
-async function checkTrail(query: Query): Promise<Discrepancy[]> {
-  const heads = (await query('SELECT tenant_id, no, hash, pruned_no, pruned_hash FROM audit_heads')) as unknown as HeadRow[];
+async function checkTrail(query: Query, witness: TrailWitness | undefined): Promise<Discrepancy[]> {
+  const heads = (await query('SELECT tenant_id, no, hash, pruned_no, pruned_hash, pruned_mac FROM audit_heads')) as unknown as HeadRow[];
   const check = new ChainCheck(
     heads.map((row) => ({
       tenantId: row.tenant_id,
@@ -287,7 +290,9 @@ async function checkTrail(query: Query): Promise<Discrepancy[]> {
       hash: row.hash,
       prunedNo: row.pruned_no === null ? null : Number(row.pruned_no),
       prunedHash: row.pruned_hash,
+      prunedMac: row.pruned_mac,
     })),
+    witness,
   );
   await query(
     `DECLARE trail CURSOR FOR SELECT ${AUDIT_COLUMNS.map((column) => (column === 'metadata' ? 'metadata::text AS metadata' : column)).join(', ')},
@@ -306,7 +311,7 @@ async function checkTrail(query: Query): Promise<Discrepancy[]> {
 }
 
 /** Runs every check in one snapshot. Reads whole tables; writers are not held up. */
-export function verify(reader: Reader): Promise<Verification> {
+export function verify(reader: Reader, witness?: TrailWitness): Promise<Verification> {
   return reader.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', async (query) => {
     await query(WHOLE_TABLES);
     const [counts] = (await query(COUNTS)) as unknown as { accounts: bigint; entries: bigint; reservations: bigint }[];
@@ -317,7 +322,7 @@ export function verify(reader: Reader): Promise<Verification> {
       )) as unknown as Omit<Discrepancy, 'check'>[];
       discrepancies.push(...found.map((one) => ({ check, ...one })));
     }
-    discrepancies.push(...(await checkSums(query)), ...(await checkTrail(query)));
+    discrepancies.push(...(await checkSums(query)), ...(await checkTrail(query, witness)));
     return {
       accounts: Number(counts?.accounts),
       entries: Number(counts?.entries),

@@ -47,7 +47,7 @@ export function inspectSqlite(file: string): StoreInspection & { readonly db: Da
       const lastMs = outside(() => db.prepare<[], number>(`SELECT ${LAST_BATCH_MS}`).pluck().get());
       return lastMs === undefined || lastMs === 0 ? null : lastMs;
     },
-    verify: () => new Promise((resolve) => resolve(outside(() => makeVerifier(db)()))),
+    verify: (witness) => new Promise((resolve) => resolve(outside(() => makeVerifier(db)(witness)))),
     close: async () => void db.close(),
   };
 }

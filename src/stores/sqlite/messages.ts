@@ -1,4 +1,5 @@
 import type { Retention } from '../../core/retention/retention.ts';
+import type { TrailWitness } from '../../ports/audit-trail.ts';
 import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { WebhookStore } from '../../ports/webhook-store.ts';
@@ -13,7 +14,13 @@ import type { EncodedError } from './worker-errors.ts';
 export type WriterRequest =
   | { readonly type: 'execute'; readonly commands: readonly PackedCommand[]; readonly clockMs: number; readonly flush: boolean }
   | { readonly type: 'fold-usage'; readonly limit: number; readonly clockMs: number }
-  | { readonly type: 'prune'; readonly retention: Retention; readonly clockMs: number; readonly limit: number }
+  | {
+      readonly type: 'prune';
+      readonly retention: Retention;
+      readonly clockMs: number;
+      readonly limit: number;
+      readonly trailSecret: string | null;
+    }
   | { readonly type: 'heartbeat'; readonly ownerId: string; readonly withinMs: number; readonly clockMs: number }
   | { readonly type: 'webhooks'; readonly write: WebhookWrite; readonly clockMs: number };
 
@@ -48,7 +55,7 @@ type Arguments<M extends QueryName> = M extends 'expiredReservations' | 'staleBu
 
 /** Every query with its arguments, answered at once instead of by a promise. */
 export type Queries = { readonly [M in QueryName]: (...args: Arguments<M>) => Answer<M> } & {
-  readonly verify: () => Awaited<ReturnType<LedgerStore['verify']>>;
+  readonly verify: (witness?: TrailWitness) => Awaited<ReturnType<LedgerStore['verify']>>;
 } & { readonly [M in WebhookReadName]: (query: Parameters<WebhookStore[M]>[0], clockMs: number) => Awaited<ReturnType<WebhookStore[M]>> };
 
 /** A query by its name. */

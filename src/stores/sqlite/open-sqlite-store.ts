@@ -91,20 +91,26 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
       return result;
     },
     foldUsage: (limit) => writer.request({ type: 'fold-usage', limit, clockMs: clock.nowMs() }) as Promise<number>,
-    prune: async (retention = DEFAULT_RETENTION, isStopping = () => false) => {
+    prune: async (retention = DEFAULT_RETENTION, isStopping = () => false, trailSecret) => {
       const clockMs = clock.nowMs();
       // Step by step, so that batches go between the steps.
       for (let removed = 0; ;) {
-        const step = (await writer.request({ type: 'prune', retention, clockMs, limit: PRUNE_STEP_ROWS })) as PruneStep;
+        const step = (await writer.request({
+          type: 'prune',
+          retention,
+          clockMs,
+          limit: PRUNE_STEP_ROWS,
+          trailSecret: trailSecret ?? null,
+        })) as PruneStep;
         removed += step.removed;
         if (step.isDone || isStopping()) return removed;
       }
     },
-    verify: async () => {
+    verify: async (witness) => {
       // On a thread of its own: it reads the whole journal, and queries must not wait for that.
       const verifier = await openReader('sqlite verifier');
       try {
-        return (await verifier.request({ query: 'verify', args: [] })) as Verification;
+        return (await verifier.request({ query: 'verify', args: witness === undefined ? [] : [witness] })) as Verification;
       } finally {
         await verifier.close();
       }
@@ -166,6 +172,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantCount: ask('tenantCount'),
     tenantKeyPage: ask('tenantKeyPage'),
     auditPage: ask('auditPage'),
+    auditHeads: ask('auditHeads'),
     keyUses: ask('keyUses'),
     overview: ask('overview'),
     openThings: ask('openThings'),

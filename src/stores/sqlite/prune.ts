@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
 import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
+import { checkpointAfter, cutsOf, type Checkpoint, type GoneRow } from '../_shared/audit-cut.ts';
 import { makeLedgerFolder } from './fold-ledger.ts';
 
 /** What one step of pruning did. A step removes about `limit` rows at most, so that no batch waits long behind it. */
@@ -11,7 +12,11 @@ export interface PruneStep {
 }
 
 /** Removes at most `limit` rows of each kind that are past their time. Runs inside a transaction that it commits. */
-export type Pruner = (nowMs: number, options: { readonly retention: Retention; readonly limit: number }, commit: () => void) => PruneStep;
+export type Pruner = (
+  nowMs: number,
+  options: { readonly retention: Retention; readonly limit: number; readonly trailSecret: string | null },
+  commit: () => void,
+) => PruneStep;
 
 /** What may go of the oldest `limit` rows. */
 interface Oldest {
@@ -34,28 +39,42 @@ const TENANTS_WITH_USAGE = `
  */
 const LEDGER_SHARE = 4;
 
+interface HeadRow {
+  readonly prunedNo: number | null;
+  readonly prunedHash: string | null;
+  readonly prunedMac: string | null;
+}
+
 /**
  * Prepares the forgetting of the oldest rows of the trail: never one after a row that stays, so that what is left has no gap. What a chain
- * begins with from then on is kept with its head.
+ * begins with from then on is kept with its head, signed under `secret`.
  */
-function makeAuditPruner(db: Database): (oldest: Oldest) => number {
-  const due = db.prepare<[Oldest], { tenant_id: string; no: number | null; hash: string | null }>(
+function makeAuditPruner(db: Database): (oldest: Oldest, secret: string | null) => number {
+  const due = db.prepare<[Oldest], GoneRow>(
     `DELETE FROM audit WHERE seq IN (
        WITH oldest AS (SELECT seq, at_ms FROM audit ORDER BY seq LIMIT @limit)
        SELECT seq FROM oldest WHERE seq < coalesce((SELECT min(seq) FROM oldest WHERE at_ms >= @beforeMs), (SELECT max(seq) + 1 FROM oldest)))
-     RETURNING tenant_id, no, hash`,
+     RETURNING tenant_id AS tenantId, no, previous, hash`,
   );
-  const keep = db.prepare<[{ tenantId: string; no: number; hash: string | null }]>(
-    `UPDATE audit_heads SET pruned_no = @no, pruned_hash = coalesce(@hash, (SELECT previous FROM audit WHERE tenant_id = @tenantId AND no = 1))
-     WHERE tenant_id = @tenantId AND coalesce(pruned_no, -1) < @no`,
+  const head = db.prepare<[string], HeadRow>(
+    'SELECT pruned_no AS prunedNo, pruned_hash AS prunedHash, pruned_mac AS prunedMac FROM audit_heads WHERE tenant_id = ?',
   );
-  return (oldest) => {
+  // By audit_chain.
+  const firstPrevious = db.prepare<[string], string>('SELECT previous FROM audit WHERE tenant_id = ? AND no = 1').pluck();
+  const keep = db.prepare<[Checkpoint & { tenantId: string }]>(
+    'UPDATE audit_heads SET pruned_no = @prunedNo, pruned_hash = @prunedHash, pruned_mac = @prunedMac WHERE tenant_id = @tenantId',
+  );
+  return (oldest, secret) => {
     const gone = due.all(oldest);
-    const begins = new Map<string, { no: number; hash: string | null }>();
-    for (const { tenant_id: tenantId, no, hash } of gone) {
-      if ((no ?? 0) >= (begins.get(tenantId)?.no ?? 0)) begins.set(tenantId, { no: no ?? 0, hash });
+    for (const [tenantId, cut] of cutsOf(gone)) {
+      const kept = head.get(tenantId);
+      if (kept === undefined) continue;
+      const { prunedNo, prunedHash, prunedMac } = kept;
+      const before = prunedNo === null ? null : { prunedNo, prunedHash: prunedHash ?? '', prunedMac };
+      const begin = cut.last === null ? (firstPrevious.get(tenantId) ?? '') : '';
+      const next = checkpointAfter(tenantId, cut, { before, begin, secret });
+      if (next !== null) keep.run({ tenantId, ...next });
     }
-    for (const [tenantId, begin] of begins) keep.run({ tenantId, ...begin });
     return gone.length;
   };
 }
@@ -99,7 +118,7 @@ export function makePruner(db: Database): Pruner {
     `DELETE FROM upstream_objects WHERE (tenant_id, id) IN (
        SELECT tenant_id, id FROM upstream_objects WHERE at_ms < ? ORDER BY at_ms LIMIT ?)`,
   );
-  return (nowMs, { retention, limit }, commit) => {
+  return (nowMs, { retention, limit, trailSecret }, commit) => {
     const cutoffs = cutoffsAt(retention, nowMs);
     const counts = [
       usageEvents.run(cutoffs.usageEventsBeforeMs, limit).changes,
@@ -108,7 +127,7 @@ export function makePruner(db: Database): Pruner {
       objects.run(nowMs - UPSTREAM_OBJECTS_KEEP_MS, limit).changes,
       events.run(cutoffs.eventsBeforeMs, limit).changes,
       deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
-      pruneAudit({ beforeMs: cutoffs.auditBeforeMs, limit }),
+      pruneAudit({ beforeMs: cutoffs.auditBeforeMs, limit }, trailSecret),
     ];
     for (const tenantId of tenants.all()) {
       for (const { levelMs, beforeMs } of cutoffs.rollups) counts.push(rollups.run(tenantId, levelMs, beforeMs, limit).changes);

@@ -1,7 +1,9 @@
 import { crc32 } from 'node:zlib';
 import type { Database } from 'better-sqlite3';
-import type { Discrepancy, Verification } from '../../ports/ledger-store.ts';
-import { ChainCheck } from '../_shared/audit-chain.ts';
+import type { TrailWitness } from '../../ports/audit-trail.ts';
+import type { Discrepancy } from '../../ports/discrepancy.ts';
+import type { Verification } from '../../ports/ledger-store.ts';
+import { ChainCheck, type StoredHead } from '../_shared/audit-chain.ts';
 import { trailValues } from '../_shared/journal-rows.ts';
 
 /**
@@ -343,14 +345,13 @@ interface LinkRow {
 }
 
 /** Walks the trail of every tenant along its chain. */
-function checkTrail(db: Database): Discrepancy[] {
+function checkTrail(db: Database, witness: TrailWitness | undefined): Discrepancy[] {
   const heads = db
-    .prepare<[], { tenant_id: string; no: number; hash: string; pruned_no: number | null; pruned_hash: string | null }>(
-      'SELECT * FROM audit_heads',
+    .prepare<[], StoredHead>(
+      `SELECT tenant_id AS tenantId, no, hash, pruned_no AS prunedNo, pruned_hash AS prunedHash, pruned_mac AS prunedMac FROM audit_heads`,
     )
-    .all()
-    .map((row) => ({ tenantId: row.tenant_id, no: row.no, hash: row.hash, prunedNo: row.pruned_no, prunedHash: row.pruned_hash }));
-  const check = new ChainCheck(heads);
+    .all();
+  const check = new ChainCheck(heads, witness);
   const rows = db.prepare<[], LinkRow & Record<string, string | number | null>>(
     'SELECT * FROM audit ORDER BY tenant_id, no NULLS FIRST, seq',
   );
@@ -362,7 +363,7 @@ function checkTrail(db: Database): Discrepancy[] {
 }
 
 /** Prepares the verification; it reads one snapshot, and every row of the ledger. */
-export function makeVerifier(db: Database): () => Verification {
+export function makeVerifier(db: Database): (witness?: TrailWitness) => Verification {
   // In a function of this connection; everything else is SQL.
   db.function('crc32', { deterministic: true }, (text) => BigInt(crc32(String(text))));
   const count = (table: string): number => db.prepare<[], number>(`SELECT count(*) FROM ${table}`).pluck().get() ?? 0;
@@ -372,10 +373,10 @@ export function makeVerifier(db: Database): () => Verification {
       .safeIntegers()
       .all()
       .map(({ subject, found, expected }) => ({ check: name, subject, found: String(found), expected: String(expected) }));
-  return db.transaction((): Verification => ({
+  return db.transaction((witness?: TrailWitness): Verification => ({
     accounts: count('accounts'),
     entries: count('ledger_entries'),
     reservations: count('reservations'),
-    discrepancies: [...[...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run), ...checkTrail(db)],
+    discrepancies: [...[...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run), ...checkTrail(db, witness)],
   }));
 }

@@ -18,7 +18,14 @@ export type Metrics = ReturnType<typeof makeMetrics>;
  */
 export function makeMetrics(options: { readonly tenantLabels: boolean }) {
   const tenant = options.tenantLabels ? ['tenant'] : [];
-  return { ...makeHttpMetrics(), ...makeUseMetrics(tenant), ...makeUpstreamMetrics(), ...makeLedgerMetrics(), ...makeProcessMetrics() };
+  return {
+    ...makeHttpMetrics(),
+    ...makeUseMetrics(tenant),
+    ...makeUpstreamMetrics(),
+    ...makeLedgerMetrics(),
+    ...makeEventMetrics(),
+    ...makeProcessMetrics(),
+  };
 }
 
 /** The families of {@link Metrics}. */
@@ -48,6 +55,32 @@ function makeHttpMetrics() {
       labels: ['method', 'route'],
       bounds: SECONDS,
     }),
+  };
+}
+
+/** Named as the Cycles reference servers name them, so that their alert rules work here. */
+function makeEventMetrics() {
+  const counter = (name: string, help: string): CounterFamily => new CounterFamily({ name, help });
+  return {
+    webhookAttempts: counter('cycles_webhook_delivery_attempts_total', 'Requests to webhooks.'),
+    webhookSuccess: counter('cycles_webhook_delivery_success_total', 'Requests to webhooks that were answered with 2xx.'),
+    webhookFailed: counter('cycles_webhook_delivery_failed_total', 'Deliveries that failed for good: their last request was not taken.'),
+    webhookRetried: counter('cycles_webhook_delivery_retried_total', 'Requests to webhooks that were not taken and will be made again.'),
+    webhookStale: counter(
+      'cycles_webhook_delivery_stale_total',
+      'Deliveries that were given up untried: older than 24 hours, or of an event that is not kept any more.',
+    ),
+    webhookLatency: new HistogramFamily({
+      name: 'cycles_webhook_delivery_latency_seconds',
+      help: 'Time from sending a request to a webhook to its answer, or to giving it up.',
+      bounds: SECONDS,
+    }),
+    webhookDisabled: counter(
+      'cycles_webhook_subscription_auto_disabled_total',
+      'Subscriptions that were disabled because they failed too often.',
+    ),
+    webhookDispatched: counter('cycles_admin_webhook_dispatched_total', 'Deliveries that events made.'),
+    eventsEmitted: counter('cycles_admin_events_emitted_total', 'Events that were handed out, to however many webhooks.'),
   };
 }
 

@@ -1,5 +1,5 @@
 import { EVENT_CATEGORIES, EVENT_TYPES } from '../../../core/cycles/event-types.ts';
-import type { Operations, Parameter } from '../../_shared/openapi/operation.ts';
+import type { Operation, Operations, Parameter } from '../../_shared/openapi/operation.ts';
 import { CyclesEvent, EventListResponse } from '../schemas/events.ts';
 import { answer, choice, EVERYWHERE, moment, page, search, sorting, TENANT, traceFilter, words } from './shared.ts';
 
@@ -14,8 +14,8 @@ const window: Readonly<Record<string, Parameter>> = {
   to: moment('Only up to this moment.'),
 };
 
-/** The operations of events. Source: Cycles governance, `/v1/admin/events` and `GET /v1/events`. */
-export const EVENT_OPERATIONS: Operations = {
+/** The operator's operations of events. Source: Cycles governance, `/v1/admin/events`. */
+export const ADMIN_EVENT_OPERATIONS: Operations = {
   'GET /v1/admin/events': {
     id: 'listEvents',
     summary: 'List events',
@@ -39,13 +39,18 @@ export const EVENT_OPERATIONS: Operations = {
     answers: { 200: answer('The event.', CyclesEvent) },
     errors: [...EVERYWHERE, 404],
   },
-  'GET /v1/events': {
-    id: 'listTenantEvents',
-    summary: 'List events of the tenant',
-    description: 'Those of budgets, reservations and the tenant itself.',
-    query: { ...kinds, ...window, ...page },
-    answers: { 200: answer('A page of events.', EventListResponse) },
-    errors: EVERYWHERE,
-    security: TENANT,
-  },
 };
+
+/** What tenants see of events. Source: Cycles governance, `GET /v1/events`. The runtime plane has the same path, for another method. */
+export const TENANT_EVENTS: Operation = {
+  id: 'listTenantEvents',
+  summary: 'List events of the tenant',
+  description: 'Those of budgets, reservations and the tenant itself.',
+  query: { ...kinds, ...window, ...page },
+  answers: { 200: answer('A page of events.', EventListResponse) },
+  errors: EVERYWHERE,
+  security: TENANT,
+};
+
+/** The operations of events, the operator's and the tenants'. */
+export const EVENT_OPERATIONS: Operations = { ...ADMIN_EVENT_OPERATIONS, 'GET /v1/events': TENANT_EVENTS };

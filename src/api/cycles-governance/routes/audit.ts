@@ -7,11 +7,10 @@ import {
   type AuditSortKey,
   type StoredAudit,
 } from '../../../core/audit/audit-query.ts';
-import { parseRfc3339 } from '../../../core/rfc3339.ts';
 import { RefusedRequest } from '../../_shared/problem.ts';
 import { auditBody, storedTenant } from '../audit-objects.ts';
 import type { GovernanceMount } from '../governance-deps.ts';
-import { filterText, listAnswer, readListPage, searchText, type ListPosition } from '../list-page.ts';
+import { filterMoment, filterText, listAnswer, readListPage, searchText, type ListPosition } from '../list-page.ts';
 import { present } from '../objects.ts';
 
 /** How many values a list in a query may hold. Source: Cycles governance, `listAuditLogs`. */
@@ -28,15 +27,6 @@ function filterList(request: FastifyRequest, name: string): readonly string[] | 
   const values = texts.flatMap((text) => text.split(',')).flatMap((text) => text.trim() || []);
   if (values.length > MAX_LISTED) throw refused(name, `${name} must have at most ${MAX_LISTED} values`);
   return values.length === 0 ? undefined : values;
-}
-
-/** A moment in a query; undefined where it is not given. */
-function filterMoment(request: FastifyRequest, name: string): number | undefined {
-  const text = filterText(request, name);
-  if (text === undefined) return undefined;
-  const ms = parseRfc3339(text);
-  if (ms === null) throw refused(name, `${name} must be a moment in RFC 3339, such as 2026-04-09T12:00:00Z`);
-  return ms;
 }
 
 function filterWhole(

@@ -1,7 +1,7 @@
 import { operatorCapabilities, tenantCapabilities } from '../../../core/cycles/capabilities.ts';
 import { makeValidateKey } from '../../../app/cycles/validate-key.ts';
-import { principalOf } from '../../_shared/cycles-principal.ts';
-import type { GovernanceMount } from '../governance-deps.ts';
+import { authFailureOf, principalOf } from '../../_shared/cycles-principal.ts';
+import { GOVERNANCE_SOURCE, type GovernanceMount } from '../governance-deps.ts';
 import { keyExpiry, present } from '../objects.ts';
 import { ApiKeyValidationRequest } from '../schemas/auth.ts';
 
@@ -17,7 +17,11 @@ export const mountAuth: GovernanceMount = (app, deps) => {
       const { key } = found;
       if (key !== null) void reply.header('x-cycles-tenant', key.tenantId);
       const known = present({ key_id: key?.id, expires_at: key === null ? undefined : keyExpiry(key) });
-      if (!found.valid) return { valid: false, tenant_id: key?.tenantId ?? '', ...known, reason: found.reason };
+      if (!found.valid) {
+        const about = key === null ? {} : { about: { tenantId: key.tenantId, keyId: key.id } };
+        deps.events.auth.failed(authFailureOf(request, { reason: found.reason.toLowerCase(), source: GOVERNANCE_SOURCE, ...about }));
+        return { valid: false, tenant_id: key?.tenantId ?? '', ...known, reason: found.reason };
+      }
       const { permissions = [], scopeFilter } = found.key;
       return { valid: true, tenant_id: found.key.tenantId, ...known, permissions, ...present({ scope_filter: scopeFilter }) };
     },

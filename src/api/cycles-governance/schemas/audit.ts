@@ -6,7 +6,7 @@ import { pageEnd } from './common.ts';
 const OptionalText = Type.Optional(Type.String());
 
 /** One row of the audit trail. Source: Cycles governance, `AuditLogEntry`. */
-export const AuditLogEntry = closed(
+const AuditLogEntry = closed(
   {
     log_id: Type.String(),
     timestamp: Moment,
@@ -28,7 +28,7 @@ export const AuditLogEntry = closed(
   },
   'AuditLogEntry',
 );
-export type AuditLogEntry = Static<typeof AuditLogEntry>;
+type AuditLogEntry = Static<typeof AuditLogEntry>;
 
 /** Answer of `GET /v1/admin/audit/logs`. Source: Cycles governance, `AuditLogListResponse`. */
 export const AuditLogListResponse = closed({ logs: Type.Array(AuditLogEntry), ...pageEnd }, 'AuditLogListResponse');

@@ -68,7 +68,7 @@ export type TenantBulkActionRequest = Static<typeof TenantBulkActionRequest>;
 export const TenantBulkActionResponse = answerOf(TENANT_BULK_ACTIONS, 'TenantBulkActionResponse');
 
 /** What can be done to many subscriptions. Source: Cycles governance, `WebhookBulkActionRequest`. */
-export const WEBHOOK_BULK_ACTIONS = ['PAUSE', 'RESUME', 'DELETE'] as const;
+const WEBHOOK_BULK_ACTIONS = ['PAUSE', 'RESUME', 'DELETE'] as const;
 
 /** Body of `POST /v1/admin/webhooks/bulk-action`. Source: Cycles governance, `WebhookBulkActionRequest`. */
 export const WebhookBulkActionRequest = closed(

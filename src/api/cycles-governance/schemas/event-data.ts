@@ -161,6 +161,7 @@ const EventDataWebhookLifecycle = closed(
 
 const KeyStatus = Type.Optional(oneOf(KEY_STATUSES));
 
+/** `count` is ours: how many failures of one source one event tells of, where they came too fast for one each. */
 const EventDataApiKey = closed(
   {
     key_id: OptionalText,
@@ -170,6 +171,7 @@ const EventDataApiKey = closed(
     permissions: Type.Optional(Type.Array(PermissionName)),
     failure_reason: OptionalText,
     source_ip: OptionalText,
+    count: OptionalCount,
   },
   'EventDataApiKey',
 );

@@ -39,7 +39,7 @@ const WebhookThresholdConfig = closed(
 type WebhookThresholdConfig = Static<typeof WebhookThresholdConfig>;
 
 /** How often a delivery is tried again, and after how long. Source: Cycles governance, `WebhookRetryPolicy`. */
-export const WebhookRetryPolicy = closed(
+const WebhookRetryPolicy = closed(
   {
     max_retries: Type.Optional(whole(0, 10)),
     initial_delay_ms: Type.Optional(whole(100, 60_000)),
@@ -48,7 +48,7 @@ export const WebhookRetryPolicy = closed(
   },
   'WebhookRetryPolicy',
 );
-export type WebhookRetryPolicy = Static<typeof WebhookRetryPolicy>;
+type WebhookRetryPolicy = Static<typeof WebhookRetryPolicy>;
 
 const settings = {
   name: Type.Optional(text({ max: 256 })),
@@ -123,7 +123,7 @@ export const WebhookListResponse = closed({ subscriptions: Type.Array(WebhookSub
 export const DELIVERY_STATUSES = ['PENDING', 'SUCCESS', 'FAILED', 'RETRYING'] as const;
 
 /** One delivery of an event. Source: Cycles governance, `WebhookDelivery`. */
-export const WebhookDelivery = closed(
+const WebhookDelivery = closed(
   {
     delivery_id: Type.String(),
     subscription_id: Type.String(),
@@ -143,7 +143,7 @@ export const WebhookDelivery = closed(
   },
   'WebhookDelivery',
 );
-export type WebhookDelivery = Static<typeof WebhookDelivery>;
+type WebhookDelivery = Static<typeof WebhookDelivery>;
 
 /** Answer of a list of deliveries. Source: Cycles governance, `WebhookDeliveryListResponse`. */
 export const WebhookDeliveryListResponse = closed({ deliveries: Type.Array(WebhookDelivery), ...pageEnd }, 'WebhookDeliveryListResponse');

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import type { ChainEnd } from '../../../ports/audit-trail.ts';
 import type { AuditQuery } from '../../../core/audit/audit-query.ts';
 import { auditPageSql, auditStatusesSql, type AuditValue } from '../../_shared/audit-list.ts';
 import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../../_shared/journal-rows.ts';
@@ -26,9 +27,14 @@ function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { 
 const AUDIT_STATUSES_SQL = auditStatusesSql('@min', '@max');
 
 /** Queries of the audit trail, on a reading connection. Their texts differ by what is asked for, so they are prepared as they come. */
-export function makeAuditQueries(db: Database): Pick<Queries, 'auditPage'> {
+export function makeAuditQueries(db: Database): Pick<Queries, 'auditPage' | 'auditHeads'> {
   const statuses = db.prepare<[{ min: number; max: number }], number>(AUDIT_STATUSES_SQL).pluck();
+  // By the primary key.
+  const heads = db.prepare<[string, number], ChainEnd>(
+    'SELECT tenant_id AS tenantId, no, hash FROM audit_heads WHERE tenant_id > ? ORDER BY tenant_id LIMIT ?',
+  );
   return {
+    auditHeads: ({ afterTenantId, limit }) => heads.all(afterTenantId, limit),
     auditPage: (query) => {
       const range = query.status === undefined ? null : statuses.all(query.status);
       if (range?.length === 0) return [];

@@ -41,7 +41,7 @@ function writing(): { readonly values: ListValue[]; readonly param: (value: List
 }
 
 /** The next events of one type, by events_of_tenant_by_type or events_by_type, which give the order as well. */
-export function typeStatement(query: EventQuery, type: string, group: EventGroup): ListStatement {
+function typeStatement(query: EventQuery, type: string, group: EventGroup): ListStatement {
   const { values, param } = writing();
   const index = query.tenantId === undefined ? 'events_by_type' : 'events_of_tenant_by_type';
   const conditions = [`type = ${param(type)}`, ...eventConditions(query, param, DIALECT)];
@@ -62,7 +62,7 @@ const narrowIndex = (query: EventQuery): string | null =>
         : null;
 
 /** The events of one index that meet the conditions, sorted; the index gives the order where the list is sorted by tenant or scope. */
-export function indexStatement(query: EventQuery, index: string): ListStatement {
+function indexStatement(query: EventQuery, index: string): ListStatement {
   const { values, param } = writing();
   const types = query.types.map((type) => param(type)).join(', ');
   const conditions = [`type IN (${types})`, ...eventConditions(query, param, DIALECT)];
@@ -73,7 +73,7 @@ export function indexStatement(query: EventQuery, index: string): ListStatement 
 }
 
 /** How many events a scope and what lies below it have, counted up to a limit. By events_by_scope. */
-export const SCOPE_COUNT = `SELECT count(*) FROM (
+const SCOPE_COUNT = `SELECT count(*) FROM (
   SELECT 1 FROM events INDEXED BY events_by_scope WHERE ${DIALECT.scope} >= ? AND ${DIALECT.scope} < ? LIMIT ${MAX_SORTED_SCOPE + 1})`;
 
 /** The lists of events, prepared on a reading connection. */

@@ -6,6 +6,7 @@ import { LEDGER_SQL } from './ledger-queries.ts';
 import { OBJECT_SQL } from './object-queries.ts';
 import { RECORD_SQL } from './record-queries.ts';
 import { USAGE_SQL } from './usage-queries.ts';
+import { WEBHOOK_SQL } from './webhook-queries.ts';
 
 const ROLLUPS_BY_KEY = /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\? AND bucket_ms=\? AND key_id/;
 
@@ -57,6 +58,19 @@ describe('queries find their rows by the index that they name', () => {
     ['counters of some keys', USAGE_SQL.someKeyUsage, ROLLUPS_BY_KEY],
     ['oldest bucket', USAGE_SQL.oldestBucket, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
     ['newest bucket', USAGE_SQL.newestBucket, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
+    ['events to hand out', WEBHOOK_SQL.eventsToHandOut, /USING INDEX events_undelivered$/],
+    ['deliveries that are due', WEBHOOK_SQL.dueDeliveries, /SEARCH deliveries USING INDEX deliveries_open \(webhook_id=\?\)/],
+    [
+      'deliveries of a webhook',
+      WEBHOOK_SQL.deliveries,
+      /SEARCH deliveries USING INDEX deliveries_of_webhook \(webhook_id=\? AND status=\? AND created_at_ms>\? AND created_at_ms<\?\)$/,
+    ],
+    ['failures to tell', WEBHOOK_SQL.untoldFailures, /SCAN d USING INDEX deliveries_untold/],
+    ['how deliveries go', WEBHOOK_SQL.webhookHealth, /SEARCH webhook_health USING PRIMARY KEY \(webhook_id=\?\)/],
+    ['counts of the last minutes', WEBHOOK_SQL.activitySums, /SEARCH activity USING PRIMARY KEY/],
+    ['spend of the last lines', WEBHOOK_SQL.budgetSpend, /SEARCH e USING INTEGER PRIMARY KEY/],
+    ['the last line', WEBHOOK_SQL.lastEntry, /SEARCH ledger_entries/],
+    ['keys that have expired', WEBHOOK_SQL.untoldKeyExpiries, /SEARCH api_keys USING INDEX api_keys_untold_expiry/],
     ['events of a tenant', USAGE_SQL.events, /SEARCH usage_events USING INDEX usage_events_of_tenant \(tenant_id=\?\)/],
   ])('%s', (_name, sql, plan) => {
     expect(planOf(sql)).toMatch(plan);

@@ -64,7 +64,8 @@ export function makeWebhookQueries(db: Database): WebhookQueries {
     status: DeliveryStatus,
   ) => {
     const { createdAtMs: afterMs, id: afterId } = after ?? FIRST;
-    return ofStatus.all({ webhookId, status, fromMs, toMs, afterMs, afterId, limit });
+    // The index is entered by the range, so a later page must not begin where the first one did.
+    return ofStatus.all({ webhookId, status, fromMs, toMs: Math.min(toMs, afterMs), afterMs, afterId, limit });
   };
 
   return {
