@@ -40,6 +40,8 @@ export interface JobDeps {
   /** Writes down what came without a good credential. */
   readonly flushFailedCredentials: () => Promise<void>;
   readonly liveOwners: LiveOwners;
+  /** Called once for each reservation that cannot be expired and is set aside. */
+  readonly onQuarantined: () => void;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
   readonly retention: Retention;

@@ -169,16 +169,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
   const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
-  const jobs = startJobs({
-    ...deps,
-    writer,
-    settleInterrupted,
-    liveOwners,
-    resumeCloses,
-    flushKeyUses,
-    flushFailedCredentials,
-    exportHeads,
-  });
+  const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
+  const sweeps = { resumeCloses, flushKeyUses, flushFailedCredentials, exportHeads, onQuarantined };
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
