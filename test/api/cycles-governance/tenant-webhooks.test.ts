@@ -77,7 +77,7 @@ describe('createTenantWebhook', () => {
       `/v1/admin/audit/logs?request_id=${String(headers['x-request-id'])}`,
     );
     expect(trail.logs).toMatchObject([
-      { operation: 'createTenantWebhook', tenant_id: 'acme', status: 201, key_id: (told?.['actor'] as Body)['key_id'] },
+      { operation: 'createTenantWebhook', tenant_id: 'acme', status: 201, key_id: (told?.['actor'] as Body | undefined)?.['key_id'] },
     ]);
   });
 
@@ -313,7 +313,7 @@ describe('listTenantWebhooks and deleteTenantWebhook', () => {
     for (const name of ['a', 'b', 'c']) made.push(await makeOf(client, { name }));
     await patch(client, made[1] ?? '', { status: 'PAUSED' });
     const all = idsOf(await list(client));
-    expect(all.toSorted()).toEqual(made.toSorted());
+    expect(new Set(all)).toEqual(new Set(made));
     expect(idsOf(await list(client, 'sort_by=dragons&sort_dir=sideways&search=zzz&event_type=zzz'))).toEqual(all);
     expect(idsOf(await list(client, 'status=PAUSED'))).toEqual([made[1]]);
     const first = await list(client, 'limit=2');
