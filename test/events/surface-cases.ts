@@ -287,14 +287,14 @@ export const SURFACE_CASES: Readonly<Record<Exclude<EventType, (typeof WATCHED_T
     },
   },
   'webhook.paused': {
-    data: { ...ofWebhook, previous_status: 'ACTIVE', new_status: 'PAUSED', changed_fields: ['status'] },
+    data: { ...ofWebhook, previous_status: 'ACTIVE', new_status: 'PAUSED', changed_fields: [] },
     act: async (stage) => {
       const id = await stage.webhook();
       await twice(() => patchWebhook(stage, id, { status: 'PAUSED' }));
     },
   },
   'webhook.resumed': {
-    data: { ...ofWebhook, previous_status: 'PAUSED', new_status: 'ACTIVE', changed_fields: ['status'] },
+    data: { ...ofWebhook, previous_status: 'PAUSED', new_status: 'ACTIVE', changed_fields: [] },
     act: async (stage) => {
       const id = await stage.webhook();
       await patchWebhook(stage, id, { status: 'PAUSED' });
@@ -306,7 +306,7 @@ export const SURFACE_CASES: Readonly<Record<Exclude<EventType, (typeof WATCHED_T
       ...ofWebhook,
       previous_status: 'ACTIVE',
       new_status: 'DISABLED',
-      changed_fields: ['status'],
+      changed_fields: [],
       disable_reason: 'consecutive_failures_exceeded_threshold',
     },
     act: async (stage) => {

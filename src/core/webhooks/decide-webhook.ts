@@ -16,9 +16,6 @@ import type {
 import { checkWebhook, wireTenantId } from './webhook-rules.ts';
 import { checkWebhookSecurity, WEBHOOK_SECURITY, webhookSecurityOf, type WebhookSecurity } from './webhook-security.ts';
 
-const isMoved = ({ from, to }: { readonly from?: Webhook['status']; readonly to?: Webhook['status'] }): boolean =>
-  from !== undefined && to !== undefined && from !== to;
-
 /** What the events of a subscription's life tell. Source: Cycles governance, `EventDataWebhookLifecycle`. */
 export const webhookData = (
   webhook: Pick<Webhook, 'id' | 'tenantId'>,
@@ -33,7 +30,7 @@ export const webhookData = (
   tenant_id: wireTenantId(webhook.tenantId),
   ...(change.from === undefined ? {} : { previous_status: change.from }),
   ...(change.to === undefined ? {} : { new_status: change.to }),
-  changed_fields: [...(change.fields ?? []), ...(isMoved(change) ? ['status'] : [])],
+  changed_fields: change.fields ?? [],
   ...(change.reason === undefined ? {} : { disable_reason: change.reason }),
 });
 
