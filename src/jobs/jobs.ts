@@ -40,6 +40,8 @@ export interface JobDeps {
   /** Write down what was refused and only counted: without a good credential, and of callers who are refused too often. */
   readonly flushRefusals: readonly (() => Promise<void>)[];
   readonly liveOwners: LiveOwners;
+  /** Called once for each reservation that cannot be expired and is set aside. */
+  readonly onQuarantined: () => void;
   /** Whether other processes use the same store; else nobody needs to hear that this one lives. */
   readonly isShared: boolean;
   readonly retention: Retention;

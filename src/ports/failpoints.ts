@@ -25,7 +25,13 @@ export type Failpoint =
   | 'close.budgets'
   | 'close.webhooks'
   | 'close.keys'
-  | 'close.ended';
+  | 'close.ended'
+  | 'webhook.found'
+  | 'webhook.handed-out'
+  | 'webhook.leased'
+  | 'webhook.sent'
+  | 'webhook.booked'
+  | 'webhook.told';
 
 /** Called at every named point. Production passes one that does nothing; only the tests' composition root fills it. */
 export interface Failpoints {

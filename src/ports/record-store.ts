@@ -72,9 +72,12 @@ export interface RecordStore extends GovernanceReads, AuditReads {
    * where its filters let most through; another order reads all of the tenant's.
    */
   reservations(query: ReservationQuery): Promise<Reservation[]>;
-  /** Ids of ACTIVE reservations past expiry and grace by the store's own time, oldest expiry first. */
-  expiredReservations(query: { limit: number }): Promise<{ id: string; tenantId: string }[]>;
-  /** Calls that ended without being settled: ACTIVE or EXPIRED holds of `call`s without a charge whose owner is not among `liveOwners`. */
+  /** Ids of ACTIVE reservations past expiry and grace by the store's own time, oldest expiry first; without those of `except`. */
+  expiredReservations(query: { limit: number; except?: readonly string[] }): Promise<{ id: string; tenantId: string }[]>;
+  /**
+   * Calls that ended without being settled: ACTIVE or EXPIRED holds of `call`s without a charge whose owner is not among `liveOwners`.
+   * A row that cannot be read is left out: the sweep of what has expired tells of it.
+   */
   unsettledCalls(query: { liveOwnerIds: readonly string[]; limit: number }): Promise<Reservation[]>;
   /** Totals by key and model of the events in [fromMs, toMs]; all time with `fromMs` null. `fromMs` is a multiple of `intervalMs`. */
   usageTotals(query: { tenantId: string; keyId?: string; fromMs: number | null; intervalMs: number }): Promise<UsageTotal[]>;

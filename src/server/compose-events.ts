@@ -7,6 +7,7 @@ import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { makeSubscriptions, type Subscriptions } from '../app/webhooks/subscriptions.ts';
 import type { RecordRef } from '../core/records.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
@@ -57,6 +58,7 @@ interface EventDeps extends WatchDeps {
   readonly secretBox: SecretBox;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
+  readonly failpoints: Failpoints;
   /** Whether the store can be reached, as far as is known without asking it. */
   readonly isConnected: () => boolean;
 }

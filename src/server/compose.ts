@@ -164,16 +164,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
-  const jobs = startJobs({
-    ...deps,
-    writer,
-    settleInterrupted,
-    liveOwners,
-    resumeCloses,
-    flushKeyUses,
-    ...refusals,
-    exportHeads,
-  });
+  const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
+  const sweeps = { ...refusals, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
+  const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;

@@ -7,6 +7,7 @@ import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
 import { describeObjects } from './object-suite.ts';
+import { describeQuarantine } from './quarantine-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   'witness of the trail': describeTrailWitness,
   budgets: describeBudgets,
   objects: describeObjects,
+  quarantine: describeQuarantine,
   queries: describeQueries,
   governance: describeGovernance,
   'keys and events': describeKeysAndEvents,

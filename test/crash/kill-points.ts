@@ -1,7 +1,10 @@
 import type { Failpoint } from '../../src/ports/failpoints.ts';
 
-/** Every point between two steps: whether a load passes it, only a start, only a change of the master key, or only the closing of a tenant. The compiler refuses a table that forgets one. */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'>> = {
+/**
+ * Every point between two steps: whether a load passes it, only a start, only a change of the master key, only the closing of a tenant, or what
+ * is delivered to webhooks. The compiler refuses a table that forgets one.
+ */
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'webhook'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -28,6 +31,12 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'
   'close.webhooks': 'close',
   'close.keys': 'close',
   'close.ended': 'close',
+  'webhook.found': 'webhook',
+  'webhook.handed-out': 'webhook',
+  'webhook.leased': 'webhook',
+  'webhook.sent': 'webhook',
+  'webhook.booked': 'webhook',
+  'webhook.told': 'webhook',
 };
 
 /** The points that a load passes again and again. */
@@ -48,3 +57,6 @@ export const ROTATION_POINTS: readonly string[] = Object.entries(POINTS).flatMap
 
 /** The points that the closing of a tenant passes, in its order. */
 export const CLOSE_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'close' ? [point] : []));
+
+/** The points that an event passes between its commit and its last delivery, in their order. */
+export const WEBHOOK_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'webhook' ? [point] : []));

@@ -235,10 +235,13 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
       );
     },
     reservation: (id) => Promise.resolve(tables.reservations.get(id)),
-    expiredReservations: ({ limit }) =>
+    expiredReservations: ({ limit, except = [] }) =>
       Promise.resolve(
         [...tables.reservations.values()]
-          .filter(({ state, expiresAtMs, graceMs }) => state === 'ACTIVE' && expiresAtMs + graceMs < clock.nowMs())
+          .filter(
+            ({ id, state, expiresAtMs, graceMs, client }) =>
+              !except.includes(id) && state === 'ACTIVE' && client?.untilReleased !== true && expiresAtMs + graceMs < clock.nowMs(),
+          )
           .toSorted((a, b) => a.expiresAtMs - b.expiresAtMs)
           .slice(0, limit)
           .map(({ id, tenantId }) => ({ id, tenantId })),

@@ -76,6 +76,7 @@ export function makeDeliveryNode(options: {
   const counting = makeCountingIds();
   const ids: Ids = { ...counting, next: (prefix) => counting.next(`${prefix}_${name}`) };
   const log = makeMemoryLog();
+  const failpoints = makeRecordingFailpoints();
   const subscriptions = makeSubscriptions({ records: store });
   const writer = makeLedgerWriter({
     store,
@@ -83,7 +84,7 @@ export function makeDeliveryNode(options: {
     log,
     onRecordsChanged: (refs) => subscriptions.recordsChanged(refs),
     maxQueued: 1000,
-    failpoints: makeRecordingFailpoints(),
+    failpoints,
   });
   const sent: (WebhookRequest & { readonly atMs: number })[] = [];
   const sender: WebhookSender = {
@@ -126,12 +127,13 @@ export function makeDeliveryNode(options: {
       serving -= 1;
       if (serving === 0) for (const resolve of waiting.splice(0)) resolve();
     },
+    failpoints,
     log,
     elapsedMs,
   });
   const waiting: (() => void)[] = [];
-  const handOutSome = makeHandOutEvents({ store, subscriptions, ids, onHandedOut: wake });
-  const tellSome = makeTellFailures({ store, writer, subscriptions, ids, onDisabled: () => (counted.disabled += 1) });
+  const handOutSome = makeHandOutEvents({ store, subscriptions, ids, failpoints, onHandedOut: wake });
+  const tellSome = makeTellFailures({ store, writer, subscriptions, ids, failpoints, onDisabled: () => (counted.disabled += 1) });
   const management = makeWebhookManagement({
     writer,
     records: store,

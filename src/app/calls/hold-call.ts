@@ -11,6 +11,9 @@ import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './plan-call.ts';
 import type { CallSettler } from './settle-calls.ts';
 
+/** How events name this part of the program. */
+const GATEWAY_SOURCE = 'castellan-gateway';
+
 /** A call that holds, or why it may not. */
 export type Held = { readonly kind: 'held'; readonly call: ActiveCall } | { readonly kind: 'rejected'; readonly rejection: Rejection };
 
@@ -62,6 +65,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         ownerId: deps.ownerId,
         context: writeCallContext(context),
         limit: callRateLimit(plan.policy),
+        origin: { requestId: request.requestId, actor: { type: 'api_key', keyId: key.id }, source: GATEWAY_SOURCE },
       });
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
       const expiresAtMs = nowMs + ttlMs;

@@ -1,4 +1,5 @@
 import type { Clock } from '../../ports/clock.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -43,6 +44,7 @@ export interface EventServicesDeps {
   readonly elapsedMs: () => number;
   readonly ownerId: string;
   readonly observer: EventObserver;
+  readonly failpoints: Failpoints;
   readonly log: Log;
 }
 
@@ -54,7 +56,7 @@ export interface Wakes {
 
 /** Makes what tells, hands out, delivers and manages, each part once. What runs by itself is for the jobs to run; they fill in `wakes`. */
 export function makeEventServices(deps: EventServicesDeps) {
-  const { store, records, subscriptions, writer, sender, ids, observer, elapsedMs } = deps;
+  const { store, records, subscriptions, writer, sender, ids, failpoints, observer, elapsedMs } = deps;
   const wakes: Wakes = { deliver: () => undefined, tellFailures: () => undefined };
   const wake = (): void => wakes.deliver();
   const send = makeSendEvent({ ...deps, records });
@@ -80,6 +82,7 @@ export function makeEventServices(deps: EventServicesDeps) {
       store,
       subscriptions,
       ids,
+      failpoints,
       onHandedOut: (counts) => {
         observer.handedOut(counts);
         if (counts.deliveries > 0) wake();
@@ -92,7 +95,7 @@ export function makeEventServices(deps: EventServicesDeps) {
       onFailed: () => wakes.tellFailures(),
       onRoom: wake,
     }),
-    tellFailures: makeTellFailures({ store, writer, subscriptions, ids, onDisabled: () => observer.disabled() }),
+    tellFailures: makeTellFailures({ store, writer, subscriptions, ids, failpoints, onDisabled: () => observer.disabled() }),
     watchShares: () => watchShares.all(),
     watchRates: makeWatchRates(deps),
     watchBurn: makeWatchBurn({ ...deps, nowMs: () => deps.clock.nowMs() }),

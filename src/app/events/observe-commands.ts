@@ -1,3 +1,6 @@
+import { readCallContext } from '../../core/calls/call-context.ts';
+import type { ReserveBudgetCommand } from '../../core/cycles/runtime-commands.ts';
+import { TOKENS, USD_MICROCENTS } from '../../core/ledger/account.ts';
 import type { ReserveCommand } from '../../core/ledger/commands.ts';
 import type { Outcome, Rejection, RejectionCode } from '../../core/rejection.ts';
 import type { Command, CommandValue } from '../../core/verbs.ts';
@@ -31,20 +34,37 @@ function requestedOn({ legs, output }: ReserveCommand, rejection: Rejection): bi
   return leg === undefined ? null : (leg.base + leg.perUnit * output.max + leg.divisor - 1n) / leg.divisor;
 }
 
-/** What is told of a call that a budget refused; null where none did. Clients' own holds are told of by their surface, which knows more. */
+/** Where a call was refused: by a budget, by the policy of its scopes, or for want of a budget. Null for refusals of other accounts. */
+function refusedAt({ tenantId }: ReserveCommand, rejection: Rejection, path: string | undefined) {
+  const { account, code, details } = rejection;
+  if (account !== undefined)
+    return account.kind === 'budget' ? { scope: account.scope, unit: account.unit, remaining: account.remaining } : null;
+  const policyId = details?.['policy_id'];
+  const deepest = { scope: path ?? `tenant:${tenantId}`, remaining: null };
+  if (code === 'budget_required') return { ...deepest, unit: USD_MICROCENTS };
+  return typeof policyId === 'string' ? { ...deepest, unit: TOKENS, policyId } : null;
+}
+
+/** What is told of a call that was refused; null where nothing is. Clients' own holds are told of by their surface, which knows more. */
 function denialOf(command: ReserveCommand, rejection: Rejection, reasonCode: string): Denial | null {
-  const { account } = rejection;
-  if (command.purpose !== 'call' || account?.kind !== 'budget') return null;
+  if (command.purpose !== 'call') return null;
+  const context = readCallContext(command.context);
+  const at = refusedAt(command, rejection, context?.scopePath);
+  if (at === null) return null;
   return {
     tenantId: command.tenantId,
-    scope: account.scope,
-    unit: account.unit,
+    ...at,
     reasonCode,
     requestedAmount: requestedOn(command, rejection),
-    remaining: account.remaining,
-    action: { kind: 'llm.call' },
+    action: { kind: 'llm.call', ...(context === null ? {} : { name: context.model }) },
     ...(command.origin === undefined ? {} : { origin: command.origin }),
   };
+}
+
+/** Whether a client's hold is answered from memory, or is tried once more with budgets in other units: neither is a hold of its own. */
+function isNoAttempt(command: ReserveBudgetCommand, outcome: Outcome<unknown>): boolean {
+  if (outcome.ok) return (outcome.value as { readonly reservationId: string }).reservationId !== command.reservationId;
+  return outcome.rejection.code === 'budget_not_found' && !command.withOtherUnits;
 }
 
 /** What watching needs. `onTook` is told how long each command took, in milliseconds. */
@@ -64,13 +84,14 @@ export function observeCommands(writer: LedgerWriter, deps: ObserveCommandsDeps)
       if (outcome.ok && (outcome.value as { readonly expired: boolean }).expired) activity.count(command.tenantId, 'expiries');
       return;
     }
-    if (command.verb !== 'reserve') return;
+    if (command.verb !== 'reserve' && command.verb !== 'reserve-budget') return;
+    if (command.verb === 'reserve-budget' && isNoAttempt(command, outcome)) return;
     activity.count(command.tenantId, 'reservations');
     if (outcome.ok) return;
     const reasonCode = REASONS[outcome.rejection.code];
     if (reasonCode === undefined) return;
     activity.count(command.tenantId, 'denials');
-    const denial = denialOf(command, outcome.rejection, reasonCode);
+    const denial = command.verb === 'reserve' ? denialOf(command, outcome.rejection, reasonCode) : null;
     if (denial !== null) recordDenial(denial);
   };
   const ignore = (): void => undefined;

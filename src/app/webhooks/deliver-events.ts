@@ -1,6 +1,7 @@
 import type { Webhook } from '../../core/records.ts';
 import { maySee } from '../../core/webhooks/match-event.ts';
 import { DELIVERY_EXPIRES_MS, retryDelayMs, retryPolicyOf } from '../../core/webhooks/retry.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import type { StoredEvent } from '../../ports/record-store.ts';
 import type { AttemptResult, Delivery, DeliveryLease, DeliveryRound, WebhookStore } from '../../ports/webhook-store.ts';
@@ -27,6 +28,7 @@ export interface DeliverDeps {
   readonly onFailed: () => void;
   /** Called when a subscription that was served has left room for another. */
   readonly onRoom: () => void;
+  readonly failpoints: Failpoints;
   readonly log: Log;
   readonly elapsedMs: () => number;
 }
@@ -87,6 +89,7 @@ export function makeDispatcher(deps: DeliverDeps): Dispatcher {
       const leasedAtMs = elapsedMs();
       const leases = await store.leaseDeliveries({ ownerId: deps.ownerId, limit: room, leaseMs });
       if (leases.length === 0) return { more: false };
+      deps.failpoints.hit('webhook.leased');
       // After the leases: whatever subscription another node has made deliveries for is known then, and what it has changed.
       const known = deps.subscriptions.refresh();
       for (const lease of leases) {
@@ -190,7 +193,9 @@ async function attemptAll(
         isHeld &&= await holds();
         if (!isHeld) return;
         const result = await attempt(deps, webhook, each);
+        deps.failpoints.hit('webhook.sent');
         isHeld &&= await deps.write({ lease, epoch: webhook.epoch ?? 0, results: [result], release: false });
+        deps.failpoints.hit('webhook.booked');
         if (!isHeld) return;
         if (result.status === 'FAILED') deps.onFailed();
       }

@@ -1,4 +1,5 @@
 import { isDelivered } from '../../core/webhooks/match-event.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { StoredEvent } from '../../ports/record-store.ts';
 import type { NewDelivery, WebhookStore } from '../../ports/webhook-store.ts';
@@ -9,6 +10,7 @@ export interface HandOutDeps {
   readonly store: Pick<WebhookStore, 'eventsToHandOut' | 'handOut'>;
   readonly subscriptions: Pick<Subscriptions, 'refresh' | 'of'>;
   readonly ids: Pick<Ids, 'next'>;
+  readonly failpoints: Failpoints;
   readonly onHandedOut: (counts: { readonly events: number; readonly deliveries: number }) => void;
 }
 
@@ -25,7 +27,7 @@ const DELIVERIES = 128;
  * same events one succeeds.
  */
 export function makeHandOutEvents(deps: HandOutDeps) {
-  const { store, subscriptions, ids } = deps;
+  const { store, subscriptions, ids, failpoints } = deps;
   return async (): Promise<{ readonly more: boolean }> => {
     const events = await store.eventsToHandOut({ limit: EVENTS });
     if (events.length === 0) return { more: false };
@@ -36,7 +38,9 @@ export function makeHandOutEvents(deps: HandOutDeps) {
     const write = async (): Promise<boolean> => {
       const work = { seqs, deliveries };
       [seqs, deliveries] = [[], []];
+      failpoints.hit('webhook.found');
       const isMine = await store.handOut(work);
+      failpoints.hit('webhook.handed-out');
       if (isMine) deps.onHandedOut({ events: work.seqs.length, deliveries: work.deliveries.length });
       return isMine;
     };

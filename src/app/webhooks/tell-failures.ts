@@ -1,3 +1,4 @@
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { WebhookStore } from '../../ports/webhook-store.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
@@ -16,6 +17,7 @@ export function makeTellFailures(deps: {
   readonly writer: Pick<LedgerWriter, 'execute'>;
   readonly subscriptions: Pick<Subscriptions, 'get'>;
   readonly ids: Pick<Ids, 'next'>;
+  readonly failpoints: Failpoints;
   readonly onDisabled: () => void;
 }) {
   const { store, writer, subscriptions, ids } = deps;
@@ -42,6 +44,7 @@ export function makeTellFailures(deps: {
       });
       if (outcome.ok && outcome.value.isDisabled) deps.onDisabled();
     }
+    if (untold.length > 0) deps.failpoints.hit('webhook.told');
     if (untold.length > 0) await store.markTold(untold.map(({ delivery }) => delivery));
     return { more: untold.length === LIMIT };
   };

@@ -111,7 +111,7 @@ function neighbour(whole: number, to: { readonly isLarger: boolean; readonly isN
  * Otherwise as `JSON.stringify` without indentation. `undefined` at the top is not JSON and throws `TypeError`; so do cycles.
  */
 export function stringifyJson(value: unknown): string {
-  const text = holdsBigint(value) ? JSON.stringify(value, replaceBigint) : JSON.stringify(value);
+  const text = writeJson(value);
   if (text === undefined) throw new TypeError('the value has no JSON form');
   return text;
 }
@@ -126,23 +126,14 @@ function replaceBigint(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? json.rawJSON(value.toString()) : value;
 }
 
-/** A replacer function makes JSON.stringify several times slower, so it is used only where a look finds a bigint. */
-function holdsBigint(root: unknown): boolean {
-  const open: unknown[] = [root];
-  const seen = new Set<object>();
-  while (open.length > 0) {
-    const value = open.pop();
-    if (typeof value === 'bigint') return true;
-    if (typeof value !== 'object' || value === null) continue;
-    // A cycle must end in JSON.stringify's TypeError, not in an endless walk here.
-    if (seen.has(value)) continue;
-    seen.add(value);
-    for (const child of Array.isArray(value) ? value : Object.values(value)) {
-      if (typeof child === 'bigint') return true;
-      if (typeof child === 'object' && child !== null) open.push(child);
-    }
+/** A replacer function makes JSON.stringify several times slower, so it is used only where there is a bigint, which throws. */
+function writeJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return JSON.stringify(value, replaceBigint);
   }
-  return false;
 }
 
 /** What `inspectJson` found wrong with a parsed value. */

@@ -1,3 +1,4 @@
+import { invariant } from '../invariant.ts';
 import type { Rejection } from '../rejection.ts';
 import type { State } from '../verb.ts';
 import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
@@ -19,6 +20,8 @@ export function refuseTenant(state: State, tenantId: string): Rejection | null {
   const status = state.record('tenant', tenantId)?.status;
   if (status === 'CLOSED') return { code: 'tenant_closed', message: `the tenant ${tenantId} is closed` };
   if (status === 'SUSPENDED') return { code: 'tenant_suspended', message: `the tenant ${tenantId} is suspended` };
+  // A record that nobody can read must not let spend through.
+  invariant(status === undefined || status === 'ACTIVE', `the tenant ${tenantId} has a state that nobody knows`);
   return null;
 }
 

@@ -174,6 +174,16 @@ export const reservationFromRow = (row: ReservationRow, idOf: (accountNo: number
   ...(row.scope_path === null ? {} : { client: clientOf(row, row.scope_path) }),
 });
 
+/** What `read` makes of rows, without those at which it throws. */
+export const readable = <R, T>(rows: readonly R[], read: (row: R) => T): T[] =>
+  rows.flatMap((row) => {
+    try {
+      return [read(row)];
+    } catch {
+      return [];
+    }
+  });
+
 const clientOf = (row: ReservationRow, scopePath: string): ClientHold => ({
   scopePath,
   amount: row.held ?? 0n,

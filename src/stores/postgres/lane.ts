@@ -93,7 +93,8 @@ async function attemptBatch(session: Session, batch: Batch, lane: LaneOptions): 
     if (error instanceof ConnectionLost) return { kind: 'again', cause: error };
     rollBack(session);
     if (error instanceof StaleLoad || isRerunState(sqlStateOf(error))) return { kind: 'again', cause: error };
-    throw toThrowable(error);
+    // Without a SQLSTATE it was not the server: a row cannot be read, and whoever asked for it is to blame, not the store.
+    throw sqlStateOf(error) === undefined ? error : toThrowable(error);
   }
   let result: BatchResult;
   try {
@@ -120,10 +121,12 @@ async function attemptBatch(session: Session, batch: Batch, lane: LaneOptions): 
 }
 
 /** What a batch that was run again and again in vain throws. */
-const giveUp = (batchId: string, cause: unknown): unknown =>
-  sqlStateOf(cause) === UNIQUE_VIOLATION
-    ? new InvariantViolation(`batch ${batchId} makes a row that exists already`, { cause })
-    : storeUnavailable(`PostgreSQL: batch ${batchId} was run again and again in vain: ${String(cause)}`, cause);
+function giveUp(batchId: string, cause: unknown): unknown {
+  if (sqlStateOf(cause) === UNIQUE_VIOLATION) return new InvariantViolation(`batch ${batchId} makes a row that exists already`, { cause });
+  // Nothing was written; and what came into being between two statements is there at the next attempt.
+  if (cause instanceof StaleLoad) return new InvariantViolation(`batch ${batchId} names a row that cannot be: ${cause.message}`, { cause });
+  return storeUnavailable(`PostgreSQL: batch ${batchId} was run again and again in vain: ${String(cause)}`, cause);
+}
 
 /** Makes a lane. It connects when it first has something to do, and again whenever its connection was lost. */
 export function makeLane(options: LaneOptions): Lane {

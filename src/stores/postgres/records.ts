@@ -8,7 +8,7 @@ import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/acc
 import { eventFromRow, type EventRow } from '../_shared/journal-rows.ts';
 import { RECORD_TABLES, recordFromBody, TENANT_KINDS } from '../_shared/record-tables.ts';
 import { REPORT_COLUMNS, reportFromRow, type ReportRow } from '../_shared/report-row.ts';
-import { RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { readable, RESERVATION_OWN_COLUMNS, reservationFromRow, type ReservationRow } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstream-object-row.ts';
 import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
@@ -50,6 +50,7 @@ const EXPIRED_RESERVATIONS: Statement = {
   text: `
     SELECT id, tenant_id FROM reservations
     WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < (SELECT coalesce($1::bigint, ${SERVER_NOW_MS}))
+      AND id <> ALL ($3::text[])
     ORDER BY expires_at_ms + grace_ms, id LIMIT $2`,
 };
 
@@ -196,13 +197,17 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
       const [row] = await reader.rows<ReservationRow & { numbers: string | null }>(RESERVATION, [id]);
       return row === undefined ? undefined : reservationOf(row);
     },
-    async expiredReservations({ limit }) {
-      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [clock?.nowMs() ?? null, limit]);
+    async expiredReservations({ limit, except = [] }) {
+      const rows = await reader.rows<{ id: string; tenant_id: string }>(EXPIRED_RESERVATIONS, [
+        clock?.nowMs() ?? null,
+        limit,
+        arrayText(except),
+      ]);
       return rows.map((row) => ({ id: row.id, tenantId: row.tenant_id }));
     },
     async unsettledCalls({ liveOwnerIds, limit }) {
       const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
-      return rows.map(reservationOf);
+      return readable(rows, reservationOf);
     },
     async events({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) {
       const values = [tenantId, beforeSeq, limit];

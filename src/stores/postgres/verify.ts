@@ -14,11 +14,19 @@ const MAX_REPORTED = 100;
 /** A journal's sum is kept below this. */
 const JOURNAL_SUM_MASK = 4503599627370495n;
 
+/** The number in a text, 0 where it is none: what cannot be read shows as a contradiction instead of ending the verification. */
+const numberIn = (text: string): string =>
+  `CASE WHEN ${text} ~ '^-?[0-9]{1,19}$' THEN (${text})::numeric WHEN ${text} IS NOT NULL THEN 0 END`;
+const accountIn = (text: string): string => `CASE WHEN ${text} ~ '^[0-9]{1,18}$' THEN (${text})::bigint ELSE 0 END`;
+
+/** What is no list counts as an empty one here, and shows in a check of its own. */
+const listIn = (json: string): string => `CASE WHEN json_typeof(${json}) = 'array' THEN ${json} WHEN ${json} IS NOT NULL THEN '[]' END`;
+
 /** Every leg with its reservation: its account, its place, what it holds, and what it was charged. */
 const LEGS = `
-  SELECT r.id, r.state, r.purpose, r.created_at_ms, r.finalized_at_ms, r.settled_at_ms, (leg.pair ->> 0)::bigint AS account_no,
-         (leg.pair ->> 1)::numeric AS amount, (r.charged ->> (leg.place - 1)::int)::numeric AS charged
-  FROM reservations r CROSS JOIN LATERAL json_array_elements(r.legs) WITH ORDINALITY AS leg(pair, place)`;
+  SELECT r.id, r.state, r.purpose, r.created_at_ms, r.finalized_at_ms, r.settled_at_ms, ${accountIn('leg.pair ->> 0')} AS account_no,
+         ${numberIn('leg.pair ->> 1')} AS amount, ${numberIn('r.charged ->> (leg.place - 1)::int')} AS charged
+  FROM reservations r CROSS JOIN LATERAL json_array_elements(${listIn('r.legs')}) WITH ORDINALITY AS leg(pair, place)`;
 
 /** Lines of the journal, and what was folded of it: balances are the sums of both. */
 const LINES_AND_FOLDED = (column: string): string =>
@@ -128,16 +136,24 @@ const CHECKS: Readonly<Record<string, string>> = {
     SELECT e.seq::text AS subject, 'account ' || e.account_no AS found, 'an account of reservation ' || e.command AS expected
     FROM ledger_entries e JOIN reservations r ON r.id = e.command LEFT JOIN (${LEGS}) AS legs ON legs.id = e.command AND legs.account_no = e.account_no
     WHERE legs.id IS NULL OR e.d_allocated <> 0`,
+  'reservation.legs': `
+    SELECT r.id AS subject, r.legs::text AS found, 'a list of accounts and amounts' AS expected
+    FROM reservations r
+    WHERE json_typeof(r.legs) <> 'array' OR json_typeof(coalesce(r.charged, '[]')) <> 'array'
+      OR EXISTS (
+        SELECT FROM json_array_elements(${listIn('r.legs')}) AS pair
+        WHERE NOT EXISTS (SELECT FROM accounts a WHERE a.no = ${accountIn('pair ->> 0')})
+      )`,
   'reservation.state': `
     SELECT id AS subject,
-           concat_ws(' ', state, coalesce(finalized_at_ms::text, '-'), coalesce(settled_at_ms::text, '-'), coalesce(json_array_length(charged)::text, '-')) AS found,
+           concat_ws(' ', state, coalesce(finalized_at_ms::text, '-'), coalesce(settled_at_ms::text, '-'), coalesce(json_array_length(${listIn('charged')})::text, '-')) AS found,
            CASE
              WHEN state = 'ACTIVE' THEN 'ACTIVE - - -'
              WHEN state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms IS NULL THEN concat_ws(' ', state, coalesce(finalized_at_ms::text, 'some time'), '- -')
              WHEN state = 'EXPIRED' AND purpose = 'call' AND settled_at_ms >= finalized_at_ms
-               THEN concat_ws(' ', state, finalized_at_ms, settled_at_ms, json_array_length(legs))
+               THEN concat_ws(' ', state, finalized_at_ms, settled_at_ms, json_array_length(${listIn('legs')}))
              WHEN state IN ('COMMITTED', 'RELEASED', 'EXPIRED')
-               THEN concat_ws(' ', state, coalesce(finalized_at_ms::text, 'some time'), coalesce(finalized_at_ms::text, 'some time'), json_array_length(legs))
+               THEN concat_ws(' ', state, coalesce(finalized_at_ms::text, 'some time'), coalesce(finalized_at_ms::text, 'some time'), json_array_length(${listIn('legs')}))
              ELSE 'a known state'
            END AS expected
     FROM reservations`,

@@ -50,7 +50,7 @@ export type Answer<M extends QueryName> = M extends 'usageTotals' ? UsageColumns
 
 /** The arguments of a query; one that looks at the time is told the caller's clock. */
 type Arguments<M extends QueryName> = M extends 'expiredReservations' | 'staleBudgets'
-  ? [query: { readonly limit: number; readonly clockMs: number }]
+  ? [query: Parameters<RecordStore[M]>[0] & { readonly clockMs: number }]
   : Parameters<RecordStore[M]>;
 
 /** Every query with its arguments, answered at once instead of by a promise. */

@@ -156,7 +156,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     accounts: ask('accounts'),
     reservation: ask('reservation'),
     reservations: ask('reservations'),
-    expiredReservations: ({ limit }) => expiredReservations({ limit, clockMs: clock.nowMs() }),
+    expiredReservations: (query) => expiredReservations({ ...query, clockMs: clock.nowMs() }),
     unsettledCalls: ask('unsettledCalls'),
     budgets: ask('budgets'),
     countBudgets: ask('countBudgets'),

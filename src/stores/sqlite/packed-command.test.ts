@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { keyCapId, TOKENS, USD_MICROCENTS } from '../../core/ledger/account.ts';
 import type { ReserveCommand, SettleCallCommand } from '../../core/ledger/commands.ts';
+import type { CommandOrigin } from '../../core/command-origin.ts';
+import type { ReserveBudgetCommand } from '../../core/cycles/runtime-commands.ts';
 import type { Command } from '../../core/verbs.ts';
 import { packCommand, unpackCommand } from './packed-command.ts';
 
@@ -54,6 +56,37 @@ const settle: SettleCallCommand = {
   },
 };
 
+const origin: CommandOrigin = {
+  requestId: 'req_1',
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  traceFlags: '01',
+  actor: { type: 'api_key', keyId: 'k', sourceIp: '127.0.0.1' },
+  source: 'cycles-server',
+  correlationId: 'c',
+};
+
+const idempotency = { ref: { tenantId: 'acme', operation: 'createReservation', target: '', key: 'k' }, hash: 'h', keepMs: 1 };
+
+const hold: ReserveBudgetCommand = {
+  verb: 'reserve-budget',
+  id: 'c1',
+  tenantId: 'acme',
+  origin,
+  reservationId: 'r1',
+  scopePath: 'tenant:acme/agent:a',
+  unit: 'TOKENS',
+  amount: 2n ** 62n,
+  limit: { policyId: 'p', kind: 'reserve', perMinute: 5 },
+  caps: { max_tokens: 5 },
+  withOtherUnits: false,
+  overagePolicy: null,
+  ttlMs: 60_000,
+  graceMs: 5000,
+  maxExtensions: 3,
+  details: '{"subject":{}}',
+  idempotency,
+};
+
 const audit = {
   id: 'a',
   operation: 'o',
@@ -85,8 +118,19 @@ describe('a command that went to another thread is the one that was sent', () =>
       },
     ],
     ['an audited settlement', { ...settle, audit }],
+    ['a hold on budgets', hold],
+    ['a hold on budgets of whom nothing is known', { ...hold, origin: { requestId: 'req_1', actor: { type: 'system' }, source: 's' } }],
+    [
+      'a commit',
+      { verb: 'commit', id: 'c', tenantId: 'acme', origin, reservationId: 'r1', actual: 0n, unit: 'TOKENS', details: null, idempotency },
+    ],
+    [
+      'a commit without an origin',
+      { verb: 'commit', id: 'c', tenantId: 'acme', reservationId: 'r1', actual: 5n, unit: 'TOKENS', idempotency },
+    ],
+    ['a commit without a key', { verb: 'commit', id: 'c', tenantId: 'acme', reservationId: 'r1', actual: 5n, unit: 'TOKENS' }],
     ['any other command', { verb: 'expire', id: 'c', tenantId: 'acme', reservationId: 'r1' }],
   ])('%s', (_what, command) => {
-    expect(unpackCommand(structuredClone(packCommand(command)))).toEqual(command);
+    expect(unpackCommand(structuredClone(packCommand(command)))).toStrictEqual(command);
   });
 });

@@ -153,7 +153,7 @@ const LEDGER_CHECKS: readonly Check[] = [
     name: 'a reservation is written as it should be',
     sql: `
       SELECT id AS subject, legs || ' ' || coalesce(charged, 'null') AS found, state AS expected FROM reservations
-      WHERE NOT json_valid(legs)
+      WHERE NOT json_valid(legs) OR json_type(CASE WHEN json_valid(legs) THEN legs ELSE '[]' END) <> 'array'
         OR (charged IS NOT NULL AND NOT json_valid(charged))
         OR CASE WHEN json_valid(legs) AND json_valid(charged) THEN json_array_length(legs) <> json_array_length(charged) END
         OR (state = 'ACTIVE') <> (finalized_at_ms IS NULL)
@@ -200,7 +200,7 @@ const LEDGER_CHECKS: readonly Check[] = [
             ${halves('d_held', 'journal')}, ${halves('d_charged', 'booked')}, ${halves('d_reserved', 'rest')}
           FROM lines GROUP BY id, account_no
         )
-      SELECT id || ' on account ' || account_no AS subject,
+      SELECT id || ' on account ' || coalesce(account_no, 'nothing') AS subject,
         'held ' || ${sumText('leg')} || ', charged ' || ${sumText('charge')} || ', ' || coalesce(state, 'no leg') AS found,
         'held ' || ${sumText('journal')} || ', charged ' || ${sumText('booked')} || ', still held ' || ${sumText('rest')}
           || ', ' || commits || ' commits, ' || releases || ' releases, ' || expiries || ' expiries, ' || debits || ' debits' AS expected

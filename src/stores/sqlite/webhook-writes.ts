@@ -11,6 +11,8 @@ const DUE = '(SELECT min(due_at_ms) FROM deliveries INDEXED BY deliveries_open W
 
 /** Prepares the writes on the writing connection. One process writes, so what it reads here stays so until it commits. */
 export function makeWebhookWriter(db: Database): WebhookWriter {
+  // Whoever held a lease before this process has ended: one process writes, and what it was killed over need not wait.
+  db.exec('UPDATE webhook_health SET lease_owner = NULL, lease_until_ms = NULL WHERE lease_until_ms IS NOT NULL');
   const deliveries = makeDeliveryInserter(db);
   const handedOut = db.prepare<[number, number]>('UPDATE events SET delivered_at_ms = ? WHERE seq = ? AND delivered_at_ms IS NULL');
   const openReplay = db.prepare<[string], number>(

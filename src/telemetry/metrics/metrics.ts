@@ -205,6 +205,10 @@ function makeLedgerMetrics() {
       help: 'Commands that were not done: overloaded (the queue was full), store_unavailable, or internal (our own fault).',
       labels: ['code'],
     }),
+    quarantined: new CounterFamily({
+      name: 'castellan_reservations_quarantined_total',
+      help: 'Reservations past their time that cannot be read or booked, set aside by the sweep.',
+    }),
   };
 }
 

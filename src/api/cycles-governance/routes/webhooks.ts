@@ -7,6 +7,7 @@ import { tenantIdOfWire, wireTenantId } from '../../../core/webhooks/webhook-rul
 import type { Delivery } from '../../../ports/webhook-store.ts';
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
+import { queryText } from '../../_shared/query.ts';
 import { callerOf, momentOf } from '../budget-fields.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount, type GovernanceRouteDeps } from '../governance-deps.ts';
 import {
@@ -42,6 +43,14 @@ const SORTS = ['consecutive_failures', 'url', 'tenant_id', 'status'] as const;
 type Sort = (typeof SORTS)[number] | 'subscription_id';
 
 const idOf = (request: FastifyRequest): string => (request.params as { subscription_id: string }).subscription_id;
+
+/** Whose a new subscription is to be; undefined: the operator's. One that gets the events of all must not come of a name that was left empty. */
+function ownerOf(request: FastifyRequest): string | undefined {
+  const tenantId = filterText(request, 'tenant_id');
+  if (tenantId === undefined && queryText(request, 'tenant_id') !== undefined)
+    throw new RefusedRequest({ code: 'invalid_request', message: 'tenant_id must not be empty', field: 'tenant_id' });
+  return tenantId;
+}
 
 /** Names the owner of what is answered, where that is a tenant. */
 const ownedBy = (reply: FastifyReply, tenantId: string): FastifyReply =>
@@ -149,7 +158,7 @@ function mountOne(
   });
 
   app.post(`${path}/test`, { config: plane.writes }, async (request, reply) => {
-    const webhook = valueOf(await management.find(callerOf(request), idOf(request)));
+    const webhook = valueOf(await management.findToChange(callerOf(request), idOf(request)));
     const result = valueOf(await probe(cyclesActorOf(request, GOVERNANCE_SOURCE), webhook));
     return ownedBy(reply, webhook.tenantId).send(probeBody(result));
   });
@@ -162,7 +171,7 @@ export const mountWebhooks: GovernanceMount = (app, deps) => {
   const { management, replay, bulk } = deps.events;
 
   app.post('/v1/admin/webhooks', { config: operatorOnly, schema: { body: WebhookCreateRequest } }, async (request, reply) => {
-    const tenantId = filterText(request, 'tenant_id');
+    const tenantId = ownerOf(request);
     const { url, event_types: eventTypes } = request.body;
     const given = {
       ...givenOf(request.body),

@@ -4,7 +4,7 @@ import { invariant } from '../../../core/invariant.ts';
 import { parseAccountId, type Account, type AccountId } from '../../../core/ledger/account.ts';
 import type { Reservation } from '../../../core/ledger/reservation.ts';
 import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../../_shared/account-row.ts';
-import { reservationFromRow, type ReservationRow } from '../../_shared/reservation-row.ts';
+import { readable, reservationFromRow, type ReservationRow } from '../../_shared/reservation-row.ts';
 import type { Queries } from '../messages.ts';
 
 /** The statements of the ledger queries, with the index that each relies on. */
@@ -18,6 +18,7 @@ export const LEDGER_SQL = {
   /** By reservations_due, which gives the order as well. The time is never below that of a batch. */
   expiredReservations: `SELECT id, tenant_id FROM reservations
     WHERE state = 'ACTIVE' AND expires_at_ms + grace_ms < max(?, ${LAST_BATCH_MS})
+      AND id NOT IN (SELECT value FROM json_each(?))
     ORDER BY expires_at_ms + grace_ms LIMIT ?`,
   /** Calls in flight by reservations_due, expired ones by reservations_uncharged: both hold no row of a call that has ended well. */
   unsettledCalls: `
@@ -37,7 +38,7 @@ export function makeLedgerQueries(db: Database): LedgerQueries {
   const account = db.prepare<AccountValue[], AccountRow>(LEDGER_SQL.account).safeIntegers();
   const accountByNo = db.prepare<[number], AccountRow>(LEDGER_SQL.accountByNo).safeIntegers();
   const reservation = db.prepare<[string], ReservationRow>(LEDGER_SQL.reservation).safeIntegers();
-  const expiredReservations = db.prepare<[number, number], { id: string; tenant_id: string }>(LEDGER_SQL.expiredReservations);
+  const expiredReservations = db.prepare<[number, string, number], { id: string; tenant_id: string }>(LEDGER_SQL.expiredReservations);
   const unsettledCalls = db.prepare<[string, number], ReservationRow>(LEDGER_SQL.unsettledCalls).safeIntegers();
 
   const idOf = (no: number): AccountId => {
@@ -60,10 +61,10 @@ export function makeLedgerQueries(db: Database): LedgerQueries {
       const row = reservation.get(id);
       return row === undefined ? undefined : reservationFromRow(row, idOf);
     }),
-    expiredReservations: ({ limit, clockMs }) =>
-      expiredReservations.all(clockMs, limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
+    expiredReservations: ({ limit, except = [], clockMs }) =>
+      expiredReservations.all(clockMs, JSON.stringify(except), limit).map((row) => ({ id: row.id, tenantId: row.tenant_id })),
     unsettledCalls: db.transaction(({ liveOwnerIds, limit }: { liveOwnerIds: readonly string[]; limit: number }) =>
-      unsettledCalls.all(JSON.stringify(liveOwnerIds), limit).map((row) => reservationFromRow(row, idOf)),
+      readable(unsettledCalls.all(JSON.stringify(liveOwnerIds), limit), (row) => reservationFromRow(row, idOf)),
     ),
   };
 }
