@@ -21,6 +21,7 @@ import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-
 import type { Denial } from '../../src/app/cycles/record-denial.ts';
 import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
 import { makeActivityCounter } from '../../src/app/events/count-activity.ts';
+import { observeCommands } from '../../src/app/events/observe-commands.ts';
 import { makeEventServices, type EventServices } from '../../src/app/events/event-services.ts';
 import { makeSubscriptions } from '../../src/app/webhooks/subscriptions.ts';
 import { makeDirectory, type Directory } from '../../src/app/directory.ts';
@@ -138,7 +139,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     elapsedMs: () => clock.nowMs(),
     onTenantKeyUsed: (keyId, nowMs) => keyUses.note(keyId, nowMs),
   });
-  const writer = makeLedgerWriter({
+  const plainWriter = makeLedgerWriter({
     store,
     ids,
     log,
@@ -149,16 +150,19 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     maxQueued: options.maxQueued ?? 1000,
     failpoints: makeRecordingFailpoints(),
   });
+  // A store in memory keeps no deliveries and no counts: what asks for one fails there.
+  const webhookStore = store as unknown as WebhookStore;
+  const activity = makeActivityCounter({ store: webhookStore, log });
+  const nothing = (): void => undefined;
+  const writer = observeCommands(plainWriter, { activity, recordDenial: nothing, onTook: nothing, elapsedMs: () => clock.nowMs() });
   const keyUses = makeKeyUses({ writer, records: store, ids });
   const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints: makeRecordingFailpoints(), log });
   const subscriptions = makeSubscriptions({ records: store });
-  // A store in memory keeps no deliveries: what asks for one fails there.
-  const webhookStore = store as unknown as WebhookStore;
   const events = makeEventServices({
     store: webhookStore,
     records: store,
     subscriptions,
-    activity: makeActivityCounter({ store: webhookStore, log }),
+    activity,
     writer,
     sender: options.sender ?? NOWHERE,
     traceIdOf: () => 'e'.repeat(32),
@@ -189,7 +193,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   countFailedCredentials(app, { note: (failed) => failedCredentials.note(failed) });
   registerFallback(app, { owners, log });
   addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
-  const audit = makeRequestAudit({ writer, ids, log });
+  const audit = makeRequestAudit({ writer, ids, clock, log });
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   const deps = { directory, writer, audit, failedCredentials, records: store, clock, ids, hasher, secretBox, log };
   await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));

@@ -1,4 +1,5 @@
 import { readCallContext } from '../../core/calls/call-context.ts';
+import type { ReserveBudgetCommand } from '../../core/cycles/runtime-commands.ts';
 import { TOKENS, USD_MICROCENTS } from '../../core/ledger/account.ts';
 import type { ReserveCommand } from '../../core/ledger/commands.ts';
 import type { Outcome, Rejection, RejectionCode } from '../../core/rejection.ts';
@@ -60,6 +61,12 @@ function denialOf(command: ReserveCommand, rejection: Rejection, reasonCode: str
   };
 }
 
+/** Whether a client's hold is answered from memory, or is tried once more with budgets in other units: neither is a hold of its own. */
+function isNoAttempt(command: ReserveBudgetCommand, outcome: Outcome<unknown>): boolean {
+  if (outcome.ok) return (outcome.value as { readonly reservationId: string }).reservationId !== command.reservationId;
+  return outcome.rejection.code === 'budget_not_found' && !command.withOtherUnits;
+}
+
 /** What watching needs. `onTook` is told how long each command took, in milliseconds. */
 export interface ObserveCommandsDeps {
   readonly activity: Pick<ActivityCounter, 'count'>;
@@ -77,13 +84,14 @@ export function observeCommands(writer: LedgerWriter, deps: ObserveCommandsDeps)
       if (outcome.ok && (outcome.value as { readonly expired: boolean }).expired) activity.count(command.tenantId, 'expiries');
       return;
     }
-    if (command.verb !== 'reserve') return;
+    if (command.verb !== 'reserve' && command.verb !== 'reserve-budget') return;
+    if (command.verb === 'reserve-budget' && isNoAttempt(command, outcome)) return;
     activity.count(command.tenantId, 'reservations');
     if (outcome.ok) return;
     const reasonCode = REASONS[outcome.rejection.code];
     if (reasonCode === undefined) return;
     activity.count(command.tenantId, 'denials');
-    const denial = denialOf(command, outcome.rejection, reasonCode);
+    const denial = command.verb === 'reserve' ? denialOf(command, outcome.rejection, reasonCode) : null;
     if (denial !== null) recordDenial(denial);
   };
   const ignore = (): void => undefined;

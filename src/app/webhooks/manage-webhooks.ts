@@ -1,5 +1,5 @@
 import { sealIdentity, SYSTEM_TENANT, type Webhook } from '../../core/records.ts';
-import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
+import { accepted, rejected, type Outcome, type Rejection } from '../../core/rejection.ts';
 import type { WebhookChanges } from '../../core/webhooks/commands.ts';
 import { checkWebhookHeaders, tenantIdOfWire } from '../../core/webhooks/webhook-rules.ts';
 import { addressIn, checkWebhookUrl, type WebhookSecurity } from '../../core/webhooks/webhook-security.ts';
@@ -89,14 +89,17 @@ const NOTHING_GIVEN = {
 const audited = (ids: Ids, actor: Actor, webhook: { readonly id: string; readonly tenantId: string }, name: string) =>
   auditedBase(ids, actor, { name, tenantId: webhook.tenantId, resourceKind: 'webhook', resourceId: webhook.id });
 
-/** Refuses a filter that goes beyond what the caller's key covers. One that names no scope is not looked at. */
-function refuseFilter(caller: CyclesCaller, filter: string | null | undefined) {
-  const scope =
-    filter
-      ?.trim()
-      .toLowerCase()
-      .replace(/\/?\*$/, '') ?? '';
-  return scope === '' ? null : refuseScope(caller, scope);
+/**
+ * Refuses a subscription that would be sent more than the caller's key covers: `insufficient_permissions`; null where it is not. A key that is
+ * held to some scopes could otherwise have told elsewhere what it may not see.
+ */
+function refuseFilter(caller: CyclesCaller, filter: string | null | undefined): Rejection | null {
+  if (caller.kind === 'operator' || caller.scopeFilter.length === 0) return null;
+  const text = filter?.trim().toLowerCase() ?? '';
+  // A star may stand for the end of a segment as well, so only what is before the last slash is sure.
+  const scope = text.endsWith('*') ? `${text.slice(0, Math.max(0, text.lastIndexOf('/')))}/*` : text;
+  if (text !== '' && scope !== '/*') return refuseScope(caller, scope);
+  return { code: 'insufficient_permissions', message: "the key's scope filter does not cover a webhook without a scope_filter of its own" };
 }
 
 /** Makes what finds a subscription for a caller. Rejects: `webhook_not_found`, also for another tenant's. */
@@ -107,6 +110,16 @@ const makeFind =
     if (webhook !== undefined && (caller.kind === 'operator' || webhook.tenantId === caller.tenantId)) return accepted(webhook);
     return rejected({ code: 'webhook_not_found', message: `there is no webhook ${id.slice(0, 64)}` });
   };
+
+/** Makes what finds a subscription that a caller wants to change. Rejects, in this order: `webhook_not_found`, `insufficient_permissions` (scope). */
+function makeFindToChange(deps: ManageWebhooksDeps) {
+  const find = makeFind(deps);
+  return async (caller: CyclesCaller, id: string): Promise<Outcome<Webhook>> => {
+    const found = await find(caller, id);
+    const outside = found.ok ? refuseFilter(caller, found.value.scopeFilter) : null;
+    return outside === null ? found : rejected(outside);
+  };
+}
 
 const makeView =
   ({ store }: ManageWebhooksDeps) =>
@@ -189,7 +202,7 @@ function makeCreate(deps: ManageWebhooksDeps) {
 function makeUpdate(deps: ManageWebhooksDeps) {
   const { ids, writer, store } = deps;
   const keep = makeKeep(deps);
-  const find = makeFind(deps);
+  const find = makeFindToChange(deps);
   const view = makeView(deps);
   return async (
     actor: Actor,
@@ -198,7 +211,7 @@ function makeUpdate(deps: ManageWebhooksDeps) {
   ): Promise<Outcome<WebhookView>> => {
     const found = await find(caller, change.id);
     if (!found.ok) return found;
-    const outside = refuseFilter(caller, change.given.scopeFilter);
+    const outside = change.given.scopeFilter === undefined ? null : refuseFilter(caller, change.given.scopeFilter);
     if (outside !== null) return rejected(outside);
     const changes = await keep(change.id, change.given);
     if (!changes.ok) return changes;
@@ -217,10 +230,13 @@ function makeUpdate(deps: ManageWebhooksDeps) {
   };
 }
 
-/** Makes what forgets a subscription; what waits for it is not delivered. Rejects, in this order: `webhook_not_found`, `tenant_closed`. */
+/**
+ * Makes what forgets a subscription; what waits for it is not delivered. Rejects, in this order: `webhook_not_found`, `insufficient_permissions`,
+ * `tenant_closed`.
+ */
 function makeRemove(deps: ManageWebhooksDeps) {
   const { ids, writer } = deps;
-  const find = makeFind(deps);
+  const find = makeFindToChange(deps);
   return async (
     actor: Actor,
     caller: CyclesCaller,
@@ -248,6 +264,7 @@ export function makeWebhookManagement(deps: ManageWebhooksDeps) {
   const { writer, records, store, subscriptions, ids } = deps;
   return {
     find: makeFind(deps),
+    findToChange: makeFindToChange(deps),
     view: makeView(deps),
     create: makeCreate(deps),
     update: makeUpdate(deps),

@@ -158,7 +158,7 @@ function mountOne(
   });
 
   app.post(`${path}/test`, { config: plane.writes }, async (request, reply) => {
-    const webhook = valueOf(await management.find(callerOf(request), idOf(request)));
+    const webhook = valueOf(await management.findToChange(callerOf(request), idOf(request)));
     const result = valueOf(await probe(cyclesActorOf(request, GOVERNANCE_SOURCE), webhook));
     return ownedBy(reply, webhook.tenantId).send(probeBody(result));
   });
