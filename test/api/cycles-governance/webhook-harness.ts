@@ -19,6 +19,8 @@ export interface Receiver {
   readonly url: string;
   readonly received: Received[];
   status: number;
+  /** Runs before each answer. */
+  before: () => Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -29,7 +31,7 @@ async function openReceiver(): Promise<Receiver> {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
       received.push({ headers: request.headers, body: Buffer.concat(parts).toString() });
-      response.writeHead(receiver.status).end();
+      void receiver.before().then(() => response.writeHead(receiver.status).end());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -37,6 +39,7 @@ async function openReceiver(): Promise<Receiver> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
     received,
     status: 204,
+    before: () => Promise.resolve(),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
