@@ -195,7 +195,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   countFailedCredentials(app, { note: (failed) => failedCredentials.note(failed) });
   registerFallback(app, { owners, log });
   addBrowserGuards(app, { allowedHosts: ['castellan.example'] });
-  const audit = makeRequestAudit({ writer, ids, log });
+  const audit = makeRequestAudit({ writer, ids, clock, log });
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   const deps = { directory, writer, audit, failedCredentials, records: store, clock, ids, hasher, secretBox, log };
   await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));
