@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SealBroken } from '../../../src/server/secrets/aes-secret-box.ts';
 import { makeGovernanceClient } from '../../support/governance-client.ts';
 import { makeHooks, URL_OUTSIDE, type Hooks } from './webhook-harness.ts';
 
@@ -186,7 +187,7 @@ describe('secrets', () => {
     const body = JSON.parse(String(rows.find((row) => row['id'] === id)?.['body'])) as { secretSealed: string; headersSealed: string };
     expect(hooks.at.secretBox.open(body.secretSealed, `webhook:${id}`)).toBe('whsec_at_rest');
     expect(hooks.at.secretBox.open(body.headersSealed, `webhook:${id}:headers`)).toBe('{"X-Token":"tok_at_rest"}');
-    expect(() => hooks.at.secretBox.open(body.headersSealed, `webhook:${id}`)).toThrow();
+    expect(() => hooks.at.secretBox.open(body.headersSealed, `webhook:${id}`)).toThrow(SealBroken);
   });
 });
 
