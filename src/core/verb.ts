@@ -32,6 +32,8 @@ export interface CommandAudit {
   /** Who the operator is, where a key of the tenant could have done the same. Source: Cycles governance, `AuditLogEntry`. */
   readonly actorType?: 'admin_on_behalf_of';
   readonly answers?: AuditAnswers;
+  /** A refusal leaves no row: its caller has had so many that they are only counted. */
+  readonly isRefusalCounted?: true;
   readonly metadata?: PlainJson;
 }
 

@@ -37,8 +37,8 @@ export interface JobDeps {
   readonly resumeCloses: () => Promise<void>;
   /** Writes down when tenants' keys were used. */
   readonly flushKeyUses: () => Promise<void>;
-  /** Writes down what came without a good credential. */
-  readonly flushFailedCredentials: () => Promise<void>;
+  /** Write down what was refused and only counted: without a good credential, and of callers who are refused too often. */
+  readonly flushRefusals: readonly (() => Promise<void>)[];
   readonly liveOwners: LiveOwners;
   /** Called once for each reservation that cannot be expired and is set aside. */
   readonly onQuarantined: () => void;
@@ -69,7 +69,12 @@ export function startJobs(deps: JobDeps): Jobs {
     }),
     startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
     startJob({ name: 'note-key-uses', everyMs: 5 * SECOND_MS, run: deps.flushKeyUses, log }),
-    startJob({ name: 'note-failed-credentials', everyMs: 5 * SECOND_MS, run: deps.flushFailedCredentials, log }),
+    startJob({
+      name: 'note-refusals',
+      everyMs: 5 * SECOND_MS,
+      run: async () => void (await Promise.all(deps.flushRefusals.map((flush) => flush()))),
+      log,
+    }),
     startJob({
       name: 'fold-usage',
       everyMs: FOLD_EVERY_MS,

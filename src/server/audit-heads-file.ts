@@ -1,11 +1,13 @@
 import { createHash, createHmac } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, renameSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ChainEnd, TrailExport, TrailWitness } from '../ports/audit-trail.ts';
 import type { Discrepancy } from '../ports/discrepancy.ts';
+import { StoreRefusal } from '../stores/_shared/migrations.ts';
 import { syncFolderOf } from './data-folder.ts';
+import { takeRunLock } from './run-identity.ts';
 
 /** Where ends of the audit trail are kept in a data folder: a line of JSON each, only ever added to. */
 const HEADS_FILE = 'audit-heads.jsonl';
@@ -76,6 +78,30 @@ export function openHeadsFile(dataDir: string, secret: string | null): TrailExpo
 export function openTrail(dataDir: string, keyHashSecret: Uint8Array): { readonly file: TrailExport; readonly secret: string } {
   const secret = trailSecretFrom(keyHashSecret);
   return { file: openHeadsFile(dataDir, secret), secret };
+}
+
+/**
+ * Sets the file of a data folder aside, so that the export begins anew: what another database, or a later time of this one, had in its trail
+ * says nothing about the one that is restored. Returns the name that it has from then on; null where there is none, or where a server runs on
+ * the folder.
+ */
+export function setHeadsAside(dataDir: string, nowMs: number): string | null {
+  const path = join(dataDir, HEADS_FILE);
+  if (!existsSync(path) || isInUse(dataDir)) return null;
+  const name = `audit-heads.until-${new Date(nowMs).toISOString().replaceAll(/[-:.]/g, '')}.jsonl`;
+  renameSync(path, join(dataDir, name));
+  syncFolderOf(path);
+  return name;
+}
+
+function isInUse(dataDir: string): boolean {
+  try {
+    takeRunLock(dataDir)?.release();
+    return false;
+  } catch (error) {
+    if (error instanceof StoreRefusal) return true;
+    throw error;
+  }
 }
 
 function lineOf(secret: string, { tenantId, no, hash }: ChainEnd, atMs: number): string {

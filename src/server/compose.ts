@@ -9,8 +9,6 @@ import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
-import { makeFailedCredentials, type FailedCredentials } from '../app/audit/failed-credentials.ts';
-import { makeRequestAudit, type RequestAudit } from '../app/audit/request-audit.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -43,6 +41,7 @@ import type { MasterKeys } from '../ports/master-keys.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import type { WebhookStore } from '../ports/webhook-store.ts';
 import { composeEvents, tellChanged, watchWriter } from './compose-events.ts';
+import { composeRefusals, type Refusals } from './compose-refusals.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
@@ -100,15 +99,13 @@ export interface ComposeDeps {
 }
 
 /** The parts of the program that listeners and jobs use. */
-export interface Parts {
+export interface Parts extends Refusals {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
   readonly keyUses: KeyUses;
-  readonly audit: RequestAudit;
-  readonly failedCredentials: FailedCredentials;
   readonly denials: DenialRecorder;
   readonly events: EventServices;
   readonly countInputTokens: ReturnType<typeof makeCountInputTokens>;
@@ -148,8 +145,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const { writer, denials } = watched;
   const keyUses = makeKeyUses({ writer, records: store, ids });
   closers.add('uses of keys', () => keyUses.flush());
-  const failedCredentials = makeFailedCredentials({ writer, ids, clock });
-  closers.add('failed credentials', () => failedCredentials.flush({ all: true }));
+  const refusals = composeRefusals({ ...deps, writer });
   await directory.refresh();
   directory.start();
 
@@ -168,9 +164,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
-  const flushFailedCredentials = (): Promise<void> => failedCredentials.flush();
   const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
-  const sweeps = { resumeCloses, flushKeyUses, flushFailedCredentials, exportHeads, onQuarantined };
+  const sweeps = { ...refusals, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
@@ -201,7 +196,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
   closers.add('calls', () => endCalls(calls, deps.isStoreLost() ? 0 : gateway.drainMs + SETTLE_AT_STOP_MS));
   const rotateMasterKey = makeRotateMasterKey({ ...deps, keys: deps.masterKeys, records: store, writer, wait: (ms) => wait(ms) });
-  metrics.failedCredentials.readFrom(() => failedCredentials.total);
+  metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
   metrics.jobFailures.readAllFrom(() =>
@@ -225,8 +220,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     rotateMasterKey,
     closeTenants,
     keyUses,
-    audit: makeRequestAudit({ writer, ids, log }),
-    failedCredentials,
+    ...refusals,
     denials,
     events: events.services,
     countInputTokens: makeCountInputTokens(unmetered),

@@ -3,7 +3,7 @@ import { AUDIT_SORT_KEYS, auditPosition, type AuditFilter, type AuditQuery, type
 import type { CommandAudit } from '../../src/core/verb.ts';
 import { pageOfAudit } from '../support/audit-list.ts';
 import { seededRandom } from '../support/seeded-random.ts';
-import { makeCommands, type CommandMaker } from './commands.ts';
+import { audited, makeCommands, type CommandMaker } from './commands.ts';
 import { makeTestClock, type MakeStore, type TestClock, type TestStore } from './test-store.ts';
 
 const TRACES = ['0'.repeat(31) + '1', '0'.repeat(31) + '2'];
@@ -115,6 +115,20 @@ export function describeAuditLists(makeStore: MakeStore): void {
         }
       }
       expect(shown).toBeGreaterThan(3000);
+    });
+
+    test('show a row that cannot be read whole, and those beside it', async () => {
+      for (const id of ['acme', 'zeta', 'acme-two']) await at.store.execute(commands.id('batch'), [audited(commands.createTenant(id))], 0);
+      await at.raw(`UPDATE audit SET metadata = '7' WHERE tenant_id = 'zeta'`);
+      await at.raw(`UPDATE audit SET metadata = '[]' WHERE tenant_id = 'acme-two'`);
+      const shown = (await at.store.auditPage({ ...EVERY, descending: false })).map(({ entry }) => [entry.tenantId, entry.metadata]);
+      const unread = { error_message: expect.stringContaining('verify the audit trail') as string };
+      expect(shown).toEqual([
+        ['acme', expect.any(Object)],
+        ['zeta', unread],
+        ['acme-two', unread],
+      ]);
+      expect((await at.store.verify()).discrepancies.map(({ subject }) => subject)).toEqual(['acme-two 1', 'zeta 1']);
     });
 
     test('show every field of a row as it was written', async () => {

@@ -176,7 +176,7 @@ export class LedgerModel {
       this.#mustTakeSpend(leg.accountId);
       if (account.over) throw new Refusal('over_limit', leg.accountId);
       if (account.owed > 0n && account.overdraft === 0n) throw new Refusal('debt_outstanding', leg.accountId);
-      if (amount < 0n || account.held + amount > INT64) throw new Refusal('amount_out_of_range');
+      if (!inRange(amount) || (account.limit === null && account.held + amount > INT64)) throw new Refusal('amount_out_of_range');
       if (has(account, amount)) continue;
       const withoutHolds = left(account) + account.held;
       if (command.purpose === 'call' && withoutHolds >= amount) waiting ??= leg.accountId;

@@ -15,6 +15,10 @@ const shownTenant = (tenantId: string): string => (tenantId === SYSTEM_TENANT ? 
 /** The tenant of rows that the wire names so. */
 export const storedTenant = (shown: string): string => (shown === NO_TENANT ? SYSTEM_TENANT : shown);
 
+/** What a timestamp can show; a row that somebody moved out of it is shown at its edge. */
+const FIRST_MS = 0;
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 const isRejection = (code: string): code is RejectionCode => Object.hasOwn(REJECTIONS, code);
 
 /** How it ended, by what was kept of it; for a row without a status, by how this surface answers such a refusal. */
@@ -30,7 +34,7 @@ function endingOf({ code, status, errorCode }: AuditEntry): { readonly status: n
 export const auditBody = (entry: AuditEntry) =>
   present({
     log_id: entry.id,
-    timestamp: formatRfc3339(entry.atMs),
+    timestamp: formatRfc3339(Math.min(Math.max(entry.atMs, FIRST_MS), LAST_MS)),
     tenant_id: shownTenant(entry.tenantId),
     key_id: hasKey(entry) ? entry.actorId : undefined,
     user_agent: entry.userAgent,

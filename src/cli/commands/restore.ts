@@ -22,11 +22,11 @@ async function restore(context: Context, file: string): Promise<void> {
   const progress = makeProgressLine(context.terminal);
   let restored;
   try {
-    restored = await restoreBackup({ file, dataDir, databaseUrl, configured, onProgress: progress.show });
+    restored = await restoreBackup({ file, dataDir, databaseUrl, configured, nowMs: context.nowMs(), onProgress: progress.show });
   } finally {
     progress.end();
   }
-  const { manifest, isVerified, closed } = restored;
+  const { manifest, isVerified, closed, headsAside } = restored;
   const { verification } = manifest;
   const place = databaseUrl === null ? dataDir : 'the database at DATABASE_URL';
   const result = {
@@ -54,6 +54,10 @@ async function restore(context: Context, file: string): Promise<void> {
   if (closed.length > 0)
     context.terminal.err(
       `${countText(closed.length)} secrets open with no master key, as they did when they were backed up; the first is in the ${closed[0]}.\n`,
+    );
+  if (headsAside !== null)
+    context.terminal.err(
+      `Ends of an audit trail were exported into ${dataDir} before: they are kept in ${headsAside}, and the export begins anew.\n`,
     );
   context.terminal.err('Start a server on it with castellan start. Where credentials.json is missing, that makes a new operator key.\n');
 }

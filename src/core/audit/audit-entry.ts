@@ -7,16 +7,17 @@ const DONE = 200;
 
 /**
  * The row that a management command leaves at `nowMs`, whatever its decision came to; null for any other command, and for the repeat of one
- * that left its own. A refusal's row tells its message.
+ * that left its own, and for a refusal that is only counted. A refusal's row tells its message.
  */
 export function auditEntryOf(command: CommandBase, decision: Decision<unknown>, nowMs: number): AuditEntry | null {
   if (command.audit === undefined || decision.isReplay === true) return null;
-  const { answers, actorType, metadata, ...audit } = command.audit;
+  const { answers, actorType, metadata, isRefusalCounted, ...audit } = command.audit;
   const { outcome } = decision;
   const shared = { ...audit, tenantId: command.tenantId, atMs: nowMs };
   const more = { ...decision.auditMetadata, ...(actorType === undefined ? {} : { actor_type: actorType }) };
   if (outcome.ok)
     return { ...shared, code: null, status: decision.auditStatus ?? answers?.done ?? DONE, metadata: withMetadata(metadata, more) };
+  if (isRefusalCounted === true) return null;
   const { code, message } = outcome.rejection;
   const answer = answers?.refused[code];
   return {

@@ -344,6 +344,7 @@ describe('the edges of 64 bits', () => {
     ['one more is out of range', { allocated: MAX }, MAX + 1n, 'amount_out_of_range'],
     ['holds together may reach the largest amount', { allocated: null, reserved: 1n }, MAX - 1n, 'ok'],
     ['holds together may not pass it', { allocated: null, reserved: 1n }, MAX, 'amount_out_of_range'],
+    ['of a budget that holds already, the largest amount is more than is left', { allocated: MAX, reserved: 1n }, MAX, 'budget_exceeded'],
     ['a negative amount is out of range', { allocated: 5n, reserved: 5n }, -1n, 'amount_out_of_range'],
   ])('%s', (_what, parts, amount, code) => {
     expect(codeOf(ledgerWith({ [TENANT_BUDGET]: parts }).run(reserve({ amount }), START_MS))).toBe(code);
@@ -419,8 +420,8 @@ describePrecedence<ReserveCommand>(
     { code: 'debt_outstanding', when: 'in debt without a limit', apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { debt: 1n }) },
     {
       code: 'amount_out_of_range',
-      when: 'holds would pass 64 bits',
-      apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { reserved: MAX }),
+      when: 'the amount passes 64 bits',
+      apply: (setup) => (setup.command = { ...setup.command, legs: [fixedLeg(TENANT_BUDGET, MAX + 1n)] }),
     },
     { code: 'budget_exceeded', when: 'too little left', apply: ({ ledger }) => amend(ledger, TENANT_BUDGET, { spent: 100n }) },
   ],

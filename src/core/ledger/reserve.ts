@@ -54,14 +54,15 @@ export function refuseLeg(account: Account, amount: bigint, purpose: ReserveComm
       account: snapshotOf(account),
     };
   }
-  if (amount < 0n || account.reserved + amount > INT64_MAX) {
+  const remaining = remainingOf(account);
+  // What an account has left bounds what it holds: only where it has no limit may the sum of the holds pass int64.
+  if (amount < 0n || amount > INT64_MAX || (remaining === null && account.reserved + amount > INT64_MAX)) {
     return {
       code: 'amount_out_of_range',
       message: `what ${account.scope} holds must stay between 0 and 2^63 - 1`,
       field: 'estimate.amount',
     };
   }
-  const remaining = remainingOf(account);
   if (remaining === null || remaining >= amount) return null;
   // A Cycles client learns that a budget is exceeded, whoever holds it; a caller of a model may wait for the calls in flight.
   if (purpose === 'call' && remaining + account.reserved >= amount) {

@@ -33,7 +33,7 @@ export async function restoreBackup(request: RestoreRequest): Promise<Restore> {
       }
       const ring = ringFor(manifest, request);
       const { restorePostgres } = await import('./restore-postgres.ts');
-      return { manifest, ...(await restorePostgres(databaseUrl, { archive, ring, onProgress })) };
+      return { manifest, ...(await restorePostgres(databaseUrl, { archive, ring, request })) };
     });
   } catch (error) {
     if (error instanceof Error && 'syscall' in error && error.name === 'Error')

@@ -12,6 +12,7 @@ export interface RestoreRequest {
   readonly dataDir: string;
   readonly databaseUrl: string | null;
   readonly configured: ConfiguredMasterKeys;
+  readonly nowMs: number;
   readonly onProgress: Progress;
 }
 
@@ -31,10 +32,14 @@ export function ringFor({ master_keys: needed }: Manifest, { dataDir, configured
   return makeKeyRing([first, ...others]);
 }
 
-/** What a look at a restored store found. `closed` are records whose secret opens with no key, as it did not when it was backed up. */
+/**
+ * What a look at a restored store found. `closed` are records whose secret opens with no key, as it did not when it was backed up. `headsAside`
+ * is the file of the data folder that has the ends of the audit trail which were exported there before; null where there were none.
+ */
 export interface RestoredState {
   readonly isVerified: boolean;
   readonly closed: readonly string[];
+  readonly headsAside: string | null;
 }
 
 /**
@@ -50,7 +55,7 @@ export async function checkRestored(
   openKeySecret({ setting, secretBox: ring, from: 'this folder or environment' });
   const { closed } = await openEverySecret(inspection.records, ring);
   const { verification } = manifest;
-  if (verification === null) return { isVerified: false, closed };
+  if (verification === null) return { isVerified: false, closed, headsAside: null };
   onProgress('verifying the books', null);
   const { accounts, entries, reservations, discrepancies } = await inspection.verify();
   const here = { accounts, entries, reservations, discrepancies: discrepancies.length };
@@ -59,5 +64,5 @@ export async function checkRestored(
     throw new BackupRefusal(
       `The restored books are not those of the backup: ${here[differs]} ${differs} instead of ${verification[differs]}; nothing was kept.`,
     );
-  return { isVerified: true, closed };
+  return { isVerified: true, closed, headsAside: null };
 }

@@ -1,6 +1,7 @@
 import { beginImport, type RowPortion } from '../../stores/postgres/copy-tables.ts';
 import { inspectSession } from '../../stores/postgres/inspect-postgres.ts';
 import { openOneSession } from '../../stores/postgres/one-session.ts';
+import { setHeadsAside } from '../audit-heads-file.ts';
 import type { KeyRing } from '../secrets/key-ring.ts';
 import { TABLES_PREFIX } from './manifest.ts';
 import { type Archive, textOf } from './read-archive.ts';
@@ -11,9 +12,10 @@ import type { TarEntry } from './tar.ts';
 /** Restores a PostgreSQL database into one that is empty, in one transaction: until its end there is nothing to start on. */
 export async function restorePostgres(
   url: string,
-  { archive, ring, onProgress }: { readonly archive: Archive; readonly ring: KeyRing; readonly onProgress: RestoreRequest['onProgress'] },
+  { archive, ring, request }: { readonly archive: Archive; readonly ring: KeyRing; readonly request: RestoreRequest },
 ): Promise<RestoredState> {
   const { manifest } = archive;
+  const { dataDir, nowMs, onProgress } = request;
   const session = await openOneSession({ url, name: 'castellan restore' });
   try {
     const target = await beginImport(session, { applied: manifest.schema_steps, tables: manifest.tables });
@@ -22,9 +24,12 @@ export async function restorePostgres(
     const inspection = await inspectSession(session);
     // Of an older schema nothing is looked at here: the next start brings it up to date, and castellan verify tells.
     const isCurrent = inspection.schema.state === 'current';
-    const state = isCurrent ? await checkRestored(inspection, { manifest, ring, onProgress }) : { isVerified: false, closed: [] };
+    const state = isCurrent
+      ? await checkRestored(inspection, { manifest, ring, onProgress })
+      : { isVerified: false, closed: [], headsAside: null };
+    const headsAside = setHeadsAside(dataDir, nowMs);
     await target.commit();
-    return state;
+    return { ...state, headsAside };
   } finally {
     // Whatever was not committed is gone with the session.
     await session.close();

@@ -160,6 +160,17 @@ export interface AuditRow {
   readonly error_code: string | null;
 }
 
+/** What a row of the trail tells besides. Somebody may have written there: then the row says so, and is listed all the same. */
+function readMetadata(text: string): AuditEntry['metadata'] {
+  try {
+    const value = JSON.parse(text) as AuditEntry['metadata'];
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Told below; verification tells where the row differs from the one that was written.
+  }
+  return { error_message: 'what this row told besides cannot be read: verify the audit trail' };
+}
+
 /** The audit entry of a row, with its place in the order of writing. */
 export const auditFromRow = (row: AuditRow): StoredAudit => ({
   seq: Number(row.seq),
@@ -174,7 +185,7 @@ export const auditFromRow = (row: AuditRow): StoredAudit => ({
     resourceId: row.resource_id,
     requestId: row.request_id,
     code: row.code,
-    metadata: JSON.parse(row.metadata) as AuditEntry['metadata'],
+    metadata: readMetadata(row.metadata),
     ...(row.trace_id === null ? {} : { traceId: row.trace_id }),
     ...(row.source_ip === null ? {} : { sourceIp: row.source_ip }),
     ...(row.user_agent === null ? {} : { userAgent: row.user_agent }),

@@ -98,13 +98,13 @@ function positionOf({ value, id }: ListPosition): AuditPosition {
 }
 
 /** `GET /v1/admin/audit/logs`, and the same by the path of the admin guide. Source: Cycles governance, `listAuditLogs`. */
-export const mountAudit: GovernanceMount = (app, { records, cursors, failedCredentials }) => {
+export const mountAudit: GovernanceMount = (app, { records, cursors, failedCredentials, audit }) => {
   for (const url of ['/v1/admin/audit/logs', '/v1/admin/audit-logs']) {
     app.get(url, { config: { credential: 'operator' } }, async (request) => {
       const filter = filterOf(request);
       const page = readListPage(request, { list: 'audit', sortKeys: AUDIT_SORT_KEYS, cursors, filters: filter });
       // Whoever looks for a failed attempt finds the one of a moment ago.
-      await failedCredentials.flush();
+      await Promise.all([failedCredentials.flush(), audit.flush()]);
       const found = await records.auditPage({
         ...filter,
         sortBy: page.sortBy,
