@@ -69,6 +69,8 @@ export interface TestAppOptions {
   readonly transactions?: readonly Transaction[];
   /** Sends webhooks; else nobody can be reached. */
   readonly sender?: WebhookSender;
+  /** Seals what is secret; else what is sealed twice looks the same twice. */
+  readonly secretBox?: SecretBox;
 }
 
 /** The control plane's surfaces over one store, without a listener. */
@@ -130,7 +132,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const ids = makeCountingIds();
   const log = makeMemoryLog();
   const hasher = makeFakeHasher();
-  const secretBox = makeFakeSecretBox();
+  const secretBox = options.secretBox ?? makeFakeSecretBox();
   const directory = makeDirectory({
     records: store,
     hasher,

@@ -126,7 +126,7 @@ const makeView =
   async (webhook: Webhook): Promise<WebhookView> =>
     viewOf(webhook, (await store.webhookHealth([webhook.id])).get(webhook.id));
 
-/** Makes what turns what was given into what is kept of it; secrets sealed for the subscription `id`. */
+/** Makes what turns what was given into what is kept of it; secrets sealed for the subscription `id`, and left out where `before` has the same. */
 function makeKeep({ records, sender, secretBox }: ManageWebhooksDeps) {
   /** Rejects: `webhook_url_invalid`. A host that nobody can resolve passes: sending to it fails. */
   async function checkUrl(url: string, security: WebhookSecurity): Promise<Outcome<null>> {
@@ -137,7 +137,17 @@ function makeKeep({ records, sender, secretBox }: ManageWebhooksDeps) {
     return rejected({ code: 'webhook_url_invalid', message: 'url leads to an address that is blocked', field: 'url' });
   }
 
-  return async (id: string, given: GivenWebhook): Promise<Outcome<WebhookChanges>> => {
+  /** Whether `sealed` holds this text. What is sealed anew never looks the same, and would count as changed. */
+  function holds(sealed: string | null, identity: string, text: string): boolean {
+    if (sealed === null) return false;
+    try {
+      return secretBox.open(sealed, identity) === text;
+    } catch {
+      return false;
+    }
+  }
+
+  return async (id: string, given: GivenWebhook, before?: Webhook): Promise<Outcome<WebhookChanges>> => {
     const { secret, headers, ...rest } = given;
     if (headers !== undefined) {
       const bad = checkWebhookHeaders(headers);
@@ -147,16 +157,17 @@ function makeKeep({ records, sender, secretBox }: ManageWebhooksDeps) {
       const checked = await checkUrl(given.url, await readWebhookSecurity(records));
       if (!checked.ok) return checked;
     }
-    const names = headers === undefined ? [] : Object.keys(headers);
+    const identities = { secret: sealIdentity('webhook', id), headers: webhookHeadersIdentity(id) };
+    const isSameSecret = before !== undefined && holds(before.secretSealed, identities.secret, secret ?? '');
+    const names = Object.keys(headers ?? {});
+    const text = JSON.stringify(headers ?? {});
+    const isSameHeaders = before !== undefined && holds(before.headersSealed, identities.headers, text);
     return accepted({
       ...rest,
-      ...(secret === undefined ? {} : { secretSealed: secretBox.seal(secret, sealIdentity('webhook', id)) }),
-      ...(headers === undefined
+      ...(secret === undefined || isSameSecret ? {} : { secretSealed: secretBox.seal(secret, identities.secret) }),
+      ...(headers === undefined || isSameHeaders
         ? {}
-        : {
-            headerNames: names,
-            headersSealed: names.length === 0 ? null : secretBox.seal(JSON.stringify(headers), webhookHeadersIdentity(id)),
-          }),
+        : { headerNames: names, headersSealed: names.length === 0 ? null : secretBox.seal(text, identities.headers) }),
     });
   };
 }
@@ -213,7 +224,7 @@ function makeUpdate(deps: ManageWebhooksDeps) {
     if (!found.ok) return found;
     const outside = change.given.scopeFilter === undefined ? null : refuseFilter(caller, change.given.scopeFilter);
     if (outside !== null) return rejected(outside);
-    const changes = await keep(change.id, change.given);
+    const changes = await keep(change.id, change.given, found.value);
     if (!changes.ok) return changes;
     const correlationId = `webhook_update:${change.id}:${actor.requestId}`;
     const outcome = await writer.execute({

@@ -9,8 +9,11 @@ export interface AuditDialect {
   readonly bind: (value: AuditValue) => string;
   /** Whether `part`, in lower case, is in `text`, whatever the case of ASCII letters. */
   readonly contains: (text: string, part: string) => string;
-  /** What tells the database which index to read by; empty where it finds out by itself. */
-  readonly by: (index: string) => string;
+  /**
+   * What tells the database which index to read by; null where it cannot be told. Then the statement is written so that no other index has
+   * the rows in their order: by its own reckoning a database reads the whole trail in the order of time for a tenant that was long quiet.
+   */
+  readonly by: ((index: string) => string) | null;
 }
 
 const STATUS = 'coalesce(http_status, 0)';
@@ -33,33 +36,42 @@ const SORT_INDEXES: Readonly<Record<AuditSortKey, string>> = {
   status: 'audit_by_status',
 };
 
-/** The values of a column that a list is read by, one after another, each from an index that has it first. */
+/** The values of a column that a list is read by, one after another, each from an index that has it first; `filter` is what asks for them. */
 interface Driver {
+  readonly filter: keyof AuditFilter;
   readonly column: string;
   readonly index: string;
   readonly values: readonly AuditValue[];
+  /** Whether the index goes on with the order of time. */
+  readonly isTimed: boolean;
 }
 
 /** What narrows a list the most, by what is likely: a thing before a kind of things. `statuses` are those there are in the range asked for. */
 function driverOf(filter: AuditFilter, statuses: readonly number[] | null): Driver | null {
   const one = (value: string | undefined): readonly string[] | undefined => (value === undefined ? undefined : [value]);
-  const drivers: readonly (readonly [column: string, index: string, values: readonly AuditValue[] | undefined])[] = [
-    ['request_id', 'audit_of_request', one(filter.requestId)],
-    ['trace_id', 'audit_of_trace', one(filter.traceId)],
-    ['resource_id', 'audit_by_thing', one(filter.resourceId)],
-    ['actor_id', 'audit_by_actor', one(filter.keyId)],
-    ['error_code', 'audit_by_error', filter.errorCodes],
-    [STATUS, 'audit_by_status', statuses?.every((status) => status >= 300) === true ? statuses : undefined],
-    ['operation', 'audit_by_operation', filter.operations],
-    ['tenant_id', 'audit_by_tenant', one(filter.tenantId)],
-    ['resource_kind', 'audit_by_kind', filter.resourceKinds],
-    [STATUS, 'audit_by_status', statuses ?? undefined],
+  type Choice = readonly [filter: keyof AuditFilter, column: string, index: string, values: readonly AuditValue[] | undefined];
+  const drivers: readonly Choice[] = [
+    ['requestId', 'request_id', 'audit_of_request', one(filter.requestId)],
+    ['traceId', 'trace_id', 'audit_of_trace', one(filter.traceId)],
+    ['resourceId', 'resource_id', 'audit_by_thing', one(filter.resourceId)],
+    ['keyId', 'actor_id', 'audit_by_actor', one(filter.keyId)],
+    ['errorCodes', 'error_code', 'audit_by_error', filter.errorCodes],
+    ['status', STATUS, 'audit_by_status', statuses?.every((status) => status >= 300) === true ? statuses : undefined],
+    ['operations', 'operation', 'audit_by_operation', filter.operations],
+    ['tenantId', 'tenant_id', 'audit_by_tenant', one(filter.tenantId)],
+    ['resourceKinds', 'resource_kind', 'audit_by_kind', filter.resourceKinds],
+    ['status', STATUS, 'audit_by_status', statuses ?? undefined],
   ];
-  const found = drivers.find(([, , values]) => values !== undefined);
-  return found === undefined ? null : { column: found[0], index: found[1], values: [...new Set(found[2])] };
+  const found = drivers.find(([, , , values]) => values !== undefined);
+  if (found === undefined) return null;
+  const [name, column, index, values] = found;
+  return { filter: name, column, index, values: [...new Set(values)], isTimed: index.startsWith('audit_by_') };
 }
 
 const KEY_ACTORS = `('admin_key', 'management_key', 'tenant_key')`;
+
+/** Operators and keys are actors; whoever asks for a key means none of the others. */
+const actorOf = ({ keyId }: AuditFilter): string[] => (keyId === undefined ? [] : [`actor_kind IN ${KEY_ACTORS}`]);
 
 /** The conditions of a filter, in words that bind their values as they come. */
 function conditionsOf(filter: AuditFilter, dialect: AuditDialect): string[] {
@@ -74,7 +86,6 @@ function conditionsOf(filter: AuditFilter, dialect: AuditDialect): string[] {
   equal('resource_id', filter.resourceId);
   equal('tenant_id', filter.tenantId);
   equal('actor_id', filter.keyId);
-  if (filter.keyId !== undefined) conditions.push(`actor_kind IN ${KEY_ACTORS}`);
   if (filter.operations !== undefined) conditions.push(`operation IN ${among(filter.operations)}`);
   if (filter.resourceKinds !== undefined) conditions.push(`resource_kind IN ${among(filter.resourceKinds)}`);
   if (filter.errorCodes !== undefined) conditions.push(`error_code IN ${among(filter.errorCodes)}`);
@@ -97,6 +108,25 @@ function behind(after: AuditPosition | null, query: AuditQuery, { bind }: AuditD
   return [`(${SORT_COLUMNS[query.sortBy]}, at_ms, seq) ${sign} (${bind(after.value)}, ${bind(after.atMs)}, ${bind(after.seq)})`];
 }
 
+/** What of a filter the reading by a driver's column does not answer by itself. */
+function without(filter: AuditFilter, name: keyof AuditFilter): AuditFilter {
+  const { [name]: _answered, ...others } = filter;
+  return others;
+}
+
+/**
+ * The conditions of a part of a list in the order of time that holds one value of a column. The value is a stretch of an order, not an
+ * equality, so that only the index of that order has the rows as they are wanted.
+ */
+function stretchOf(query: AuditQuery, { column }: Driver, { value, bind }: { value: AuditValue; bind: AuditDialect['bind'] }): string[] {
+  const { after, fromMs, toMs } = query;
+  const from = fromMs === undefined ? `${column} >= ${bind(value)}` : `(${column}, at_ms) >= (${bind(value)}, ${bind(fromMs)})`;
+  const to = toMs === undefined ? `${column} <= ${bind(value)}` : `(${column}, at_ms) <= (${bind(value)}, ${bind(toMs)})`;
+  if (after === null) return [from, to];
+  const sign = query.descending ? '<' : '>';
+  return [from, to, `(${column}, at_ms, seq) ${sign} (${bind(value)}, ${bind(after.atMs)}, ${bind(after.seq)})`];
+}
+
 /**
  * The statement of a page of the trail, with `columns`. A list that is narrowed to several values of a column is read value by value, each in
  * order and no further than the page goes; so no more is read than pages hold, however long the trail is.
@@ -106,26 +136,37 @@ export function auditPageSql(
   parts: { readonly columns: readonly string[]; readonly statuses: readonly number[] | null; readonly dialect: AuditDialect },
 ): string {
   const { dialect } = parts;
-  const { bind } = dialect;
-  const direction = query.descending ? ' DESC' : '';
+  const { bind, by } = dialect;
   const columns = parts.columns.join(', ');
   const sorted = query.sortBy === 'timestamp' ? ['at_ms', 'seq'] : [SORT_COLUMNS[query.sortBy], 'at_ms', 'seq'];
-  const order = `ORDER BY ${sorted.map((column) => `${column}${direction}`).join(', ')}`;
+  const orderBy = (keys: readonly string[]): string =>
+    `ORDER BY ${keys.map((key) => `${key}${query.descending ? ' DESC' : ''}`).join(', ')}`;
   const driver = driverOf(query, parts.statuses);
-  const branch = (value: AuditValue | null): string => {
-    const index = driver?.index ?? SORT_INDEXES[query.sortBy];
+  const select = (from: string, conditions: readonly string[], keys: readonly string[]): string =>
+    `SELECT ${columns} FROM ${from} ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`} ${orderBy(keys)} LIMIT ${query.limit}`;
+  const branch = (driver: Driver, value: AuditValue): string => {
+    const others = without(query, driver.filter);
+    if (by === null && driver.isTimed && query.sortBy === 'timestamp') {
+      const { fromMs: _from, toMs: _to, ...untimed } = others;
+      const conditions = [...stretchOf(query, driver, { value, bind }), ...actorOf(query), ...conditionsOf(untimed, dialect)];
+      return select('audit', conditions, [driver.column, ...sorted]);
+    }
     const conditions = [
-      ...(driver === null || value === null ? [] : [`${driver.column} = ${bind(value)}`]),
-      ...conditionsOf(query, dialect),
+      `${driver.column} = ${bind(value)}`,
+      ...actorOf(query),
+      ...conditionsOf(others, dialect),
       ...behind(query.after, query, dialect),
     ];
-    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-    return `SELECT ${columns} FROM audit ${dialect.by(index)} ${where} ${order} LIMIT ${query.limit}`;
+    return select(`audit ${by?.(driver.index) ?? ''}`, conditions, sorted);
   };
-  const [first = null, ...others] = driver === null ? [null] : driver.values;
-  if (others.length === 0) return branch(first);
-  const branches = [first, ...others].map((value) => `SELECT * FROM (${branch(value)}) AS one`);
-  return `SELECT * FROM (${branches.join(' UNION ALL ')}) AS several ${order} LIMIT ${query.limit}`;
+  if (driver === null) {
+    const conditions = [...actorOf(query), ...conditionsOf(query, dialect), ...behind(query.after, query, dialect)];
+    return select(`audit ${by?.(SORT_INDEXES[query.sortBy]) ?? ''}`, conditions, sorted);
+  }
+  const [first, ...others] = driver.values.map((value) => branch(driver, value));
+  if (others.length === 0) return first ?? '';
+  const branches = [first, ...others].map((text) => `SELECT * FROM (${text}) AS one`);
+  return `SELECT * FROM (${branches.join(' UNION ALL ')}) AS several ${orderBy(sorted)} LIMIT ${query.limit}`;
 }
 
 /** Reads the statuses that there are in a range, each by one look into audit_by_status. `min` and `max` are the places of the bounds. */

@@ -17,7 +17,7 @@ const HEADS: Statement = {
 const COLUMNS = ['seq', ...AUDIT_COLUMNS];
 
 /** The statement of a page of the trail; without a name, since of so many texts none is worth being kept prepared. */
-function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
+export function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
   const values: AuditValue[] = [];
   const text = auditPageSql(query, {
     columns: COLUMNS,
@@ -25,7 +25,7 @@ function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { 
     dialect: {
       bind: (value) => `$${values.push(value)}::${typeof value === 'number' ? 'bigint' : 'text'}`,
       contains: (where, part) => `position(${part} IN lower(${where} COLLATE "C")) > 0`,
-      by: () => '',
+      by: null,
     },
   });
   return { text, values };

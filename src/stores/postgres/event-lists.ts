@@ -47,21 +47,30 @@ function writing(): { readonly values: ListValue[]; readonly param: (value: List
 /**
  * The next events of several types, merged by time: of each the first few, by events_of_tenant_by_type or events_by_type, which give the
  * order as well. What else narrows the list must not be found by an index, or a page would be sorted out of all that it finds.
+ *
+ * Type, time and number are compared and ordered together. If the type stood there alone and as equal, the planner would take the order to be
+ * that of time, and walk all events by events_age where few are of the type.
  */
 function groupStatement(query: EventQuery, group: EventGroup): ListStatement {
   const { values, param } = writing();
+  const { descending, fromMs = 0, toMs = Number.MAX_SAFE_INTEGER, ...rest } = query;
   const types = param(arrayText(group.types));
-  const unindexed = { ...DIALECT, scope: `${DIALECT.scope} || ''` };
-  const conditions = ['type = wanted.type', ...eventConditions(query, param, unindexed)];
-  if (group.after !== null) conditions.push(behind({ ...query, sortBy: 'timestamp' }, group.after, param, DIALECT));
-  const order = orderBy(['at_ms', 'seq'], query.descending);
+  const { after } = group;
+  const first = descending || after === null ? { atMs: fromMs, seq: -1 } : after;
+  const last = !descending || after === null ? { atMs: toMs, seq: Number.MAX_SAFE_INTEGER } : after;
+  const conditions = [
+    `(type, at_ms, seq) > (wanted.type, ${param(first.atMs)}, ${param(first.seq)})`,
+    `(type, at_ms, seq) < (wanted.type, ${param(last.atMs)}, ${param(last.seq)})`,
+    ...eventConditions({ ...rest, descending }, param, { ...DIALECT, scope: `${DIALECT.scope} || ''` }),
+  ];
   const limit = param(query.limit);
   const text = `
     SELECT ${EVENT_FIELDS} FROM events WHERE seq = ANY (ARRAY(
       SELECT first.seq FROM unnest(${types.replace('::text', '::text[]')}) AS wanted(type) CROSS JOIN LATERAL (
-        SELECT seq, at_ms FROM events WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ${limit}
-      ) AS first ORDER BY ${orderBy(['first.at_ms', 'first.seq'], query.descending)} LIMIT ${limit}
-    )) ORDER BY ${order}`;
+        SELECT seq, at_ms FROM events WHERE ${conditions.join(' AND ')}
+        ORDER BY ${orderBy(['type', 'at_ms', 'seq'], descending)} LIMIT ${limit}
+      ) AS first ORDER BY ${orderBy(['first.at_ms', 'first.seq'], descending)} LIMIT ${limit}
+    )) ORDER BY ${orderBy(['at_ms', 'seq'], descending)}`;
   return { text, values };
 }
 

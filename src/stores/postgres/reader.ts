@@ -14,7 +14,7 @@ export interface Reader {
 }
 
 // Prepared statements look rows up by key; see the writers' sessions. What reads whole tables says so itself.
-const LOOKUPS_BY_KEY =
+export const LOOKUPS_BY_KEY =
   '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
 
 /** For a transaction that reads whole tables: the planner chooses freely, and takes the time that it needs. */

@@ -337,7 +337,12 @@ describe('listAuditLogs', () => {
     ['trace_id=abc', 'trace_id'],
     ['sort_by=metadata', 'sort_by'],
     ['sort_dir=up', 'sort_dir'],
+    ['trace_id=' + TRACE + '0', 'trace_id'],
+    ['trace_id=' + TRACE.slice(1), 'trace_id'],
     ['cursor=nonsense', 'cursor'],
+    ['cursor=' + 'x'.repeat(5000), 'cursor'],
+    ['cursor=%00', 'cursor'],
+    ['limit=1.5', 'limit'],
     ['limit=many', 'limit'],
   ])('400: %s', async (query, field) => {
     const { status, body } = await refusedList(query);
@@ -345,15 +350,75 @@ describe('listAuditLogs', () => {
   });
 
   test.each([
+    `operation=${many(24)}`,
     `operation=${many(25)}`,
+    `resource_type=${many(25)}`,
+    `error_code=${many(25)}`,
     `error_code_exclude=${many(25)}`,
     'status_min=100&status_max=599',
+    'status_min=101&status_max=598',
+    'status_min=400&status_max=400',
+    `search=${'s'.repeat(127)}`,
+    `trace_id=${TRACE}`,
     `search=${'s'.repeat(128)}`,
     'from=2026-04-09T00:00:00Z&to=2026-04-09T00:00:00Z',
     'limit=0',
     'limit=2000',
   ])('200: %s is still within its limits', async (query) => {
     expect((await refusedList(query)).status).toBe(200);
+  });
+
+  test.each([
+    ['limit=0', 1],
+    ['limit=1', 1],
+    ['limit=2', 2],
+    ['', 50],
+    ['limit=99', 99],
+    ['limit=100', 100],
+    ['limit=101', 100],
+  ])('a page of %s has as many as that, from 1 to 100', async (query, count) => {
+    const [row] = at.store.tables.audit;
+    if (row === undefined) throw new Error('there is no row');
+    for (let n = 0; n < 105; n++) at.store.tables.audit.push({ ...row, id: `aud_more_${n}` });
+    const page = await list(`?${query}`);
+    expect([page.logs.length, page.has_more]).toEqual([count, true]);
+  });
+
+  test('a cursor is good neither for another filter or order, nor for another list, nor when it was changed', async () => {
+    for (let n = 0; n < 3; n++) await operator.ask('createTenant', 'POST', TENANTS, { tenant_id: `t-${n}`, name: 'T' });
+    const { next_cursor: cursor = '' } = await list('?limit=1');
+    const ofTenants = (await operator.ask<{ next_cursor: string }>('listTenants', 'GET', `${TENANTS}?limit=1`)).body.next_cursor;
+    const refused = await Promise.all(
+      [
+        `limit=1&operation=createTenant&cursor=${cursor}`,
+        `limit=1&sort_dir=asc&cursor=${cursor}`,
+        `limit=1&search=acme&cursor=${cursor}`,
+        `limit=1&cursor=${ofTenants}`,
+        `limit=1&cursor=${cursor.slice(0, -1)}`,
+        `limit=1&cursor=${cursor}x`,
+      ].map(async (query) => (await refusedList(query)).status),
+    );
+    expect(refused).toEqual([400, 400, 400, 400, 400, 400]);
+    expect((await refusedList(`limit=100&cursor=${cursor}`)).status).toBe(200);
+    const other = await operator.ask('listAuditLogs', 'GET', `/v1/admin/audit-logs?limit=1&cursor=${cursor}`);
+    expect(other.body).toEqual(await list(`?limit=1&cursor=${cursor}`));
+  });
+
+  test('what was refused is found by its code, its status, and both', async () => {
+    await operator.ask('createTenant', 'POST', TENANTS, {});
+    await operator.ask('createTenant', 'POST', TENANTS, { tenant_id: 'acme-corp', name: 'Another' });
+    const found = async (query: string) =>
+      (await list(`?sort_dir=asc&${query}`)).logs.map(({ status, error_code: code }) => [status, code]);
+    const [bad, twice] = [
+      [400, 'INVALID_REQUEST'],
+      [409, 'DUPLICATE_RESOURCE'],
+    ];
+    expect(await found('status_min=400')).toEqual([bad, twice]);
+    expect(await found('status=409')).toEqual([twice]);
+    expect(await found('error_code=INVALID_REQUEST,DUPLICATE_RESOURCE')).toEqual([bad, twice]);
+    expect(await found('error_code=INVALID_REQUEST,DUPLICATE_RESOURCE&error_code_exclude=INVALID_REQUEST')).toEqual([twice]);
+    expect(await found('error_code=DUPLICATE_RESOURCE&status=400')).toEqual([]);
+    expect(await found('error_code=invalid_request')).toEqual([]);
   });
 
   test('rows from before statuses were kept are shown by how their refusal is answered', async () => {

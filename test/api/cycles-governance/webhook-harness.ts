@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
 import { makeHttpSender } from '../../../src/webhooks/http-sender.ts';
 import { makeSqliteStore } from '../../contract/sqlite-store.ts';
+import { makeAesSecretBox, MASTER_KEY_BYTES } from '../../../src/server/secrets/aes-secret-box.ts';
 import { makeManualClock, type ManualClock } from '../../support/fakes.ts';
 import { makeGovernanceClient, type GovernanceClient, type Governed } from '../../support/governance-client.ts';
 import { waitUntil } from '../../support/wait-until.ts';
@@ -115,7 +117,8 @@ export async function makeHooks(): Promise<Hooks> {
     userAgent: 'cycles-server-events/test',
     elapsedMs: () => performance.now(),
   });
-  const at = await makeTestApp({ store: database.store, clock, sender });
+  const secretBox = makeAesSecretBox({ masterKey: randomBytes(MASTER_KEY_BYTES) });
+  const at = await makeTestApp({ store: database.store, clock, sender, secretBox });
   const operator = makeGovernanceClient(at);
   const makeTenant = async (id: string): Promise<void> => {
     const made = await operator.ask('createTenant', 'POST', '/v1/admin/tenants', { tenant_id: id, name: id });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SealBroken } from '../../../src/server/secrets/aes-secret-box.ts';
 import { makeGovernanceClient } from '../../support/governance-client.ts';
 import { makeHooks, URL_OUTSIDE, type Hooks } from './webhook-harness.ts';
 
@@ -186,7 +187,7 @@ describe('secrets', () => {
     const body = JSON.parse(String(rows.find((row) => row['id'] === id)?.['body'])) as { secretSealed: string; headersSealed: string };
     expect(hooks.at.secretBox.open(body.secretSealed, `webhook:${id}`)).toBe('whsec_at_rest');
     expect(hooks.at.secretBox.open(body.headersSealed, `webhook:${id}:headers`)).toBe('{"X-Token":"tok_at_rest"}');
-    expect(() => hooks.at.secretBox.open(body.headersSealed, `webhook:${id}`)).toThrow('sealed for another row');
+    expect(() => hooks.at.secretBox.open(body.headersSealed, `webhook:${id}`)).toThrow(SealBroken);
   });
 });
 
@@ -220,13 +221,15 @@ describe('updateWebhookSubscription', () => {
   });
 
   test('what changes nothing is told of by nobody', async () => {
-    const { id, body } = await hooks.subscribe({ name: 'Same', retry_policy: { max_retries: 1 } });
+    const secrets = { signing_secret: 'whsec_same', headers: { 'X-A': 'same' } };
+    const { id, body } = await hooks.subscribe({ name: 'Same', retry_policy: { max_retries: 1 }, ...secrets });
     hooks.clock.advance(1000);
     for (const same of [
       {},
       { name: 'Same' },
       { status: 'ACTIVE' },
       { event_types: ['budget.created'], retry_policy: { max_retries: 1 } },
+      secrets,
     ]) {
       const { status, headers, body: shown } = await hooks.patch(id, same);
       expect([status, shown]).toEqual([200, body]);

@@ -6,7 +6,7 @@ import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../../_shared/journa
 import type { Queries } from '../messages.ts';
 
 /** The statement of a page of the trail. `statuses` are those there are in the range that is asked for. */
-function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
+export function auditListSql(query: AuditQuery, statuses: readonly number[] | null): { text: string; values: AuditValue[] } {
   const values: AuditValue[] = [];
   const text = auditPageSql(query, {
     columns: ['seq', ...AUDIT_COLUMNS],
