@@ -222,3 +222,69 @@ export const cyclesPairs = (timing: Timing): Promise<Row[]> =>
     }
     return rows;
   });
+
+const SUBSCRIPTIONS = 1000;
+const EVENT_EVERY_MS = 1000;
+
+/** Subscribes {@link SUBSCRIPTIONS} webhooks to what funding tells, all at one receiver. */
+async function subscribe(ours: StartedCastellan, receiver: Started): Promise<void> {
+  const base = `http://127.0.0.1:${ours.adminPort}/v1/admin`;
+  const operator = { 'x-admin-api-key': ours.operatorKey };
+  await callApi(`${base}/config/webhook-security`, operator, { method: 'PUT', body: { allow_http: true, blocked_cidr_ranges: [] } });
+  for (let index = 0; index < SUBSCRIPTIONS; index += 1) {
+    const body = { url: `http://127.0.0.1:${receiver.port}/v1/reservations?n=${index}`, event_types: ['budget.funded'] };
+    await callApi(`${base}/webhooks?tenant_id=${TENANT}`, operator, { method: 'POST', body });
+  }
+}
+
+/** Funds the hot budget: one event, which every subscription is sent. */
+async function fundOnce(ours: StartedCastellan): Promise<void> {
+  made += 1;
+  const body = { operation: 'CREDIT', amount: { unit: UNIT, amount: 1 }, idempotency_key: `fund-${process.pid}-${made}` };
+  const path = `/v1/admin/budgets/fund?tenant_id=${TENANT}&scope=tenant:${TENANT}&unit=${UNIT}`;
+  await callApi(`http://127.0.0.1:${ours.adminPort}${path}`, { 'x-admin-api-key': ours.operatorKey }, { method: 'POST', body });
+}
+
+/** Deliveries that were taken so far. */
+async function delivered(ours: StartedCastellan): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${ours.adminPort}/metrics`, { headers: { 'x-admin-api-key': ours.operatorKey } });
+  return Number(/^cycles_webhook_delivery_success_total (\d+)/m.exec(await answer.text())?.[1] ?? 0);
+}
+
+/**
+ * `POST /v1/reservations` with 32 clients on a server with a thousand webhooks and on one without any, in turn: while nothing is told, and
+ * while an event goes to all of them each second.
+ */
+export async function cyclesFanout(timing: Timing): Promise<Row[]> {
+  const receiver = await startScript('bench/baseline/empty.ts', [ANSWER]);
+  const upstream = await startScript('bench/baseline/upstream.ts');
+  const servers = {
+    none: await startCastellan({ upstreamPort: upstream.port }),
+    many: await startCastellan({ upstreamPort: upstream.port }),
+  };
+  try {
+    const keys = { none: await prepare(servers.none, false), many: await prepare(servers.many, false) };
+    await subscribe(servers.many, receiver);
+    const load = { clients: 32, durationMs: timing.durationMs };
+    const plan = (name: 'none' | 'many'): LoadPlan => ({ port: servers[name].port, request: reserves(keys[name], oneAgent), ...load });
+    const rows: Row[] = [];
+    for (const withEvents of [false, true]) {
+      const before = await delivered(servers.many);
+      const fund = (): void => void Promise.all(Object.values(servers).map(fundOnce)).catch((error: unknown) => console.error(error));
+      const timer = withEvents ? setInterval(fund, EVENT_EVERY_MS) : undefined;
+      const { none, many } = await interleave({ none: plan('none'), many: plan('many') }, timing.rounds);
+      clearInterval(timer);
+      rows.push({
+        what: `reserve, ${SUBSCRIPTIONS} webhooks, ${withEvents ? 'an event a second' : 'no event'}, 32 clients, SQLite`,
+        ours: figures(many),
+        baseline: `no webhooks ${figures(none)}`,
+        ratio: `${rounded(many.rate / none.rate)} of the rate`,
+        owed: 'as without',
+        notes: `errors ${many.errors}, ${(await delivered(servers.many)) - before} deliveries meanwhile`,
+      });
+    }
+    return rows;
+  } finally {
+    for (const started of [servers.none, servers.many, upstream, receiver]) await started.stop();
+  }
+}

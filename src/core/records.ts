@@ -1,5 +1,6 @@
 import type { OveragePolicy } from './ledger/account.ts';
 import type { PlainJson } from './json/plain-json.ts';
+import type { ProjectSettings } from './routing/settings.ts';
 
 /** What a tenant may do. Source: architecture section 7; `maxKeys` counts its inference and management keys. */
 export interface Entitlements {
@@ -43,6 +44,8 @@ export interface Tenant {
   readonly closedAtMs?: number;
   /** Shares of a budget (0 to 1) at which its use is told beside the usual ones, because webhooks ask for them. */
   readonly utilizationThresholds?: readonly number[];
+  /** What its members have set for its calls; absent: nothing yet. */
+  readonly projectSettings?: ProjectSettings;
 }
 
 /**

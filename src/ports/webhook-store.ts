@@ -63,6 +63,13 @@ export interface Delivery extends NewDelivery {
   readonly error: string | null;
 }
 
+/** A delivery that is due, with its event, null where that is forgotten. */
+export interface DueDelivery {
+  readonly delivery: Delivery;
+  readonly event: StoredEvent | null;
+  readonly ageMs: number;
+}
+
 /** How a subscription's deliveries go. `failures` are those in a row, of the subscription's `epoch`. */
 export interface WebhookHealth {
   readonly webhookId: string;
@@ -156,11 +163,11 @@ export interface WebhookStore {
   renewLease(lease: DeliveryLease & { readonly leaseMs: number }): Promise<boolean>;
   /** Lets what waits for a subscription be looked at now. */
   wakeDeliveries(webhookId: string): Promise<void>;
-  /** What is due to a subscription, in the order of the events, with the events; those whose event is forgotten come without one. */
-  dueDeliveries(query: {
-    readonly webhookId: string;
-    readonly limit: number;
-  }): Promise<{ readonly delivery: Delivery; readonly event: StoredEvent | null; readonly ageMs: number }[]>;
+  /**
+   * What is due to subscriptions, at most `limit` for each, those of one in the order of the events; with the events, those whose event is
+   * forgotten without one.
+   */
+  dueDeliveries(query: { readonly webhookIds: readonly string[]; readonly limit: number }): Promise<DueDelivery[]>;
   /** Writes what was done under leases; what an older holder says is ignored. Returns the rounds whose lease was good, by their place. */
   writeRounds(rounds: readonly DeliveryRound[]): Promise<boolean[]>;
   /** Forgets what waits for a subscription that is no more. */

@@ -45,7 +45,7 @@ export function describeWebhooks(makeStore: MakeStore): void {
     const lease = (limit = 10, ownerId = 'one'): Promise<DeliveryLease[]> =>
       at.store.leaseDeliveries({ ownerId, limit, leaseMs: LEASE_MS });
     const due = async (webhookId: string): Promise<number[]> =>
-      (await at.store.dueDeliveries({ webhookId, limit: 100 })).map(({ delivery }) => delivery.eventSeq);
+      (await at.store.dueDeliveries({ webhookIds: [webhookId], limit: 100 })).map(({ delivery }) => delivery.eventSeq);
     const result = (ref: DeliveryRef, parts: Partial<AttemptResult> = {}): AttemptResult => ({
       ref,
       status: 'SUCCESS',
@@ -92,12 +92,12 @@ export function describeWebhooks(makeStore: MakeStore): void {
     test('what is due comes in the order of the events, with the events and their age', async () => {
       const { seqs } = await leased(3);
       clock.set(clock.nowMs() + 5000);
-      const found = await at.store.dueDeliveries({ webhookId: 'wh_1', limit: 2 });
+      const found = await at.store.dueDeliveries({ webhookIds: ['wh_1'], limit: 2 });
       expect(found.map(({ delivery, event, ageMs }) => [delivery.eventSeq, event?.seq, event?.event.type, ageMs])).toEqual(
         seqs.slice(0, 2).map((seq) => [seq, seq, 'budget.exhausted', 5000]),
       );
       await at.raw(`DELETE FROM events WHERE seq = ${seqs[0]}`);
-      expect((await at.store.dueDeliveries({ webhookId: 'wh_1', limit: 1 }))[0]?.event).toBeNull();
+      expect((await at.store.dueDeliveries({ webhookIds: ['wh_1'], limit: 1 }))[0]?.event).toBeNull();
     });
 
     test('a subscription is leased to one at a time, and again when the lease is over', async () => {

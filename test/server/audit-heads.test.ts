@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -158,6 +159,22 @@ describe('the ends of the trail', () => {
     expect(text()).not.toMatch(/[^\n]\{"at"/);
     expect(await offline()).toEqual([]);
   });
+});
+
+test('the script of the manual finds the same without this program', { timeout: 60_000 }, async () => {
+  const manual = readFileSync(join(import.meta.dirname, '../../docs/audit.md'), 'utf8');
+  const script = join(folder.dataDir, '..', 'verify-trail.mjs');
+  writeFileSync(script, /```js\n(.*?)```/s.exec(manual)?.[1] ?? '');
+  const outside = (): string =>
+    spawnSync(process.execPath, [script, join(folder.dataDir, 'castellan.db'), file()], { encoding: 'utf8' }).stdout.trim();
+  await serve('acme', 'acme', 'acme');
+  expect(outside()).toBe('the trail holds');
+  tamper(`UPDATE audit SET operation = 'other' WHERE tenant_id = 'acme' AND no = 2`);
+  expect(outside()).toBe('acme 2: is not as it was written');
+  tamper(`DELETE FROM audit WHERE tenant_id = 'acme' AND no = 2`);
+  expect(outside()).toBe('acme 3: does not follow the row before');
+  tamper(...CUT);
+  expect(outside()).toBe('acme 3: was exported, and is not there');
 });
 
 describe('what the server signed', () => {

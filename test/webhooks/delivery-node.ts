@@ -100,38 +100,23 @@ export function makeDeliveryNode(options: {
     close: () => Promise.resolve(),
   };
   const secretBox = makeFakeSecretBox();
-  const send = makeSendEvent({ records: store, secretBox, sender, traceIdOf: () => 'e'.repeat(32) });
+  const send = makeSendEvent({ security: () => subscriptions.security(), secretBox, sender, traceIdOf: () => 'e'.repeat(32) });
   const counted = { SUCCESS: 0, FAILED: 0, RETRYING: 0, stale: 0, disabled: 0 };
-  let serving = 0;
   const elapsedMs = () => clock.nowMs();
   const wake = (): void => undefined;
   const dispatcher = makeDispatcher({
-    store: {
-      leaseDeliveries: async (query) => {
-        const leases = await store.leaseDeliveries(query);
-        serving += leases.length;
-        return leases;
-      },
-      renewLease: (lease) => store.renewLease(lease),
-      dueDeliveries: (query) => store.dueDeliveries(query),
-      writeRounds: (rounds) => store.writeRounds(rounds),
-      dropDeliveries: (lease) => store.dropDeliveries(lease),
-    },
+    store,
     subscriptions,
     send,
     sendLimitMs: SEND_LIMIT_MS,
     ownerId: name,
     observer: { attempted: ({ status }) => (counted[status] += 1), stale: () => (counted.stale += 1) },
     onFailed: wake,
-    onRoom: () => {
-      serving -= 1;
-      if (serving === 0) for (const resolve of waiting.splice(0)) resolve();
-    },
+    onRoom: wake,
     failpoints,
     log,
     elapsedMs,
   });
-  const waiting: (() => void)[] = [];
   const handOutSome = makeHandOutEvents({ store, subscriptions, ids, failpoints, onHandedOut: wake });
   const tellSome = makeTellFailures({ store, writer, subscriptions, ids, failpoints, onDisabled: () => (counted.disabled += 1) });
   const management = makeWebhookManagement({
@@ -158,7 +143,7 @@ export function makeDeliveryNode(options: {
     sent,
     counted,
     replay: makeReplayEvents({ writer, records: store, store, ids, wake }),
-    probe: makeProbeWebhook({ writer, records: store, store, send, ids }),
+    probe: makeProbeWebhook({ writer, records: store, store, subscriptions, send, ids }),
     bulk: makeBulkWebhooks({ writer, subscriptions, ids, elapsedMs, onResumed: (id) => store.wakeDeliveries(id) }),
     execute: async (command) => must(await writer.execute(command)),
     create: async (given) =>
@@ -185,7 +170,7 @@ export function makeDeliveryNode(options: {
     },
     handOut: () => all(handOutSome),
     begin: async () => void (await dispatcher.run()),
-    idle: () => (serving === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    idle: () => dispatcher.idle(),
     serve: async () => {
       await dispatcher.run();
       await node.idle();

@@ -59,14 +59,14 @@ export function makeEventServices(deps: EventServicesDeps) {
   const { store, records, subscriptions, writer, sender, ids, failpoints, observer, elapsedMs } = deps;
   const wakes: Wakes = { deliver: () => undefined, tellFailures: () => undefined };
   const wake = (): void => wakes.deliver();
-  const send = makeSendEvent({ ...deps, records });
+  const send = makeSendEvent({ ...deps, security: () => subscriptions.security() });
   const watchShares = makeWatchShares({ records, subscriptions, writer, ids });
   return {
     wakes,
     activity: deps.activity,
     auth: makeAuthRecorder(deps),
     management: makeWebhookManagement({ ...deps, onChanged: (tenantId) => watchShares.changed(tenantId), wake }),
-    probe: makeProbeWebhook({ writer, records, store, send, ids }),
+    probe: makeProbeWebhook({ writer, records, store, subscriptions, send, ids }),
     replay: makeReplayEvents({ writer, records, store, ids, wake }),
     bulk: makeBulkWebhooks({
       writer,

@@ -3,8 +3,8 @@ import { maySee } from '../../core/webhooks/match-event.ts';
 import { DELIVERY_EXPIRES_MS, retryDelayMs, retryPolicyOf } from '../../core/webhooks/retry.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
-import type { StoredEvent } from '../../ports/record-store.ts';
-import type { AttemptResult, Delivery, DeliveryLease, DeliveryRound, WebhookStore } from '../../ports/webhook-store.ts';
+import type { AttemptResult, DeliveryLease, DeliveryRound, DueDelivery, WebhookStore } from '../../ports/webhook-store.ts';
+import { makeDueReader, type DueReader } from './due-reader.ts';
 import { makeRoundWriter } from './round-writer.ts';
 import type { SendEvent } from './send-event.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -37,12 +37,16 @@ export interface DeliverDeps {
 export interface Dispatcher {
   /** Begins to serve subscriptions that have something due, as many as there is room for. `more`: there may be others. */
   run(): Promise<{ readonly more: boolean }>;
+  /** Resolves when nothing is served. */
+  idle(): Promise<void>;
   /** Takes no more, and resolves when the requests under way have ended. */
   stop(): Promise<void>;
 }
 
 /** Subscriptions that are served at once by this node. */
 const ROOM = 64;
+/** Leases are asked for when there is room for as many, or when nothing is served: not for each place that becomes free. */
+const LEAST_ROOM = 8;
 /** Requests to one subscription at once: first attempts of each tenant one after another, and those that are made again beside them. */
 const LANES = 4;
 /** Deliveries of one subscription that are read at once. */
@@ -51,13 +55,6 @@ const READ = 50;
 const LEASES = 3;
 /** How long a subscription that is PAUSED or DISABLED is left alone; one that becomes ACTIVE is woken. */
 const PARK_MS = 15_000;
-
-/** One delivery that is due, with its event. */
-interface Due {
-  readonly delivery: Delivery;
-  readonly event: StoredEvent | null;
-  readonly ageMs: number;
-}
 
 /**
  * Makes the dispatcher. A node delivers to a subscription while it holds the subscription's lease: first attempts of a tenant's events go one
@@ -69,41 +66,54 @@ export function makeDispatcher(deps: DeliverDeps): Dispatcher {
   const leaseMs = LEASES * deps.sendLimitMs;
   const serving = new Set<Promise<void>>();
   const rounds = makeRoundWriter(store);
+  const due = makeDueReader(store, READ);
   let isStopping = false;
+  /** How often it was asked to run, and whether the last time there was more to lease than room. */
+  let runs = 0;
+  let isShort = false;
 
   async function serve(lease: DeliveryLease, leasedAtMs: number, known: Promise<void>): Promise<void> {
     try {
       await known;
-      await serveLease({ ...deps, leaseMs, write: (round) => rounds.write(round), isStopping: () => isStopping }, lease, leasedAtMs);
+      await serveLease({ ...deps, leaseMs, due, write: (round) => rounds.write(round), isStopping: () => isStopping }, lease, leasedAtMs);
     } catch (err) {
       // Whoever leases it next goes on; the lease ends by itself.
       log.warn({ err, webhookId: lease.webhookId }, 'a webhook could not be served');
     }
   }
 
+  const idle = async (): Promise<void> => {
+    while (serving.size > 0) await Promise.all(serving);
+  };
+
   return {
     run: async () => {
+      runs += 1;
       const room = ROOM - serving.size;
-      if (isStopping || room <= 0) return { more: false };
+      if (isStopping || (room < LEAST_ROOM && serving.size > 0)) return { more: false };
       // From before the store was asked, so that our idea of the lease ends no later than the store's.
       const leasedAtMs = elapsedMs();
       const leases = await store.leaseDeliveries({ ownerId: deps.ownerId, limit: room, leaseMs });
+      isShort = leases.length === room;
       if (leases.length === 0) return { more: false };
+      const ran = runs;
       deps.failpoints.hit('webhook.leased');
       // After the leases: whatever subscription another node has made deliveries for is known then, and what it has changed.
       const known = deps.subscriptions.refresh();
       for (const lease of leases) {
         const served = serve(lease, leasedAtMs, known).finally(() => {
           serving.delete(served);
-          if (!isStopping) deps.onRoom();
+          // Others wait for room, or something was handed out while this one was held.
+          if (!isStopping && (isShort || ran !== runs)) deps.onRoom();
         });
         serving.add(served);
       }
       return { more: false };
     },
-    stop: async () => {
+    idle,
+    stop: () => {
       isStopping = true;
-      await Promise.all(serving);
+      return idle();
     },
   };
 }
@@ -111,6 +121,7 @@ export function makeDispatcher(deps: DeliverDeps): Dispatcher {
 /** What serving one subscription needs beside. */
 interface ServeDeps extends DeliverDeps {
   readonly leaseMs: number;
+  readonly due: DueReader;
   readonly write: (round: DeliveryRound) => Promise<boolean>;
   readonly isStopping: () => boolean;
 }
@@ -130,7 +141,7 @@ async function serveLease(deps: ServeDeps, lease: DeliveryLease, leasedAtMs: num
     const webhook = await subscriptions.get(lease.webhookId);
     if (webhook === undefined) return store.dropDeliveries(lease);
     const epoch = webhook.epoch ?? 0;
-    const due = deps.isStopping() ? [] : await store.dueDeliveries({ webhookId: webhook.id, limit: READ });
+    const due = deps.isStopping() ? [] : await deps.due.read(webhook.id);
     const refused = due.flatMap((each) => [refusalOf(webhook, each)].filter((result) => result !== null));
     for (const _ of refused) deps.observer.stale();
     const isActive = webhook.status === 'ACTIVE';
@@ -141,13 +152,13 @@ async function serveLease(deps: ServeDeps, lease: DeliveryLease, leasedAtMs: num
     if (refused.length > 0 && !(await write({ lease, epoch, results: refused, release: false }))) return;
     const refusedIds = new Set(refused.map(({ ref }) => `${ref.eventSeq} ${ref.replayId}`));
     const rest = due.filter(({ delivery }) => !refusedIds.has(`${delivery.eventSeq} ${delivery.replayId}`));
-    const isHeld = await attemptAll(deps, { lease, webhook, holds }, rest);
-    if (!isHeld) return;
+    const goesOn = await attemptAll(deps, { lease, webhook, holds, isAll: due.length < READ }, rest);
+    if (!goesOn) return;
   }
 }
 
 /** What of a delivery needs no attempt: its time is over, its event is forgotten, or the subscription may not see it. */
-function refusalOf(webhook: Webhook, { delivery, event, ageMs }: Due): AttemptResult | null {
+function refusalOf(webhook: Webhook, { delivery, event, ageMs }: DueDelivery): AttemptResult | null {
   const because = (error: string): AttemptResult => ({
     ref: delivery,
     status: 'FAILED',
@@ -165,7 +176,7 @@ function refusalOf(webhook: Webhook, { delivery, event, ageMs }: Due): AttemptRe
 }
 
 /** First attempts of one tenant's events are one lane, in order; whatever is tried again is a lane by itself. */
-function lanesOf(due: readonly Due[]): Due[][] {
+function lanesOf(due: readonly DueDelivery[]): DueDelivery[][] {
   const first = due.filter(({ delivery }) => delivery.status === 'PENDING');
   const again = due.filter(({ delivery }) => delivery.status !== 'PENDING').map((each) => [each]);
   return [...Map.groupBy(first, ({ delivery }) => delivery.tenantId).values(), ...again];
@@ -175,16 +186,21 @@ function lanesOf(due: readonly Due[]): Due[][] {
 const isUnchanged = (webhook: Webhook, now: Webhook | undefined): boolean =>
   now === webhook || JSON.stringify(now) === JSON.stringify(webhook);
 
-/** Tries what is due, lane beside lane; false where the lease is somebody else's. A change of the subscription ends the round early. */
+/**
+ * Tries what is due, lane beside lane. A change of the subscription ends the round early. With the last of `isAll` that was due the lease is
+ * given up. False where the lease is held no more.
+ */
 async function attemptAll(
   deps: ServeDeps,
-  held: { readonly lease: DeliveryLease; readonly webhook: Webhook; readonly holds: () => Promise<boolean> },
-  due: readonly Due[],
+  held: { readonly lease: DeliveryLease; readonly webhook: Webhook; readonly holds: () => Promise<boolean>; readonly isAll: boolean },
+  due: readonly DueDelivery[],
 ): Promise<boolean> {
   const { lease, webhook, holds } = held;
   const lanes = lanesOf(due);
+  let left = due.length;
   let isHeld = true;
   let isSame = true;
+  let isReleased = false;
   const next = async (): Promise<void> => {
     for (let lane = lanes.shift(); lane !== undefined && isHeld; lane = lanes.shift()) {
       for (const each of lane) {
@@ -194,7 +210,9 @@ async function attemptAll(
         if (!isHeld) return;
         const result = await attempt(deps, webhook, each);
         deps.failpoints.hit('webhook.sent');
-        isHeld &&= await deps.write({ lease, epoch: webhook.epoch ?? 0, results: [result], release: false });
+        left -= 1;
+        isReleased = held.isAll && left === 0;
+        isHeld &&= await deps.write({ lease, epoch: webhook.epoch ?? 0, results: [result], release: isReleased });
         deps.failpoints.hit('webhook.booked');
         if (!isHeld) return;
         if (result.status === 'FAILED') deps.onFailed();
@@ -202,10 +220,10 @@ async function attemptAll(
     }
   };
   await Promise.all(Array.from({ length: Math.min(LANES, lanes.length) }, next));
-  return isHeld;
+  return isHeld && !isReleased;
 }
 
-async function attempt(deps: ServeDeps, webhook: Webhook, { delivery, event }: Due): Promise<AttemptResult> {
+async function attempt(deps: ServeDeps, webhook: Webhook, { delivery, event }: DueDelivery): Promise<AttemptResult> {
   const attempts = delivery.attempts + 1;
   // Without an event there is no attempt, which was seen to before.
   const outcome = event === null ? null : await deps.send(webhook, event.event, delivery.id);

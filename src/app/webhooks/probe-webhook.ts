@@ -8,6 +8,7 @@ import { originOf, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 import { newDelivery } from './hand-out-events.ts';
 import type { SendEvent } from './send-event.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 /** What a test of a subscription came to. Lengths in milliseconds. */
 export interface ProbeResult {
@@ -35,6 +36,7 @@ export function makeProbeWebhook(deps: {
   readonly writer: Pick<LedgerWriter, 'execute'>;
   readonly records: Pick<RecordStore, 'record'>;
   readonly store: Pick<WebhookStore, 'event' | 'addEnded'>;
+  readonly subscriptions: Pick<Subscriptions, 'refresh'>;
   readonly send: SendEvent;
   readonly ids: Pick<Ids, 'next'>;
 }) {
@@ -64,6 +66,8 @@ export function makeProbeWebhook(deps: {
     const stored = await store.event(`evt_${id}_1`);
     if (stored === undefined) throw new Error(`the test event of ${id} was not kept`);
     const event: DomainEvent = stored.event;
+    // Another node may have changed where webhooks may lead a moment ago.
+    await deps.subscriptions.refresh();
     const outcome = await send(webhook, event, actor.requestId);
     const success = outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300;
     const result: ProbeResult = {

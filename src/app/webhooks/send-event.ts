@@ -15,9 +15,9 @@ export const webhookHeadersIdentity = (webhookId: string): string => `${sealIden
 export const readWebhookSecurity = async (records: Pick<RecordStore, 'record'>): Promise<WebhookSecurity> =>
   webhookSecurityOf((await records.record('setting', WEBHOOK_SECURITY))?.value);
 
-/** What sending needs. `traceIdOf` gives a trace to an event that no request is behind. */
+/** What sending needs. `security` tells where webhooks may lead now, `traceIdOf` gives a trace to an event that no request is behind. */
 export interface SendEventDeps {
-  readonly records: Pick<RecordStore, 'record'>;
+  readonly security: () => Promise<WebhookSecurity>;
   readonly secretBox: SecretBox;
   readonly sender: Pick<WebhookSender, 'send'>;
   readonly traceIdOf: (eventId: string) => string;
@@ -28,11 +28,11 @@ export type SendEvent = (webhook: Webhook, event: DomainEvent, requestId: string
 
 /** Makes the one way in which events are sent: deliveries, replays and tests alike. Never throws but where the store cannot be read. */
 export function makeSendEvent(deps: SendEventDeps): SendEvent {
-  const { records, secretBox, sender, traceIdOf } = deps;
+  const { secretBox, sender, traceIdOf } = deps;
   return async (webhook, event, requestId) => {
     const { type } = event;
     if (!isEventType(type)) return { kind: 'failed', error: 'the event is of a type that is not delivered', responseTimeMs: null };
-    const security = await readWebhookSecurity(records);
+    const security = await deps.security();
     let opened: { readonly secret: string; readonly headers: Readonly<Record<string, string>> };
     try {
       const { headersSealed } = webhook;

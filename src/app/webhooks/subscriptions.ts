@@ -1,4 +1,10 @@
 import { SYSTEM_TENANT, type RecordRef, type Webhook } from '../../core/records.ts';
+import {
+  DEFAULT_WEBHOOK_SECURITY,
+  WEBHOOK_SECURITY,
+  webhookSecurityOf,
+  type WebhookSecurity,
+} from '../../core/webhooks/webhook-security.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 
 /** Every subscription, as it was when it was last read. */
@@ -6,6 +12,8 @@ export interface Subscriptions {
   /** Those that may be sent events of a tenant: its own and the operator's. */
   of(tenantId: string): readonly Webhook[];
   all(): readonly Webhook[];
+  /** Where webhooks may lead, as fresh as {@link Subscriptions.get}. */
+  security(): Promise<WebhookSecurity>;
   /** The subscription as it is now, or was a moment ago where another node has changed it. */
   get(id: string): Promise<Webhook | undefined>;
   /** Reads what has changed since, by whichever node: after this everything that was committed before is known. */
@@ -17,11 +25,12 @@ export interface Subscriptions {
 }
 
 /** Makes the memory of subscriptions, empty. It is read as a whole: what is handed out must not wait for a part of it. */
-export function makeSubscriptions(deps: { readonly records: Pick<RecordStore, 'records' | 'generation'> }): Subscriptions {
+export function makeSubscriptions(deps: { readonly records: Pick<RecordStore, 'record' | 'records' | 'generation'> }): Subscriptions {
   const { records } = deps;
   let all: readonly Webhook[] = [];
   let byId = new Map<string, Webhook>();
   let byTenant = new Map<string, readonly Webhook[]>();
+  let security = DEFAULT_WEBHOOK_SECURITY;
   let generation: number | null = null;
   let changes = 1;
   let readAt = 0;
@@ -30,8 +39,9 @@ export function makeSubscriptions(deps: { readonly records: Pick<RecordStore, 'r
 
   async function read(): Promise<void> {
     const startedAt = changes;
-    const found = await records.records('webhook');
+    const [found, setting] = await Promise.all([records.records('webhook'), records.record('setting', WEBHOOK_SECURITY)]);
     if (startedAt <= readAt) return;
+    security = webhookSecurityOf(setting?.value);
     all = found;
     byId = new Map(found.map((webhook) => [webhook.id, webhook]));
     byTenant = Map.groupBy(found, ({ tenantId }) => tenantId);
@@ -56,6 +66,10 @@ export function makeSubscriptions(deps: { readonly records: Pick<RecordStore, 'r
   return {
     of: (tenantId) => [...(byTenant.get(tenantId) ?? []), ...(tenantId === SYSTEM_TENANT ? [] : (byTenant.get(SYSTEM_TENANT) ?? []))],
     all: () => all,
+    security: async () => {
+      await readChanged();
+      return security;
+    },
     get: async (id) => {
       await readChanged();
       return byId.get(id);
@@ -68,7 +82,7 @@ export function makeSubscriptions(deps: { readonly records: Pick<RecordStore, 'r
       await readChanged();
     },
     recordsChanged: (refs) => {
-      if (refs.some(({ kind }) => kind === 'webhook')) changes += 1;
+      if (refs.some(({ kind }) => kind === 'webhook' || kind === 'setting')) changes += 1;
     },
     get version() {
       return version;

@@ -96,14 +96,16 @@ const WAKE: Statement = {
   text: `UPDATE webhook_health SET due_at_ms = ${nextDue('$1')} WHERE webhook_id = $1`,
 };
 
-// Index: deliveries_open, which gives the order as well; then events_pkey.
+// Index: deliveries_open for each subscription, which gives the order as well; then events_pkey.
 const DUE: Statement = {
   name: 'webhooks_due',
   text: `
     SELECT ${DELIVERY_COLUMNS.map((column) => `d.${column}`).join(', ')}, ${now(1)} - d.created_at_ms AS age_ms,
       (SELECT row_to_json(e) FROM (SELECT ${EVENT_FIELDS} FROM events WHERE seq = d.event_seq) AS e) AS event
-    FROM deliveries AS d WHERE d.webhook_id = $2 AND d.due_at_ms IS NOT NULL AND d.due_at_ms <= ${now(1)}
-    ORDER BY d.event_seq, d.replay_id LIMIT $3`,
+    FROM unnest($2::text[]) AS wanted(webhook_id) CROSS JOIN LATERAL (
+      SELECT * FROM deliveries WHERE webhook_id = wanted.webhook_id AND due_at_ms IS NOT NULL AND due_at_ms <= ${now(1)}
+      ORDER BY event_seq, replay_id LIMIT $3
+    ) AS d ORDER BY d.webhook_id, d.event_seq, d.replay_id`,
 };
 
 // Index: deliveries_of_webhook, which gives the order as well, for each status.
@@ -281,8 +283,12 @@ export function makeWebhookStore(reader: Reader, clock: Clock | undefined): Webh
     async wakeDeliveries(webhookId) {
       await reader.rows(WAKE, [webhookId]);
     },
-    async dueDeliveries({ webhookId, limit }) {
-      const rows = await reader.rows<DeliveryRow & { age_ms: bigint; event: string | null }>(DUE, [clockMs(), webhookId, limit]);
+    async dueDeliveries({ webhookIds, limit }) {
+      const rows = await reader.rows<DeliveryRow & { age_ms: bigint; event: string | null }>(DUE, [
+        clockMs(),
+        arrayText(webhookIds),
+        limit,
+      ]);
       return rows.map((row) => ({ delivery: deliveryFromRow(row), event: nestedEvent(row.event), ageMs: Number(row.age_ms) }));
     },
     writeRounds: (rounds) =>

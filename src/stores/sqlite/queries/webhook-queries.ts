@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import type { StoredEvent } from '../../../ports/record-store.ts';
 import type { Delivery, DeliveryStatus } from '../../../ports/webhook-store.ts';
 import { ACTIVITY_MINUTE_MS, deliveryFromRow, healthFromRow, type DeliveryRow, type HealthRow } from '../../_shared/delivery-row.ts';
 import { eventFromRow, type EventRow } from '../../_shared/journal-rows.ts';
@@ -70,12 +71,21 @@ export function makeWebhookQueries(db: Database): WebhookQueries {
 
   return {
     eventsToHandOut: ({ limit }) => toHandOut.all(limit).map(eventFromRow),
-    dueDeliveries: db.transaction(({ webhookId, limit }: { webhookId: string; limit: number }, clockMs: number) =>
-      due.all({ clockMs, webhookId, limit }).map((row) => {
-        const found = event.get(Number(row.event_seq));
-        return { delivery: deliveryFromRow(row), event: found === undefined ? null : eventFromRow(found), ageMs: row.age_ms };
-      }),
-    ),
+    dueDeliveries: db.transaction(({ webhookIds, limit }: { webhookIds: readonly string[]; limit: number }, clockMs: number) => {
+      // One event goes to many: it is read once.
+      const events = new Map<number, StoredEvent | null>();
+      const eventAt = (seq: number): StoredEvent | null => {
+        const known = events.get(seq);
+        if (known !== undefined) return known;
+        const row = event.get(seq);
+        const found = row === undefined ? null : eventFromRow(row);
+        events.set(seq, found);
+        return found;
+      };
+      return webhookIds
+        .flatMap((webhookId) => due.all({ clockMs, webhookId, limit }))
+        .map((row) => ({ delivery: deliveryFromRow(row), event: eventAt(Number(row.event_seq)), ageMs: row.age_ms }));
+    }),
     deliveries: db.transaction((query: Parameters<Queries['deliveries']>[0]): Delivery[] =>
       query.statuses
         .flatMap((status) => deliveriesOf(query, status))
