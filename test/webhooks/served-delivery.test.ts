@@ -355,6 +355,11 @@ describe('the running server delivers to a receiver', () => {
     under.open(200);
     await ended(id, 'PENDING', 'SUCCESS');
     laterMs = DAY_MS + 60_000;
+    await waitUntil(async () => {
+      // A subscription that is paused is looked at again after a while, which may have begun just now.
+      laterMs += 1000;
+      return (await deliveries(id)).every(({ status }) => status !== 'PENDING');
+    });
     await ended(id, 'FAILED', 'SUCCESS');
     expect(await deliveries(id)).toMatchObject([{ attempts: 0, error_message: 'it was not delivered within 24 hours' }, {}]);
     expect(hooks.at('/late')).toHaveLength(1);

@@ -84,6 +84,8 @@ describe('a subscription is sent', () => {
     [{ budget_utilization: [0.5] }, 0.5, true],
     [{ budget_utilization: [0.5] }, 0.8, false],
     [{ budget_utilization: [] }, 0.8, false],
+    [{ budget_utilization: [1 / 3] }, 0.33333333, true],
+    [{ budget_utilization: [1 / 3] }, 0.3333, false],
   ])('of thresholds, with %j, that at %s: %s', (thresholds, threshold, wanted) => {
     const subscription = webhook({ eventTypes: ['budget.threshold_crossed'], thresholds });
     expect(wantsEvent(subscription, event('budget.threshold_crossed', { data: { threshold } }))).toBe(wanted);
