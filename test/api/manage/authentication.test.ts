@@ -41,7 +41,7 @@ describe.each(OPERATIONS)('%s %s', (method, path, body) => {
       headers: { authorization: [`Bearer ${value}`, `Bearer ${value}`] as unknown as string },
       ...(body === undefined ? {} : { payload: body }),
     });
-    expect([answer.statusCode, Object.keys(answer.json() as object)]).toEqual([400, ['error']]);
+    expect([answer.statusCode, Object.keys(answer.json<object>())]).toEqual([400, ['error']]);
   });
 
   test.each(['inference', 'admin', 'tenant'] as const)('403: a key of kind %s', async (kind) => {

@@ -93,7 +93,7 @@ test('a management key made here calls the gateway too, and one made by the oper
   const made = await ask({ plane: 'runtime' }, 'POST', '/manage/api-keys', '{"name":"manager two","is_management_key":true}');
   const key = String(made.json['api_key']);
   expect((await ask({ plane: 'admin', key }, 'POST', '/v1/chat/completions', JSON.stringify(CALL))).status).toBe(200);
-  const { tenant = '', operator_key: operator = '' } = running.prepared.credentials;
+  const { tenant, operator_key: operator } = running.prepared.credentials;
   const first = await ask({ plane: 'runtime', key }, 'GET', '/manage/project-configs');
   expect(first.json).toMatchObject({ project_id: tenant });
   const asOperator = await fetch(`${running.listeners.admin.origin}/v1/x-castellan/tenants/${tenant}/members`, {
