@@ -2,6 +2,7 @@
  * `npm run bench [-- ROW ...] [-- --quick]`: starts what it needs, prints each row as it is measured, and keeps the table with the
  * machine's description under bench/results/. Rows: see ROWS.
  */
+import { cyclesLists } from './rows/cycles-lists.ts';
 import { cyclesBudgets, cyclesFanout, cyclesPairs, cyclesReserves } from './rows/cycles.ts';
 import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
 import { ledgerPairs } from './rows/ledger.ts';
@@ -27,6 +28,7 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   reserve: () => cyclesReserves(timing),
   pairs: () => cyclesPairs(timing),
   budgets: () => cyclesBudgets(timing),
+  lists: () => cyclesLists({ rounds: 3, durationMs: quick ? 300 : 1000, sizes: quick ? [1000, 20_000] : [1000, 1_000_000] }),
   fanout: () => cyclesFanout(timing),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),
   scale: () => usageScale({ sample: quick ? 100_000 : 1_000_000 }),

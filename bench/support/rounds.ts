@@ -33,14 +33,21 @@ const summarize = (results: readonly LoadResult[]): Contender => ({
 
 /**
  * Runs the contenders in turn, round after round, so that a machine that slows down slows all of them: A B C, A B C, ... The first
- * round warms up and does not count.
+ * round warms up and does not count. `beside` starts what happens while a contender runs; what it gives ends that, and is waited for before
+ * the next one runs.
  */
-export async function interleave<K extends string>(plans: Readonly<Record<K, LoadPlan>>, rounds: number): Promise<Record<K, Contender>> {
+export async function interleave<K extends string>(
+  plans: Readonly<Record<K, LoadPlan>>,
+  rounds: number,
+  beside: (name: K) => () => Promise<void> = () => () => Promise.resolve(),
+): Promise<Record<K, Contender>> {
   const names = Object.keys(plans) as K[];
   const results = new Map<K, LoadResult[]>(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of names) {
+      const end = beside(name);
       const result = await runLoad(plans[name]);
+      await end();
       if (round > 0) results.get(name)?.push(result);
     }
   }

@@ -1,5 +1,5 @@
 import type { AuditQuery, StoredAudit } from '../core/audit/audit-query.ts';
-import type { ChainEnd } from './audit-trail.ts';
+import type { ChainEnd, PlaceState } from './audit-trail.ts';
 
 /** The reads of the audit trail. */
 export interface AuditReads {
@@ -10,4 +10,6 @@ export interface AuditReads {
   auditPage(query: AuditQuery): Promise<StoredAudit[]>;
   /** Where the tenants' chains end, in the order of their ids and from behind `afterTenantId`, at most `limit`. Index: audit_heads_pkey. */
   auditHeads(query: { readonly afterTenantId: string; readonly limit: number }): Promise<ChainEnd[]>;
+  /** What became of these ends of chains, in their order. Indexes: audit_chain, audit_heads_pkey. */
+  auditPlaces(ends: readonly ChainEnd[]): Promise<PlaceState[]>;
 }

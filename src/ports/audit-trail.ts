@@ -7,6 +7,12 @@ export interface ChainEnd {
   readonly hash: string;
 }
 
+/**
+ * What became of the place where a chain ended once: the row with that hash still stands there, or it was forgotten by age since, or neither,
+ * and somebody wrote to the store past the program.
+ */
+export type PlaceState = 'stands' | 'forgotten' | 'differs';
+
 /** What is known of the audit trail outside of the store, so that somebody who may write to the store cannot change both. */
 export interface TrailWitness {
   /** Ends of chains that were exported, in any order; a tenant may have many. */
@@ -23,4 +29,9 @@ export interface TrailExport {
   read(): Promise<Omit<TrailWitness, 'secret'>>;
   /** Adds ends of chains as they were at `atMs`, durably; returns the SHA-256 of what it added, in hex. */
   append(ends: readonly ChainEnd[], atMs: number): Promise<string>;
+  /**
+   * Leaves ends out that newer ones of their chains vouch for: `mayGo` is asked which of the older ones may go, in their order. What this
+   * server did not write stays. Where something was added meanwhile nothing happens.
+   */
+  fold(mayGo: (older: readonly ChainEnd[]) => Promise<readonly boolean[]>): Promise<void>;
 }

@@ -28,7 +28,7 @@ export interface WebhookSender {
    * be allowed, whatever the name means a moment later. Never throws. Ends within {@link WebhookSender.limitMs}.
    */
   send(request: WebhookRequest, security: WebhookSecurity): Promise<SendOutcome>;
-  /** Whether a host leads to an address that is blocked; false also where nobody can resolve it. */
+  /** Whether a host leads to an address that is blocked; false also where nobody can resolve it within {@link WebhookSender.limitMs}. */
   isBlocked(hostname: string, security: WebhookSecurity): Promise<boolean>;
   /** The longest that {@link WebhookSender.send} takes, in milliseconds. */
   readonly limitMs: number;

@@ -1,12 +1,12 @@
 import { createHash, createHmac } from 'node:crypto';
 import { createReadStream, existsSync, renameSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ChainEnd, TrailExport, TrailWitness } from '../ports/audit-trail.ts';
 import type { Discrepancy } from '../ports/discrepancy.ts';
 import { StoreRefusal } from '../stores/_shared/migrations.ts';
-import { syncFolderOf } from './data-folder.ts';
+import { syncFolderOf, writeFileDurably } from './data-folder.ts';
 import { takeRunLock } from './run-identity.ts';
 
 /** Where ends of the audit trail are kept in a data folder: a line of JSON each, only ever added to. */
@@ -71,7 +71,24 @@ export function openHeadsFile(dataDir: string, secret: string | null): TrailExpo
       if (isNew) syncFolderOf(path);
       return createHash('sha256').update(text).digest('hex');
     },
+    fold: async (mayGo) => {
+      const text = await readFile(path, 'utf8');
+      const lines = text.split('\n').filter((line) => line !== '');
+      const ours = lines.map((line) => (secret === null ? null : signedEnd(secret, parseLine(line))));
+      const newest = new Map<string, ChainEnd>();
+      for (const end of ours) if (end !== null && end.no >= (newest.get(end.tenantId)?.no ?? 0)) newest.set(end.tenantId, end);
+      const older = ours.filter((end) => end !== null && newest.get(end.tenantId) !== end) as ChainEnd[];
+      const answers = await mayGo(older);
+      const gone = new Set(older.filter((_, index) => answers[index] === true));
+      const kept = lines.filter((_, index) => !gone.has(ours[index] as ChainEnd));
+      if ((await stat(path)).size === Buffer.byteLength(text)) writeFileDurably(path, `${kept.join('\n')}\n`);
+    },
   };
+}
+
+/** What a line of this server tells; null for any other. */
+function signedEnd(secret: string, line: HeadLine | null): ChainEnd | null {
+  return line === null || line.mac !== macOf(secret, line) ? null : { tenantId: line.tenant_id, no: line.no, hash: line.hash };
 }
 
 /** The trail's export of a data folder with the secret that vouches for it. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { makeActivityCounter, type ActivityCounter } from '../app/events/count-activity.ts';
 import { makeEventServices, type EventServices } from '../app/events/event-services.ts';
 import { observeCommands } from '../app/events/observe-commands.ts';
@@ -22,6 +23,9 @@ import type { RunIdentity } from './run-identity.ts';
 import { observeEvents } from './telemetry/observe-events.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { programVersion } from './version.ts';
+
+/** Commands that are under way at any moment of an ordinary day. */
+const QUIET_COMMANDS = 2;
 
 /** The writer as everybody else uses it, with what watches it. */
 export interface WatchedWriter {
@@ -80,6 +84,8 @@ export function composeEvents(deps: EventDeps, watched: WatchedWriter): { readon
     activity,
     writer,
     sender,
+    wait: (ms) => delay(ms),
+    isBusy: () => writer.pending > QUIET_COMMANDS,
     traceIdOf,
     ownerId: run.ownerId,
     observer: observeEvents(telemetry.metrics),

@@ -31,6 +31,8 @@ export interface Config {
   readonly runtime: ListenAddress;
   readonly admin: ListenAddress;
   readonly allowedHosts: readonly string[];
+  /** Origins of pages that may send requests to the control plane beside its own. */
+  readonly allowedOrigins: readonly string[];
   readonly logLevel: LogLevel;
   readonly gateway: GatewayConfig;
   readonly metrics: MetricsConfig;
@@ -53,6 +55,7 @@ export const VARIABLES = [
   'CASTELLAN_SSH_HOST',
   'CASTELLAN_SSH_PORT',
   'CASTELLAN_ALLOWED_HOSTS',
+  'CASTELLAN_ALLOWED_ORIGINS',
   'CASTELLAN_LOG_LEVEL',
   'CASTELLAN_MASTER_KEY',
   'CASTELLAN_MASTER_KEY_PREVIOUS',
@@ -105,6 +108,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     runtime: { host: values.host('CASTELLAN_RUNTIME_HOST', host), port: values.port('CASTELLAN_RUNTIME_PORT', 7878) },
     admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
+    allowedOrigins: values.origins('CASTELLAN_ALLOWED_ORIGINS'),
     logLevel: values.logLevel(),
     gateway: DEFAULT_GATEWAY,
     metrics: DEFAULT_METRICS,
@@ -255,6 +259,18 @@ class EnvironmentReader {
       }
     }
     return given;
+  }
+
+  origins(name: Variable): string[] {
+    const given = (this.text(name) ?? '').split(',').map((part) => part.trim());
+    return given.filter((part) => {
+      if (part === '') return false;
+      const url = URL.parse(part);
+      if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.origin === part) return true;
+      throw new ConfigError(
+        `${name} holds "${part}", which is no origin: list them as browsers send them, such as http://localhost:8080, separated by commas.`,
+      );
+    });
   }
 
   logLevel(): LogLevel {

@@ -81,7 +81,10 @@ export async function openListeners(options: {
     registerRequestLog(app, { listener: name, log });
     // First of all, so that what the guards refuse can be read as well. The control plane stays closed to pages.
     if (name === 'runtime') addCors(app, { origins: config.declared?.corsOrigins ?? [] });
-    if (name === 'admin') addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts] });
+    if (name === 'admin') {
+      const { allowedOrigins } = config;
+      addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts], allowedOrigins });
+    }
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);
     await mountDataPlane(app, deps, parts, { isControlPlane: name === 'admin' });

@@ -151,6 +151,7 @@ test('a name server that does not answer is given up in time', async () => {
     kind: 'failed',
     error: 'no answer within 0.2 seconds',
   });
+  expect(await one.isBlocked('hooks.example.test', DEFAULT_WEBHOOK_SECURITY)).toBe(false);
 });
 
 test('a refused connection is told without an address', async () => {

@@ -60,6 +60,15 @@ function describe(error: unknown, limitMs: number): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? `the request failed (${code})` : 'the request failed';
 }
 
+/** Rejects with the signal's reason when it comes; whoever waits no more need not mind. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  aborted.catch(() => undefined);
+  return aborted;
+}
+
 /** Makes the sender of webhooks. */
 export function makeHttpSender(options: HttpSenderOptions): WebhookSender {
   const { resolve, userAgent, elapsedMs, limitMs = LIMIT_MS } = options;
@@ -137,11 +146,7 @@ export function makeHttpSender(options: HttpSenderOptions): WebhookSender {
       const took = (): number => Math.max(0, Math.round(elapsedMs() - startedMs));
       const signal = AbortSignal.timeout(limitMs);
       try {
-        const timedOut = new Promise<never>((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-        });
-        timedOut.catch(() => undefined);
-        const target = await Promise.race([pinned(url, security), timedOut]);
+        const target = await Promise.race([pinned(url, security), abortOf(signal)]);
         if ('error' in target) return { kind: 'failed', error: target.error, responseTimeMs: null };
         const status = await post(request, url, target.address, signal);
         return { kind: 'answered', status, responseTimeMs: took() };
@@ -150,8 +155,9 @@ export function makeHttpSender(options: HttpSenderOptions): WebhookSender {
       }
     },
     isBlocked: async (hostname, security) => {
+      const signal = AbortSignal.timeout(limitMs);
       try {
-        return (await resolve(hostname)).some((address) => isBlockedAddress(address, security));
+        return (await Promise.race([resolve(hostname), abortOf(signal)])).some((address) => isBlockedAddress(address, security));
       } catch {
         return false;
       }

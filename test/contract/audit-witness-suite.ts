@@ -68,6 +68,45 @@ export function describeTrailWitness(makeStore: MakeStore): void {
       expect(await at.store.auditHeads({ afterTenantId: 'acme', limit: 1 })).toEqual(ends.slice(1));
     });
 
+    test('tells what became of places where it ended once', async () => {
+      const placesOf = async (...ends: readonly [string, number, string?][]): Promise<string[]> => {
+        const rows = (await at.raw('SELECT tenant_id, no, hash FROM audit')) as unknown as {
+          tenant_id: string;
+          no: unknown;
+          hash: string;
+        }[];
+        const hashOf = (tenant: string, no: number): string =>
+          rows.find((row) => row.tenant_id === tenant && Number(row.no) === no)?.hash ?? 'none';
+        return at.store.auditPlaces(ends.map(([tenantId, no, hash]) => ({ tenantId, no, hash: hash ?? hashOf(tenantId, no) })));
+      };
+      const asked = [
+        ['acme', 2],
+        ['other', 1],
+        ['acme', 1, 'f'],
+        ['acme', 5],
+        ['nobody', 1],
+      ] as const;
+      expect(await placesOf(...asked.map((each) => [...each] as [string, number, string?]))).toEqual([
+        'stands',
+        'stands',
+        'differs',
+        'differs',
+        'differs',
+      ]);
+      const before = await exported();
+      const [second] = (await at.raw(`SELECT hash FROM audit WHERE tenant_id = 'acme' AND no = 2`)) as unknown as { hash: string }[];
+      await write('late');
+      await prune(SECRET);
+      expect(await at.store.auditPlaces(before)).toEqual(['forgotten', 'forgotten']);
+      expect(await placesOf(['acme', 2, second?.hash ?? ''], ['acme', 4, 'f'], ['acme', 5], ['late', 1])).toEqual([
+        'forgotten',
+        'differs',
+        'differs',
+        'stands',
+      ]);
+      expect(await at.store.auditPlaces([])).toEqual([]);
+    });
+
     test('fits what was exported, and goes on fitting while it grows', async () => {
       const first = await exported();
       await write('acme', 'acme', 'other');

@@ -2,7 +2,9 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { budgetId, TOKENS, type AccountId } from '../../src/core/ledger/account.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
+import { DEFAULT_RETENTION } from '../../src/core/retention/retention.ts';
 import type { Command } from '../../src/core/verbs.ts';
+import type { ChainEnd } from '../../src/ports/audit-trail.ts';
 import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
 import {
   allocate,
@@ -22,6 +24,7 @@ import {
 } from '../support/ledger-fixtures.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 import { seededRandom, type SeededRandom } from '../support/seeded-random.ts';
+import { audited, makeCommands } from './commands.ts';
 
 type Store = Awaited<ReturnType<typeof openPostgresStore>>;
 
@@ -83,6 +86,29 @@ describePostgres('two nodes on one PostgreSQL database', () => {
     expect(codes.filter((code) => code === 'budget_exceeded')).toHaveLength(400 - 37);
     expect(await accountOf(TENANT_BUDGET)).toEqual([370n, 0n, 370n, 0n]);
     expect((await first().verify()).discrepancies).toEqual([]);
+  });
+
+  test('a limit of a policy admits exactly what it says in a minute, over all nodes, also where nobody has counted yet', async () => {
+    // A clock that stands still: the minute must not end meanwhile.
+    const clock = { nowMs: () => Date.parse('2026-11-22T10:07:30Z') };
+    const timed = await Promise.all(['c', 'd'].map((nodeId) => openPostgresStore({ url: database, nodeId, clock })));
+    try {
+      await first().execute('batch_0', [allocate(1_000_000n)], 0);
+      const limits = ['pol_a', 'pol_b'].map((policyId) => ({ policyId, kind: 'reserve', perMinute: 23 }) as const);
+      const commands = Array.from({ length: 100 }, (_, index) => ({
+        ...reserve({ id: `cmd_${index}`, reservationId: `res_${index}`, amount: 1n }),
+        limit: limits[index % 2] ?? null,
+      }));
+      const codes = (await hammer(timed, commands, 3)).map(codeOf);
+      for (const place of [0, 1]) {
+        const ofLimit = codes.filter((_, index) => index % 2 === place);
+        expect(ofLimit.filter((code) => code === 'ok')).toHaveLength(23);
+        expect(ofLimit.filter((code) => code === 'rate_limited')).toHaveLength(27);
+      }
+      expect(await accountOf(TENANT_BUDGET)).toEqual([1_000_000n, 0n, 46n, 0n]);
+    } finally {
+      await Promise.all(timed.map((node) => node.close()));
+    }
   });
 
   test('commands on many accounts in every order end without a deadlock, and every balance is the sum of what was admitted', async () => {
@@ -236,5 +262,33 @@ describePostgres('two nodes on one PostgreSQL database', () => {
     expect((await first().reservation('nul \0'))?.id).toBe('nul \uFFFD');
     expect(await first().record('key', '\0')).toBeUndefined();
     expect((await first().verify()).discrepancies).toEqual([]);
+  });
+
+  test('the trail of each tenant is one chain, whichever node writes to it, also while old rows are forgotten and its ends are read', async () => {
+    const make = makeCommands();
+    const tenants = ['acme', 'zeta', 'beta'];
+    const commands = Array.from({ length: 150 }, (_, index) => audited(make.createTenant(tenants[index % 3] as string)));
+    const exported: ChainEnd[] = [];
+    let isOver = false;
+    const readEnds = async (node: Store): Promise<void> => {
+      while (!isOver) exported.push(...(await node.auditHeads({ afterTenantId: '', limit: 10 })));
+    };
+    let forgotten = 0;
+    const forget = async (node: Store): Promise<void> => {
+      while (!isOver) forgotten += await node.prune({ ...DEFAULT_RETENTION, auditMs: 20 }, () => isOver, 'secret');
+    };
+    const beside = [readEnds(first()), forget(nodes[1] as Store)];
+    await hammer(nodes, commands, 4);
+    await vi.waitUntil(() => forgotten > 0);
+    isOver = true;
+    await Promise.all(beside);
+    const ends = await first().auditHeads({ afterTenantId: '', limit: 10 });
+    expect(ends.map(({ tenantId, no }) => [tenantId, no])).toEqual([
+      ['acme', 50],
+      ['beta', 50],
+      ['zeta', 50],
+    ]);
+    expect((await first().verify({ exported: [...exported, ...ends], discrepancies: [], secret: 'secret' })).discrepancies).toEqual([]);
+    expect(new Set(await first().auditPlaces(exported))).not.toContain('differs');
   });
 });

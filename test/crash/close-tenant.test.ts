@@ -183,7 +183,7 @@ async function testKills(store: TestStore): Promise<readonly unknown[]> {
       for (const { url, headers } of estate.keys) expect((await http.ask(url(), { headers })).status).toBe(200);
       writeFileSync(armFile, '');
       await expect(close(estate.tenantId)).rejects.toThrow(/other side closed|ECONNRESET|socket/);
-      expect(await server.ended(), point).toEqual(DEAD);
+      expect([point, await server.ended()]).toEqual([point, DEAD]);
       rmSync(armFile);
       expect((await found(server, estate.tenantId)).isMarked).toBe(true);
       await expectRefused(server, estate);

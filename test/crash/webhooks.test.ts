@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { makeHttpClient, operator, type Answer, type HttpClient } from '../support/http-client.ts';
+import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 import { makeServer, type TestServer } from '../support/server-process.ts';
+import type { TestStore } from '../support/store-reader.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts';
 import { WEBHOOK_POINTS } from './kill-points.ts';
@@ -15,6 +17,15 @@ const FUNDS = 3;
 let http: HttpClient;
 let hooks: WebhookReceiver;
 let server: TestServer;
+
+afterEach(async () => {
+  await server.dispose();
+  await hooks.close();
+});
+afterAll(() => http.close());
+beforeAll(() => {
+  http = makeHttpClient();
+});
 
 const must = async (method: string, path: string, body?: unknown): Promise<Answer> => {
   const answer = await http.ask(`${server.admin}${path}`, { method, body, headers: operator(server.credentials().operator_key) });
@@ -34,16 +45,11 @@ const committed = async (): Promise<string[]> => {
 };
 const count = async (sql: string): Promise<number> => Number((await server.reader().rows(sql))[0]?.['n']);
 
-beforeAll(async () => {
-  http = makeHttpClient();
+/** Makes a server that does not run yet, and a receiver. */
+async function begin(store: TestStore): Promise<void> {
   hooks = await startWebhookReceiver();
-  server = makeServer({ store: { kind: 'sqlite' } });
-});
-afterAll(async () => {
-  await server.dispose();
-  await hooks.close();
-  await http.close();
-});
+  server = makeServer({ store, env: { CASTELLAN_MASTER_KEY: Buffer.alloc(32, 3).toString('base64') } });
+}
 
 /** What the server knows before anything is delivered. */
 async function setUp(): Promise<void> {
@@ -61,6 +67,7 @@ async function setUp(): Promise<void> {
  * telling that it failed and the mark that this was told. Each start goes on from what the kill before left.
  */
 test('a process that is killed at every point of a delivery loses no event, and tells no failure twice', { timeout: 120_000 }, async () => {
+  await begin({ kind: 'sqlite' });
   let refuses = false;
   hooks.answer(() => {
     const status = refuses ? 500 : 204;
@@ -95,4 +102,29 @@ test('a process that is killed at every point of a delivery loses no event, and 
   );
   expect(await count("SELECT count(*) AS n FROM deliveries WHERE status = 'FAILED'")).toBe(1);
   expect(await count("SELECT count(*) AS n FROM events WHERE type = 'system.webhook_delivery_failed'")).toBe(1);
+});
+
+describePostgres('on PostgreSQL', () => {
+  let cluster: PostgresCluster;
+  beforeAll(async () => {
+    cluster = await startPostgresCluster();
+  });
+  afterAll(() => cluster.stop());
+
+  test('what one node was killed over between commit and send is sent by the next, once', { timeout: 60_000 }, async () => {
+    await begin({ kind: 'postgres', url: await cluster.createDatabase() });
+    const armFile = join(server.dataDir, 'armed');
+    await server.start({ kill: { point: 'webhook.handed-out', hit: 1, armFile } });
+    await setUp();
+    writeFileSync(armFile, '');
+    await fund('one').catch(() => null);
+    expect(await server.ended()).toEqual({ code: null, signal: 'SIGKILL' });
+    await server.start();
+    await fund('one');
+    await fund('two');
+    const events = await committed();
+    expect(events).toHaveLength(2);
+    await waitUntil(() => Promise.resolve(hooks.received.length >= 2));
+    expect(hooks.received.map(({ eventId }) => eventId)).toEqual(events);
+  });
 });

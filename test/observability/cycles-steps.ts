@@ -124,18 +124,19 @@ async function askTrail(ask: Ask): Promise<void> {
   await ask('GET /v1/admin/overview', '/v1/admin/overview', 200);
 }
 
-const HOOK = { url: 'https://hooks.invalid/castellan', event_types: ['budget.created'], headers: { 'x-team': 'doc' }, metadata: { a: 1 } };
+/** Nobody listens there, which is found out at once. */
+const HOOK = { url: 'https://127.0.0.1:1/castellan', event_types: ['budget.created'], headers: { 'x-team': 'doc' }, metadata: { a: 1 } };
 
 /** Subscriptions, as the operator has them. */
 async function askWebhooks(ask: Ask): Promise<void> {
   const path = '/v1/admin/webhooks';
   const config = '/v1/admin/config/webhook-security';
-  const { blocked_cidr_ranges: ranges } = await ask(`GET ${config}`, config, 200);
-  await ask(`PUT ${config}`, config, 200, { blocked_cidr_ranges: ranges, allow_http: true });
+  await ask(`GET ${config}`, config, 200);
+  await ask(`PUT ${config}`, config, 200, { blocked_cidr_ranges: ['10.0.0.0/8'], allow_http: true });
   await ask(`PUT ${config}`, config, 400, { blocked_cidr_ranges: ['dragons'] });
   const { subscription } = await ask(`POST ${path}`, path, 201, { ...HOOK, retry_policy: { max_retries: 0 }, thresholds: {} });
   await ask(`POST ${path}`, `${path}?tenant_id=nobody`, 404, HOOK);
-  await ask(`POST ${path}`, path, 400, { ...HOOK, url: 'https://127.0.0.1/' });
+  await ask(`POST ${path}`, path, 400, { ...HOOK, url: 'https://10.0.0.1/' });
   const id = String((subscription as { subscription_id: string }).subscription_id);
   const one = `${path}/:subscription_id`;
   await ask(`GET ${path}`, `${path}?limit=1&sort_by=url`, 200);

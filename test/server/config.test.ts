@@ -46,6 +46,7 @@ describe('environment', () => {
       runtime: { host: '127.0.0.1', port: 7878 },
       admin: { host: '127.0.0.1', port: 7979 },
       allowedHosts: [],
+      allowedOrigins: [],
       logLevel: 'info',
       gateway: { holdTtlMs: 60_000, holdGraceMs: 5000, upstreamTimeoutMs: 600_000, drainMs: 30_000, maxBodyBytes: 33_554_432 },
       metrics: { token: null, isOpen: false, tenantLabels: false },
@@ -59,6 +60,11 @@ describe('environment', () => {
     const config = await readConfig({ CASTELLAN_HOST: '127.0.0.2', CASTELLAN_ADMIN_HOST: 'localhost', CASTELLAN_RUNTIME_PORT: '0' });
     expect(config.runtime).toEqual({ host: '127.0.0.2', port: 0 });
     expect(config.admin).toEqual({ host: 'localhost', port: 7979 });
+  });
+
+  test('origins are taken as they are written', async () => {
+    const { allowedOrigins } = await readConfig({ CASTELLAN_ALLOWED_ORIGINS: ' http://localhost:8080,https://a.example, ' });
+    expect(allowedOrigins).toEqual(['http://localhost:8080', 'https://a.example']);
   });
 
   test('variables of other programs with our prefix are left alone', async () => {
@@ -101,6 +107,16 @@ describe('environment', () => {
       'a host name with a port',
       { CASTELLAN_ALLOWED_HOSTS: 'a.example, b.example:80' },
       'CASTELLAN_ALLOWED_HOSTS holds "b.example:80", which is no host name: list the names that clients use, without port, separated by commas.',
+    ],
+    [
+      'an origin with a path',
+      { CASTELLAN_ALLOWED_ORIGINS: 'http://localhost:8080, https://a.example/' },
+      'CASTELLAN_ALLOWED_ORIGINS holds "https://a.example/", which is no origin: list them as browsers send them, such as http://localhost:8080, separated by commas.',
+    ],
+    [
+      'every origin',
+      { CASTELLAN_ALLOWED_ORIGINS: '*' },
+      'CASTELLAN_ALLOWED_ORIGINS holds "*", which is no origin: list them as browsers send them, such as http://localhost:8080, separated by commas.',
     ],
     [
       'an unknown log level',

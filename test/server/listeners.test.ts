@@ -14,7 +14,10 @@ let running: Running;
 
 beforeAll(async () => {
   const clientTimeouts = { requestMs: 400, headersMs: 200, checkMs: 20, keepAliveMs: 72_000 };
-  running = await folder.start({ overrides: { log, clientTimeouts }, env: { CASTELLAN_ALLOWED_HOSTS: 'keys.example' } });
+  running = await folder.start({
+    overrides: { log, clientTimeouts },
+    env: { CASTELLAN_ALLOWED_HOSTS: 'keys.example', CASTELLAN_ALLOWED_ORIGINS: 'http://localhost:8080' },
+  });
 });
 afterAll(() => folder.dispose());
 
@@ -139,6 +142,15 @@ describe('the control plane', () => {
   test('refuses pages from elsewhere', async () => {
     expect(await statusFor({ Host: 'localhost', Origin: 'https://evil.example' })).toBe('403');
     expect(await statusFor({ Host: 'localhost', Origin: 'http://localhost' })).toBe('200');
+    expect(await statusFor({ Host: 'localhost', Origin: 'http://localhost:8081' })).toBe('403');
+  });
+
+  test('takes requests of the pages that it was told of, and tells no browser that they may read answers from elsewhere', async () => {
+    const origin = 'http://localhost:8080';
+    expect(await statusFor({ Host: 'localhost', Origin: origin })).toBe('200');
+    expect(await statusFor({ Host: 'evil.example', Origin: origin })).toBe('421');
+    const answer = await fetch(`${running.listeners.admin.origin}/health`, { headers: { origin } });
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
   });
 
   test('is the only listener with management paths', async () => {

@@ -175,6 +175,8 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     ids,
     clock,
     elapsedMs: () => performance.now(),
+    wait: () => Promise.resolve(),
+    isBusy: () => false,
     ownerId: 'run_test',
     observer: { attempted: () => undefined, stale: () => undefined, handedOut: () => undefined, disabled: () => undefined },
     failpoints: makeRecordingFailpoints(),

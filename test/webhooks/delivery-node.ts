@@ -108,6 +108,7 @@ export function makeDeliveryNode(options: {
     store,
     subscriptions,
     send,
+    pace: () => Promise.resolve(),
     sendLimitMs: SEND_LIMIT_MS,
     ownerId: name,
     observer: { attempted: ({ status }) => (counted[status] += 1), stale: () => (counted.stale += 1) },

@@ -1,4 +1,6 @@
 import { createHmac } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Running } from '../../src/server/boot.ts';
 import { credentialsOf, makeFolders } from '../observability/started.ts';
@@ -44,6 +46,7 @@ describe('the running server delivers to a receiver', () => {
   const folders = makeFolders();
   let laterMs = 0;
   let running: Running;
+  let dataDir: string;
   let http: HttpClient;
   let hooks: WebhookReceiver;
   let operatorKey: string;
@@ -104,6 +107,7 @@ describe('the running server delivers to a receiver', () => {
 
   beforeAll(async () => {
     const folder = folders.make();
+    ({ dataDir } = folder);
     hooks = await startWebhookReceiver();
     http = makeHttpClient();
     running = await folder.start({ overrides: { clock: { nowMs: () => Date.now() + laterMs } } });
@@ -169,6 +173,29 @@ describe('the running server delivers to a receiver', () => {
     expect(hook.headers['x-cycles-signature']).toBe(`sha256=${createHmac('sha256', next).update(hook.raw).digest('hex')}`);
   });
 
+  test('secrets and headers lie sealed in the store, and go on signing after the master key was changed', async () => {
+    const { secret } = await subscribe('/resealed', { headers: { 'X-Token': 'header-value-that-nobody-may-read' } });
+    const sign = (hook: ReceivedHook): string => `sha256=${createHmac('sha256', secret).update(hook.raw).digest('hex')}`;
+    for (const [count, change] of [
+      [1, false],
+      [2, true],
+    ] as const) {
+      if (change) {
+        const url = `${running.listeners.admin.origin}/v1/x-castellan/rotate-master-key`;
+        expect((await http.ask(url, { method: 'POST', headers: { 'x-admin-api-key': operatorKey } })).status).toBe(200);
+      }
+      await fund();
+      await arrived('/resealed', count);
+      const hook = hooks.at('/resealed')[count - 1] as ReceivedHook;
+      expect(hook.headers['x-cycles-signature']).toBe(sign(hook));
+      expect(hook.headers['x-token']).toBe('header-value-that-nobody-may-read');
+    }
+    for (const name of readdirSync(dataDir).filter((each) => each.startsWith('castellan.db'))) {
+      const bytes = readFileSync(join(dataDir, name));
+      expect([name, bytes.includes(secret), bytes.includes('header-value-that-nobody-may-read')]).toEqual([name, false, false]);
+    }
+  });
+
   test('first attempts come in the order of the events, one at a time', async () => {
     const { id } = await subscribe('/ordered');
     let open = 0;
@@ -179,8 +206,14 @@ describe('the running server delivers to a receiver', () => {
       open -= 1;
       return 200;
     });
+    const made = async () => [await counted('cycles_admin_events_emitted_total'), await counted('cycles_admin_webhook_dispatched_total')];
+    const [emitted = 0, dispatched = 0] = await made();
     for (let n = 0; n < 12; n++) await fund();
     await arrived('/ordered', 12);
+    const [emittedThen = 0, dispatchedThen = 0] = await made();
+    // One event of the test's own subscription may have been handed out after the first look.
+    expect(emittedThen - emitted).toBeGreaterThanOrEqual(12);
+    expect(dispatchedThen - dispatched).toBe(12);
     const shown = (await events('budget.funded')).map(({ event_id: eventId }) => eventId);
     expect(hooks.at('/ordered').map(({ eventId }) => eventId)).toEqual(shown.slice(-12));
     expect(most).toBe(1);
@@ -322,6 +355,11 @@ describe('the running server delivers to a receiver', () => {
     under.open(200);
     await ended(id, 'PENDING', 'SUCCESS');
     laterMs = DAY_MS + 60_000;
+    await waitUntil(async () => {
+      // A subscription that is paused is looked at again after a while, which may have begun just now.
+      laterMs += 1000;
+      return (await deliveries(id)).every(({ status }) => status !== 'PENDING');
+    });
     await ended(id, 'FAILED', 'SUCCESS');
     expect(await deliveries(id)).toMatchObject([{ attempts: 0, error_message: 'it was not delivered within 24 hours' }, {}]);
     expect(hooks.at('/late')).toHaveLength(1);

@@ -22,13 +22,19 @@ function originAuthority(origin: string): string | null {
  * its owner lets point here.
  *
  * A `Host`, or the authority of an absolute address, outside the list is 421 (`misdirected`). An `Origin` that is not this very host and port is 403 (`foreign_origin`).
- * `allowedHosts` are names or addresses without port; loopback's are always allowed. Source: architecture section 6.
+ * `allowedHosts` are names or addresses without port; loopback's are always allowed. `allowedOrigins` are pages whose proxy sends their
+ * requests on under another host or port: they may send requests like those of this very host, and nothing tells a browser that they may
+ * read answers of another origin. Source: architecture section 6.
  */
-export function addBrowserGuards(app: FastifyInstance, options: { readonly allowedHosts: readonly string[] }): void {
+export function addBrowserGuards(
+  app: FastifyInstance,
+  options: { readonly allowedHosts: readonly string[]; readonly allowedOrigins?: readonly string[] },
+): void {
   const allowed = new Set([...LOOPBACK_NAMES, ...options.allowedHosts.map(bracketed)].map((host) => host.toLowerCase()));
+  const origins = new Set(options.allowedOrigins);
   app.addHook('onRequest', (request, _reply, done) => {
     try {
-      refuseForeign(request, allowed);
+      refuseForeign(request, allowed, origins);
       done();
     } catch (error) {
       done(error as Error);
@@ -39,7 +45,7 @@ export function addBrowserGuards(app: FastifyInstance, options: { readonly allow
 /** An IPv6 address as it stands in a `Host` header. */
 const bracketed = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
 
-function refuseForeign(request: FastifyRequest, allowed: ReadonlySet<string>): void {
+function refuseForeign(request: FastifyRequest, allowed: ReadonlySet<string>, origins: ReadonlySet<string>): void {
   // Which host a request means must be certain before it is judged.
   refuseAmbiguous(request);
   const named = request.headers.host ?? '';
@@ -52,7 +58,7 @@ function refuseForeign(request: FastifyRequest, allowed: ReadonlySet<string>): v
     throw new RefusedRequest({ code: 'misdirected', message: 'this server does not answer for the host that the address names' });
   }
   const { origin } = request.headers;
-  if (origin === undefined) return;
+  if (origin === undefined || origins.has(origin)) return;
   if (originAuthority(origin) !== authority.toLowerCase()) {
     throw new RefusedRequest({ code: 'foreign_origin', message: 'requests of pages from elsewhere are not answered' });
   }

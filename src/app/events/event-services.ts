@@ -11,6 +11,7 @@ import { makeBulkWebhooks } from '../webhooks/bulk-webhooks.ts';
 import { makeDispatcher, type DeliveryObserver } from '../webhooks/deliver-events.ts';
 import { makeHandOutEvents } from '../webhooks/hand-out-events.ts';
 import { makeWebhookManagement } from '../webhooks/manage-webhooks.ts';
+import { makePace } from '../webhooks/pace.ts';
 import { makeProbeWebhook } from '../webhooks/probe-webhook.ts';
 import { makeReplayEvents } from '../webhooks/replay-events.ts';
 import { makeSendEvent } from '../webhooks/send-event.ts';
@@ -42,6 +43,9 @@ export interface EventServicesDeps {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly elapsedMs: () => number;
+  readonly wait: (ms: number) => Promise<void>;
+  /** Whether commands wait, so that deliveries must not take their time. */
+  readonly isBusy: () => boolean;
   readonly ownerId: string;
   readonly observer: EventObserver;
   readonly failpoints: Failpoints;
@@ -91,6 +95,7 @@ export function makeEventServices(deps: EventServicesDeps) {
     dispatcher: makeDispatcher({
       ...deps,
       send,
+      pace: makePace(deps),
       sendLimitMs: sender.limitMs,
       onFailed: () => wakes.tellFailures(),
       onRoom: wake,

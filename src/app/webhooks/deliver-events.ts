@@ -5,6 +5,7 @@ import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import type { AttemptResult, DeliveryLease, DeliveryRound, DueDelivery, WebhookStore } from '../../ports/webhook-store.ts';
 import { makeDueReader, type DueReader } from './due-reader.ts';
+import type { Pace } from './pace.ts';
 import { makeRoundWriter } from './round-writer.ts';
 import type { SendEvent } from './send-event.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -21,6 +22,7 @@ export interface DeliverDeps {
   readonly store: Pick<WebhookStore, 'leaseDeliveries' | 'renewLease' | 'dueDeliveries' | 'writeRounds' | 'dropDeliveries'>;
   readonly subscriptions: Pick<Subscriptions, 'get' | 'refresh'>;
   readonly send: SendEvent;
+  readonly pace: Pace;
   readonly sendLimitMs: number;
   readonly ownerId: string;
   readonly observer: DeliveryObserver;
@@ -204,6 +206,7 @@ async function attemptAll(
   const next = async (): Promise<void> => {
     for (let lane = lanes.shift(); lane !== undefined && isHeld; lane = lanes.shift()) {
       for (const each of lane) {
+        await deps.pace();
         isSame &&= isUnchanged(webhook, await deps.subscriptions.get(webhook.id)) && !deps.isStopping();
         if (!isSame) return;
         isHeld &&= await holds();

@@ -7,6 +7,9 @@ import { thresholdsOf } from './webhook-thresholds.ts';
 /** Shares of a budget at which a subscription is told where it names none. Source: Cycles governance, `WebhookThresholdConfig`. */
 export const DEFAULT_SHARES: readonly number[] = [0.8, 0.95, 1];
 
+/** Events tell a share to eight digits, whatever the subscription that asked for it wrote. */
+const ROUNDING = 1e-8;
+
 /** Whether a subscription selects a type of events, by the type itself or by its category. */
 export const selectsType = ({ eventTypes, eventCategories }: Pick<Webhook, 'eventTypes' | 'eventCategories'>, type: EventType): boolean =>
   eventTypes.includes(type) || eventCategories.includes(categoryOf(type));
@@ -33,7 +36,7 @@ function wantsThreshold(webhook: Webhook, event: Pick<DomainEvent, 'type' | 'dat
   if (event.type === 'budget.threshold_crossed') {
     const { threshold } = data;
     if (typeof threshold !== 'number') return true;
-    return (thresholdsOf(webhook).budget_utilization ?? DEFAULT_SHARES).some((share) => Math.abs(share - threshold) < 1e-9);
+    return (thresholdsOf(webhook).budget_utilization ?? DEFAULT_SHARES).some((share) => Math.abs(share - threshold) <= ROUNDING);
   }
   if (event.type === 'budget.burn_rate_anomaly') {
     const { windowSeconds, multiplier } = burnConfigOf(webhook.thresholds);

@@ -105,6 +105,9 @@ const matchesPattern = (url: URL, { scheme, authority, rest }: UrlPattern): bool
   (authority.test(url.host) || authority.test(url.hostname)) &&
   rest.test(url.pathname + url.search);
 
+/** What is an address as it stands: parsers of browsers make one of much more, and may not agree on the host. */
+const ADDRESS = /^https?:\/\/[^\s\\/?#]+(?:[/?#][^\s\\]*)?$/i;
+
 const refuseUrl = (message: string): Outcome<never> => rejected({ code: 'webhook_url_invalid', message, field: 'url' });
 
 /**
@@ -112,7 +115,7 @@ const refuseUrl = (message: string): Outcome<never> => rejected({ code: 'webhook
  * The value is the address taken apart. Rejects: `webhook_url_invalid`. Source: Cycles governance, `WebhookSubscription.url`.
  */
 export function checkWebhookUrl(text: string, security: WebhookSecurity): Outcome<URL> {
-  const url = URL.parse(text);
+  const url = ADDRESS.test(text) ? URL.parse(text) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return refuseUrl('url must be an absolute https address');
   if (url.protocol === 'http:' && !security.allowHttp) return refuseUrl('url must be an https address: the operator has not allowed http');
   if (url.username !== '' || url.password !== '') return refuseUrl('url must not hold a user name or password: use headers');

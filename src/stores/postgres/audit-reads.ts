@@ -1,7 +1,9 @@
 import type { AuditQuery } from '../../core/audit/audit-query.ts';
 import type { AuditReads } from '../../ports/audit-reads.ts';
+import type { PlaceState } from '../../ports/audit-trail.ts';
 import { auditPageSql, auditStatusesSql, type AuditValue } from '../_shared/audit-list.ts';
 import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../_shared/journal-rows.ts';
+import { arrayText } from './columns.ts';
 import type { Reader } from './reader.ts';
 import type { Statement } from './statement.ts';
 
@@ -12,6 +14,19 @@ const STATUSES: Statement = { name: 'audit_statuses', text: auditStatusesSql('$1
 const HEADS: Statement = {
   name: 'audit_heads',
   text: 'SELECT tenant_id, no, hash FROM audit_heads WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2::bigint',
+};
+
+// Indexes: audit_chain, then audit_heads_pkey.
+const PLACES: Statement = {
+  name: 'audit_places',
+  text: `
+    SELECT coalesce(
+      (SELECT CASE WHEN a.hash = x.hash THEN 'stands' ELSE 'differs' END FROM audit a
+       WHERE a.tenant_id = x.tenant_id AND a.no = x.no AND a.no IS NOT NULL),
+      (SELECT CASE WHEN h.pruned_no = x.no AND h.pruned_hash <> x.hash THEN 'differs' ELSE 'forgotten' END FROM audit_heads h
+       WHERE h.tenant_id = x.tenant_id AND h.pruned_no >= x.no),
+      'differs') AS state
+    FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS x (tenant_id, no, hash, place) ORDER BY x.place`,
 };
 
 const COLUMNS = ['seq', ...AUDIT_COLUMNS];
@@ -43,5 +58,13 @@ export const makeAuditReads = (reader: Reader): AuditReads => ({
   async auditHeads({ afterTenantId, limit }) {
     const rows = await reader.rows<{ tenant_id: string; no: bigint; hash: string }>(HEADS, [afterTenantId, limit]);
     return rows.map(({ tenant_id: tenantId, no, hash }) => ({ tenantId, no: Number(no), hash }));
+  },
+  async auditPlaces(ends) {
+    const values = [
+      arrayText(ends.map(({ tenantId }) => tenantId)),
+      arrayText(ends.map(({ no }) => no)),
+      arrayText(ends.map(({ hash }) => hash)),
+    ];
+    return (await reader.rows<{ state: PlaceState }>(PLACES, values)).map(({ state }) => state);
   },
 });

@@ -173,6 +173,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     tenantKeyPage: ask('tenantKeyPage'),
     auditPage: ask('auditPage'),
     auditHeads: ask('auditHeads'),
+    auditPlaces: ask('auditPlaces'),
     keyUses: ask('keyUses'),
     overview: ask('overview'),
     openThings: ask('openThings'),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
+import type { WebhookSender } from '../../../src/ports/webhook-sender.ts';
 import { makeHttpSender } from '../../../src/webhooks/http-sender.ts';
 import { makeSqliteStore } from '../../contract/sqlite-store.ts';
 import { makeAesSecretBox, MASTER_KEY_BYTES } from '../../../src/server/secrets/aes-secret-box.ts';
@@ -51,12 +52,14 @@ async function openReceiver(): Promise<Receiver> {
   return receiver;
 }
 
+const OUTSIDE = '93.184.215.14';
+
 /** Where names lead in these tests; nobody can resolve any other. */
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
-  'hooks.example.com': ['93.184.215.14'],
-  'a.hooks.example.com': ['93.184.215.14'],
+  'hooks.example.com': [OUTSIDE],
+  'a.hooks.example.com': [OUTSIDE],
   'inside.example.com': ['10.1.2.3'],
-  'mixed.example.com': ['93.184.215.14', '169.254.169.254'],
+  'mixed.example.com': [OUTSIDE, '169.254.169.254'],
 };
 
 /** An address that anybody may be sent to. */
@@ -109,7 +112,7 @@ export async function makeHooks(): Promise<Hooks> {
   const clock = makeManualClock(TEST_START_MS);
   const database = await makeSqliteStore({ clock });
   const receiver = await openReceiver();
-  const sender = makeHttpSender({
+  const http = makeHttpSender({
     resolve: (hostname) => {
       const found = HOSTS[hostname];
       return found === undefined ? Promise.reject(new Error('ENOTFOUND')) : Promise.resolve(found);
@@ -117,6 +120,14 @@ export async function makeHooks(): Promise<Hooks> {
     userAgent: 'cycles-server-events/test',
     elapsedMs: () => performance.now(),
   });
+  // Names that lead outside are resolved, and nothing is sent there.
+  const sender: WebhookSender = {
+    ...http,
+    send: async (request, security) =>
+      HOSTS[new URL(request.url).hostname]?.[0] === OUTSIDE
+        ? { kind: 'failed', error: 'nothing leaves a test', responseTimeMs: null }
+        : http.send(request, security),
+  };
   const secretBox = makeAesSecretBox({ masterKey: randomBytes(MASTER_KEY_BYTES) });
   const at = await makeTestApp({ store: database.store, clock, sender, secretBox });
   const operator = makeGovernanceClient(at);
@@ -169,7 +180,7 @@ export async function makeHooks(): Promise<Hooks> {
     raw: (sql) => database.raw(sql),
     close: async () => {
       await at.close();
-      await sender.close();
+      await http.close();
       await receiver.close();
       await database.destroy();
     },

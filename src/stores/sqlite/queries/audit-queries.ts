@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { ChainEnd } from '../../../ports/audit-trail.ts';
+import type { ChainEnd, PlaceState } from '../../../ports/audit-trail.ts';
 import type { AuditQuery } from '../../../core/audit/audit-query.ts';
 import { auditPageSql, auditStatusesSql, type AuditValue } from '../../_shared/audit-list.ts';
 import { AUDIT_COLUMNS, auditFromRow, type AuditRow } from '../../_shared/journal-rows.ts';
@@ -27,13 +27,23 @@ export function auditListSql(query: AuditQuery, statuses: readonly number[] | nu
 const AUDIT_STATUSES_SQL = auditStatusesSql('@min', '@max');
 
 /** Queries of the audit trail, on a reading connection. Their texts differ by what is asked for, so they are prepared as they come. */
-export function makeAuditQueries(db: Database): Pick<Queries, 'auditPage' | 'auditHeads'> {
+export function makeAuditQueries(db: Database): Pick<Queries, 'auditPage' | 'auditHeads' | 'auditPlaces'> {
   const statuses = db.prepare<[{ min: number; max: number }], number>(AUDIT_STATUSES_SQL).pluck();
   // By the primary key.
   const heads = db.prepare<[string, number], ChainEnd>(
     'SELECT tenant_id AS tenantId, no, hash FROM audit_heads WHERE tenant_id > ? ORDER BY tenant_id LIMIT ?',
   );
+  // By audit_chain, then by the primary key of the heads.
+  const place = db
+    .prepare<[ChainEnd], PlaceState>(
+      `SELECT coalesce(
+         (SELECT iif(hash = @hash, 'stands', 'differs') FROM audit WHERE tenant_id = @tenantId AND no = @no AND no IS NOT NULL),
+         (SELECT iif(pruned_no = @no AND pruned_hash <> @hash, 'differs', 'forgotten') FROM audit_heads WHERE tenant_id = @tenantId AND pruned_no >= @no),
+         'differs')`,
+    )
+    .pluck();
   return {
+    auditPlaces: (ends) => ends.map((end) => place.get(end) ?? 'differs'),
     auditHeads: ({ afterTenantId, limit }) => heads.all(afterTenantId, limit),
     auditPage: (query) => {
       const range = query.status === undefined ? null : statuses.all(query.status);
