@@ -88,6 +88,29 @@ describePostgres('two nodes on one PostgreSQL database', () => {
     expect((await first().verify()).discrepancies).toEqual([]);
   });
 
+  test('a limit of a policy admits exactly what it says in a minute, over all nodes, also where nobody has counted yet', async () => {
+    // A clock that stands still: the minute must not end meanwhile.
+    const clock = { nowMs: () => Date.parse('2026-11-22T10:07:30Z') };
+    const timed = await Promise.all(['c', 'd'].map((nodeId) => openPostgresStore({ url: database, nodeId, clock })));
+    try {
+      await first().execute('batch_0', [allocate(1_000_000n)], 0);
+      const limits = ['pol_a', 'pol_b'].map((policyId) => ({ policyId, kind: 'reserve', perMinute: 23 }) as const);
+      const commands = Array.from({ length: 100 }, (_, index) => ({
+        ...reserve({ id: `cmd_${index}`, reservationId: `res_${index}`, amount: 1n }),
+        limit: limits[index % 2] ?? null,
+      }));
+      const codes = (await hammer(timed, commands, 3)).map(codeOf);
+      for (const place of [0, 1]) {
+        const ofLimit = codes.filter((_, index) => index % 2 === place);
+        expect(ofLimit.filter((code) => code === 'ok')).toHaveLength(23);
+        expect(ofLimit.filter((code) => code === 'rate_limited')).toHaveLength(27);
+      }
+      expect(await accountOf(TENANT_BUDGET)).toEqual([1_000_000n, 0n, 46n, 0n]);
+    } finally {
+      await Promise.all(timed.map((node) => node.close()));
+    }
+  });
+
   test('commands on many accounts in every order end without a deadlock, and every balance is the sum of what was admitted', async () => {
     const random = seededRandom(20_261_122);
     const accounts = Array.from({ length: 6 }, (_, index) => budgetId(TENANT, `tenant:acme/app:a${index}`, TOKENS));
