@@ -77,7 +77,7 @@ test('tells of the ends of more tenants than one read holds', async () => {
   heads = Array.from({ length: 2500 }, (_, index) => end(`t${String(index).padStart(4, '0')}`, 1));
   await make()();
   expect(written).toEqual(heads);
-  expect((lines[0]?.fields['ends'] as unknown[]).length).toBeLessThan(50);
+  expect(lines).toMatchObject([{ fields: { count: 2500, ends: heads.slice(0, 20) } }]);
 });
 
 test('what could not be written is told of by the next export', async () => {
