@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 9513bb9013611d0ae001105cb1afb69e9ed3be189012454cd7db0b5260899af0
+-- Migrations: b0360b67a9df532febd1ab5ded7c4ff1e877187001cfde2640af53bff59be078
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -224,6 +224,11 @@ CREATE TABLE public.idempotency (
     hash text NOT NULL COLLATE pg_catalog."C",
     answer json NOT NULL,
     expires_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.key_names (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
 );
 
 CREATE TABLE public.key_uses (
@@ -519,6 +524,9 @@ ALTER TABLE ONLY public.heartbeats
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (tenant_id, operation, target, key);
+
+ALTER TABLE ONLY public.key_names
+    ADD CONSTRAINT key_names_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.key_uses
     ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 286b17eae3b9ee1885abf419023b9573532593667f1030974ba38223206b1333
+-- Migrations: 40961f69c80b7a2f8e529eb0030ab0809d551ac814fb9f16c4fa5d0df960b43f
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -222,6 +222,11 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
+
+CREATE TABLE key_names (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE key_uses (
   key_id TEXT PRIMARY KEY,

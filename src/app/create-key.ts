@@ -1,3 +1,4 @@
+import type { CreateKeyCommand } from '../core/access/commands.ts';
 import { KEY_PREFIXES, KEY_RANDOM_LENGTH, maskOf } from '../core/access/credentials.ts';
 import { sealIdentity, type ApiKey } from '../core/records.ts';
 import type { PlainJson } from '../core/json/plain-json.ts';
@@ -18,6 +19,10 @@ export interface NewKey {
   readonly moneyBudgetMicrocents: bigint | null;
   /** As `packMetadata` gives it. */
   readonly metadata: PlainJson;
+  /** As `create-key` takes it. */
+  readonly onlyName?: CreateKeyCommand['onlyName'];
+  /** Nobody can see its value again, its creator neither. */
+  readonly isToldOnce?: true;
   /** As `update-key` takes them. */
   readonly levels?: ApiKey['levels'] | null;
   readonly callerLevels?: ApiKey['callerLevels'] | null;
@@ -30,7 +35,7 @@ export interface CreatedKey {
 }
 
 /**
- * Makes the use case that makes a key. Only inference keys keep their plaintext, sealed, because their creator may see it again.
+ * Makes the use case that makes a key. Only inference keys keep their plaintext, sealed, where their creator may see it again.
  *
  * Rejects as the command `create-key` does.
  */
@@ -49,7 +54,7 @@ export function makeCreateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids
         name: wanted.name,
         hash: hasher.hash(plaintext),
         mask: maskOf(plaintext),
-        sealed: kind === 'inference' ? secretBox.seal(plaintext, sealIdentity('key', id)) : null,
+        sealed: kind === 'inference' && wanted.isToldOnce !== true ? secretBox.seal(plaintext, sealIdentity('key', id)) : null,
         createdBy: wanted.memberId,
         disabled: false,
         expiresAtMs: wanted.expiresAtMs,
@@ -59,6 +64,7 @@ export function makeCreateKey(deps: { writer: Pick<LedgerWriter, 'execute'>; ids
       },
       maxTokens: wanted.maxTokens,
       moneyBudgetMicrocents: wanted.moneyBudgetMicrocents,
+      ...(wanted.onlyName === undefined ? {} : { onlyName: wanted.onlyName }),
     });
     return outcome.ok ? accepted({ key: outcome.value, plaintext }) : outcome;
   };

@@ -190,7 +190,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         else if (kind === 'key') for (const cache of [keys, revoked]) cache.forget(id);
         // Whose policy it is, its name alone does not say; they change seldom.
         else if (kind === 'policy' || kind === 'policy-name') policies.clear();
-        else catalogue.invalidate();
+        // Names of keys are looked up where one is made, in the store itself.
+        else if (kind !== 'key-name') catalogue.invalidate();
       }
     },
     start: () => {

@@ -270,13 +270,22 @@ export interface PolicyName {
   readonly policyId: string;
 }
 
+/** Which key a member was the last to make under a name where names are to be the only ones. The record's id is `tenantId/memberId/name`. */
+export interface KeyName {
+  readonly id: string;
+  readonly keyId: string;
+}
+
 /** A server-wide value under a fixed name, such as the sealed secret of the key table. */
 export interface Setting {
   readonly id: string;
   readonly value: PlainJson;
 }
 
-/** Every kind of record and its type. The record id of a member is `tenantId/memberId`, of a policy's name `tenantId/name`; of all others their `id`. */
+/**
+ * Every kind of record and its type. The record id of a member is `tenantId/memberId`, of a policy's name `tenantId/name`,
+ * of a key's `tenantId/memberId/name`; of all others their `id`.
+ */
 export interface RecordTypes {
   readonly tenant: Tenant;
   readonly member: Member;
@@ -289,6 +298,7 @@ export interface RecordTypes {
   readonly policy: Policy;
   readonly 'policy-name': PolicyName;
   readonly webhook: Webhook;
+  readonly 'key-name': KeyName;
 }
 
 /** The name of a kind of record. */
@@ -305,6 +315,9 @@ export const memberRecordId = (tenantId: string, memberId: string): string => `$
 
 /** The record id of the name of a policy. */
 export const policyNameId = (tenantId: string, name: string): string => `${tenantId}/${name}`;
+
+/** The record id of the name of a key among those of a member. */
+export const keyNameId = (tenantId: string, memberId: string, name: string): string => `${memberRecordId(tenantId, memberId)}/${name}`;
 
 /** The identity under which a secret of a record is sealed: `key:<id>`, `upstream:<id>`. A sealed value opens for no other record. */
 export const sealIdentity = (kind: RecordKind, id: string): string => `${kind}:${id}`;

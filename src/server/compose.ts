@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
+import { makeManagement } from '../api/cortecs-management/surface.ts';
 import { makeCyclesGovernance } from '../api/cycles-governance/surface.ts';
 import { makeCyclesRuntime } from '../api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
@@ -285,6 +286,7 @@ export async function mountDataPlane(
     }),
   );
   await app.register(makeOwnKeyApi({ ...deps, ...parts, records: deps.store }));
+  await app.register(makeManagement({ ...deps, ...parts, records: deps.store }));
   await app.register(makeCyclesRuntime({ ...deps, ...parts, records: deps.store, sharesBalances: listener.isControlPlane }));
 }
 

@@ -9,6 +9,8 @@ import { countFailedCredentials } from '../api/_shared/failed-credentials.ts';
 import { addBrowserGuards } from '../api/_shared/guards.ts';
 import { openAiForm } from '../api/_shared/openai-form.ts';
 import { MESSAGES_PREFIX } from '../api/anthropic-gateway/surface.ts';
+import { managementForm } from '../api/cortecs-management/errors.ts';
+import { MANAGEMENT_PREFIXES } from '../api/cortecs-management/prefixes.ts';
 import { governanceForm } from '../api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/prefix.ts';
@@ -39,6 +41,7 @@ export interface Listeners {
 /** Surfaces that own every path below a prefix, on both listeners. */
 const DATA_PLANE_OWNERS: readonly PathOwner[] = [
   { prefix: MESSAGES_PREFIX, form: anthropicForm },
+  ...MANAGEMENT_PREFIXES.map((prefix) => ({ prefix, form: managementForm })),
   ...RUNTIME_PREFIXES.map((prefix) => ({ prefix, form: runtimeForm, traced: true })),
 ];
 

@@ -3,6 +3,7 @@ import { named, object, type DocumentedSurface } from '../api/_shared/openapi/op
 import { surfaceAt } from '../api/_shared/openapi/document.ts';
 import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
 import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
+import { MANAGEMENT_SURFACE } from '../api/cortecs-management/operations.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
@@ -84,6 +85,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   TINFOIL_SURFACE,
   USAGE_REPORTS_SURFACE,
   SHIM_SURFACE,
+  MANAGEMENT_SURFACE,
   SHARED_RUNTIME_SURFACE,
   GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,

@@ -136,7 +136,7 @@ test('an answer without end is read no further than needed, and its connection i
     flood();
   });
   expect(await sender().send(request(flooding.url), OPEN)).toMatchObject({ kind: 'answered', status: 200 });
-  await expect.poll(() => isClosed).toBe(true);
+  await expect.poll(() => isClosed, { timeout: 10_000 }).toBe(true);
 });
 
 test('an answer with headers beyond measure has failed, and nothing of it is told', async () => {

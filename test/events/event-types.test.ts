@@ -59,7 +59,7 @@ describe('an event of the type', () => {
     await waitUntil(async () => {
       all = await read();
       return CASES.every(([type]) => eventsOf(type).length > 0);
-    });
+    }, 30_000);
   });
   afterAll(async () => {
     await http.close();

@@ -17,6 +17,7 @@ import { SURFACES } from '../../src/server/surfaces.ts';
 import { makeTestFolder } from '../server/in-process.ts';
 import { signedDelivery, wireEvent } from '../support/report-client.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
+import { askManagement } from './management-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -548,6 +549,7 @@ describe('every operation', () => {
 
     await askEndpoints((...step) => ask(step), bearer(other.key));
     await askGovernance((...step) => ask(step));
+    await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };
     const reporters = `${op}/usage-reporters`;

@@ -3,6 +3,9 @@ import { countFailedCredentials } from '../../src/api/_shared/failed-credentials
 import { addBrowserGuards } from '../../src/api/_shared/guards.ts';
 import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
+import { managementForm } from '../../src/api/cortecs-management/errors.ts';
+import { MANAGEMENT_PREFIXES } from '../../src/api/cortecs-management/prefixes.ts';
+import { makeManagement } from '../../src/api/cortecs-management/surface.ts';
 import { governanceForm } from '../../src/api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-governance/surface.ts';
 import { runtimeForm } from '../../src/api/cycles-runtime/errors.ts';
@@ -184,6 +187,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     isDeclared: (kind, id, field) => (declared.has(`${kind} ${id} ${field}`) ? '/etc/castellan.yaml' : null),
   };
   const owners: PathOwner[] = [
+    ...MANAGEMENT_PREFIXES.map((prefix) => ({ prefix, form: managementForm })),
     { prefix: TINFOIL_PREFIX, form: tinfoilForm },
     { prefix: OPERATOR_PREFIX, form: cyclesForm },
     ...RUNTIME_PREFIXES.map((prefix) => ({ prefix, form: runtimeForm, traced: true })),
@@ -230,6 +234,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const denialRecorder = { record: (denial: Denial) => void denials.push(denial) };
   await app.register(makeCyclesRuntime({ ...deps, operatorKey: OPERATOR_KEY, denials: denialRecorder, events, sharesBalances: true }));
   await app.register(makeOwnKeyApi(deps));
+  await app.register(makeManagement(deps));
   await app.ready();
 
   const createKey = makeCreateKey({ writer, ids, hasher, secretBox });

@@ -72,7 +72,7 @@ export function describeDelivery(
       const beta = await node.tell('beta', {}, {});
       await node.handOut();
       await node.begin();
-      await expect.poll(() => eventsOf(node)).toEqual(expect.arrayContaining([acme[0], ...beta]));
+      await expect.poll(() => eventsOf(node), { timeout: 10_000 }).toEqual(expect.arrayContaining([acme[0], ...beta]));
       // The first of acme's is not answered: none of its others has gone out.
       expect(eventsOf(node)).toHaveLength(3);
       slow.open(200);
@@ -316,7 +316,7 @@ export function describeDelivery(
         receive = (_request, count) => (other.sent.length === 0 && count === 1 ? asleep.opened : 200);
         await node.handOut();
         await node.begin();
-        await expect.poll(() => eventsOf(node)).toEqual([first]);
+        await expect.poll(() => eventsOf(node), { timeout: 10_000 }).toEqual([first]);
         // While the lease lasts nobody else may have it, however long the request takes.
         pass(SEND_LIMIT_MS);
         await other.serve();

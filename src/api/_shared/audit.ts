@@ -40,12 +40,12 @@ function codeOf(body: object): string {
   return typeof code === 'string' ? code : typeof error === 'string' ? error : 'ERROR';
 }
 
-function refusedAnswers(form: ErrorForm): AuditAnswers['refused'] {
+function refusedAnswers(form: ErrorForm, auditCodeOf: ((code: Problem['code']) => string) | undefined): AuditAnswers['refused'] {
   const codes = Object.keys(REJECTIONS) as RejectionCode[];
   return Object.fromEntries(
     codes.map((code) => {
       const { status, body } = form({ code, message: '' }, '');
-      return [code, [status, codeOf(body)]];
+      return [code, [status, auditCodeOf?.(code) ?? codeOf(body)]];
     }),
   );
 }
@@ -69,14 +69,16 @@ export function addAudit(
   options: {
     readonly audit: RequestAudit;
     readonly form: ErrorForm;
+    /** The code of a problem, where the surface's form tells none. */
+    readonly auditCodeOf?: (code: Problem['code']) => string;
     readonly operations: Operations;
     readonly principalOf: (request: FastifyRequest) => { readonly actor: Actor; readonly tenantId: string } | null;
     /** Which requests are management; all of them where nothing is said. */
     readonly concerns?: (request: FastifyRequest) => boolean;
   },
 ): void {
-  const { audit, form, operations, principalOf, concerns = () => true } = options;
-  const refused = refusedAnswers(form);
+  const { audit, form, auditCodeOf, operations, principalOf, concerns = () => true } = options;
+  const refused = refusedAnswers(form, auditCodeOf);
   const byRoute = new Map<string, AuditAnswers>();
   const answersOf = (method: string, url: string): AuditAnswers => {
     const operation = `${method} ${url}`;
@@ -100,7 +102,8 @@ export function addAudit(
     if (url === undefined || audit.end(request.id) || !isAudited(request.method, status)) return;
     const principal = principalOf(request);
     if (principal === null) return;
-    await audit.refuse({ ...principal, method: request.method, path: url, status, errorCode: codeOf(body), message: problem.message });
+    const errorCode = auditCodeOf?.(problem.code) ?? codeOf(body);
+    await audit.refuse({ ...principal, method: request.method, path: url, status, errorCode, message: problem.message });
   };
   app.addHook('onSend', (request, _reply, payload, done) => {
     const { problem, auditAnswers } = request;

@@ -66,6 +66,7 @@ const OWN_EVENTS = [
   named('KeyRotatedEvent', eventOf(['api_key.rotated'], object({ ...aKey, previous_valid_until: orNull(Timestamp) }))),
   named('MemberEvent', eventOf(['member.added', 'member.updated'], object({ ...aMember, role: Type.String() }))),
   named('MemberRemovedEvent', eventOf(['member.removed'], object(aMember))),
+  named('ProjectSettingsEvent', eventOf(['project_settings.updated'], object({ ...aMember, changed_fields: Type.Array(Type.String()) }))),
   named(
     'ReservationExpiredEvent',
     eventOf(

@@ -470,7 +470,9 @@ const LEDGER_OPERATIONS: Operations = {
   [`POST ${at('/verify')}`]: {
     id: 'verifyLedger',
     summary: 'Recompute the whole ledger',
-    description: 'Reads every account, entry and reservation and tells what contradicts itself. It changes nothing.',
+    description:
+      'Reads every account, entry and reservation and tells what contradicts itself. It walks the audit trail along its chains as well, and ' +
+      'compares it with what was exported of it. It changes nothing.',
     answers: { 200: { description: 'What was read, and what was found.', schema: Verification } },
   },
 };

@@ -14,6 +14,7 @@ import type {
   Upstream,
   UsageReporter,
 } from '../records.ts';
+import type { InferenceSettings } from '../routing/settings.ts';
 import type { SealedReplacement } from './sealed-values.ts';
 
 /** Makes a tenant; the command's `tenantId` is the new tenant's. */
@@ -58,12 +59,18 @@ export interface RemoveMemberCommand extends CommandBase {
   readonly memberId: string;
 }
 
-/** Makes a key of any kind. `maxTokens` null leaves its token account unlimited; `moneyBudgetMicrocents` null makes no money account. */
+/**
+ * Makes a key of any kind. `maxTokens` null leaves its token account unlimited; `moneyBudgetMicrocents` null makes no money account.
+ *
+ * `onlyName` is there where no other key of the member may have the name: the caller has seen that none has it, and `lastKeyId` is the key
+ * that was the last to be made so under the name, as it was before the caller looked; null: none.
+ */
 export interface CreateKeyCommand extends CommandBase {
   readonly verb: 'create-key';
   readonly key: Omit<ApiKey, 'createdAtMs' | 'deletedAtMs' | 'tenantId'>;
   readonly maxTokens: bigint | null;
   readonly moneyBudgetMicrocents: bigint | null;
+  readonly onlyName?: { readonly lastKeyId: string | null };
 }
 
 /** Changes what is given of a key; null clears the cap, the budget, the expiry or the list of models. */
@@ -157,6 +164,14 @@ export interface AddPriceCommand extends CommandBase {
   readonly price: Omit<Price, 'createdAtMs' | 'appliesFromMs'> & { readonly appliesFromMs: number | null };
 }
 
+/** Changes a tenant's settings for its calls, as a member. `inference` replaces all that was given before; what is missing stays. */
+export interface SetProjectSettingsCommand extends CommandBase {
+  readonly verb: 'set-project-settings';
+  readonly memberId: string;
+  readonly allowOverwrite?: boolean;
+  readonly inference?: Partial<InferenceSettings>;
+}
+
 /** Writes a server-wide setting once; one that exists is left as it is, and the outcome is the value that stands. */
 export interface InitSettingCommand extends CommandBase {
   readonly verb: 'init-setting';
@@ -190,5 +205,6 @@ export type AccessCommand =
   | AddPriceCommand
   | PutUsageReporterCommand
   | UpdateUsageReporterCommand
+  | SetProjectSettingsCommand
   | InitSettingCommand
   | ResealCommand;

@@ -2,7 +2,7 @@ import type { Effect } from '../effects.ts';
 import { keyCapId, TOKENS, USD_MICROCENTS } from '../ledger/account.ts';
 import { allocateEffects } from '../ledger/allocate.ts';
 import { checkTenantKey, tenantKeyData } from '../cycles/tenant-key.ts';
-import { memberRecordId, type ApiKey, type Tenant } from '../records.ts';
+import { keyNameId, memberRecordId, type ApiKey, type RecordRef, type Tenant } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
@@ -48,7 +48,33 @@ function refuseCreate(state: State, command: CreateKeyCommand, at: { tenant: Ten
   }
   if (state.record('key', key.id) !== undefined)
     return rejected({ code: 'conflict', message: `the key ${key.id} exists already`, field: 'id' });
-  return null;
+  return refuseName(state, command);
+}
+
+/** The record that says who had a name last, where the name is to be the only one. */
+const nameRecordId = ({ tenantId, key, onlyName }: CreateKeyCommand): string | null =>
+  onlyName === undefined ? null : keyNameId(tenantId, key.createdBy, key.name);
+
+/** Refuses a name that somebody took since the caller looked for it. */
+function refuseName(state: State, command: CreateKeyCommand): Refusal | null {
+  const id = nameRecordId(command);
+  if (id === null) return null;
+  const lastKeyId = state.record('key-name', id)?.keyId ?? null;
+  return lastKeyId === command.onlyName?.lastKeyId ? null : keyNameTaken(command.key.name);
+}
+
+/** Refuses a name that another key of the member has: `conflict`. */
+export const keyNameTaken = (name: string): Refusal =>
+  rejected({ code: 'conflict', message: `an API key named ${name} exists already`, field: 'name' });
+
+function nameNeeds(command: CreateKeyCommand): RecordRef[] {
+  const id = nameRecordId(command);
+  return id === null ? [] : [{ kind: 'key-name', id }];
+}
+
+function nameEffects(command: CreateKeyCommand): Effect[] {
+  const id = nameRecordId(command);
+  return id === null ? [] : [{ type: 'record', kind: 'key-name', id, record: { id, keyId: command.key.id } }];
 }
 
 /**
@@ -70,16 +96,17 @@ function accountEffects(command: CreateKeyCommand, nowMs: number): Effect[] {
  *
  * Rejects, in this order: `not_found` (the tenant), `tenant_closed`, `tenant_suspended`, `invalid_request` (name, expires_at,
  * max_tokens, metadata, money_budget_usd, member_id, levels, caller_levels), `payment_required` (inference keys without token billing),
- * `key_limit_reached`, `conflict`. Source: Tinfoil Admin API, create key; architecture section 5.
+ * `key_limit_reached`, `conflict` (the id, the name where it is to be the only one). Source: Tinfoil Admin API, create key; architecture section 5.
  */
 export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {
-  needs: ({ tenantId, key }) => ({
+  needs: (command) => ({
     tenantLock: 'exclusive',
-    accounts: [keyCapId(tenantId, key.id, TOKENS), keyCapId(tenantId, key.id, USD_MICROCENTS)],
+    accounts: [keyCapId(command.tenantId, command.key.id, TOKENS), keyCapId(command.tenantId, command.key.id, USD_MICROCENTS)],
     records: [
-      { kind: 'key', id: key.id },
-      ...(key.kind === 'admin' || key.kind === 'management'
-        ? [{ kind: 'member', id: memberRecordId(tenantId, key.createdBy) } as const]
+      { kind: 'key', id: command.key.id },
+      ...nameNeeds(command),
+      ...(command.key.kind === 'admin' || command.key.kind === 'management'
+        ? [{ kind: 'member', id: memberRecordId(command.tenantId, command.key.createdBy) } as const]
         : []),
     ],
   }),
@@ -98,7 +125,13 @@ export const createKeyVerb: Verb<CreateKeyCommand, ApiKey> = {
     const events = eventEffects(command, nowMs, [{ type: 'api_key.created', data }]);
     return {
       outcome: accepted(key),
-      effects: [{ type: 'record', kind: 'key', id: key.id, record: key }, ...counted, ...accountEffects(command, nowMs), ...events],
+      effects: [
+        { type: 'record', kind: 'key', id: key.id, record: key },
+        ...counted,
+        ...nameEffects(command),
+        ...accountEffects(command, nowMs),
+        ...events,
+      ],
     };
   },
 };

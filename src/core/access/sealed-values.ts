@@ -34,6 +34,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   price: [],
   policy: [],
   'policy-name': [],
+  'key-name': [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

@@ -7,6 +7,7 @@ import { addPriceVerb } from './decide-price.ts';
 import { removeRecordVerb } from './decide-remove-record.ts';
 import { rotateKeyVerb } from './decide-rotate-key.ts';
 import { resealVerb } from './decide-reseal.ts';
+import { setProjectSettingsVerb } from './decide-project-settings.ts';
 import { initSettingVerb } from './decide-setting.ts';
 import { createTenantVerb, ensureTenantVerb } from './decide-create-tenant.ts';
 import { updateTenantVerb } from './decide-tenant.ts';
@@ -33,6 +34,7 @@ export const ACCESS_VERBS = {
   'add-price': addPriceVerb,
   'put-usage-reporter': putUsageReporterVerb,
   'update-usage-reporter': updateUsageReporterVerb,
+  'set-project-settings': setProjectSettingsVerb,
   'init-setting': initSettingVerb,
   reseal: resealVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

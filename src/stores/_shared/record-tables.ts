@@ -37,6 +37,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
   policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },
   'policy-name': { table: 'policy_names', columns: [], values: none },
+  'key-name': { table: 'key_names', columns: [], values: none },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 

@@ -69,6 +69,7 @@ const SECURITY_SCHEMES: Readonly<Record<SecurityScheme, JsonSchema>> = {
   operatorKey: { type: 'apiKey', in: 'header', name: 'X-Admin-API-Key', description: 'The operator key.' },
   tenantKey: { type: 'apiKey', in: 'header', name: 'X-Cycles-API-Key', description: 'A key of a tenant, `cyc_live_...`.' },
   adminKey: { type: 'http', scheme: 'bearer', description: 'An admin key, `admin_...`, of a member with admin access.' },
+  managementKey: { type: 'http', scheme: 'bearer', description: 'A management key, `mk_...`, of a member.' },
   inferenceKey: { type: 'http', scheme: 'bearer', description: 'An inference key, `tk_...`, or a management key, `mk_...`.' },
   inferenceApiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: "The same, as Anthropic's clients send it." },
   reportSignature: {

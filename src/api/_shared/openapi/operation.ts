@@ -65,6 +65,7 @@ export type SecurityScheme =
   | 'operatorKey'
   | 'tenantKey'
   | 'adminKey'
+  | 'managementKey'
   | 'inferenceKey'
   | 'inferenceApiKey'
   | 'reportSignature'

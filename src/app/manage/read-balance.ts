@@ -1,0 +1,20 @@
+import { accountId, remainingOf } from '../../core/ledger/account.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+
+/** What a tenant has paid ahead and not spent: micro-cents of its currency, a code of ISO 4217. Negative where it owes. */
+export interface Balance {
+  readonly microcents: bigint;
+  readonly currency: string;
+}
+
+/** The currency of tenants. Source: architecture section 13. */
+const CURRENCY = 'EUR';
+
+/** Makes the use case that tells a tenant's balance: 0 where nothing was ever paid in. Never refuses. */
+export function makeReadBalance(deps: { records: Pick<RecordStore, 'accounts'> }) {
+  return async (tenantId: string): Promise<Balance> => {
+    const id = accountId({ tenantId, kind: 'balance', scope: `tenant:${tenantId}`, unit: `${CURRENCY}_MICROCENTS`, period: '' });
+    const account = (await deps.records.accounts([id])).get(id);
+    return { microcents: account === undefined ? 0n : (remainingOf(account) ?? 0n), currency: CURRENCY };
+  };
+}

@@ -1,0 +1,5 @@
+-- Which key a member was the last to make under a name, where names are to be the only ones: of two who ask at once, one is refused.
+CREATE TABLE key_names (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
