@@ -242,6 +242,7 @@ describe('what is counted', () => {
   test('warnings and errors of the log, failures of jobs, and what runs here', () => {
     expect(grown('castellan_log_lines_total', { level: 'warn' })).toBeGreaterThan(0);
     expect(after.series('castellan_job_failures_total').map(({ job }) => job)).toContain('expire-reservations');
+    expect(after.value('castellan_reservations_quarantined_total')).toBe(0);
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string };
     expect(after.value('castellan_build_info', { version, node: process.versions.node, store: 'sqlite' })).toBe(1);
     expect(after.value('castellan_nodejs_eventloop_lag_p99_seconds')).toBeLessThan(60);

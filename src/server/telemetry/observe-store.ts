@@ -14,10 +14,14 @@ export function observeStore(store: BatchStore, metrics: Metrics): BatchStore {
     lanes: store.lanes,
     execute: async (batchId, commands, lane, onWritten) => {
       const startedMs = performance.now();
-      size.observe(commands.length);
+      // All at once when it has ended, so that whoever reads meanwhile finds figures that agree.
+      const observe = (): void => {
+        size.observe(commands.length);
+        seconds.observe((performance.now() - startedMs) / 1000);
+      };
       try {
         const result = await store.execute(batchId, commands, lane, onWritten);
-        seconds.observe((performance.now() - startedMs) / 1000);
+        observe();
         done.value += 1;
         for (const [index, command] of commands.entries()) {
           const cells = cellsOf(command.verb);
@@ -26,7 +30,7 @@ export function observeStore(store: BatchStore, metrics: Metrics): BatchStore {
         }
         return result;
       } catch (error) {
-        seconds.observe((performance.now() - startedMs) / 1000);
+        observe();
         failed.value += 1;
         // A fault ends all of the batch's commands; after anything else they are run one by one, and only a single one has failed.
         if (error instanceof Fault) metrics.faults.cell(error.code).value += commands.length;
