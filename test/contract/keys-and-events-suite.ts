@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { presentedValue } from '../../src/core/access/decide-rotate-key.ts';
-import type { RotateKeyCommand } from '../../src/core/access/commands.ts';
+import type { CreateKeyCommand, RotateKeyCommand } from '../../src/core/access/commands.ts';
 import { keyCapId, USD_MICROCENTS } from '../../src/core/ledger/account.ts';
-import type { ApiKey, KeyKind } from '../../src/core/records.ts';
+import { keyNameId, type ApiKey, type KeyKind } from '../../src/core/records.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { audited, capOf, makeCommands, moneyOf, type CommandMaker } from './commands.ts';
 import { makeTestClock, type MakeStore, type TestClock, type TestStore } from './test-store.ts';
@@ -41,6 +41,38 @@ export function describeKeysAndEvents(makeStore: MakeStore): void {
     return key === undefined ? null : `${key.id} ${presentedValue(key, hash, clock.nowMs())}`;
   };
   const FIRST = 'hash-of-acme-key_1';
+
+  describe('names that are to be the only ones', () => {
+    const named = (keyId: string, lastKeyId: string | null): Command => ({
+      ...(commands.createKey('acme', keyId, { name: 'robot' }) as CreateKeyCommand),
+      onlyName: { lastKeyId },
+    });
+    const tried = async (...batch: Command[]): Promise<(string | null)[]> => {
+      const { outcomes } = await at.store.execute(commands.id('batch'), batch, 0);
+      return outcomes.map((outcome) => (outcome.ok ? null : outcome.rejection.code));
+    };
+
+    test('of two in one batch, and of one that looked too early, one is made; who looked after is not refused', async () => {
+      expect(await tried(named('key_1', null), named('key_2', null))).toEqual([null, 'conflict']);
+      expect(await tried(named('key_3', null))).toEqual(['conflict']);
+      const [key] = await at.store.keys({ tenantId: 'acme', kinds: ['inference'] });
+      const name = await at.store.record('key-name', keyNameId('acme', key?.createdBy ?? '', 'robot'));
+      expect([key?.id, name?.keyId]).toEqual(['key_1', 'key_1']);
+      expect(await tried(named('key_4', 'key_1'))).toEqual([null]);
+    });
+  });
+
+  test("a tenant's settings for its calls are kept with it, and outlive its other changes", async () => {
+    const member = { id: 'ann', email: 'ann@example.com', role: 'admin' as const };
+    const inference = { allowedProviders: ['mistral'], euNative: true };
+    const base = { id: commands.id('cmd'), tenantId: 'acme' };
+    await execute(
+      { verb: 'add-member', id: commands.id('cmd'), tenantId: 'acme', member },
+      { verb: 'set-project-settings', ...base, memberId: 'ann', allowOverwrite: false, inference },
+      commands.createKey('acme', 'key_1'),
+    );
+    expect((await at.store.record('tenant', 'acme'))?.projectSettings).toMatchObject({ allowOverwrite: false, inference });
+  });
 
   describe('rotated keys', () => {
     test('are found by both values, and keep name, caps, spend and usage', async () => {

@@ -36,6 +36,8 @@ export interface RequestAudit {
 /** Refused requests of one caller in a minute that leave a row each: no key can fill the store with what it may not do. */
 const ROWS_A_MINUTE = 100;
 const MINUTE_MS = 60_000;
+/** What a row has of a message at most. */
+const MAX_MESSAGE = 1024;
 
 /** What one caller was refused in one minute. */
 interface Tally {
@@ -67,7 +69,13 @@ function noteRefusal(
     code: errorCode.toLowerCase(),
     status,
     errorCode,
-    metadata: { method, path, error_message: message, ...(onBehalf === true ? { actor_type: 'admin_on_behalf_of' } : {}), ...more },
+    metadata: {
+      method,
+      path,
+      error_message: message.slice(0, MAX_MESSAGE),
+      ...(onBehalf === true ? { actor_type: 'admin_on_behalf_of' } : {}),
+      ...more,
+    },
   };
   return { verb: 'note-refusals', id: ids.next('cmd'), tenantId, entries: [entry] };
 }

@@ -5,6 +5,10 @@ import type { CommandBase, Decision } from '../verb.ts';
 /** The status of what was done, where nobody says another. */
 const DONE = 200;
 
+/** What a refusal's row has of an id and of a message at most: nobody has looked at these before. */
+const MAX_REFUSED_ID = 512;
+const MAX_MESSAGE = 1024;
+
 /**
  * The row that a management command leaves at `nowMs`, whatever its decision came to; null for any other command, and for the repeat of one
  * that left its own, and for a refusal that is only counted. A refusal's row tells its message.
@@ -22,9 +26,10 @@ export function auditEntryOf(command: CommandBase, decision: Decision<unknown>, 
   const answer = answers?.refused[code];
   return {
     ...shared,
+    resourceId: shared.resourceId.slice(0, MAX_REFUSED_ID),
     code,
     ...(answer === undefined ? {} : { status: answer[0], errorCode: answer[1] }),
-    metadata: withMetadata(metadata, { ...more, error_message: message }),
+    metadata: withMetadata(metadata, { ...more, error_message: message.slice(0, MAX_MESSAGE) }),
   };
 }
 

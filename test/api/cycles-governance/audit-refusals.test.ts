@@ -84,6 +84,52 @@ describe('a change that the caller may not make leaves a row', () => {
   });
 });
 
+describe('the row of a refused request', () => {
+  const SECRET = 'sk-hush-0123456789';
+
+  test('holds no credential that the request brought, wherever it stood', async () => {
+    const { ann } = await at.addTenant('acme');
+    const { value } = await at.addKey({ tenantId: 'acme', memberId: 'ann', kind: 'inference', name: 'k' });
+    const upstream = (more: object) => at.operator('POST', '/v1/x-castellan/upstreams', { id: 'u', base_url: 'http://x', ...more });
+    const webhook = (more: object) =>
+      at.operator('POST', '/v1/admin/webhooks', { url: 'https://x.example', event_types: ['tenant.created'], ...more });
+    const answers = [
+      await at.as(ann)('DELETE', `/api/keys/${value}x`),
+      await upstream({ base_url: `http://a:${SECRET}@x/` }),
+      await upstream({ base_url: 'nonsense', api_key: SECRET, headers: { authorization: SECRET } }),
+      await upstream({ api_key: [SECRET] }),
+      await upstream({ api_key: `${SECRET}\u0001` }),
+      await upstream({ headers: { 'X-A': `${SECRET}\u0001` } }),
+      await webhook({ url: `https://a:${SECRET}@x.example/` }),
+      await webhook({ url: SECRET }),
+      await webhook({ url: `https://x.example/?token=${SECRET}`, signing_secret: 5 }),
+      await webhook({ signing_secret: [SECRET] }),
+      await webhook({ headers: { 'bad header': SECRET } }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([404, ...Array.from({ length: 10 }, () => 400)]);
+    const found = await refusals();
+    expect(found).toHaveLength(answers.length);
+    expect(JSON.stringify(found)).not.toContain(SECRET);
+    expect(JSON.stringify(found)).not.toContain(value);
+  });
+
+  test('is short, however long what was asked for is', async () => {
+    const long = 'n'.repeat(60_000);
+    await at.operator('POST', '/v1/x-castellan/models', { id: long, upstreams: [{ id: long }] });
+    await operator.ask('createTenant', 'POST', TENANTS, { [long]: 1 });
+    await operator.ask(
+      'createTenant',
+      'POST',
+      TENANTS,
+      { tenant_id: 'okay', name: 'x', metadata: { [long]: 5 } },
+      { 'user-agent': long.slice(0, 9000) },
+    );
+    const found = await refusals();
+    expect(found).toHaveLength(3);
+    for (const row of found) expect(JSON.stringify(row).length).toBeLessThan(2500);
+  });
+});
+
 describe('a flood of refused requests', () => {
   const flood = async (count: number, send: (n: number) => Promise<unknown>): Promise<void> => {
     for (let n = 0; n < count; n++) await send(n);
