@@ -18,6 +18,6 @@ describePostgres('the budget authority', () => {
       const store = await openPostgresStore({ url: await cluster.createDatabase(), clock });
       return { store, destroy: () => store.close() } as Partial<TestStore> as TestStore;
     },
-    { runs: 25 },
+    { runs: 15 },
   );
 });

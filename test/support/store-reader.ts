@@ -208,11 +208,12 @@ const TABLES = [
 ] as const;
 
 /**
- * Everything that the tables hold, as text, but for the audit trail (a refused change leaves a row there), heartbeats and the time
- * of the last batch: two equal texts mean that nothing was changed in between.
+ * Everything that the tables hold, as text, but for the audit trail (a refused change leaves a row there), heartbeats, the time of the last
+ * batch, and when an event was handed out: two equal texts mean that nothing was changed in between.
  */
 export async function dumpState(reader: StoreReader): Promise<string> {
   const tables = await reader.snapshot(TABLES.map((table) => `SELECT * FROM ${table}`));
-  const print = (row: Row): string => JSON.stringify(row, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+  const print = ({ delivered_at_ms: _handedOut, ...row }: Row): string =>
+    JSON.stringify(row, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
   return tables.flatMap((rows, index) => [TABLES[index] ?? '', ...rows.map(print).toSorted()]).join('\n');
 }

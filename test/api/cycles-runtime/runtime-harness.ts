@@ -11,7 +11,10 @@ export interface Runtime extends TestApp {
   /** Sends with a key of `acme` that may do everything on the runtime plane. */
   readonly key: Sender;
   /** Makes a key of a tenant and returns who sends with it. */
-  keyOf(tenantId: string, parts?: { permissions?: readonly string[]; scope_filter?: readonly string[] }): Promise<Sender>;
+  keyOf(
+    tenantId: string,
+    parts?: { permissions?: readonly string[]; scope_filter?: readonly string[]; expires_at?: string },
+  ): Promise<Sender>;
   /** Makes a tenant. */
   makeTenant(id: string, parts?: Readonly<Record<string, unknown>>): Promise<void>;
   patchTenant(id: string, parts: Readonly<Record<string, unknown>>): Promise<void>;

@@ -87,6 +87,37 @@ describe('the trace of a request', () => {
   });
 });
 
+describe('credentials', () => {
+  const BOTH_TAKE = '/v1/reservations?tenant=acme';
+
+  test('where both come to an operation that takes either, the operator’s alone is judged', async () => {
+    const wrong = await runtime.key('GET', BOTH_TAKE, undefined, { 'x-admin-api-key': 'not-the-operators' });
+    expectPlainError(wrong, 401, 'UNAUTHORIZED');
+    // A public dashboard would take the name of the tenant's header for a wrong address.
+    expect(wrong.text.toLowerCase()).not.toContain('cycles-api-key');
+    const right = await runtime.ask('listReservations', runtime.operator, 'GET', BOTH_TAKE, undefined, { 'x-cycles-api-key': 'nobodys' });
+    expect(right.status).toBe(200);
+  });
+
+  test('a key that is revoked, or whose time is over, opens nothing from the next request on', async () => {
+    const expires_at = new Date(runtime.clock.nowMs() + 1000).toISOString();
+    const short = await runtime.keyOf('acme', { expires_at });
+    expect(codeOf(await runtime.decide({}, short))).toBe(200);
+    const made = (await runtime.operator('POST', '/v1/admin/api-keys', { tenant_id: 'acme', name: 'gone' })).json as {
+      key_id: string;
+      key_secret: string;
+    };
+    const gone = runtime.cycles(made.key_secret);
+    expect(codeOf(await runtime.decide({}, gone))).toBe(200);
+    await runtime.operator('DELETE', `/v1/admin/api-keys/${made.key_id}`);
+    runtime.clock.advance(1000);
+    for (const sender of [short, gone]) {
+      const answer = await runtime.decide({}, sender);
+      expectPlainError(answer, 401, 'UNAUTHORIZED');
+    }
+  });
+});
+
 describe('evidence', () => {
   test('there is none: 404 for anybody, 400 for what is no id', async () => {
     const anyone = runtime.as(null);
