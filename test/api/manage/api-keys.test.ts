@@ -250,6 +250,15 @@ describe('DELETE, 404', () => {
   });
 });
 
+test("keys of another tenant's member of the same name are neither taken for one's own nor deleted", async () => {
+  const other = await manage.manager('ann', await manage.newTenant());
+  expect((await other.ask('POST', PATH, { name: 'same' })).status).toBe(201);
+  expect(await ann.ask('DELETE', PATH, { name: 'same' })).toMatchObject(refused(404, '^API key not found$'));
+  expect((await ann.ask('POST', PATH, { name: 'same' })).status).toBe(201);
+  expect((await ann.ask('DELETE', PATH, { name: 'same' })).status).toBe(200);
+  expect(await namesOf(other)).toEqual(['manager ann', 'same']);
+});
+
 describe('suspended and closed tenants', () => {
   const setStatus = (status: string) => manage.at.operator('PATCH', `/v1/admin/tenants/${tenantId}`, { status });
 
