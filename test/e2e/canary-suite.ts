@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeControlPlane, type ControlPlane } from '../support/control-plane.ts';
-import { bearer, makeHttpClient, type HttpClient } from '../support/http-client.ts';
+import { bearer, makeHttpClient, type Answer, type HttpClient } from '../support/http-client.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
 import { rawRequest, sendRaw } from '../support/raw-http.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
@@ -63,6 +63,7 @@ export function testCanaries(options: {
       UPSTREAM_KEY,
       'sk-second-upstream-canary-7Hb3Vn',
     );
+    await subscribe(operator_key);
     const call = (stream: boolean): Promise<unknown> =>
       client.ask(`${server.runtime}/v1/chat/completions`, {
         method: 'POST',
@@ -90,6 +91,27 @@ export function testCanaries(options: {
     }
     expect(refusals.length).toBeGreaterThan(100);
   });
+
+  /** A webhook that nobody takes, with a secret and a header of its own; then one that is refused. */
+  async function subscribe(operatorKey: string): Promise<void> {
+    const ask = (method: string, path: string, body: object): Promise<Answer> =>
+      client.ask(`${server.admin}/v1/admin${path}`, { method, headers: { 'x-admin-api-key': operatorKey }, body });
+    const [secret, token] = ['whsec_7Hb3Vn-signs-the-canary', 'tok_7Hb3Vn-heads-the-canary'];
+    const webhook = {
+      url: 'http://127.0.0.1:9/hook',
+      event_types: ['api_key.created'],
+      signing_secret: secret,
+      headers: { 'x-token': token },
+    };
+    expect((await ask('PUT', '/config/webhook-security', { allow_http: true, blocked_cidr_ranges: [] })).status).toBe(200);
+    const made = await ask('POST', '/webhooks', webhook);
+    const { subscription_id: id } = made.json<{ subscription: { subscription_id: string } }>().subscription;
+    expect((await ask('POST', `/webhooks/${id}/test`, {})).json()).toMatchObject({ success: false });
+    await keep(await ask('PATCH', `/webhooks/${id}`, { ...webhook, headers: { host: token } }));
+    await keep(await ask('POST', '/webhooks', { ...webhook, url: `no address ${secret}` }));
+    expect(refusals.length).toBe(2);
+    real.push(secret, token);
+  }
 
   const keep = (answer: { readonly status: number; readonly text: string }): Promise<void> => {
     if (answer.status >= 400) refusals.push(answer.text);
