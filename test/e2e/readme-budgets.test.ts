@@ -32,7 +32,7 @@ afterAll(async () => {
 
 test('the section on budgets for agents works from top to bottom as it stands, in a shell', async () => {
   const [start, ...blocks] = blocksOf('Budgets for agents: the Cycles surfaces');
-  expect(start).toBe('ADMIN_API_KEY=admin-bootstrap-key npm start\n');
+  expect(start).toBe('npm ci && ADMIN_API_KEY=admin-bootstrap-key npm start\n');
   expect(blocks).toHaveLength(2);
   // The server of this test has ports of its own. What one command answers ends where the next begins.
   const script = blocks
