@@ -66,6 +66,11 @@ const unitOf = (account: string): string => account.split('|')[3] ?? '';
 const kindOf = (account: string): string => account.split('|')[1] ?? '';
 const left = (account: ModelAccount): bigint => (account.limit ?? 0n) - account.spent - account.held - account.owed;
 const has = (account: ModelAccount, amount: bigint): boolean => account.limit === null || left(account) >= amount;
+/** What is left may not fall by `less` to below the least of 64 bits. */
+const mustStayInRange = (account: ModelAccount, less: bigint): void => {
+  if (account.limit !== null && less > 0n && left(account) - less < -INT64 - 1n) throw new Refusal('amount_out_of_range');
+};
+
 const inRange = (amount: bigint): boolean => amount >= 0n && amount <= INT64;
 
 /** The whole ledger. */
@@ -230,6 +235,7 @@ export class LedgerModel {
       ({ owed, short } = taken);
     }
     for (const id of ids) if (this.#account(id).spent + charged - (owed.get(id) ?? 0n) > INT64) throw new Refusal('amount_out_of_range');
+    for (const part of hold.parts) mustStayInRange(this.#account(part.account), charged - part.amount);
     for (const part of hold.parts) {
       const account = this.#account(part.account);
       const debt = owed.get(part.account) ?? 0n;
@@ -296,6 +302,7 @@ export class LedgerModel {
     }
     const { charged, owed, short } = this.#overage(ids, command.amount, command.overagePolicy ?? 'ALLOW_IF_AVAILABLE');
     for (const id of ids) if (this.#account(id).spent + charged - (owed.get(id) ?? 0n) > INT64) throw new Refusal('amount_out_of_range');
+    for (const id of ids) mustStayInRange(this.#account(id), charged);
     for (const id of ids) {
       const account = this.#account(id);
       account.spent += charged - (owed.get(id) ?? 0n);
@@ -328,6 +335,7 @@ export class LedgerModel {
       }
     }
     if (limit > INT64) throw new Refusal('amount_out_of_range');
+    mustStayInRange(account, before.left - (limit - newSpent - account.held - owed));
     account.limit = limit;
     account.owed = owed;
     account.spent = newSpent;

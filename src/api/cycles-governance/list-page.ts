@@ -102,6 +102,15 @@ export function searchText(text: string | undefined, field = 'search'): string |
 }
 
 /**
+ * Refuses an action on many things whose filter says nothing once its search is trimmed: it would be one on everything there is. Source:
+ * Cycles governance, bulk actions: an empty filter is refused.
+ */
+export function refuseBlankFilter(filter: Readonly<Record<string, unknown>>, search: string | null): void {
+  const others = Object.entries(filter).filter(([name, value]) => name !== 'search' && value !== undefined);
+  if (search === null && others.length === 0) throw refused('filter', 'filter must name at least one thing to filter by');
+}
+
+/**
  * Reads `limit` (clamped to 1 to 100, else 50), `search`, `sort_by`, `sort_dir` (descending where nothing is said) and `cursor` of a
  * list's query. Parameters that nobody knows are passed over. Refuses with `invalid_request` a limit that is no number, an unknown sort,
  * a search above 128 characters, and a cursor that was not issued for this very list, order and filter.

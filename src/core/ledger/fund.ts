@@ -78,8 +78,14 @@ export function refuseFunding(account: Account, funding: Funding): Rejection | n
   }
   const remaining = remainingOf(account) ?? 0n;
   if (funding.operation === 'DEBIT' && remaining < funding.amount) return { ...shortOf(account, funding.amount), code: 'budget_exceeded' };
-  if (!isInt64(account.allocated + differencesOf(account, funding).dAllocated)) {
+  const { dAllocated, dSpent, dDebt } = differencesOf(account, funding);
+  if (!isInt64(account.allocated + dAllocated)) {
     return { code: 'amount_out_of_range', message: `the allocation of ${account.scope} would go past 2^63 - 1`, field: 'amount' };
+  }
+  // What is held and owed counts beside what is spent: together they may come to more than any one of them.
+  const more = dAllocated - dSpent - dDebt;
+  if (more < 0n && !isInt64(remaining + more)) {
+    return { code: 'amount_out_of_range', message: `what remains of ${account.scope} would go below -2^63`, field: 'spent' };
   }
   return null;
 }
@@ -159,7 +165,7 @@ function decideFund(state: State, command: FundCommand, nowMs: number): Decision
  *
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `budget_not_found`, `budget_frozen`, `budget_closed`, `conflict` (an
  * unlimited account), `amount_out_of_range`, `budget_exceeded` (DEBIT of more than remains), `amount_out_of_range` (the new
- * allocation). Source: Cycles governance, funding. Invariants: L1.
+ * allocation, then what remains of it). Source: Cycles governance, funding. Invariants: L1.
  */
 export const fundVerb: Verb<FundCommand, FundAnswer> = {
   needs: (command) => ({ tenantLock: 'shared', accounts: [command.accountId], ...idempotencyNeeds(command.idempotency) }),

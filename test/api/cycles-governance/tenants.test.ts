@@ -409,6 +409,7 @@ describe('bulkActionTenants', () => {
 
   test.each<[string, object, string]>([
     ['an empty filter', { action: 'SUSPEND', filter: {}, idempotency_key: 'k' }, 'filter'],
+    ['a filter of a blank search', { action: 'SUSPEND', filter: { search: '  ' }, idempotency_key: 'k' }, 'filter'],
     ['an unknown filter', { action: 'SUSPEND', filter: { colour: 'red' }, idempotency_key: 'k' }, 'filter.colour'],
     ['an unknown action', { action: 'DELETE', filter: { search: 'x' }, idempotency_key: 'k' }, 'action'],
     ['no key', { action: 'SUSPEND', filter: { search: 'x' } }, 'idempotency_key'],

@@ -242,6 +242,7 @@ describe('bulkActionWebhooks', () => {
 
   test.each<[string, Body, string]>([
     ['an empty filter', { action: 'PAUSE', filter: {}, idempotency_key: 'k' }, 'filter'],
+    ['a filter of a blank search', { action: 'PAUSE', filter: { search: ' ' }, idempotency_key: 'k' }, 'filter'],
     ['an unknown action', { action: 'RENAME', filter: { tenant_id: 'many' }, idempotency_key: 'k' }, 'action'],
     ['no key', { action: 'PAUSE', filter: { tenant_id: 'many' } }, 'idempotency_key'],
     ['a key of 257 characters', { action: 'PAUSE', filter: { tenant_id: 'many' }, idempotency_key: 'k'.repeat(257) }, 'idempotency_key'],

@@ -6,7 +6,16 @@ import type { TenantFilter, TenantSort } from '../../../ports/governance-reads.t
 import { cyclesActorOf } from '../../_shared/cycles-principal.ts';
 import { valueOf } from '../../_shared/problem.ts';
 import { GOVERNANCE_SOURCE, type GovernanceMount } from '../governance-deps.ts';
-import { askedPage, filterOneOf, filterText, listAnswer, readListPage, searchText, type ListPosition } from '../list-page.ts';
+import {
+  askedPage,
+  filterOneOf,
+  filterText,
+  listAnswer,
+  readListPage,
+  refuseBlankFilter,
+  searchText,
+  type ListPosition,
+} from '../list-page.ts';
 import { present, tenantBody } from '../objects.ts';
 import { TenantBulkActionRequest } from '../schemas/bulk.ts';
 import { TENANT_STATUSES } from '../schemas/common.ts';
@@ -92,10 +101,12 @@ export const mountTenants: GovernanceMount = (app, deps) => {
 
   app.post('/v1/admin/tenants/bulk-action', { config: operatorOnly, schema: { body: TenantBulkActionRequest } }, async (request, reply) => {
     const { action, filter, expected_count: expected, idempotency_key: idempotencyKey } = request.body;
+    const search = searchText(filter.search, 'filter.search');
+    refuseBlankFilter(filter, search);
     const { result, isClosing } = valueOf(
       await bulk(cyclesActorOf(request, GOVERNANCE_SOURCE), {
         action,
-        filter: filterOf(filter.status, filter.parent_tenant_id, searchText(filter.search, 'filter.search')),
+        filter: filterOf(filter.status, filter.parent_tenant_id, search),
         shownFilter: present({ ...filter }) as Readonly<Record<string, string>>,
         expectedCount: expected ?? null,
         idempotencyKey,

@@ -16,6 +16,7 @@ import {
   filterText,
   listAnswer,
   readListPage,
+  refuseBlankFilter,
   searchText,
   type ListPage,
   type ListPosition,
@@ -238,8 +239,10 @@ export const mountWebhooks: GovernanceMount = (app, deps) => {
 
   app.post('/v1/admin/webhooks/bulk-action', { config: operatorOnly, schema: { body: WebhookBulkActionRequest } }, async (request) => {
     const { action, filter, idempotency_key: idempotencyKey, expected_count: expectedCount = null } = request.body;
+    const search = searchText(filter.search, 'filter.search');
+    refuseBlankFilter(filter, search);
     const matches: WebhookFilter = {
-      search: searchText(filter.search, 'filter.search'),
+      search,
       ...(filter.tenant_id === undefined ? {} : { tenantId: tenantIdOfWire(filter.tenant_id) }),
       ...(filter.status === undefined ? {} : { status: filter.status }),
       ...(filter.event_type === undefined ? {} : { eventType: filter.event_type }),
