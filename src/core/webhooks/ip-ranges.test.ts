@@ -67,11 +67,14 @@ describe('by default nothing is sent', () => {
     '::127.0.0.1',
     '64:ff9b::10.0.0.1',
     '2002:7f00:1::',
+    '2001:0:7f00:1::f7f7:f7f7',
+    '2001:0:808:808::80ff:fffe',
     'nonsense',
   ])('to %s', (address) => expect(isBlockedAddress(address, DEFAULT_WEBHOOK_SECURITY)).toBe(true));
 
-  test.each(['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '::ffff:8.8.8.8', '64:ff9b::8.8.8.8'])('but to %s', (address) =>
-    expect(isBlockedAddress(address, DEFAULT_WEBHOOK_SECURITY)).toBe(false),
+  test.each(['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '::ffff:8.8.8.8', '64:ff9b::8.8.8.8', '2001:0:808:808::f7f7:f7f7'])(
+    'but to %s',
+    (address) => expect(isBlockedAddress(address, DEFAULT_WEBHOOK_SECURITY)).toBe(false),
   );
 });
 

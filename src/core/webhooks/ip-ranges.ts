@@ -87,7 +87,10 @@ const EMBEDDING: readonly (readonly [range: IpRange, bitsBehind: bigint])[] = [
   [rangeOf('64:ff9b::/96'), 0n],
   [rangeOf('64:ff9b:1::/48'), 0n],
   [rangeOf('2002::/16'), 80n],
+  // Teredo (RFC 4380): the server, and below the client with every bit turned.
+  [rangeOf('2001::/32'), 64n],
 ];
+const TEREDO = rangeOf('2001::/32');
 
 /** Everything that an address may lead to: itself and, where it is an IPv6 form of an IPv4 address, that one. */
 export function meaningsOf(address: IpAddress): IpAddress[] {
@@ -98,5 +101,6 @@ export function meaningsOf(address: IpAddress): IpAddress[] {
     bits: 32,
     value: (address.value >> bitsBehind) & 0xffff_ffffn,
   }));
+  if (isInRange(address, TEREDO)) inner.push({ bits: 32, value: ~address.value & 0xffff_ffffn });
   return [address, ...inner];
 }
