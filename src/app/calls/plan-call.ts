@@ -5,7 +5,8 @@ import type { InferenceRequest, RequestDefect } from '../../core/bounds/inferenc
 import { readForm } from '../../core/bounds/multipart-form.ts';
 import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
-import type { Model, Policy, Upstream } from '../../core/records.ts';
+import { currencyOf, type PinnedRate } from '../../core/pricing/currency.ts';
+import type { Model, Policy, Tenant, Upstream } from '../../core/records.ts';
 import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
 import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
@@ -36,6 +37,8 @@ export interface CallPlan {
   /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
   readonly scopes: readonly string[];
   readonly policy: Policy | null;
+  /** By what the call takes from its tenant's prepaid balance; null where the tenant keeps none. */
+  readonly rate: PinnedRate | null;
 }
 
 /** A plan, or why there is none. */
@@ -87,6 +90,8 @@ export function makePlanCall(deps: {
       const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } });
     }
+    const rate = call.tenant.hasBalance === true ? catalogue.rate(currencyOf(call.tenant), clock.nowMs()) : null;
+    if (rate === null && call.tenant.hasBalance === true) return refused(unrated(model, call.tenant));
     const usable = upstreamId === null ? route.candidates : route.candidates.filter(({ upstream }) => upstream.id === upstreamId);
     if (usable.length === 0) return notServed(model.id, request);
     const count = countWith(tokenizer);
@@ -99,7 +104,10 @@ export function makePlanCall(deps: {
     const isCapped = policy?.caps?.maxTokens !== undefined;
     const softOutput = call.key.outputBound === 'soft' && !isCapped && bounded.bound.sendLimitAs !== null;
     const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
-    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer, scopes: asked.scopes, policy } };
+    return {
+      ok: true,
+      plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer, scopes: asked.scopes, policy, rate },
+    };
   };
 
   const tokenize = (call: CallRequest, asked: Asked, model: Model): Planned | Promise<Planned> => {
@@ -135,6 +143,12 @@ export function makePlanCall(deps: {
     const rules = deps.policies(call.tenant.id);
     return rules instanceof Promise ? rules.then((read) => plan(call, scopes.value, read)) : plan(call, scopes.value, rules);
   };
+}
+
+/** A model costs nothing that a balance could pay where nobody has said what a USD is worth in its currency. */
+function unrated(model: Model, tenant: Tenant): CallRefusal {
+  const message = `The model ${model.id} has no price in ${currencyOf(tenant)}: no exchange rate applies.`;
+  return { kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } };
 }
 
 /** A request, and the one upstream that may answer it; null where any may. */

@@ -34,6 +34,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   model: { table: 'models', columns: [], values: none },
   price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
   'exchange-rate': { table: 'exchange_rates', columns: [], values: none },
+  credit: { table: 'balance_credits', columns: ['tenant_id'], values: (credit) => [credit.tenantId] },
   setting: { table: 'settings', columns: [], values: none },
   'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
   policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },
@@ -43,7 +44,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
 };
 
 /** Kinds that a query may narrow to one tenant. */
-export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key', 'policy', 'webhook']);
+export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key', 'policy', 'webhook', 'credit']);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */
 export const recordColumns = (kind: RecordKind): readonly string[] => ['id', ...RECORD_TABLES[kind].columns, 'body'];
