@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 40961f69c80b7a2f8e529eb0030ab0809d551ac814fb9f16c4fa5d0df960b43f
+-- Migrations: 8593c34288c0537e76325c4761d8aaefa7a9ad1dc151024a073c09e0df3c7413
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -141,6 +141,27 @@ CREATE TABLE audit_heads (
   pruned_no INTEGER,
   pruned_hash TEXT
 , pruned_mac TEXT) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bill_corrections (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bill_corrections_of_tenant ON bill_corrections (tenant_id, id);
+
+CREATE TABLE bill_links (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bill_links_of_tenant ON bill_links (tenant_id, id);
+
+CREATE TABLE bill_states (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
@@ -346,6 +367,31 @@ CREATE TABLE settings (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE statement_lines (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER statement_lines_stand BEFORE UPDATE ON statement_lines
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TRIGGER statement_lines_stay BEFORE DELETE ON statement_lines
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TABLE statements (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX statements_of_tenant ON statements (tenant_id, id);
+
+CREATE TRIGGER statements_stand BEFORE UPDATE ON statements
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TRIGGER statements_stay BEFORE DELETE ON statements
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
 
 CREATE TABLE store_state (
   one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -12,6 +12,7 @@ import {
   type Operation,
   type Operations,
 } from '../_shared/openapi/operation.ts';
+import { BILL_OPERATIONS } from './bill-operations.ts';
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
@@ -492,6 +493,7 @@ export const OPERATOR_SURFACE: DocumentedSurface = {
     ...CATALOGUE_OPERATIONS,
     ...USAGE_REPORTER_OPERATIONS,
     ...SERVER_OPERATIONS,
+    ...BILL_OPERATIONS,
     ...LEDGER_OPERATIONS,
   },
   security: ['operatorKey'],

@@ -2,6 +2,7 @@ import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './decl
 import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
+import { parseBilling } from './parse-billing.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
@@ -26,6 +27,7 @@ const SECTIONS = [
   'dns',
   'metrics',
   'retention',
+  'billing',
 ] as const;
 
 /** Reads and checks the whole file; throws the first `ConfigError` in the order of the sections. */
@@ -39,8 +41,9 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
+  const billing = parseBilling(sections.billing);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
-  return { path, gateway, corsOrigins, metrics, retention, upstreams, models, tenants, reporters, named: named.keys, waiting };
+  return { path, gateway, corsOrigins, metrics, retention, billing, upstreams, models, tenants, reporters, named: named.keys, waiting };
 }
 
 function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {
