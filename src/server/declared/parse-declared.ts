@@ -2,6 +2,7 @@ import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './decl
 import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
+import { parseExchangeRates } from './parse-exchange-rates.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
@@ -17,6 +18,7 @@ const SECTIONS = [
   'gateway',
   'upstreams',
   'models',
+  'exchange_rates',
   'tenants',
   'usage_reporters',
   'hosts',
@@ -34,13 +36,27 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const named = new NamedFields();
   const upstreams = parseUpstreams(sections.upstreams, named);
   const models = parseModels(sections.models, upstreams, named);
+  const exchangeRates = parseExchangeRates(sections.exchange_rates, named);
   const tenants = parseTenants(sections.tenants, named);
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
   const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
-  return { path, gateway, corsOrigins, metrics, retention, upstreams, models, tenants, reporters, named: named.keys, waiting };
+  return {
+    path,
+    gateway,
+    corsOrigins,
+    metrics,
+    retention,
+    upstreams,
+    models,
+    exchangeRates,
+    tenants,
+    reporters,
+    named: named.keys,
+    waiting,
+  };
 }
 
 function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {
