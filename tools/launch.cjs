@@ -107,6 +107,13 @@ function runHere(script, args) {
   nodeModule.runMain();
 }
 
+/** What this process was told of its memory, for the child that does the work in its place. */
+function memoryOptions() {
+  return process.execArgv.filter(function (option) {
+    return option.indexOf('--max-semi-space-size=') === 0;
+  });
+}
+
 /** Ends this process the way the child ended: by the same signal, else with the same code. */
 function endAs(code, signal) {
   if (!signal) process.exit(code);
@@ -128,7 +135,7 @@ function runChild(binary, args) {
       if (child) child.kill(signal);
     });
   });
-  child = childProcess.spawn(binary, args, { stdio: 'inherit' });
+  child = childProcess.spawn(binary, memoryOptions().concat(args), { stdio: 'inherit' });
   child.on('error', function (error) {
     console.error('Castellan could not start ' + binary + ' (' + error.code + '): run `npm ci` again or install Node.js 26.');
     process.exit(1);

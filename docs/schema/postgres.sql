@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 15bebd5ee6ccf16c81a6d0db675d56662287fc142cc9dc1df5172a1dd7dac075
+-- Migrations: e0d04e3ec2e8aa4b7a54219b7219c123e3ea4be44636cafa5144f55b0fe42f96
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -160,6 +160,12 @@ ALTER TABLE public.audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.balance_credits (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.batches (
     id text NOT NULL COLLATE pg_catalog."C",
     at_ms bigint NOT NULL
@@ -228,6 +234,11 @@ ALTER TABLE public.events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.exchange_rates (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
 );
 
 CREATE TABLE public.generation (
@@ -440,7 +451,12 @@ CREATE TABLE public.usage_events (
     media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     media_quantity bigint DEFAULT 0 NOT NULL,
     cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
+    debit_currency text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    debit_per_usd_nanos bigint DEFAULT 0 NOT NULL,
+    debit_microcents bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
+    CONSTRAINT usage_debit_rates_not_negative CHECK ((debit_per_usd_nanos >= 0)),
+    CONSTRAINT usage_debits_not_negative CHECK ((debit_microcents >= 0)),
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
@@ -497,7 +513,12 @@ CREATE TABLE public.usage_tail (
     media_unit text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     media_quantity bigint DEFAULT 0 NOT NULL,
     cache_write_prompt_tokens bigint DEFAULT 0 NOT NULL,
+    debit_currency text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    debit_per_usd_nanos bigint DEFAULT 0 NOT NULL,
+    debit_microcents bigint DEFAULT 0 NOT NULL,
     CONSTRAINT usage_cache_writes_not_negative CHECK ((cache_write_prompt_tokens >= 0)),
+    CONSTRAINT usage_debit_rates_not_negative CHECK ((debit_per_usd_nanos >= 0)),
+    CONSTRAINT usage_debits_not_negative CHECK ((debit_microcents >= 0)),
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0))),
     CONSTRAINT usage_tail_media_quantity_check CHECK ((media_quantity >= 0))
 );
@@ -540,6 +561,9 @@ ALTER TABLE ONLY public.audit
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY public.balance_credits
+    ADD CONSTRAINT balance_credits_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.batches
     ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
 
@@ -560,6 +584,9 @@ ALTER TABLE ONLY public.events
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.exchange_rates
+    ADD CONSTRAINT exchange_rates_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.generation
     ADD CONSTRAINT generation_pkey PRIMARY KEY (only_row);
@@ -689,6 +716,8 @@ CREATE INDEX audit_of_request ON public.audit USING btree (request_id);
 CREATE INDEX audit_of_tenant ON public.audit USING btree (tenant_id, seq);
 
 CREATE INDEX audit_of_trace ON public.audit USING btree (trace_id) WHERE (trace_id IS NOT NULL);
+
+CREATE INDEX balance_credits_of_tenant ON public.balance_credits USING btree (tenant_id, id);
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 

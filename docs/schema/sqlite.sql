@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 8593c34288c0537e76325c4761d8aaefa7a9ad1dc151024a073c09e0df3c7413
+-- Migrations: 42bdf1cb7665a2db1031e9bb86f841ce3f347cb6dc642b20fd5b13f16a02a83d
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -142,6 +142,14 @@ CREATE TABLE audit_heads (
   pruned_hash TEXT
 , pruned_mac TEXT) STRICT, WITHOUT ROWID;
 
+CREATE TABLE balance_credits (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX balance_credits_of_tenant ON balance_credits (tenant_id, id);
+
 CREATE TABLE bill_corrections (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -225,6 +233,11 @@ CREATE INDEX events_of_trace ON events (trace_id, seq) WHERE trace_id IS NOT NUL
 CREATE INDEX events_of_type ON events (tenant_id, type, seq);
 
 CREATE INDEX events_undelivered ON events (seq) WHERE delivered_at_ms IS NULL;
+
+CREATE TABLE exchange_rates (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE heartbeats (
   owner_id TEXT PRIMARY KEY,
@@ -464,7 +477,7 @@ CREATE TABLE usage_events (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0, cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0, debit_currency TEXT NOT NULL DEFAULT '', debit_per_usd_nanos INTEGER NOT NULL DEFAULT 0, debit_microcents INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
@@ -525,7 +538,7 @@ CREATE TABLE usage_tail (
   streaming INTEGER NOT NULL,
   estimated INTEGER NOT NULL,
   interrupted INTEGER NOT NULL
-, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0 CHECK (media_quantity >= 0), cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_write_prompt_tokens >= 0)) STRICT, WITHOUT ROWID;
+, media_unit TEXT NOT NULL DEFAULT '', media_quantity INTEGER NOT NULL DEFAULT 0 CHECK (media_quantity >= 0), cache_write_prompt_tokens INTEGER NOT NULL DEFAULT 0 CHECK (cache_write_prompt_tokens >= 0), debit_currency TEXT NOT NULL DEFAULT '', debit_per_usd_nanos INTEGER NOT NULL DEFAULT 0 CHECK (debit_per_usd_nanos >= 0), debit_microcents INTEGER NOT NULL DEFAULT 0 CHECK (debit_microcents >= 0)) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER usage_tail_once BEFORE INSERT ON usage_tail
 WHEN EXISTS (SELECT 1 FROM usage_events WHERE id = NEW.id)

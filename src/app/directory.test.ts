@@ -156,7 +156,7 @@ describe('the cache', () => {
   test('reads once, for good and for bad keys', async () => {
     const directory = start();
     for (let i = 0; i < 3; i++) expect([await codeOf(directory), await codeOf(directory, 'bad')]).toEqual(['ok', 'unauthorized']);
-    expect(reads.toSorted()).toEqual(['key', 'key', 'model', 'price', 'revoked key', 'tenant', 'upstream']);
+    expect(reads.toSorted()).toEqual(['exchange-rate', 'key', 'key', 'model', 'price', 'revoked key', 'tenant', 'upstream']);
   });
 
   test('a thousand callers at once share one read', async () => {

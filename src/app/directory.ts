@@ -26,7 +26,7 @@ export interface Directory {
    * read. Source: architecture section 5.
    */
   authenticate(plaintext: string, nowMs: number): Promise<Outcome<Identity>>;
-  /** Upstreams, models and prices as they were at the last {@link Directory.authenticate} or {@link Directory.refresh}. */
+  /** Upstreams, models, prices and exchange rates as they were at the last {@link Directory.authenticate} or {@link Directory.refresh}. */
   readonly catalogue: Catalogue;
   /** Reads again what may be old. */
   refresh(): Promise<void>;

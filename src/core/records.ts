@@ -45,6 +45,8 @@ export interface Tenant {
   readonly closedAtMs?: number;
   /** Shares of a budget (0 to 1) at which its use is told beside the usual ones, because webhooks ask for them. */
   readonly utilizationThresholds?: readonly number[];
+  /** What its money is in: a code of ISO 4217. Absent: EUR. */
+  readonly currency?: string;
   /** What its members have set for its calls; absent: nothing yet. */
   readonly projectSettings?: ProjectSettings;
 }
@@ -254,6 +256,17 @@ export interface Price {
 }
 
 /**
+ * What one USD is worth in a currency from `appliesFromMs` on: nano-units of it, so 920,000,000 stands for 0.92. Append-only.
+ */
+export interface ExchangeRate {
+  readonly id: string;
+  readonly currency: string;
+  readonly perUsdNanos: number;
+  readonly appliesFromMs: number;
+  readonly createdAtMs: number;
+}
+
+/**
  * Another proxy that may report usage, of keys of `tenants` only. `secretSealed` is base64 of the secret box. `previous` is the secret
  * before the last rotation, good until `untilMs`; null there: for as long as it stands in the record.
  */
@@ -294,6 +307,7 @@ export interface RecordTypes {
   readonly upstream: Upstream;
   readonly model: Model;
   readonly price: Price;
+  readonly 'exchange-rate': ExchangeRate;
   readonly setting: Setting;
   readonly 'usage-reporter': UsageReporter;
   readonly policy: Policy;

@@ -1,5 +1,5 @@
-/** Kinds of thing that the configuration file may declare. `member` ids are `tenantId/memberId`; a `price`'s id is `modelId` or `modelId@upstreamId`. */
-export type DeclaredKind = 'tenant' | 'member' | 'key' | 'upstream' | 'model' | 'price' | 'usage-reporter';
+/** Kinds of thing that the configuration file may declare. `member` ids are `tenantId/memberId`; a `price`'s id is `modelId` or `modelId@upstreamId`, an `exchange-rate`'s its currency. */
+export type DeclaredKind = 'tenant' | 'member' | 'key' | 'upstream' | 'model' | 'price' | 'exchange-rate' | 'usage-reporter';
 
 /** What the configuration file has the last word on. */
 export interface DeclaredFields {

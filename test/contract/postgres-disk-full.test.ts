@@ -84,6 +84,14 @@ function makeCaller(store: Store): {
   };
 }
 
+/** Keeps the disk full until three batches have failed: a checkpoint may remove files of the log and make room for more. */
+async function fillUntilThreeFail(disk: Disk, { failed, call }: ReturnType<typeof makeCaller>): Promise<void> {
+  for (let round = 0; round < 300 && failed.size < 3; round += 1) {
+    disk.fill();
+    await call();
+  }
+}
+
 /** How many of a batch's calls are in the store. */
 const storedCalls = async (store: Store, round: number): Promise<number> =>
   (await Promise.all(callIds(round).map((id) => store.reservation(id)))).filter((found) => found?.state === 'COMMITTED').length;
@@ -115,12 +123,12 @@ describePostgres('PostgreSQL on a full disk', () => {
           settings: { shared_buffers: '16MB', max_wal_size: '32MB', autovacuum: 'off' },
         });
         await open();
-        const { acknowledged, failed, call } = makeCaller(store);
+        const caller = makeCaller(store);
+        const { acknowledged, failed, call } = caller;
         for (let round = 0; round < 3; round += 1) await call();
         expect(failed.size).toBe(0);
 
-        disk.fill();
-        for (let round = 0; round < 300 && failed.size < 3; round += 1) await call();
+        await fillUntilThreeFail(disk, caller);
         expect([...failed.values()]).toEqual(Array.from({ length: 3 }, () => expect.stringContaining('SQLSTATE 53100') as unknown));
 
         const requests = BigInt(acknowledged.length * CALLS_A_BATCH);
@@ -151,10 +159,10 @@ describePostgres('PostgreSQL on a full disk', () => {
           settings: { max_wal_size: '4MB', min_wal_size: '2MB', wal_recycle: 'off', autovacuum: 'off' },
         });
         await open();
-        const { acknowledged, failed, call } = makeCaller(store);
+        const caller = makeCaller(store);
+        const { acknowledged, failed, call } = caller;
         for (let round = 0; round < 3; round += 1) await call();
-        disk.fill();
-        for (let round = 0; round < 300 && failed.size < 3; round += 1) await call();
+        await fillUntilThreeFail(disk, caller);
         expect(failed.size).toBe(3);
 
         disk.free();

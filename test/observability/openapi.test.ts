@@ -455,6 +455,9 @@ describe('every operation', () => {
       [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1, cache_write_input_per_1m: 0.2 }],
       [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, ...media }],
       [`GET ${op}/prices`, `${op}/prices?model_id=doc-model`, 200],
+      [`POST ${op}/exchange-rates`, `${op}/exchange-rates`, 201, { currency: 'EUR', per_usd: '0.92' }],
+      [`POST ${op}/exchange-rates`, `${op}/exchange-rates`, 201, { currency: 'SEK', per_usd: 10.5, applies_from: '2999-01-01T00:00:00Z' }],
+      [`GET ${op}/exchange-rates`, `${op}/exchange-rates?currency=SEK`, 200],
       [`POST ${op}/tenants/:id/inference-keys`, `${op}/tenants/doc/inference-keys`, 201, { name: 'i', max_tokens: 5 }],
       [`POST ${op}/tenants/:id/inference-keys`, `${op}/tenants/nobody/inference-keys`, 404, { name: 'i' }],
       [`GET ${op}/server`, `${op}/server`, 200],
@@ -510,6 +513,8 @@ describe('every operation', () => {
     await ask([`DELETE ${op}/keys/:id`, `${op}/keys/${found?.id}`, 204]);
     const added = bodies.get(`${op}/prices?model_id=doc-model`)?.['prices'] as { id: string }[];
     await ask([`DELETE ${op}/prices/:id`, `${op}/prices/${added[0]?.id}`, 204]);
+    const rates = bodies.get(`${op}/exchange-rates?currency=SEK`)?.['exchange_rates'] as { id: string }[];
+    await ask([`DELETE ${op}/exchange-rates/:id`, `${op}/exchange-rates/${rates[0]?.id}`, 204]);
     await ask([`DELETE ${op}/models/:id`, `${op}/models/doc-model`, 204]);
     await ask([`DELETE ${op}/upstreams/:id`, `${op}/upstreams/doc-up`, 204]);
 

@@ -129,6 +129,15 @@ describe.each([
     expect(await ending).toEqual({ code: 5, signal: null });
   });
 
+  test('the limit of memory that it was started with holds for the script', () => {
+    put('limit.ts', 'console.log(process.execArgv.join());');
+    const launcher = join(root, 'tools/launch.cjs');
+    const run = spawnSync(process.execPath, ['--max-semi-space-size=8', '--no-warnings', launcher, join(root, 'limit.ts')], {
+      encoding: 'utf8',
+    });
+    expect(run.stdout.trim()).toMatch(/--max-semi-space-size=8/);
+  });
+
   test('standard input reaches the script', () => {
     put('echo.ts', 'process.stdin.pipe(process.stdout);');
     const run = spawnSync(process.execPath, [join(root, 'tools/launch.cjs'), join(root, 'echo.ts')], { input: 'hello', encoding: 'utf8' });

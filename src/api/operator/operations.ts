@@ -14,6 +14,7 @@ import {
 } from '../_shared/openapi/operation.ts';
 import { BILL_OPERATIONS } from './bill-operations.ts';
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
+import { EXCHANGE_RATE_OPERATIONS } from './exchange-rate-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
 import { OPERATOR_PREFIX } from './prefix.ts';
@@ -482,7 +483,7 @@ const LEDGER_OPERATIONS: Operations = {
 export const OPERATOR_SURFACE: DocumentedSurface = {
   id: 'operator',
   title: 'Operator API',
-  description: 'Tenants, members, keys, upstreams, models, prices and usage reporters, for whoever runs this server.',
+  description: 'Tenants, members, keys, upstreams, models, prices, exchange rates and usage reporters, for whoever runs this server.',
   prefixes: [OPERATOR_PREFIX],
   operations: {
     ...TENANT_OPERATIONS,
@@ -491,6 +492,7 @@ export const OPERATOR_SURFACE: DocumentedSurface = {
     ...ROTATION_OPERATIONS,
     ...EVENT_OPERATIONS,
     ...CATALOGUE_OPERATIONS,
+    ...EXCHANGE_RATE_OPERATIONS,
     ...USAGE_REPORTER_OPERATIONS,
     ...SERVER_OPERATIONS,
     ...BILL_OPERATIONS,

@@ -164,6 +164,13 @@ export const CreateModelBody = strict({ id: Text, upstreams: ModelUpstreams, ...
 /** Body of `PATCH /models/{id}`. */
 export const UpdateModelBody = strict({ upstreams: Type.Optional(ModelUpstreams), ...modelFields });
 
+/** Body of `POST /exchange-rates`. */
+export const AddExchangeRateBody = strict({
+  currency: Text,
+  per_usd: Type.Union([Type.Number(), Type.String()], rule('what one USD is worth, as a number or a decimal string')),
+  applies_from: Type.Optional(orNull(Type.String(), 'an RFC 3339 timestamp')),
+});
+
 const Price = Type.Union([Type.Number(), Type.String()], rule('a price in USD, as a number or a decimal string'));
 const PriceOrNull = Type.Union(
   [Type.Number(), Type.String(), Type.Null()],

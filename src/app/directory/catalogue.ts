@@ -1,7 +1,8 @@
-import type { Model, Price, Upstream } from '../../core/records.ts';
+import { rateAt, type PinnedRate } from '../../core/pricing/currency.ts';
+import type { ExchangeRate, Model, Price, Upstream } from '../../core/records.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 
-/** Upstreams, models and prices as they were when they were last read. */
+/** Upstreams, models, prices and exchange rates as they were when they were last read. */
 export interface Catalogue {
   /** The model of that id, else the one with that alias. */
   model(name: string): Model | undefined;
@@ -10,6 +11,8 @@ export interface Catalogue {
   upstream(id: string): Upstream | undefined;
   /** All prices of a model, those of single upstreams and those that do not apply yet among them. */
   prices(modelId: string): readonly Price[];
+  /** What a USD is worth in a currency at `nowMs`; null where no rate applies. */
+  rate(currency: string, nowMs: number): PinnedRate | null;
 }
 
 /** A catalogue with what keeps it up to date. */
@@ -27,9 +30,16 @@ interface Snapshot {
   readonly modelByName: ReadonlyMap<string, Model>;
   readonly upstreamById: ReadonlyMap<string, Upstream>;
   readonly pricesByModel: ReadonlyMap<string, readonly Price[]>;
+  readonly ratesByCurrency: ReadonlyMap<string, readonly ExchangeRate[]>;
 }
 
-const EMPTY: Snapshot = { models: [], modelByName: new Map(), upstreamById: new Map(), pricesByModel: new Map() };
+const EMPTY: Snapshot = {
+  models: [],
+  modelByName: new Map(),
+  upstreamById: new Map(),
+  pricesByModel: new Map(),
+  ratesByCurrency: new Map(),
+};
 
 const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<string, T> =>
   new Map(records.map((record) => [record.id, record]));
@@ -46,16 +56,18 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
   let loading: { readonly changes: number; readonly done: Promise<void> } | null = null;
 
   async function read(): Promise<Snapshot> {
-    const [upstreams, models, prices] = await Promise.all([
+    const [upstreams, models, prices, rates] = await Promise.all([
       records.records('upstream'),
       records.records('model'),
       records.records('price'),
+      records.records('exchange-rate'),
     ]);
     return {
       models,
       modelByName: byName(models),
       upstreamById: byId(upstreams),
       pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId),
+      ratesByCurrency: Map.groupBy(rates, ({ currency }) => currency),
     };
   }
 
@@ -82,6 +94,7 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
     models: () => snapshot.models,
     upstream: (id) => snapshot.upstreamById.get(id),
     prices: (modelId) => snapshot.pricesByModel.get(modelId) ?? [],
+    rate: (currency, nowMs) => rateAt(snapshot.ratesByCurrency.get(currency) ?? [], currency, nowMs),
     isFresh: () => loadedAt === changes,
     invalidate: () => {
       changes += 1;

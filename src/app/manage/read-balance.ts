@@ -1,3 +1,4 @@
+import { currencyOf, unitOfCurrency } from '../../core/pricing/currency.ts';
 import { accountId, remainingOf } from '../../core/ledger/account.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 
@@ -7,14 +8,12 @@ export interface Balance {
   readonly currency: string;
 }
 
-/** The currency of tenants. Source: architecture section 13. */
-const CURRENCY = 'EUR';
-
 /** Makes the use case that tells a tenant's balance: 0 where nothing was ever paid in. Never refuses. */
-export function makeReadBalance(deps: { records: Pick<RecordStore, 'accounts'> }) {
+export function makeReadBalance(deps: { records: Pick<RecordStore, 'accounts' | 'record'> }) {
   return async (tenantId: string): Promise<Balance> => {
-    const id = accountId({ tenantId, kind: 'balance', scope: `tenant:${tenantId}`, unit: `${CURRENCY}_MICROCENTS`, period: '' });
+    const currency = currencyOf(await deps.records.record('tenant', tenantId));
+    const id = accountId({ tenantId, kind: 'balance', scope: `tenant:${tenantId}`, unit: unitOfCurrency(currency), period: '' });
     const account = (await deps.records.accounts([id])).get(id);
-    return { microcents: account === undefined ? 0n : (remainingOf(account) ?? 0n), currency: CURRENCY };
+    return { microcents: account === undefined ? 0n : (remainingOf(account) ?? 0n), currency };
   };
 }

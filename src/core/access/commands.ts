@@ -3,6 +3,7 @@ import type { CommandBase } from '../verb.ts';
 import type {
   ApiKey,
   Entitlements,
+  ExchangeRate,
   Member,
   Model,
   Price,
@@ -151,10 +152,10 @@ export interface UpdateUsageReporterCommand extends CommandBase {
   readonly secret?: { readonly sealed: string; readonly graceMs: number };
 }
 
-/** Forgets an upstream, a model, a usage reporter, or a price that does not apply yet. */
+/** Forgets an upstream, a model, a usage reporter, or a price or an exchange rate that does not apply yet. */
 export interface RemoveRecordCommand extends CommandBase {
   readonly verb: 'remove-record';
-  readonly kind: 'upstream' | 'model' | 'price' | 'usage-reporter';
+  readonly kind: 'upstream' | 'model' | 'price' | 'exchange-rate' | 'usage-reporter';
   readonly recordId: string;
 }
 
@@ -162,6 +163,12 @@ export interface RemoveRecordCommand extends CommandBase {
 export interface AddPriceCommand extends CommandBase {
   readonly verb: 'add-price';
   readonly price: Omit<Price, 'createdAtMs' | 'appliesFromMs'> & { readonly appliesFromMs: number | null };
+}
+
+/** Declares an exchange rate. `appliesFromMs` null is now; a moment in the past is refused. */
+export interface AddExchangeRateCommand extends CommandBase {
+  readonly verb: 'add-exchange-rate';
+  readonly rate: Omit<ExchangeRate, 'createdAtMs' | 'appliesFromMs'> & { readonly appliesFromMs: number | null };
 }
 
 /** Changes a tenant's settings for its calls, as a member. `inference` replaces all that was given before; what is missing stays. */
@@ -203,6 +210,7 @@ export type AccessCommand =
   | UpdateModelCommand
   | RemoveRecordCommand
   | AddPriceCommand
+  | AddExchangeRateCommand
   | PutUsageReporterCommand
   | UpdateUsageReporterCommand
   | SetProjectSettingsCommand

@@ -10,15 +10,16 @@ const NAMES = {
   upstream: { words: 'upstream', event: 'upstream' },
   model: { words: 'model', event: 'model' },
   price: { words: 'price', event: 'price' },
+  'exchange-rate': { words: 'exchange rate', event: 'exchange_rate' },
   'usage-reporter': { words: 'usage reporter', event: 'usage_reporter' },
 } as const;
 
 /**
- * Forgets an upstream, a model, a usage reporter, or a price that does not apply yet. The value is its id. What a model cost stays known:
- * its prices are history. The aliases of a model are free again. A model that still lists a forgotten upstream passes it over. What a
+ * Forgets an upstream, a model, a usage reporter, or a price or exchange rate that does not apply yet. The value is its id. What a model
+ * cost stays known: prices and rates are history. The aliases of a model are free again. A model that still lists a forgotten upstream passes it over. What a
  * reporter reported stays booked.
  *
- * Rejects, in this order: `not_found`, `conflict` (a price that applies already).
+ * Rejects, in this order: `not_found`, `conflict` (a price or rate that applies already).
  */
 export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }> = {
   needs: (command) => ({
@@ -28,9 +29,10 @@ export const removeRecordVerb: Verb<RemoveRecordCommand, { readonly id: string }
   decide: (state, command, nowMs) => {
     const { kind, recordId } = command;
     if (state.record(kind, recordId) === undefined) return refuse(notFound(`${NAMES[kind].words} ${recordId}`));
-    const price = kind === 'price' ? state.record('price', recordId) : undefined;
-    if (price !== undefined && price.appliesFromMs <= nowMs) {
-      return refuse(rejected({ code: 'conflict', message: 'a price that applies already cannot be removed; add a new one', field: 'id' }));
+    const dated = kind === 'price' || kind === 'exchange-rate' ? state.record(kind, recordId) : undefined;
+    if (dated !== undefined && dated.appliesFromMs <= nowMs) {
+      const message = `a ${NAMES[kind].words} that applies already cannot be removed; add a new one`;
+      return refuse(rejected({ code: 'conflict', message, field: 'id' }));
     }
     const name = NAMES[kind].event;
     const events = eventEffects(command, nowMs, [{ type: `${name}.deleted`, data: { [`${name}_id`]: recordId } }]);

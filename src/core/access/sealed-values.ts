@@ -32,6 +32,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   member: [],
   model: [],
   price: [],
+  'exchange-rate': [],
   policy: [],
   'policy-name': [],
   'key-name': [],

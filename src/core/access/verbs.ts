@@ -3,6 +3,7 @@ import type { Verb } from '../verb.ts';
 import { createKeyVerb } from './decide-create-key.ts';
 import { addMemberVerb, removeMemberVerb } from './decide-member.ts';
 import { putModelVerb, updateModelVerb } from './decide-model.ts';
+import { addExchangeRateVerb } from './decide-exchange-rate.ts';
 import { addPriceVerb } from './decide-price.ts';
 import { removeRecordVerb } from './decide-remove-record.ts';
 import { rotateKeyVerb } from './decide-rotate-key.ts';
@@ -32,6 +33,7 @@ export const ACCESS_VERBS = {
   'update-model': updateModelVerb,
   'remove-record': removeRecordVerb,
   'add-price': addPriceVerb,
+  'add-exchange-rate': addExchangeRateVerb,
   'put-usage-reporter': putUsageReporterVerb,
   'update-usage-reporter': updateUsageReporterVerb,
   'set-project-settings': setProjectSettingsVerb,

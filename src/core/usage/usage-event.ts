@@ -1,6 +1,15 @@
 import type { MediaUse } from '../metering/media-use.ts';
 
 /**
+ * What a request took from a prepaid balance: micro-cents of `currency`, its exact cost by `perUsdNanos` nano-units for a USD, rounded up once.
+ */
+export interface BalanceDebit {
+  readonly currency: string;
+  readonly perUsdNanos: number;
+  readonly microcents: bigint;
+}
+
+/**
  * One metered request. Counts are safe integers, money exact.
  *
  * `cachedPromptTokens` is a part of `promptTokens`, and so is `cacheWritePromptTokens` (absent: none), which the upstream wrote into its
@@ -8,7 +17,8 @@ import type { MediaUse } from '../metering/media-use.ts';
  * `chargeMicrocents` what the budgets were charged (the cost rounded up once). `atMs` is when it was booked and decides the bucket;
  * `heldAtMs` is when the hold was made and decides the budget period. `estimated`: the upstream reported no usage, or the call was
  * `interrupted` by the end of our process. Its `id` is the reservation's, so that a call is counted once.
- * `media` is what it used beside tokens (seconds, characters, images); absent where that is nothing, or where nobody told.
+ * `media` is what it used beside tokens (seconds, characters, images); absent where that is nothing, or where nobody told. `debit` is what
+ * it took from its tenant's prepaid balance; absent where the tenant had none.
  */
 export interface UsageEvent {
   readonly id: string;
@@ -32,4 +42,5 @@ export interface UsageEvent {
   readonly estimated: boolean;
   readonly interrupted: boolean;
   readonly media?: MediaUse;
+  readonly debit?: BalanceDebit;
 }

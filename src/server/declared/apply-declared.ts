@@ -22,6 +22,7 @@ import type { DeclaredConfig, DeclaredModel, DeclaredTenant, DeclaredUpstream } 
 import { keyCommands } from './key-commands.ts';
 import { makeDeclaredFields } from './named-fields.ts';
 import { leftFile, rememberDeclared } from './left-file.ts';
+import { exchangeRateCommands } from './apply-exchange-rates.ts';
 import { reporterCommands } from './apply-reporters.ts';
 
 /** What applying needs. */
@@ -47,6 +48,7 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   await boot.run(label, await upstreamCommands(deps, usable, fields));
   await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
   await boot.run(label, await priceCommands(deps, models, usableIds));
+  await boot.run(label, await exchangeRateCommands(deps, declared.exchangeRates));
   const absentKeys: string[] = [];
   for (const tenant of declared.tenants) {
     await boot.run(label, await tenantCommands(deps, tenant, fields));

@@ -48,6 +48,13 @@ export interface DeclaredTenant {
   readonly keys: readonly DeclaredKey[];
 }
 
+/** An exchange rate as the file declares it: what one USD is worth, in nano-units. `appliesFromMs` null: from the start that first sees it. */
+export interface DeclaredExchangeRate {
+  readonly currency: string;
+  readonly perUsdNanos: number;
+  readonly appliesFromMs: number | null;
+}
+
 /** A usage reporter as the file declares it. `previousSecret` is good for as long as the file names it. */
 export interface DeclaredReporter {
   readonly id: string;
@@ -86,6 +93,7 @@ export interface DeclaredConfig {
   readonly billing: BillingConfig;
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
+  readonly exchangeRates: readonly DeclaredExchangeRate[];
   readonly tenants: readonly DeclaredTenant[];
   readonly reporters: readonly DeclaredReporter[];
   /** Origins whose pages may call the gateway. */

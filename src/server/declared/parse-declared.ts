@@ -3,6 +3,7 @@ import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
 import { parseBilling } from './parse-billing.ts';
+import { parseExchangeRates } from './parse-exchange-rates.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
@@ -18,6 +19,7 @@ const SECTIONS = [
   'gateway',
   'upstreams',
   'models',
+  'exchange_rates',
   'tenants',
   'usage_reporters',
   'hosts',
@@ -36,6 +38,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const named = new NamedFields();
   const upstreams = parseUpstreams(sections.upstreams, named);
   const models = parseModels(sections.models, upstreams, named);
+  const exchangeRates = parseExchangeRates(sections.exchange_rates, named);
   const tenants = parseTenants(sections.tenants, named);
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
   const waiting = parseLaterSections(sections);
@@ -43,7 +46,21 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const retention = parseRetention(sections.retention);
   const billing = parseBilling(sections.billing);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
-  return { path, gateway, corsOrigins, metrics, retention, billing, upstreams, models, tenants, reporters, named: named.keys, waiting };
+  return {
+    path,
+    gateway,
+    corsOrigins,
+    metrics,
+    retention,
+    billing,
+    upstreams,
+    models,
+    exchangeRates,
+    tenants,
+    reporters,
+    named: named.keys,
+    waiting,
+  };
 }
 
 function parseGateway(field: Field): { gateway: GatewayConfig; corsOrigins: string[] } {

@@ -33,6 +33,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   upstream: { table: 'upstreams', columns: [], values: none },
   model: { table: 'models', columns: [], values: none },
   price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
+  'exchange-rate': { table: 'exchange_rates', columns: [], values: none },
   setting: { table: 'settings', columns: [], values: none },
   'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
   policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },

@@ -87,7 +87,7 @@ function part(columns: string, query: ReservationQuery, options: { state: Reserv
   );
   for (const list of query.scopes) conditions.push(`(${list.map((condition) => scopeCondition(condition, dialect)).join(' OR ')})`);
   conditions.push(...behind(query, dialect));
-  return `SELECT ${columns} FROM reservations WHERE ${conditions.join(' AND ')} ${orderOf(query)} LIMIT ${bind(query.limit, 'bigint')}`;
+  return `SELECT ${columns} FROM reservations WHERE ${conditions.join(' AND ')} ${orderOf(query)} LIMIT ${query.limit}`;
 }
 
 /**
@@ -104,5 +104,5 @@ export function reservationPageSql(columns: string, query: ReservationQuery, dia
   if (query.requestKey !== undefined || !hasIndex) return part(columns, query, { state: null, dialect });
   const parts = states.map((state) => `SELECT * FROM (${part(columns, query, { state, dialect })}) AS of_state`);
   if (parts.length === 1) return parts[0] ?? null;
-  return `SELECT * FROM (${parts.join(' UNION ALL ')}) AS found ${orderOf(query)} LIMIT ${dialect.bind(query.limit, 'bigint')}`;
+  return `SELECT * FROM (${parts.join(' UNION ALL ')}) AS found ${orderOf(query)} LIMIT ${query.limit}`;
 }

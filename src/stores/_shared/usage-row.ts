@@ -25,12 +25,15 @@ export const USAGE_COLUMNS = [
   'media_unit',
   'media_quantity',
   'cache_write_prompt_tokens',
+  'debit_currency',
+  'debit_per_usd_nanos',
+  'debit_microcents',
 ] as const;
 
 /** A usage row as both drivers give it: every integer as a bigint, flags as 0 or 1. */
 export type UsageRow = { readonly [C in (typeof USAGE_COLUMNS)[number]]: C extends UsageTextColumn ? string : bigint };
 
-type UsageTextColumn = 'id' | 'tenant_id' | 'key_id' | 'model' | 'upstream_id' | 'price_id' | 'route' | 'media_unit';
+type UsageTextColumn = 'id' | 'tenant_id' | 'key_id' | 'model' | 'upstream_id' | 'price_id' | 'route' | 'media_unit' | 'debit_currency';
 
 /** The row of an event. Counts and moments are numbers, money bigints, flags 0 or 1. */
 export const usageValues = (event: UsageEvent): (string | number | bigint)[] => [
@@ -56,6 +59,9 @@ export const usageValues = (event: UsageEvent): (string | number | bigint)[] => 
   event.media?.unit ?? '',
   event.media?.quantity ?? 0,
   event.cacheWritePromptTokens ?? 0,
+  event.debit?.currency ?? '',
+  event.debit?.perUsdNanos ?? 0,
+  event.debit?.microcents ?? 0n,
 ];
 
 /** The event of a row. */
@@ -81,7 +87,13 @@ export const usageFromRow = (row: UsageRow): UsageEvent => ({
   interrupted: Boolean(row.interrupted),
   ...(Number(row.cache_write_prompt_tokens) === 0 ? {} : { cacheWritePromptTokens: Number(row.cache_write_prompt_tokens) }),
   ...mediaOf(row),
+  ...debitOf(row),
 });
 
 const mediaOf = (row: UsageRow): Pick<UsageEvent, 'media'> =>
   row.media_unit === '' ? {} : { media: { unit: row.media_unit as MediaUnit, quantity: Number(row.media_quantity) } };
+
+const debitOf = (row: UsageRow): Pick<UsageEvent, 'debit'> =>
+  row.debit_currency === ''
+    ? {}
+    : { debit: { currency: row.debit_currency, perUsdNanos: Number(row.debit_per_usd_nanos), microcents: row.debit_microcents } };

@@ -30,6 +30,8 @@ const BIGINT_COLUMNS = new Set([
   'cost_nano_usd',
   'charge_microcents',
   'media_quantity',
+  'debit_per_usd_nanos',
+  'debit_microcents',
   'tokens',
   'held',
   'minute',

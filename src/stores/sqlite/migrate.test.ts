@@ -4,16 +4,26 @@ import { loadMigrations } from '../_shared/migrations.ts';
 import { USAGE_COLUMNS, usageFromRow, type UsageRow } from '../_shared/usage-row.ts';
 import { migrate } from './migrate.ts';
 
-const COLUMN = 'cache_write_prompt_tokens';
+/** What each of these steps added to usage, with the property that a row without it has not, and a column that must not fall below 0. */
+const ADDED = [
+  { columns: ['cache_write_prompt_tokens'], property: 'cacheWritePromptTokens', counted: 'cache_write_prompt_tokens' },
+  { columns: ['debit_currency', 'debit_per_usd_nanos', 'debit_microcents'], property: 'debit', counted: 'debit_microcents' },
+];
 
-test('usage of the release before counts as none written into a cache, and that release can still write it', () => {
+test.each(ADDED)('usage of the release before has no $property, and that release can still write it', ({ columns, property, counted }) => {
   const db = new Database(':memory:');
   const all = loadMigrations('sqlite');
   const failpoints = { hit: () => undefined };
-  const added = all.findIndex(({ sql }) => sql.includes(COLUMN));
-  const old = USAGE_COLUMNS.filter((column) => column !== COLUMN);
+  const added = all.findIndex(({ sql }) => sql.includes(counted));
   const insert = (id: string): void => {
-    const values = old.map((column) => (column === 'id' ? id : /_id$|model|route/.test(column) ? 'x' : 1));
+    const there = new Set(
+      db
+        .prepare<[], { name: string }>('PRAGMA table_info(usage_tail)')
+        .all()
+        .map(({ name }) => name),
+    );
+    const old = USAGE_COLUMNS.filter((column) => there.has(column) && !columns.includes(column));
+    const values = old.map((column) => (column === 'id' ? id : /_id$|model|route|currency/.test(column) ? 'x' : 1));
     db.prepare(`INSERT INTO usage_tail (${old.join(', ')}) VALUES (${old.map(() => '?').join(', ')})`).run(values);
   };
   migrate(db, all.slice(0, added), failpoints);
@@ -28,7 +38,7 @@ test('usage of the release before counts as none written into a cache, and that 
     { id: 'after', promptTokens: 1 },
     { id: 'before', promptTokens: 1 },
   ]);
-  for (const row of rows) expect(usageFromRow(row)).not.toHaveProperty('cacheWritePromptTokens');
-  expect(() => db.exec(`UPDATE usage_tail SET ${COLUMN} = -1`)).toThrow(/CHECK/);
+  for (const row of rows) expect(usageFromRow(row)).not.toHaveProperty(property);
+  expect(() => db.exec(`UPDATE usage_tail SET ${counted} = -1`)).toThrow(/CHECK/);
   db.close();
 });

@@ -90,6 +90,7 @@ const USAGE = namesOf<CallUsage>({
   estimated: true,
   interrupted: true,
   media: true,
+  debit: true,
 });
 
 /** What is packed by itself: the verb, and parts that are objects. */
