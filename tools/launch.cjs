@@ -107,6 +107,21 @@ function runHere(script, args) {
   nodeModule.runMain();
 }
 
+/**
+ * Ends the server when npm is gone. A signal that reaches npm alone ends npm and its shell and not what they run, which would go on
+ * with nobody watching it.
+ */
+function endWithNpm() {
+  if (WINDOWS || process.env.npm_lifecycle_event !== 'start') return;
+  var parent = process.ppid;
+  var timer = setInterval(function () {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, 250);
+  timer.unref();
+}
+
 /** What this process was told of its memory, for the child that does the work in its place. */
 function memoryOptions() {
   return process.execArgv.filter(function (option) {
@@ -158,6 +173,7 @@ function main(args) {
   var full = args.length > 0 ? args : [SERVER];
   var hasNodeOptions = full[0].charAt(0) === '-';
   if (!hasNodeOptions) keepCompiled(full[0]);
+  endWithNpm();
   if (binary === process.execPath && !hasNodeOptions) runHere(full[0], full.slice(1));
   else runChild(binary, full);
 }
