@@ -4,6 +4,8 @@ import type { BalanceCommand } from './balance/commands.ts';
 import { BALANCE_VERBS } from './balance/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
+import type { BillCommand } from './bills/commands.ts';
+import { BILL_VERBS } from './bills/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -28,7 +30,8 @@ export type Command =
   | CyclesCommand
   | EventCommand
   | WebhookCommand
-  | AuditCommand;
+  | AuditCommand
+  | BillCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -41,6 +44,7 @@ const VERBS = {
   ...EVENT_VERBS,
   ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
+  ...BILL_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

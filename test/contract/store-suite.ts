@@ -3,6 +3,7 @@ import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
 import { describeTrailWitness } from './audit-witness-suite.ts';
 import { describeBalance } from './balance-suite.ts';
+import { describeBills } from './bill-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -26,6 +27,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   'lists of the trail': describeAuditLists,
   'witness of the trail': describeTrailWitness,
   balances: describeBalance,
+  bills: describeBills,
   budgets: describeBudgets,
   objects: describeObjects,
   quarantine: describeQuarantine,

@@ -57,6 +57,8 @@ const ThresholdEvent = named(
   ),
 );
 
+const Microcents = Type.String({ description: 'USD_MICROCENTS, as a decimal text: it may be negative.' });
+
 const optional = Type.Optional(Type.String());
 
 /** Events that tell of keys and members, and of holds that ran out: with more than the Cycles protocol has, or of what it lacks. */
@@ -84,6 +86,14 @@ const OWN_EVENTS = [
         { description: 'Amounts in micro-cents of the currency; what was taken back is negative.' },
       ),
     ),
+  ),
+  named(
+    'StatementIssuedEvent',
+    eventOf(['statement.issued'], object({ statement_id: Id, number: Id, month: Id, total_microcents: Microcents })),
+  ),
+  named(
+    'BillCorrectionEvent',
+    eventOf(['bill_correction.created'], object({ correction_id: Id, charge_microcents: Microcents, concerns: orNull(Type.String()) })),
   ),
   named(
     'ReservationExpiredEvent',

@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
 import { makeBalanceManagement } from '../../app/balance/manage-balance.ts';
 import { makeReadBalance } from '../../app/balance/read-balance.ts';
+import { makeBillManagement } from '../../app/bills/manage-bills.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
@@ -19,6 +20,7 @@ import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import { SYSTEM_TENANT } from '../../core/records.ts';
+import type { BillTokens } from '../../ports/bill-tokens.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -35,6 +37,7 @@ import { makeAuthenticateOperator, operatorOf } from './authenticate.ts';
 import { OPERATOR_SURFACE } from './operations.ts';
 import { OPERATOR_PREFIX } from './prefix.ts';
 import { mountBalances } from './routes/balance.ts';
+import { mountBills } from './routes/bills.ts';
 import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
 import { mountExchangeRates } from './routes/exchange-rates.ts';
 import { mountInferenceKeys } from './routes/inference-keys.ts';
@@ -62,6 +65,9 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly declared: DeclaredFields;
   readonly tokenizerNames: readonly string[];
   readonly health: Pick<UpstreamHealth, 'report'>;
+  readonly billTokens: BillTokens;
+  /** The origin of links that leave this server; null: that of the request. */
+  readonly publicUrl: string | null;
   readonly log: Log;
 }
 
@@ -91,6 +97,7 @@ export const makeOperatorApi =
         const balances = { balances: makeBalanceManagement(deps), readBalance: makeReadBalance(deps) };
         mountBalances(app, { ...deps, ...balances, cursors: makePageCursors(deps.hasher) });
         mountMembers(app, { tenants });
+        mountBills(app, { ...deps, bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
         const createKey = makeCreateKey(deps);
         mountMemberKeys(app, { createKey });
         mountInferenceKeys(app, { tenants, createKey });
