@@ -70,7 +70,9 @@ describe('the first defect is named', () => {
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":{}}', 'tools'],
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[5]}', 'tools[0]'],
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"advisor_1","model":"dear"}]}', 'tools[0].model'],
-    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":[]}', 'fallbacks'],
+    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":[{"model":"n"}]}', 'fallbacks'],
+    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":"n"}', 'fallbacks'],
+    ['{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":1,"fallbacks":["n"]}', null],
     ['{"model":"m","messages":[{"role":"user","content":"x"}]}', 'max_tokens'],
     ...['-1', '1.5', '"5"', 'true', '[]', '9007199254740993', '2147483648'].map((limit) => [
       `{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":${limit}}`,
