@@ -107,6 +107,28 @@ function runHere(script, args) {
   nodeModule.runMain();
 }
 
+/**
+ * Ends the server when npm is gone. A signal that reaches npm alone ends npm and its shell and not what they run, which would go on
+ * with nobody watching it.
+ */
+function endWithNpm() {
+  if (WINDOWS || process.env.npm_lifecycle_event !== 'start') return;
+  var parent = process.ppid;
+  var timer = setInterval(function () {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, 250);
+  timer.unref();
+}
+
+/** What this process was told of its memory, for the child that does the work in its place. */
+function memoryOptions() {
+  return process.execArgv.filter(function (option) {
+    return option.indexOf('--max-semi-space-size=') === 0;
+  });
+}
+
 /** Ends this process the way the child ended: by the same signal, else with the same code. */
 function endAs(code, signal) {
   if (!signal) process.exit(code);
@@ -128,7 +150,7 @@ function runChild(binary, args) {
       if (child) child.kill(signal);
     });
   });
-  child = childProcess.spawn(binary, args, { stdio: 'inherit' });
+  child = childProcess.spawn(binary, memoryOptions().concat(args), { stdio: 'inherit' });
   child.on('error', function (error) {
     console.error('Castellan could not start ' + binary + ' (' + error.code + '): run `npm ci` again or install Node.js 26.');
     process.exit(1);
@@ -151,6 +173,7 @@ function main(args) {
   var full = args.length > 0 ? args : [SERVER];
   var hasNodeOptions = full[0].charAt(0) === '-';
   if (!hasNodeOptions) keepCompiled(full[0]);
+  endWithNpm();
   if (binary === process.execPath && !hasNodeOptions) runHere(full[0], full.slice(1));
   else runChild(binary, full);
 }

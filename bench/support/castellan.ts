@@ -61,10 +61,15 @@ interface Launched {
 async function launch(env: NodeJS.ProcessEnv, port: number): Promise<Launched> {
   // Logs go where an operator would send them: to a file, not to a terminal that somebody must read.
   const log = openSync(path.join(env['CASTELLAN_DATA_DIR'] ?? ROOT, '..', 'server.log'), 'a');
-  const child = spawn(process.execPath, [path.join(ROOT, 'tools/launch.cjs'), path.join(ROOT, 'src/server/main.ts')], {
-    env,
-    stdio: ['ignore', log, log],
-  });
+  // As `npm start` does.
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=8', path.join(ROOT, 'tools/launch.cjs'), path.join(ROOT, 'src/server/main.ts')],
+    {
+      env,
+      stdio: ['ignore', log, log],
+    },
+  );
   closeSync(log);
   process.once('exit', () => child.kill('SIGKILL'));
   while (!(await answers(port))) {

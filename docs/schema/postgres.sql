@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: cf6a52e5afa6de9692e6e4f472e5386a91a67c5dca7977a38828c3fd2c1ddd64
+-- Migrations: e0d04e3ec2e8aa4b7a54219b7219c123e3ea4be44636cafa5144f55b0fe42f96
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -22,6 +22,14 @@ BEGIN
     END IF;
   END IF;
   RAISE EXCEPTION 'ledger_entries is append-only: % refused', TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE FUNCTION public.refuse_statement_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'an issued statement never changes: % refused', TG_OP USING ERRCODE = 'restrict_violation';
 END
 $$;
 
@@ -161,6 +169,23 @@ CREATE TABLE public.balance_credits (
 CREATE TABLE public.batches (
     id text NOT NULL COLLATE pg_catalog."C",
     at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.bill_corrections (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.bill_links (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.bill_states (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
 );
 
 CREATE TABLE public.deliveries (
@@ -366,6 +391,17 @@ CREATE TABLE public.settings (
     body json NOT NULL
 );
 
+CREATE TABLE public.statement_lines (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.statements (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.tallies (
     name text NOT NULL COLLATE pg_catalog."C",
     shard integer NOT NULL,
@@ -531,6 +567,15 @@ ALTER TABLE ONLY public.balance_credits
 ALTER TABLE ONLY public.batches
     ADD CONSTRAINT batches_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.bill_corrections
+    ADD CONSTRAINT bill_corrections_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.bill_links
+    ADD CONSTRAINT bill_links_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.bill_states
+    ADD CONSTRAINT bill_states_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (webhook_id, event_seq, replay_id);
 
@@ -590,6 +635,12 @@ ALTER TABLE ONLY public.schema_version
 
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.statement_lines
+    ADD CONSTRAINT statement_lines_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.statements
+    ADD CONSTRAINT statements_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.tallies
     ADD CONSTRAINT tallies_pkey PRIMARY KEY (name, shard);
@@ -670,6 +721,10 @@ CREATE INDEX balance_credits_of_tenant ON public.balance_credits USING btree (te
 
 CREATE INDEX batches_age ON public.batches USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
+CREATE INDEX bill_corrections_of_tenant ON public.bill_corrections USING btree (tenant_id, id);
+
+CREATE INDEX bill_links_of_tenant ON public.bill_links USING btree (tenant_id, id);
+
 CREATE INDEX budgets_by_debt ON public.accounts USING btree (debt, tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL));
 
 CREATE INDEX budgets_by_period ON public.accounts USING btree ((((terms ->> 'periodEndMs'::text))::bigint)) WHERE ((terms IS NOT NULL) AND (status <> 'CLOSED'::text));
@@ -740,6 +795,8 @@ CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 
+CREATE INDEX statements_of_tenant ON public.statements USING btree (tenant_id, id);
+
 CREATE INDEX tenants_by_creation ON public.tenants USING btree ((((body ->> 'createdAtMs'::text))::bigint), id);
 
 CREATE INDEX tenants_by_name ON public.tenants USING btree (((body ->> 'name'::text)) COLLATE "C", id);
@@ -765,6 +822,14 @@ CREATE INDEX webhooks_of_tenant ON public.webhooks USING btree (tenant_id, id);
 CREATE TRIGGER ledger_entries_append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_journal_change();
 
 CREATE TRIGGER ledger_entries_no_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_journal_change();
+
+CREATE TRIGGER statement_lines_no_truncate BEFORE TRUNCATE ON public.statement_lines FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_statement_change();
+
+CREATE TRIGGER statement_lines_stand BEFORE DELETE OR UPDATE ON public.statement_lines FOR EACH ROW EXECUTE FUNCTION public.refuse_statement_change();
+
+CREATE TRIGGER statements_no_truncate BEFORE TRUNCATE ON public.statements FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_statement_change();
+
+CREATE TRIGGER statements_stand BEFORE DELETE OR UPDATE ON public.statements FOR EACH ROW EXECUTE FUNCTION public.refuse_statement_change();
 
 CREATE TRIGGER tally_budget AFTER UPDATE OF status, allocated ON public.accounts FOR EACH ROW WHEN (((new.kind = 'budget'::text) AND ((old.status <> new.status) OR ((old.allocated IS NULL) <> (new.allocated IS NULL))))) EXECUTE FUNCTION public.tally_budget();
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 650da044a162b70bb01ec3562bdb22ad50622a53ee61b09fa80a46be12a449f4
+-- Migrations: 42bdf1cb7665a2db1031e9bb86f841ce3f347cb6dc642b20fd5b13f16a02a83d
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -149,6 +149,27 @@ CREATE TABLE balance_credits (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX balance_credits_of_tenant ON balance_credits (tenant_id, id);
+
+CREATE TABLE bill_corrections (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bill_corrections_of_tenant ON bill_corrections (tenant_id, id);
+
+CREATE TABLE bill_links (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bill_links_of_tenant ON bill_links (tenant_id, id);
+
+CREATE TABLE bill_states (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
@@ -359,6 +380,31 @@ CREATE TABLE settings (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE statement_lines (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER statement_lines_stand BEFORE UPDATE ON statement_lines
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TRIGGER statement_lines_stay BEFORE DELETE ON statement_lines
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TABLE statements (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX statements_of_tenant ON statements (tenant_id, id);
+
+CREATE TRIGGER statements_stand BEFORE UPDATE ON statements
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
+
+CREATE TRIGGER statements_stay BEFORE DELETE ON statements
+BEGIN SELECT RAISE(ABORT, 'an issued statement never changes'); END;
 
 CREATE TABLE store_state (
   one INTEGER PRIMARY KEY CHECK (one = 1),

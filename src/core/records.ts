@@ -1,4 +1,5 @@
 import type { OveragePolicy } from './ledger/account.ts';
+import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { ProjectSettings } from './routing/settings.ts';
 
@@ -318,6 +319,11 @@ export interface RecordTypes {
   readonly 'policy-name': PolicyName;
   readonly webhook: Webhook;
   readonly 'key-name': KeyName;
+  readonly statement: Statement;
+  readonly 'statement-lines': StatementLines;
+  readonly 'bill-correction': BillCorrection;
+  readonly 'bill-state': BillState;
+  readonly 'bill-link': BillLink;
 }
 
 /** The name of a kind of record. */

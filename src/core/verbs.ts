@@ -2,6 +2,8 @@ import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
+import type { BillCommand } from './bills/commands.ts';
+import { BILL_VERBS } from './bills/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -25,7 +27,8 @@ export type Command =
   | CyclesCommand
   | EventCommand
   | WebhookCommand
-  | AuditCommand;
+  | AuditCommand
+  | BillCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -37,6 +40,7 @@ const VERBS = {
   ...EVENT_VERBS,
   ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
+  ...BILL_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

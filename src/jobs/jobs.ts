@@ -16,6 +16,9 @@ const FOLD_EVERY_MS = 300;
 const FOLD_LIMIT = 5000;
 /** The first pruning waits: a start has more urgent work for the disk. */
 const FIRST_PRUNE_MS = 60_000;
+/** Between two months it has nothing to do. What was missed is made before the first pruning. */
+const ISSUE_EVERY_MS = 60_000;
+const FIRST_ISSUE_MS = 2000;
 /** What somebody could change in the trail without a trace is at most so old. */
 const EXPORT_HEADS_EVERY_MS = 60_000;
 const FIRST_EXPORT_MS = 5000;
@@ -35,6 +38,8 @@ export interface JobDeps {
   readonly settleInterrupted: (query: { readonly liveOwnerIds: readonly string[] }) => Promise<unknown>;
   /** Goes on with tenants whose closing was broken off. */
   readonly resumeCloses: () => Promise<void>;
+  /** Issues the statements of months that are over. */
+  readonly issueStatements: () => Promise<void>;
   /** Writes down when tenants' keys were used. */
   readonly flushKeyUses: () => Promise<void>;
   /** Write down what was refused and only counted: without a good credential, and of callers who are refused too often. */
@@ -68,6 +73,7 @@ export function startJobs(deps: JobDeps): Jobs {
       log,
     }),
     startJob({ name: 'close-tenants', everyMs: 5 * SECOND_MS, run: deps.resumeCloses, log }),
+    startJob({ name: 'issue-statements', everyMs: ISSUE_EVERY_MS, firstInMs: FIRST_ISSUE_MS, run: deps.issueStatements, log }),
     startJob({ name: 'note-key-uses', everyMs: 5 * SECOND_MS, run: deps.flushKeyUses, log }),
     startJob({
       name: 'note-refusals',

@@ -26,6 +26,8 @@ export type Failpoint =
   | 'close.webhooks'
   | 'close.keys'
   | 'close.ended'
+  | 'bill.made'
+  | 'bill.closed'
   | 'webhook.found'
   | 'webhook.handed-out'
   | 'webhook.leased'

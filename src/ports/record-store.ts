@@ -5,6 +5,7 @@ import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
+import type { UsageCharge } from '../core/bills/make-statement.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
 import type { UsageReport } from '../core/usage/usage-report.ts';
 import type { AuditReads } from './audit-reads.ts';
@@ -85,6 +86,13 @@ export interface RecordStore extends GovernanceReads, AuditReads {
   usageSeries(query: { tenantId: string; fromMs: number; intervalMs: number }): Promise<UsagePoint[]>;
   /** Counters of keys since they were made, for those ids or, without `keyIds`, for all of the tenant. Keys never used are left out. */
   keyUsage(query: { tenantId: string; keyIds?: readonly string[] }): Promise<KeyUsage[]>;
+  /**
+   * Sums by key and model of the events in [fromMs, toMs), both at midnight, UTC; folded or not, from one snapshot. Two reads of the same
+   * time differ by the events that were booked between them, however late.
+   */
+  usageCharges(query: { tenantId: string; fromMs: number; toMs: number }): Promise<UsageCharge[]>;
+  /** The day of a tenant's first event, at midnight, UTC, or its moment; null where there is none. */
+  firstUsageMs(tenantId: string): Promise<number | null>;
   /** The raw events of a tenant, newest first, at most `limit` (for audits and tests). */
   usageEvents(query: { tenantId: string; limit: number }): Promise<UsageEvent[]>;
   /**

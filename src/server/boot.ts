@@ -19,6 +19,7 @@ import { prepareStore, type Prepared } from './prepare-store.ts';
 import { adoptRunLock } from './restart/adopt-run-lock.ts';
 import type { BoundSocket, SocketCase } from './restart/sockets.ts';
 import { beginRun, rememberRun, takeRunLock, type RunIdentity } from './run-identity.ts';
+import { makeBillTokens } from './secrets/bill-tokens.ts';
 import { makeHmacKeyHasher } from './secrets/hmac-key-hasher.ts';
 import { makeSystemClock } from './secrets/system-clock.ts';
 import { makeSystemIds } from './secrets/system-ids.ts';
@@ -96,7 +97,13 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
     const run = isBeside ? beginBeside(config.dataDir, ids, closers) : beginRun({ dataDir: config.dataDir, ids, isLocked: lock !== null });
     const failpoints = overrides.failpoints ?? { hit: () => undefined };
     const { operator_key: operatorKey } = prepared.credentials;
-    const fromConfig = { gateway: config.gateway, retention: config.retention, declared: makeDeclaredFields(config.declared), operatorKey };
+    const fromConfig = {
+      gateway: config.gateway,
+      retention: config.retention,
+      declared: makeDeclaredFields(config.declared),
+      billing: config.billing,
+      operatorKey,
+    };
     const isStoreLost = (): boolean => lostBecause !== null;
     const { dataDir } = config;
     const { ownerId } = run;
@@ -124,6 +131,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       failpoints,
       ...fromConfig,
       trail: openTrail(dataDir, keyHashSecret),
+      billTokens: makeBillTokens(keyHashSecret),
       onRotated: keepRotated({ dataDir, hasher, log }),
       log,
       closers,

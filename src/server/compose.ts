@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { makeAnthropicGateway } from '../api/anthropic-gateway/surface.ts';
+import { makeBillPages } from '../api/bills/surface.ts';
 import { makeManagement } from '../api/cortecs-management/surface.ts';
 import { makeCyclesGovernance } from '../api/cycles-governance/surface.ts';
 import { makeCyclesRuntime } from '../api/cycles-runtime/surface.ts';
@@ -10,6 +11,8 @@ import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
+import { makeIssueStatements } from '../app/bills/issue-statements.ts';
+import { makeReadBill } from '../app/bills/read-bill.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -48,7 +51,10 @@ import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
 import { makeDemoClient } from '../upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../upstreams/openai-compatible/openai-client.ts';
-import { makeNoBilling } from '../billing/built-in/no-billing.ts';
+import { makeBuiltInBilling } from '../billing/built-in/built-in-billing.ts';
+import type { BillTokens } from '../ports/bill-tokens.ts';
+import type { BillingConfig } from './declared/parse-billing.ts';
+import { sha256Digest } from './secrets/sha256-digest.ts';
 import type { Closers } from './closers.ts';
 import type { GatewayConfig } from './declared/declared-config.ts';
 import type { RunIdentity } from './run-identity.ts';
@@ -93,6 +99,8 @@ export interface ComposeDeps {
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
   readonly trail: Trail;
+  readonly billTokens: BillTokens;
+  readonly billing: BillingConfig;
   readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
@@ -166,7 +174,10 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const resumeCloses = (): Promise<void> => closeTenants.resume();
   const flushKeyUses = (): Promise<void> => keyUses.flush();
   const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
-  const sweeps = { ...refusals, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
+  const statements = makeIssueStatements({ writer, records: store, ids, clock, digest: sha256Digest, failpoints, log });
+  closers.add('statements', () => statements.stop());
+  const issueStatements = (): Promise<void> => statements.run();
+  const sweeps = { ...refusals, issueStatements, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
@@ -294,8 +305,11 @@ export async function mountDataPlane(
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
-  const shared = { ...deps, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
-  await app.register(makeTinfoilAdmin({ ...shared, billing: makeNoBilling() }));
+  const { publicUrl, issuer } = deps.billing;
+  const shared = { ...deps, publicUrl, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
+  const bills = { records: deps.store, tokens: deps.billTokens };
+  await app.register(makeTinfoilAdmin({ ...shared, billing: makeBuiltInBilling(bills) }));
+  await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));
   const { file, secret } = deps.trail;

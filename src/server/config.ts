@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { DEFAULT_BILLING, type BillingConfig } from './declared/parse-billing.ts';
 import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
 import { ConfigError } from './config-error.ts';
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
@@ -39,6 +40,7 @@ export interface Config {
   /** Null where the environment asks for no traces. */
   readonly traces: TraceConfig | null;
   readonly retention: Retention;
+  readonly billing: BillingConfig;
   readonly declared: DeclaredConfig | null;
 }
 
@@ -114,6 +116,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     metrics: DEFAULT_METRICS,
     traces: readTraceConfig(env),
     retention: DEFAULT_RETENTION,
+    billing: DEFAULT_BILLING,
     declared: null,
   };
   // These two listeners come with containers; a wrong value is refused now rather than then.
@@ -129,7 +132,14 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
-  return { ...config, gateway: declared.gateway, metrics: declared.metrics, retention: declared.retention, declared };
+  return {
+    ...config,
+    gateway: declared.gateway,
+    metrics: declared.metrics,
+    retention: declared.retention,
+    billing: declared.billing,
+    declared,
+  };
 }
 
 /** Where a command finds its server and the operator key, as far as the environment says. `url` is the control plane's address. */

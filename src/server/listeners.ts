@@ -18,6 +18,7 @@ import { runtimeForm } from '../api/cycles-runtime/errors.ts';
 import { RUNTIME_PREFIXES } from '../api/cycles-runtime/surface.ts';
 import { tinfoilForm } from '../api/tinfoil-admin/errors.ts';
 import { TINFOIL_PREFIX } from '../api/tinfoil-admin/prefix.ts';
+import { BILLS_PREFIX } from '../core/bills/bill-path.ts';
 import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { READY_PATH, registerHealth } from './health.ts';
@@ -50,6 +51,7 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   ...DATA_PLANE_OWNERS,
   { prefix: TINFOIL_PREFIX, form: tinfoilForm },
   { prefix: OPERATOR_PREFIX, form: cyclesForm },
+  { prefix: BILLS_PREFIX, form: cyclesForm },
   ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
 

@@ -2,6 +2,7 @@ import Type from 'typebox';
 import { named, object, type DocumentedSurface } from '../api/_shared/openapi/operation.ts';
 import { surfaceAt } from '../api/_shared/openapi/document.ts';
 import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
+import { BILLS_SURFACE } from '../api/bills/surface.ts';
 import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
 import { MANAGEMENT_SURFACE } from '../api/cortecs-management/operations.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
@@ -89,6 +90,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   SHARED_RUNTIME_SURFACE,
   GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,
+  BILLS_SURFACE,
   HEALTH_SURFACE,
   SYSTEM_SURFACE,
 ];

@@ -21,6 +21,9 @@ async function openAt(url: string, clock: Clock): Promise<TestStore> {
     store,
     raw,
     unlockJournal: async () => void (await raw('ALTER TABLE ledger_entries DISABLE TRIGGER USER')),
+    unlockStatements: async () => {
+      for (const table of ['statements', 'statement_lines']) await raw(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+    },
     reopen: async (options) => {
       await store.close();
       return openAt(url, options?.clock ?? clock);

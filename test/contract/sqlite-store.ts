@@ -30,6 +30,10 @@ async function openAt(dataDir: string, clock: Clock): Promise<TestStore> {
     unlockJournal: async () => {
       withDatabase(dataDir, (db) => db.exec('DROP TRIGGER ledger_entries_no_update; DROP TRIGGER ledger_entries_no_delete'));
     },
+    unlockStatements: async () => {
+      const triggers = ['statements_stand', 'statements_stay', 'statement_lines_stand', 'statement_lines_stay'];
+      withDatabase(dataDir, (db) => db.exec(triggers.map((name) => `DROP TRIGGER ${name};`).join('')));
+    },
     reopen: async (options) => {
       await store.close();
       return openAt(dataDir, options?.clock ?? clock);

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
 import { describeTrailWitness } from './audit-witness-suite.ts';
+import { describeBills } from './bill-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
@@ -24,6 +25,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   audit: describeAudit,
   'lists of the trail': describeAuditLists,
   'witness of the trail': describeTrailWitness,
+  bills: describeBills,
   budgets: describeBudgets,
   objects: describeObjects,
   quarantine: describeQuarantine,

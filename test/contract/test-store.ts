@@ -13,6 +13,8 @@ export interface TestStore {
   raw(sql: string): Promise<RawRow[]>;
   /** Takes away what keeps the journal append-only, so that a test can damage it. */
   unlockJournal(): Promise<void>;
+  /** The same for what keeps issued statements as they are. */
+  unlockStatements(): Promise<void>;
   /** Closes the store and opens a new one on the same data. The old one must not be used any more. */
   reopen(options?: { clock?: Clock }): Promise<TestStore>;
   /** Closes the store and throws its data away. */

@@ -1,10 +1,11 @@
 import type { Failpoint } from '../../src/ports/failpoints.ts';
 
 /**
- * Every point between two steps: whether a load passes it, only a start, only a change of the master key, only the closing of a tenant, or what
+ * Every point between two steps: whether a load passes it, only a start, only a change of the master key, only the closing of a tenant, only the
+ * end of a month, or what
  * is delivered to webhooks. The compiler refuses a table that forgets one.
  */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'webhook'>> = {
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'bill' | 'webhook'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -31,6 +32,8 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'
   'close.webhooks': 'close',
   'close.keys': 'close',
   'close.ended': 'close',
+  'bill.made': 'bill',
+  'bill.closed': 'bill',
   'webhook.found': 'webhook',
   'webhook.handed-out': 'webhook',
   'webhook.leased': 'webhook',

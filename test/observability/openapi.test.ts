@@ -16,6 +16,7 @@ import type { Running } from '../../src/server/boot.ts';
 import { SURFACES } from '../../src/server/surfaces.ts';
 import { makeTestFolder } from '../server/in-process.ts';
 import { signedDelivery, wireEvent } from '../support/report-client.ts';
+import { askBills, putBill } from './bill-steps.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { askManagement } from './management-steps.ts';
 import { credentialsOf } from './started.ts';
@@ -554,6 +555,8 @@ describe('every operation', () => {
 
     await askEndpoints((...step) => ask(step), bearer(other.key));
     await askGovernance((...step) => ask(step));
+    putBill(folder.dataDir, 'default');
+    await askBills((...step) => ask(step), 'default');
     await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };

@@ -8,6 +8,7 @@ import type { Entry } from '../../src/core/ledger/entry.ts';
 import type { Reservation } from '../../src/core/ledger/reservation.ts';
 import type { ApiKey, RecordKind, RecordTypes } from '../../src/core/records.ts';
 import { runBatch } from '../../src/core/run-batch.ts';
+import type { UsageCharge } from '../../src/core/bills/make-statement.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { ReportRef, UsageReport } from '../../src/core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../src/core/verbs.ts';
@@ -279,6 +280,16 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         return { ...sums, lastUsedAtMs: Math.max(...events.map(({ atMs }) => atMs)) };
       });
     },
+    usageCharges: async ({ tenantId, fromMs, toMs }) => {
+      await onRead('usageCharges');
+      const mine = usageOf(tenantId).filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
+      return [...Map.groupBy(mine, (event) => JSON.stringify([event.keyId, event.model])).values()].map((events): UsageCharge => {
+        const { costNanoUsd: _cost, ...sums } = totalOf(events);
+        return { ...sums, chargeMicrocents: events.reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n) };
+      });
+    },
+    firstUsageMs: (tenantId) =>
+      Promise.resolve(usageOf(tenantId).reduce<number | null>((first, { atMs }) => Math.min(first ?? atMs, atMs), null)),
     usageEvents: ({ tenantId, limit }) =>
       Promise.resolve(
         usageOf(tenantId)

@@ -5,6 +5,7 @@ import { cyclesForm } from '../../src/api/_shared/cycles-form.ts';
 import { makeFrameworkErrors, registerFallback, type PathOwner } from '../../src/api/_shared/fallback.ts';
 import { managementForm } from '../../src/api/cortecs-management/errors.ts';
 import { MANAGEMENT_PREFIXES } from '../../src/api/cortecs-management/prefixes.ts';
+import { makeBillPages } from '../../src/api/bills/surface.ts';
 import { makeManagement } from '../../src/api/cortecs-management/surface.ts';
 import { governanceForm } from '../../src/api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES, makeCyclesGovernance } from '../../src/api/cycles-governance/surface.ts';
@@ -19,6 +20,7 @@ import { TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/prefix.ts';
 import { makeTinfoilAdmin } from '../../src/api/tinfoil-admin/surface.ts';
 import { makeFailedCredentials, type FailedCredentials } from '../../src/app/audit/failed-credentials.ts';
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
+import { makeReadBill } from '../../src/app/bills/read-bill.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import type { Denial } from '../../src/app/cycles/record-denial.ts';
@@ -34,7 +36,8 @@ import type { Entitlements, KeyKind } from '../../src/core/records.ts';
 import { parseJson } from '../../src/core/json/int64.ts';
 import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
-import type { Transaction } from '../../src/ports/billing.ts';
+import { makeBuiltInBilling } from '../../src/billing/built-in/built-in-billing.ts';
+import type { Billing, Transaction } from '../../src/ports/billing.ts';
 import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
 import type { Ids } from '../../src/ports/ids.ts';
 import type { LedgerStore } from '../../src/ports/ledger-store.ts';
@@ -43,6 +46,7 @@ import type { WebhookSender } from '../../src/ports/webhook-sender.ts';
 import type { WebhookStore } from '../../src/ports/webhook-store.ts';
 import type { KeyHasher, SecretBox } from '../../src/ports/secret-box.ts';
 import { makeCreateKey } from '../../src/app/create-key.ts';
+import { makeBillTokens } from '../../src/server/secrets/bill-tokens.ts';
 import { makeCountingIds, makeFakeHasher, makeFakeSecretBox, makeManualClock, makeMemoryLog, makeRecordingFailpoints } from './fakes.ts';
 import type { ManualClock, MemoryLog } from './fakes.ts';
 import { makeMemoryStore, type MemoryStore } from './memory-store.ts';
@@ -69,6 +73,7 @@ export interface TestAppOptions {
   readonly maxQueued?: number;
   /** Fields that a configuration file declares, as `kind id field`. */
   readonly declared?: readonly string[];
+  /** What bills are kept elsewhere; else they are kept here. */
   readonly transactions?: readonly Transaction[];
   /** Sends webhooks; else nobody can be reached. */
   readonly sender?: WebhookSender;
@@ -204,7 +209,13 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const audit = makeRequestAudit({ writer, ids, clock, log });
   const failedCredentials = makeFailedCredentials({ writer, ids, clock });
   const deps = { directory, writer, audit, failedCredentials, records: store, clock, ids, hasher, secretBox, log };
-  await app.register(makeTinfoilAdmin({ ...deps, billing: { transactions: async () => [...(options.transactions ?? [])] } }));
+  const billTokens = makeBillTokens(Buffer.alloc(32, 7));
+  const billPages = makeBillPages({ readBill: makeReadBill({ records: store, tokens: billTokens }), issuer: null, log });
+  await app.register(billPages);
+  const given = options.transactions;
+  const billing: Billing =
+    given === undefined ? makeBuiltInBilling({ records: store, tokens: billTokens }) : { transactions: async () => [...given] };
+  await app.register(makeTinfoilAdmin({ ...deps, publicUrl: null, billing }));
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(
     makeOperatorApi({
@@ -214,6 +225,8 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       server: { version: '0.0.0', runId: 'run_test', store: 'sqlite', masterKeySource: 'file', masterKeyId: () => 'fake' },
       rotateMasterKey: async () => rejected({ code: 'conflict', message: 'there is no master key to change' }),
       tokenizerNames: ['o200k_base'],
+      billTokens,
+      publicUrl: null,
       health: makeUpstreamHealth({ elapsedMs: () => clock.nowMs(), log }),
       declared: declaredFields,
     }),

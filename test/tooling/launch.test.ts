@@ -129,6 +129,30 @@ describe.each([
     expect(await ending).toEqual({ code: 5, signal: null });
   });
 
+  test('a script that npm started is told to end when npm is gone', async () => {
+    put(
+      'serve.ts',
+      `process.on('SIGTERM', () => { console.log('told'); process.exit(0); }); setInterval(() => {}, 1000); console.log('ready');`,
+    );
+    const command = `"${process.execPath}" tools/launch.cjs serve.ts; true`;
+    const env = { ...process.env, npm_lifecycle_event: 'start' };
+    const npm = spawn('/bin/sh', ['-c', command], { cwd: root, env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const lines = createInterface({ input: npm.stdout })[Symbol.asyncIterator]();
+    expect((await lines.next()).value).toBe('ready');
+    npm.kill('SIGTERM');
+    expect((await lines.next()).value).toBe('told');
+    expect((await lines.next()).done).toBe(true);
+  });
+
+  test('the limit of memory that it was started with holds for the script', () => {
+    put('limit.ts', 'console.log(process.execArgv.join());');
+    const launcher = join(root, 'tools/launch.cjs');
+    const run = spawnSync(process.execPath, ['--max-semi-space-size=8', '--no-warnings', launcher, join(root, 'limit.ts')], {
+      encoding: 'utf8',
+    });
+    expect(run.stdout.trim()).toMatch(/--max-semi-space-size=8/);
+  });
+
   test('standard input reaches the script', () => {
     put('echo.ts', 'process.stdin.pipe(process.stdout);');
     const run = spawnSync(process.execPath, [join(root, 'tools/launch.cjs'), join(root, 'echo.ts')], { input: 'hello', encoding: 'utf8' });

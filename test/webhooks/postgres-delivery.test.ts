@@ -26,6 +26,7 @@ async function openAt(url: string, clock: Clock): Promise<AtUrl> {
       }
     },
     unlockJournal: () => Promise.reject(new Error('no test of deliveries damages the journal')),
+    unlockStatements: () => Promise.reject(new Error('no test of deliveries changes a bill')),
     reopen: async (options) => {
       await store.close();
       return openAt(url, options?.clock ?? clock);

@@ -1,5 +1,5 @@
 import type { DocumentOperation, DocumentParameter, DocumentTag, OpenApiDocument } from '../_shared/openapi/document.ts';
-import { html, prose, type Html } from './html.ts';
+import { html, prose, type Html } from '../_shared/html.ts';
 import { componentsOf, exampleOf, schemaView, typeOf } from './schema-view.ts';
 
 interface Entry {

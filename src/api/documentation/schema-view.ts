@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../_shared/openapi/json-schema.ts';
-import { html, prose, type Html } from './html.ts';
+import { html, prose, type Html } from '../_shared/html.ts';
 
 const REF_PREFIX = '#/components/schemas/';
 

@@ -57,6 +57,8 @@ const ThresholdEvent = named(
   ),
 );
 
+const Microcents = Type.String({ description: 'USD_MICROCENTS, as a decimal text: it may be negative.' });
+
 const optional = Type.Optional(Type.String());
 
 /** Events that tell of keys and members, and of holds that ran out: with more than the Cycles protocol has, or of what it lacks. */
@@ -67,6 +69,14 @@ const OWN_EVENTS = [
   named('MemberEvent', eventOf(['member.added', 'member.updated'], object({ ...aMember, role: Type.String() }))),
   named('MemberRemovedEvent', eventOf(['member.removed'], object(aMember))),
   named('ProjectSettingsEvent', eventOf(['project_settings.updated'], object({ ...aMember, changed_fields: Type.Array(Type.String()) }))),
+  named(
+    'StatementIssuedEvent',
+    eventOf(['statement.issued'], object({ statement_id: Id, number: Id, month: Id, total_microcents: Microcents })),
+  ),
+  named(
+    'BillCorrectionEvent',
+    eventOf(['bill_correction.created'], object({ correction_id: Id, charge_microcents: Microcents, concerns: orNull(Type.String()) })),
+  ),
   named(
     'ReservationExpiredEvent',
     eventOf(

@@ -12,6 +12,7 @@ import {
   type Operation,
   type Operations,
 } from '../_shared/openapi/operation.ts';
+import { BILL_OPERATIONS } from './bill-operations.ts';
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
 import { EXCHANGE_RATE_OPERATIONS } from './exchange-rate-operations.ts';
 import { Entitlements } from './schemas.ts';
@@ -496,6 +497,7 @@ export const OPERATOR_SURFACE: DocumentedSurface = {
     ...EXCHANGE_RATE_OPERATIONS,
     ...USAGE_REPORTER_OPERATIONS,
     ...SERVER_OPERATIONS,
+    ...BILL_OPERATIONS,
     ...LEDGER_OPERATIONS,
   },
   security: ['operatorKey'],

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
+import { makeBillManagement } from '../../app/bills/manage-bills.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
@@ -16,6 +17,7 @@ import { makeUpdateKey } from '../../app/update-key.ts';
 import { makeVerifyLedger } from '../../app/verify-ledger.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import { SYSTEM_TENANT } from '../../core/records.ts';
+import type { BillTokens } from '../../ports/bill-tokens.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -31,6 +33,7 @@ import { compileValidator } from '../_shared/validation.ts';
 import { makeAuthenticateOperator, operatorOf } from './authenticate.ts';
 import { OPERATOR_SURFACE } from './operations.ts';
 import { OPERATOR_PREFIX } from './prefix.ts';
+import { mountBills } from './routes/bills.ts';
 import { mountModels, mountPrices, mountUpstreams } from './routes/catalogue.ts';
 import { mountExchangeRates } from './routes/exchange-rates.ts';
 import { mountInferenceKeys } from './routes/inference-keys.ts';
@@ -58,6 +61,9 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly declared: DeclaredFields;
   readonly tokenizerNames: readonly string[];
   readonly health: Pick<UpstreamHealth, 'report'>;
+  readonly billTokens: BillTokens;
+  /** The origin of links that leave this server; null: that of the request. */
+  readonly publicUrl: string | null;
   readonly log: Log;
 }
 
@@ -85,6 +91,7 @@ export const makeOperatorApi =
         mountTenants(app, { ...deps, tenants });
         mountTenantLimits(app, { tenants });
         mountMembers(app, { tenants });
+        mountBills(app, { ...deps, bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
         const createKey = makeCreateKey(deps);
         mountMemberKeys(app, { createKey });
         mountInferenceKeys(app, { tenants, createKey });

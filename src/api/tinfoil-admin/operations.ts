@@ -83,11 +83,12 @@ const Transaction = named(
   object({
     id: Type.String(),
     date: Timestamp,
-    type: Type.String(),
+    type: Type.Union([Type.Literal('Invoice'), Type.Literal('Charge')]),
     description: Type.String(),
-    amount: Type.Number(),
+    amount: Type.Number({ description: 'In whole units of the currency, to the cent.' }),
+    currency: Type.String({ description: 'ISO 4217.' }),
     status: Type.String(),
-    invoice_url: Type.Optional(Type.String()),
+    invoice_url: Type.Optional(Type.String({ description: 'A page to read and print; left out while its link is revoked.' })),
   }),
 );
 

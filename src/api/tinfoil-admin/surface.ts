@@ -37,6 +37,8 @@ export interface TinfoilAdminDeps {
   readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly billing: Billing;
+  /** The origin of links that leave this server; null: that of the request. */
+  readonly publicUrl: string | null;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly hasher: KeyHasher;

@@ -36,6 +36,11 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   policy: [],
   'policy-name': [],
   'key-name': [],
+  statement: [],
+  'statement-lines': [],
+  'bill-correction': [],
+  'bill-state': [],
+  'bill-link': [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

@@ -16,6 +16,9 @@ export interface RollupLevel {
   readonly keepMs: number | null;
 }
 
+/** The level of days, which is kept for ever. Days start at midnight, UTC, and so do months. */
+export const DAY_LEVEL_MS = DAY_MS;
+
 /** The level of all time. */
 export const ALL_TIME_LEVEL_MS = 0;
 

@@ -1,5 +1,6 @@
 import type { Rates } from '../../core/pricing/rates.ts';
 import type { MetricsConfig } from './parse-metrics.ts';
+import type { BillingConfig } from './parse-billing.ts';
 import type { Retention } from '../../core/retention/retention.ts';
 import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
 
@@ -89,6 +90,7 @@ export interface DeclaredConfig {
   readonly gateway: GatewayConfig;
   readonly metrics: MetricsConfig;
   readonly retention: Retention;
+  readonly billing: BillingConfig;
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
   readonly exchangeRates: readonly DeclaredExchangeRate[];

@@ -2,6 +2,7 @@ import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './decl
 import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
+import { parseBilling } from './parse-billing.ts';
 import { parseExchangeRates } from './parse-exchange-rates.ts';
 import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
@@ -28,6 +29,7 @@ const SECTIONS = [
   'dns',
   'metrics',
   'retention',
+  'billing',
 ] as const;
 
 /** Reads and checks the whole file; throws the first `ConfigError` in the order of the sections. */
@@ -42,6 +44,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
+  const billing = parseBilling(sections.billing);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
   return {
     path,
@@ -49,6 +52,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
     corsOrigins,
     metrics,
     retention,
+    billing,
     upstreams,
     models,
     exchangeRates,

@@ -39,11 +39,24 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },
   'policy-name': { table: 'policy_names', columns: [], values: none },
   'key-name': { table: 'key_names', columns: [], values: none },
+  statement: { table: 'statements', columns: ['tenant_id'], values: (statement) => [statement.tenantId] },
+  'statement-lines': { table: 'statement_lines', columns: [], values: none },
+  'bill-correction': { table: 'bill_corrections', columns: ['tenant_id'], values: (correction) => [correction.tenantId] },
+  'bill-state': { table: 'bill_states', columns: [], values: none },
+  'bill-link': { table: 'bill_links', columns: ['tenant_id'], values: (link) => [link.tenantId] },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 
 /** Kinds that a query may narrow to one tenant. */
-export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['member', 'key', 'policy', 'webhook']);
+export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>([
+  'member',
+  'key',
+  'policy',
+  'webhook',
+  'statement',
+  'bill-correction',
+  'bill-link',
+]);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */
 export const recordColumns = (kind: RecordKind): readonly string[] => ['id', ...RECORD_TABLES[kind].columns, 'body'];

@@ -13,6 +13,7 @@ import { makeOverviewReads } from './overview.ts';
 import { prune } from './prune.ts';
 import { makeReader, type Reader } from './reader.ts';
 import { makeAuditReads } from './audit-reads.ts';
+import { makeBillReads } from './bill-reads.ts';
 import { makeGovernanceReads } from './governance.ts';
 import { makeRecordReads, type Readers } from './records.ts';
 import { makeReservationReads } from './reservation-reads.ts';
@@ -158,6 +159,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...makeRecordReads(readers, clock),
     ...makeReservationReads(reader),
     ...makeUsageReads(reader),
+    ...makeBillReads(reader),
     ...makeWebhookStore(reader, clock),
     ...makeGovernanceReads(reader),
     ...makeOverviewReads(reader),

@@ -133,7 +133,15 @@ const reservationOf = (row: ReservationRow & { numbers: string | null }): Return
 /** The reads of records, accounts and reservations. */
 export type RecordReads = Omit<
   RecordStore,
-  'usageTotals' | 'usageSeries' | 'keyUsage' | 'usageEvents' | 'reservations' | keyof GovernanceReads | keyof AuditReads
+  | 'usageTotals'
+  | 'usageSeries'
+  | 'keyUsage'
+  | 'usageEvents'
+  | 'usageCharges'
+  | 'firstUsageMs'
+  | 'reservations'
+  | keyof GovernanceReads
+  | keyof AuditReads
 >;
 
 /** Connections by what must not wait behind what: `general` may be taken up for seconds. */

@@ -3,6 +3,7 @@ import type { TrailWitness } from '../../ports/audit-trail.ts';
 import type { Discrepancy } from '../../ports/discrepancy.ts';
 import type { Verification } from '../../ports/ledger-store.ts';
 import { ChainCheck } from '../_shared/audit-chain.ts';
+import { BILLED_TENANTS, STATEMENT_ROWS, StatementCheck, type BilledTenant, type StatementRow } from '../_shared/statement-check.ts';
 import { AUDIT_COLUMNS, trailValues } from '../_shared/journal-rows.ts';
 import { ACCOUNT_ID } from './columns.ts';
 import { WHOLE_TABLES, type Reader } from './reader.ts';
@@ -310,6 +311,20 @@ async function checkTrail(query: Query, witness: TrailWitness | undefined): Prom
   return check.end();
 }
 
+/** Walks the bills of every tenant. */
+async function checkBills(query: Query): Promise<Discrepancy[]> {
+  const check = new StatementCheck();
+  await query(`DECLARE bills CURSOR FOR ${STATEMENT_ROWS}`);
+  for (;;) {
+    const rows = (await query(`FETCH ${LINES_PER_FETCH} FROM bills`)) as unknown as StatementRow[];
+    for (const row of rows) check.row(row);
+    if (rows.length < LINES_PER_FETCH) break;
+  }
+  await query('CLOSE bills');
+  for (const row of (await query(BILLED_TENANTS)) as unknown as BilledTenant[]) check.tenant(row);
+  return check.end();
+}
+
 /** Runs every check in one snapshot. Reads whole tables; writers are not held up. */
 export function verify(reader: Reader, witness?: TrailWitness): Promise<Verification> {
   return reader.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', async (query) => {
@@ -322,7 +337,7 @@ export function verify(reader: Reader, witness?: TrailWitness): Promise<Verifica
       )) as unknown as Omit<Discrepancy, 'check'>[];
       discrepancies.push(...found.map((one) => ({ check, ...one })));
     }
-    discrepancies.push(...(await checkSums(query)), ...(await checkTrail(query, witness)));
+    discrepancies.push(...(await checkSums(query)), ...(await checkTrail(query, witness)), ...(await checkBills(query)));
     return {
       accounts: Number(counts?.accounts),
       entries: Number(counts?.entries),

@@ -166,6 +166,8 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     usageSeries: ask('usageSeries'),
     keyUsage: ask('keyUsage'),
     usageEvents: ask('usageEvents'),
+    usageCharges: ask('usageCharges'),
+    firstUsageMs: ask('firstUsageMs'),
     upstreamObjects: ask('upstreamObjects'),
     generation: ask('generation'),
     tenantPage: ask('tenantPage'),

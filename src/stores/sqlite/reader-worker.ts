@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { openReaderConnection } from './connection.ts';
 import type { Queries, ReaderData, ReaderRequest } from './messages.ts';
 import { makeAuditQueries } from './queries/audit-queries.ts';
+import { makeBillQueries } from './queries/bill-queries.ts';
 import { makeBudgetQueries } from './queries/budget-queries.ts';
 import { makeGovernanceQueries } from './queries/governance-queries.ts';
 import { makeLedgerQueries } from './queries/ledger-queries.ts';
@@ -24,6 +25,7 @@ await serve<ReaderRequest>(() => {
     ...makeBudgetQueries(db),
     ...makeReservationQueries(db),
     ...makeUsageQueries(db),
+    ...makeBillQueries(db),
     ...makeObjectQueries(db),
     ...makeEventQueries(db),
     ...makeWebhookQueries(db),

@@ -4,6 +4,7 @@ import type { TrailWitness } from '../../ports/audit-trail.ts';
 import type { Discrepancy } from '../../ports/discrepancy.ts';
 import type { Verification } from '../../ports/ledger-store.ts';
 import { ChainCheck, type StoredHead } from '../_shared/audit-chain.ts';
+import { BILLED_TENANTS, STATEMENT_ROWS, StatementCheck, type BilledTenant, type StatementRow } from '../_shared/statement-check.ts';
 import { trailValues } from '../_shared/journal-rows.ts';
 
 /**
@@ -362,6 +363,14 @@ function checkTrail(db: Database, witness: TrailWitness | undefined): Discrepanc
   return check.end();
 }
 
+/** Walks the bills of every tenant. */
+function checkBills(db: Database): Discrepancy[] {
+  const check = new StatementCheck();
+  for (const row of db.prepare<[], StatementRow>(STATEMENT_ROWS).iterate()) check.row(row);
+  for (const row of db.prepare<[], BilledTenant>(BILLED_TENANTS).safeIntegers().iterate()) check.tenant(row);
+  return check.end();
+}
+
 /** Prepares the verification; it reads one snapshot, and every row of the ledger. */
 export function makeVerifier(db: Database): (witness?: TrailWitness) => Verification {
   // In a function of this connection; everything else is SQL.
@@ -377,6 +386,6 @@ export function makeVerifier(db: Database): (witness?: TrailWitness) => Verifica
     accounts: count('accounts'),
     entries: count('ledger_entries'),
     reservations: count('reservations'),
-    discrepancies: [...[...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run), ...checkTrail(db, witness)],
+    discrepancies: [...[...LEDGER_CHECKS, ...WRITTEN_CHECKS, ...USAGE_CHECKS].flatMap(run), ...checkTrail(db, witness), ...checkBills(db)],
   }));
 }

@@ -11,10 +11,19 @@ const TRANSACTIONS: readonly Transaction[] = [
     type: 'Invoice',
     description: 'Monthly subscription',
     amount: 99,
+    currency: 'USD',
     status: 'completed',
     invoiceUrl: 'https://invoice.example/i/1',
   },
-  { id: 'ch_0987654321', atMs: Date.UTC(2024, 0, 15, 12, 30), type: 'Charge', description: 'API Usage', amount: 25.5, status: 'completed' },
+  {
+    id: 'ch_0987654321',
+    atMs: Date.UTC(2024, 0, 15, 12, 30),
+    type: 'Charge',
+    description: 'API Usage',
+    amount: 25.5,
+    currency: 'EUR',
+    status: 'completed',
+  },
 ];
 
 const SHOWN = [
@@ -24,10 +33,19 @@ const SHOWN = [
     type: 'Invoice',
     description: 'Monthly subscription',
     amount: 99,
+    currency: 'USD',
     status: 'completed',
     invoice_url: 'https://invoice.example/i/1',
   },
-  { id: 'ch_0987654321', date: '2024-01-15T12:30:00Z', type: 'Charge', description: 'API Usage', amount: 25.5, status: 'completed' },
+  {
+    id: 'ch_0987654321',
+    date: '2024-01-15T12:30:00Z',
+    type: 'Charge',
+    description: 'API Usage',
+    amount: 25.5,
+    currency: 'EUR',
+    status: 'completed',
+  },
 ];
 
 async function withApp(transactions: readonly Transaction[], work: (at: TestApp, ann: string) => Promise<void>): Promise<void> {

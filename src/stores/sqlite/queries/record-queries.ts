@@ -28,6 +28,12 @@ export const RECORD_SQL = {
   policiesOfTenant: 'SELECT body FROM policies WHERE tenant_id = ? ORDER BY id',
   /** By webhooks_of_tenant, which gives the order as well. */
   webhooksOfTenant: 'SELECT body FROM webhooks WHERE tenant_id = ? ORDER BY id',
+  /** By statements_of_tenant, which gives the order as well. */
+  statementsOfTenant: 'SELECT body FROM statements WHERE tenant_id = ? ORDER BY id',
+  /** By bill_corrections_of_tenant, which gives the order as well. */
+  correctionsOfTenant: 'SELECT body FROM bill_corrections WHERE tenant_id = ? ORDER BY id',
+  /** By bill_links_of_tenant, which gives the order as well. */
+  billLinksOfTenant: 'SELECT body FROM bill_links WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
   /** By events_of_tenant, which gives the order as well. */
   events: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
@@ -57,6 +63,9 @@ export function makeRecordQueries(db: Database): RecordQueries {
     ['member', db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck()],
     ['policy', db.prepare<[string], string>(RECORD_SQL.policiesOfTenant).pluck()],
     ['webhook', db.prepare<[string], string>(RECORD_SQL.webhooksOfTenant).pluck()],
+    ['statement', db.prepare<[string], string>(RECORD_SQL.statementsOfTenant).pluck()],
+    ['bill-link', db.prepare<[string], string>(RECORD_SQL.billLinksOfTenant).pluck()],
+    ['bill-correction', db.prepare<[string], string>(RECORD_SQL.correctionsOfTenant).pluck()],
   ]);
   const keyByHash = db.prepare<[{ hash: string }], string>(RECORD_SQL.keyByHash).pluck();
   const deletedKeyByHash = db.prepare<[string], string>(RECORD_SQL.deletedKeyByHash).pluck();

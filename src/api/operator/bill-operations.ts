@@ -1,0 +1,112 @@
+import Type from 'typebox';
+import { named, object, orNull, Timestamp, WholeNumber, type Operations } from '../_shared/openapi/operation.ts';
+import { OPERATOR_PREFIX } from './prefix.ts';
+
+const BASE = `${OPERATOR_PREFIX}/tenants/:id`;
+
+const Usd = Type.Number({ description: 'USD, exact.' });
+const Month = Type.String({ description: 'A calendar month in UTC, such as `2026-11`.' });
+
+const bill = {
+  id: Type.String(),
+  number: Type.String({ description: 'What people call it by.' }),
+  tenant_id: Type.String(),
+  tenant_name: Type.String({ description: 'As it was when the bill was issued.' }),
+  month: Month,
+  issued_at: Timestamp,
+  total_usd: Type.Number({ description: 'The sum of its lines, which is that of the charges of its events: USD, exact.' }),
+  line_count: WholeNumber,
+  hash: Type.String({ description: 'SHA-256 of all that it says; a bill that was changed has another.' }),
+  previous_hash: orNull(Type.String(), "The hash of the tenant's bill before; null on its first."),
+  invoice_url: orNull(Type.String(), 'Where its page is; null while the link is revoked.'),
+};
+
+const Bill = named('Bill', object(bill));
+
+const UsageLine = object({
+  kind: Type.Literal('usage'),
+  month: Type.String({ description: 'An earlier month than that of the bill where the usage was told late.' }),
+  key_id: Type.String(),
+  key_name: Type.String(),
+  model: Type.String(),
+  requests: WholeNumber,
+  input_tokens: WholeNumber,
+  output_tokens: WholeNumber,
+  charge_usd: Usd,
+});
+
+const CorrectionLine = object({
+  kind: Type.Literal('correction'),
+  correction_id: Type.String(),
+  concerns: orNull(Type.String(), 'The number of the bill that it corrects.'),
+  reason: Type.String(),
+  created_at: Timestamp,
+  charge_usd: Usd,
+});
+
+const BillWithLines = named('BillWithLines', object({ ...bill, lines: Type.Array(Type.Union([UsageLine, CorrectionLine])) }));
+
+const BillCorrection = named(
+  'BillCorrection',
+  object({
+    id: Type.String(),
+    tenant_id: Type.String(),
+    amount_usd: Usd,
+    reason: Type.String(),
+    concerns_bill_id: orNull(Type.String()),
+    billed_on_bill_id: orNull(Type.String(), 'The bill that has it as a line; null until the next one is issued.'),
+    created_at: Timestamp,
+  }),
+);
+
+const TENANT_PATH = { id: 'The id of the tenant.' };
+const BILL_PATH = { ...TENANT_PATH, bill: 'The id of the bill.' };
+
+/** Bills of tenants, and what the operator corrects of them. */
+export const BILL_OPERATIONS: Operations = {
+  [`GET ${BASE}/bills`]: {
+    id: 'listBills',
+    summary: 'List the bills of a tenant',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'Newest first.', schema: object({ bills: Type.Array(Bill) }) } },
+    errors: [404],
+  },
+  [`GET ${BASE}/bills/:bill`]: {
+    id: 'getBill',
+    summary: 'Show a bill with its lines',
+    path: BILL_PATH,
+    answers: { 200: { description: 'The bill.', schema: BillWithLines } },
+    errors: [404],
+  },
+  [`POST ${BASE}/bills/:bill/revoke-link`]: {
+    id: 'revokeBillLink',
+    summary: "Revoke the link to a bill's page",
+    description: 'The link answers 404 from then on, and for ever.',
+    path: BILL_PATH,
+    answers: { 200: { description: 'The bill, without a link.', schema: Bill } },
+    errors: [404],
+  },
+  [`POST ${BASE}/bills/:bill/renew-link`]: {
+    id: 'renewBillLink',
+    summary: "Renew the link to a bill's page",
+    description: 'The link before answers 404 from then on, and for ever.',
+    path: BILL_PATH,
+    answers: { 200: { description: 'The bill with its new link.', schema: Bill } },
+    errors: [404],
+  },
+  [`GET ${BASE}/bill-corrections`]: {
+    id: 'listBillCorrections',
+    summary: 'List the corrections of bills of a tenant',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'Newest first.', schema: object({ corrections: Type.Array(BillCorrection) }) } },
+    errors: [404],
+  },
+  [`POST ${BASE}/bill-corrections`]: {
+    id: 'createBillCorrection',
+    summary: 'Correct a bill',
+    description: "Becomes a line of the tenant's next bill: one that was issued never changes. It takes nothing from a balance or budget.",
+    path: TENANT_PATH,
+    answers: { 201: { description: 'The correction.', schema: BillCorrection } },
+    errors: [404],
+  },
+};

@@ -1,0 +1,104 @@
+import type { FastifyRequest } from 'fastify';
+import type { BillManagement, ListedBill } from '../../../app/bills/manage-bills.ts';
+import type { BillCorrection, StatementLine } from '../../../core/bills/bill-records.ts';
+import { exactNumber } from '../../../core/json/int64.ts';
+import { microcentsFromUsd, renderUsdMicrocents } from '../../../core/pricing/usd.ts';
+import { formatRfc3339 } from '../../../core/rfc3339.ts';
+import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
+import { publicUrl } from '../../_shared/public-origin.ts';
+import { refuseUnknownQuery } from '../../_shared/query.ts';
+import type { TypedApp } from '../../_shared/typed-app.ts';
+import { operatorOf } from '../authenticate.ts';
+import { CreateCorrectionBody } from '../bill-schemas.ts';
+
+type ById = { Params: { id: string } };
+type ByBill = { Params: { id: string; bill: string } };
+
+const usd = (microcents: string): object => exactNumber(renderUsdMicrocents(BigInt(microcents)));
+
+const lineObject = (line: StatementLine): object =>
+  line.kind === 'usage'
+    ? {
+        kind: 'usage',
+        month: line.month,
+        key_id: line.keyId,
+        key_name: line.keyName,
+        model: line.model,
+        requests: line.requests,
+        input_tokens: line.promptTokens,
+        output_tokens: line.completionTokens,
+        charge_usd: usd(line.chargeMicrocents),
+      }
+    : {
+        kind: 'correction',
+        correction_id: line.correctionId,
+        concerns: line.concerns,
+        reason: line.reason,
+        created_at: formatRfc3339(line.atMs),
+        charge_usd: usd(line.chargeMicrocents),
+      };
+
+const correctionObject = (correction: BillCorrection): object => ({
+  id: correction.id,
+  tenant_id: correction.tenantId,
+  amount_usd: usd(correction.chargeMicrocents),
+  reason: correction.reason,
+  concerns_bill_id: correction.concernsId,
+  billed_on_bill_id: correction.statementId,
+  created_at: formatRfc3339(correction.createdAtMs),
+});
+
+/** The micro-cents of an `amount_usd`, which may be negative. */
+function signedMicrocents(given: number | string): bigint {
+  const text = String(given);
+  const isNegative = text.startsWith('-');
+  const result = microcentsFromUsd(typeof given === 'number' ? Math.abs(given) : isNegative ? text.slice(1) : text);
+  if (result.ok) return isNegative ? -result.microcents : result.microcents;
+  throw new RefusedRequest({ code: 'invalid_request', message: `amount_usd must, without its sign, ${result.rule}`, field: 'amount_usd' });
+}
+
+/** `/tenants/{id}/bills` and `/tenants/{id}/bill-corrections`. */
+export function mountBills(app: TypedApp, deps: { bills: BillManagement; publicUrl: string | null }): void {
+  const { bills } = deps;
+  const billObject = (request: FastifyRequest, { statement, path }: ListedBill): object => ({
+    id: statement.id,
+    number: statement.number,
+    tenant_id: statement.tenantId,
+    tenant_name: statement.tenantName,
+    month: statement.month,
+    issued_at: formatRfc3339(statement.issuedAtMs),
+    total_usd: usd(statement.totalMicrocents),
+    line_count: statement.lineCount,
+    hash: statement.hash,
+    previous_hash: statement.previousHash === '' ? null : statement.previousHash,
+    invoice_url: path === null ? null : publicUrl(request, deps.publicUrl, path),
+  });
+
+  app.get<ById>('/tenants/:id/bills', async (request) => {
+    refuseUnknownQuery(request, []);
+    return { bills: valueOf(await bills.list(request.params.id)).map((bill) => billObject(request, bill)) };
+  });
+  app.get<ByBill>('/tenants/:id/bills/:bill', async (request) => {
+    refuseUnknownQuery(request, []);
+    const { id, bill } = request.params;
+    const found = valueOf(await bills.show(id, bill));
+    return { ...billObject(request, found), lines: found.lines.map(lineObject) };
+  });
+  for (const change of ['revoke', 'renew'] as const) {
+    app.post<ByBill>(`/tenants/:id/bills/:bill/${change}-link`, async (request) => {
+      refuseUnknownQuery(request, []);
+      const { id, bill } = request.params;
+      return billObject(request, valueOf(await bills.setLink(operatorOf(request), { tenantId: id, billId: bill }, change)));
+    });
+  }
+  app.get<ById>('/tenants/:id/bill-corrections', async (request) => {
+    refuseUnknownQuery(request, []);
+    return { corrections: valueOf(await bills.corrections(request.params.id)).map(correctionObject) };
+  });
+  app.post('/tenants/:id/bill-corrections', { schema: { body: CreateCorrectionBody } }, async (request, reply) => {
+    const { amount_usd: amount, reason, bill_id: concernsId = null } = request.body;
+    const correction = { chargeMicrocents: signedMicrocents(amount), reason, concernsId };
+    const made = await bills.correct(operatorOf(request), (request.params as ById['Params']).id, correction);
+    return reply.code(201).send(correctionObject(valueOf(made)));
+  });
+}
