@@ -208,11 +208,16 @@ export interface Upstream {
   readonly createdAtMs: number;
 }
 
-/** What a model is called at one upstream, and its share of the model's calls (0: for fallback only; absent: see `rankCandidates`). */
+/**
+ * What a model is called at one upstream, and its share of the model's calls (0: for fallback only; absent: see `rankCandidates`).
+ * `contextTokens` and `maxOutputTokens`: what it takes and gives there, where that is less than the model's own.
+ */
 export interface ModelUpstream {
   readonly id: string;
   readonly model: string;
   readonly weight?: number;
+  readonly contextTokens?: number;
+  readonly maxOutputTokens?: number;
 }
 
 /** A model that callers may name, and what bounds a call of it. Source: architecture section 7, `models`. Token counts. */

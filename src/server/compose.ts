@@ -222,6 +222,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     random,
     health: calls.health,
+    speeds: calls.speeds,
     policies: (tenantId: string) => directory.policies(tenantId),
     limits: gateway,
   };

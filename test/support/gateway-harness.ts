@@ -279,7 +279,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       : accepted({ key, tenant: tenant() });
   };
   const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
-  const unmetered = { ...parts, health: calls.health };
+  const unmetered = { ...parts, health: calls.health, speeds: calls.speeds };
   await app.register(makeAnthropicGateway({ ...surface, catalogue }));
   await app.register(
     makeOpenAiGateway({

@@ -72,6 +72,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
   model_unpriced: INVALID,
+  no_upstream_left: INVALID,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

@@ -40,6 +40,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, number>> = {
   amount_out_of_range: 400,
   model_not_found: 404,
   model_unpriced: 400,
+  no_upstream_left: 400,
   invalid_transition: 409,
   already_in_state: 409,
   webhook_not_found: 404,

@@ -57,6 +57,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   amount_out_of_range: [400, 'INVALID_REQUEST'],
   model_not_found: [404, 'NOT_FOUND'],
   model_unpriced: [400, 'INVALID_REQUEST'],
+  no_upstream_left: [400, 'INVALID_REQUEST'],
 };
 
 const TRANSPORT: Readonly<Record<TransportCode, RuntimeErrorCode>> = {

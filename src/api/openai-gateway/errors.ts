@@ -67,6 +67,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
   model_unpriced: INVALID,
+  no_upstream_left: INVALID,
   key_revoked: { status: 401, type: 'invalid_request_error' },
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

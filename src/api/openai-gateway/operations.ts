@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
+import { routerFields } from '../_shared/openapi/router-fields.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import { named, object, orNull, WholeNumber, type DocumentedSurface, type Operations } from '../_shared/openapi/operation.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
@@ -26,13 +27,17 @@ export const ChatBody = named(
         { minItems: 1 },
       ),
       ...answerFields,
+      ...routerFields,
     },
     passedOn,
   ),
 );
 
 /** Body of `POST /v1/completions`, as far as this server judges it. */
-export const CompletionsBody = named('CompletionsRequest', Type.Object({ model: ModelName, prompt: Texts, ...answerFields }, passedOn));
+export const CompletionsBody = named(
+  'CompletionsRequest',
+  Type.Object({ model: ModelName, prompt: Texts, ...answerFields, ...routerFields }, passedOn),
+);
 
 /** Body of `POST /v1/embeddings`, as far as this server judges it. */
 export const EmbeddingsBody = named(
@@ -42,6 +47,7 @@ export const EmbeddingsBody = named(
       model: ModelName,
       input: Texts,
       encoding_format: Type.Optional(Type.String({ description: '`float` or `base64`.' })),
+      ...routerFields,
     },
     passedOn,
   ),

@@ -116,7 +116,11 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
 /** A model as the operator sees it. */
 export const modelObject = (model: Model): object => ({
   id: model.id,
-  upstreams: model.upstreams,
+  upstreams: model.upstreams.map(({ contextTokens, maxOutputTokens, ...upstream }) => ({
+    ...upstream,
+    ...(contextTokens === undefined ? {} : { context_tokens: contextTokens }),
+    ...(maxOutputTokens === undefined ? {} : { max_output_tokens: maxOutputTokens }),
+  })),
   ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own] ?? null])),
   // Models of older releases have none.
   aliases: model.aliases ?? [],

@@ -165,6 +165,8 @@ const Model = named(
         id: Type.String(),
         model: Type.String({ description: 'What the model is called there.' }),
         weight: Type.Optional(Type.Integer({ description: 'Its share of the calls; 0 is for fallback only.' })),
+        context_tokens: Type.Optional(Type.Integer({ description: "Its own context size; left out where it is the model's." })),
+        max_output_tokens: Type.Optional(Type.Integer({ description: "Its own output limit; left out where it is the model's." })),
       }),
       { description: 'In the order in which they are tried where no weights are given.' },
     ),

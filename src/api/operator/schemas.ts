@@ -134,11 +134,17 @@ export const UpdateUpstreamBody = strict(upstreamFields);
 
 const ModelUpstreams = Type.Array(
   Type.Object(
-    { id: Text, model: Type.Optional(Text), weight: Type.Optional(Whole) },
-    { additionalProperties: false, ...rule('an object with id, model and weight') },
+    {
+      id: Text,
+      model: Type.Optional(Text),
+      weight: Type.Optional(Whole),
+      context_tokens: Type.Optional(Whole),
+      max_output_tokens: Type.Optional(Whole),
+    },
+    { additionalProperties: false, ...rule('an object with id, model, weight, context_tokens and max_output_tokens') },
   ),
   {
-    ...rule('a list of objects with id, model and weight'),
+    ...rule('a list of objects with id, model, weight, context_tokens and max_output_tokens'),
   },
 );
 

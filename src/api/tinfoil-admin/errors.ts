@@ -44,6 +44,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   amount_out_of_range: BAD_REQUEST,
   model_not_found: NOT_FOUND,
   model_unpriced: BAD_REQUEST,
+  no_upstream_left: BAD_REQUEST,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

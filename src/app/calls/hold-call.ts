@@ -8,7 +8,7 @@ import type { Ids } from '../../ports/ids.ts';
 import { releaseCommand } from './book-call.ts';
 import type { CallLimits, CallRequest, CommandWriter } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
+import type { CallPlan } from './call-plan.ts';
 import type { CallSettler } from './settle-calls.ts';
 
 /** How events name this part of the program. */
@@ -104,7 +104,11 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   route: request.route,
   streaming: plan.request.stream,
   promptTokens: plan.promptTokens,
-  candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
+  candidates: plan.candidates.map(({ upstream, price, target }) => ({
+    upstreamId: upstream.id,
+    price,
+    ...(target === undefined || target.model.id === plan.model.id ? {} : { model: target.model.id }),
+  })),
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
   ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
   ...(plan.rate === null ? {} : { rate: plan.rate }),
@@ -130,6 +134,9 @@ function newActiveCall(
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,
+    failed: new Set(),
+    startedMs: hold.nowMs,
+    waitedMs: 0,
     attempt: null,
     wasSent: false,
     countOutput: null,

@@ -21,8 +21,20 @@ function checkUpstreams(state: State, model: Model): Refusal | null {
   return firstOf(
     ...model.upstreams.map(({ model: name }) => checkText('upstreams', name, 200)),
     ...model.upstreams.map(({ weight = 1 }) => checkWhole('upstreams.weight', weight, { min: 0, max: MAX_WEIGHT })),
+    checkUpstreamLimits(model),
   );
 }
+
+/** An upstream may take and give less than the model; more would be a promise that the model's own limits break. */
+const checkUpstreamLimits = ({ upstreams, contextTokens, maxOutputTokens }: Model): Refusal | null =>
+  firstOf(
+    ...upstreams.flatMap(({ contextTokens: own }) =>
+      own === undefined ? [] : checkWhole('upstreams.context_tokens', own, { min: 1, max: contextTokens }),
+    ),
+    ...upstreams.flatMap(({ maxOutputTokens: own }) =>
+      own === undefined ? [] : checkWhole('upstreams.max_output_tokens', own, { min: 1, max: maxOutputTokens }),
+    ),
+  );
 
 function checkLimits(model: Model): Refusal | null {
   const output = { min: 1, max: model.maxOutputTokens };
@@ -107,7 +119,7 @@ export const updateModelVerb: Verb<UpdateModelCommand, Model> = {
     const before = state.record('model', command.modelId);
     if (before === undefined) return refuse(notFound(`model ${command.modelId}`));
     const model: Model = { ...before, ...command.changes };
-    const badUpstreams = command.changes.upstreams === undefined ? null : checkUpstreams(state, model);
+    const badUpstreams = command.changes.upstreams === undefined ? checkUpstreamLimits(model) : checkUpstreams(state, model);
     if (badUpstreams !== null) return refuse(badUpstreams);
     return putModel(command, { state, model, isNew: false, nowMs });
   },

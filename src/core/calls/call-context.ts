@@ -3,9 +3,13 @@ import type { MediaUse } from '../metering/media-use.ts';
 import type { PinnedRate } from '../pricing/currency.ts';
 import type { Rates } from '../pricing/rates.ts';
 
-/** An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. */
+/**
+ * An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. `model`: the
+ * one that it answers for, where that is another than the call asked for.
+ */
 export interface CallCandidate {
   readonly upstreamId: string;
+  readonly model?: string;
   readonly price: { readonly id: string; readonly rates: Rates } | null;
 }
 
@@ -47,6 +51,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   upstreams: context.candidates.map(({ upstreamId, price }) =>
     price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
   ),
+  ...(context.candidates.some(({ model }) => model !== undefined) ? { models: context.candidates.map(({ model = null }) => model) } : {}),
   ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
   ...(context.scopePath === undefined ? {} : { scope: context.scopePath }),
   ...(context.rate === undefined ? {} : { rate: [context.rate.currency, context.rate.perUsdNanos] }),
@@ -75,7 +80,11 @@ export function readCallContext(value: PlainJson): CallContext | null {
   if (fields === null) return null;
   const { key, model, route, stream, prompt, upstreams } = fields;
   if (typeof key !== 'string' || typeof model !== 'string' || typeof route !== 'string' || !Array.isArray(upstreams)) return null;
-  const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
+  const models = Array.isArray(fields['models']) ? (fields['models'] as readonly PlainJson[]) : [];
+  const candidates = (upstreams as readonly PlainJson[]).flatMap((value, index) => {
+    const other = models[index];
+    return readCandidate(value).map((candidate) => (typeof other === 'string' ? { ...candidate, model: other } : candidate));
+  });
   if (candidates.length === 0) return null;
   const media = readMedia(fields['media']);
   const { scope } = fields;

@@ -49,7 +49,7 @@ export function settlementOf(
       id: call.reservationId,
       tenantId: call.tenantId,
       keyId: context.keyId,
-      model: context.model,
+      model: candidate?.model ?? context.model,
       upstreamId: candidate?.upstreamId ?? '',
       priceId: price?.id ?? '',
       route: context.route,

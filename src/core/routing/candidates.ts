@@ -3,13 +3,15 @@ import type { Model, Price, Upstream } from '../records.ts';
 
 /**
  * An upstream that may answer a call, what it calls the model, its share of the model's calls, and what it costs there. `weight` null: none
- * was declared. `price` null is a call without a price.
+ * was declared. `price` null is a call without a price. `contextTokens` and `maxOutputTokens` are its own limits; absent where it has none.
  */
 export interface RouteCandidate {
   readonly upstream: Upstream;
   readonly upstreamModel: string;
   readonly weight: number | null;
   readonly price: { readonly id: string; readonly rates: Rates } | null;
+  readonly contextTokens?: number;
+  readonly maxOutputTokens?: number;
 }
 
 /** Where a call may go, as the model declares it, or why it may go nowhere. The order of trial is `rankCandidates`'. */
@@ -66,6 +68,8 @@ export function routeOf(options: {
       upstreamModel: declared.model,
       weight: declared.weight ?? null,
       price: price === null ? null : { id: price.id, rates: ratesOfPrice(price) },
+      ...(declared.contextTokens === undefined ? {} : { contextTokens: declared.contextTokens }),
+      ...(declared.maxOutputTokens === undefined ? {} : { maxOutputTokens: declared.maxOutputTokens }),
     });
   }
   if (all.length === 0) return { kind: 'no_upstream' };
