@@ -32,6 +32,8 @@ import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
+import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
+import { makeKeptSpeeds } from '../app/calls/keep-speeds.ts';
 import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -203,6 +205,14 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   const calls = observeCalls(plainCalls, observing);
+  const keptSpeeds = makeKeptSpeeds({ speeds: calls.speeds, writer, records: store, ids });
+  await keptSpeeds.load();
+  const keepSpeeds = startKeepSpeeds({ kept: keptSpeeds, log });
+  // After the last call has ended, and while the writer still writes.
+  closers.add('speeds of upstreams', async () => {
+    await keepSpeeds.stop();
+    if (!deps.isStoreLost()) await keptSpeeds.save();
+  });
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
@@ -212,7 +222,10 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
   metrics.jobFailures.readAllFrom(() =>
-    Object.entries({ ...jobs.failures(), ...events.jobs.failures() }).map(([job, value]) => ({ labels: { job }, value })),
+    Object.entries({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() }).map(([job, value]) => ({
+      labels: { job },
+      value,
+    })),
   );
   const unmetered = {
     ...deps,

@@ -11,8 +11,8 @@ export interface UpstreamSpeeds {
   note(upstreamId: string, modelId: string, sample: SpeedSample): void;
   /** Takes what was kept, where nothing newer is known. */
   load(kept: PlainJson | undefined): void;
-  /** What to keep; null where nothing came in since it was asked for last. */
-  takeChanged(): PlainJson | null;
+  /** What to keep; null where nothing came in since `done` was told that the last of it was kept. */
+  unsaved(): { readonly value: PlainJson; done(): void } | null;
 }
 
 /** Neither kind of id has a space. */
@@ -21,21 +21,22 @@ const nameOf = (upstreamId: string, modelId: string): string => `${upstreamId} $
 /** Makes {@link UpstreamSpeeds} that know nothing. */
 export function makeUpstreamSpeeds({ clock }: { readonly clock: Clock }): UpstreamSpeeds {
   const speeds = new Map<string, Speed>();
-  let hasChanged = false;
+  let changes = 0;
+  let saved = 0;
   return {
     speedOf: (upstreamId, modelId) => speedAt(speeds.get(nameOf(upstreamId, modelId)), clock.nowMs()),
     note: (upstreamId, modelId, sample) => {
       const name = nameOf(upstreamId, modelId);
       speeds.set(name, noteSpeed(speeds.get(name), sample, clock.nowMs()));
-      hasChanged = true;
+      changes += 1;
     },
     load: (kept) => {
       for (const [name, speed] of readSpeeds(kept)) if ((speeds.get(name)?.atMs ?? -Infinity) < speed.atMs) speeds.set(name, speed);
     },
-    takeChanged: () => {
-      if (!hasChanged) return null;
-      hasChanged = false;
-      return writeSpeeds(speeds, clock.nowMs());
+    unsaved: () => {
+      const upTo = changes;
+      if (upTo === saved) return null;
+      return { value: writeSpeeds(speeds, clock.nowMs()), done: () => void (saved = upTo) };
     },
   };
 }
