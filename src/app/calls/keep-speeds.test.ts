@@ -43,9 +43,9 @@ test('what one node measured, another knows after it was kept', async () => {
   await other.save();
   const third = node();
   await third.load();
-  expect(third.speedOf('u1', 'm')).toMatchObject(KNOWN);
-  expect(third.speedOf('u2', 'm')).toMatchObject(KNOWN);
-  expect(third.speedOf('u1', 'n')).toBeNull();
+  expect(third.speedsOf('m')('u1')).toMatchObject(KNOWN);
+  expect(third.speedsOf('m')('u2')).toMatchObject(KNOWN);
+  expect(third.speedsOf('n')('u1')).toBeNull();
   expect(at.writes).toBe(2);
 });
 
@@ -58,7 +58,7 @@ test('the newer measure stands, whoever writes last', async () => {
   await late.save();
   await early.save();
   await early.load();
-  expect(early.speedOf('u', 'm')).toMatchObject({ firstTokenMs: 20 });
+  expect(early.speedsOf('m')('u')).toMatchObject({ firstTokenMs: 20 });
 });
 
 test('nothing is written unless an answer came in, and what could not be written is written later', async () => {
@@ -80,12 +80,12 @@ test('what is older than an hour is neither known nor kept', async () => {
   const one = node();
   one.note('u', 'm', SAMPLE);
   at.nowMs += SPEED_LASTS_MS + 1;
-  expect(one.speedOf('u', 'm')).toBeNull();
+  expect(one.speedsOf('m')('u')).toBeNull();
   one.note('v', 'm', SAMPLE);
   await one.save();
   const other = node();
   at.nowMs -= SPEED_LASTS_MS;
   await other.load();
-  expect(other.speedOf('u', 'm')).toBeNull();
-  expect(other.speedOf('v', 'm')).toMatchObject(KNOWN);
+  expect(other.speedsOf('m')('u')).toBeNull();
+  expect(other.speedsOf('m')('v')).toMatchObject(KNOWN);
 });
