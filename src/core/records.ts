@@ -47,6 +47,10 @@ export interface Tenant {
   readonly utilizationThresholds?: readonly number[];
   /** What its money is in: a code of ISO 4217. Absent: EUR. */
   readonly currency?: string;
+  /** Calls that its prepaid balance cannot pay are refused. Absent: false. */
+  readonly requireBalance?: boolean;
+  /** It keeps a prepaid balance, in its currency: calls take from it. Absent: it never did. */
+  readonly hasBalance?: boolean;
   /** What its members have set for its calls; absent: nothing yet. */
   readonly projectSettings?: ProjectSettings;
 }
@@ -272,6 +276,20 @@ export interface ExchangeRate {
 }
 
 /**
+ * What the operator paid into a tenant's prepaid balance, or took back: `microcents` of `currency`, decimal int64, negative where taken
+ * back. `by` is the kind of who did it. Lines are never changed; a mistake is corrected by another line. Ids sort by time.
+ */
+export interface Credit {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly currency: string;
+  readonly microcents: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly createdAtMs: number;
+}
+
+/**
  * Another proxy that may report usage, of keys of `tenants` only. `secretSealed` is base64 of the secret box. `previous` is the secret
  * before the last rotation, good until `untilMs`; null there: for as long as it stands in the record.
  */
@@ -313,6 +331,7 @@ export interface RecordTypes {
   readonly model: Model;
   readonly price: Price;
   readonly 'exchange-rate': ExchangeRate;
+  readonly credit: Credit;
   readonly setting: Setting;
   readonly 'usage-reporter': UsageReporter;
   readonly policy: Policy;

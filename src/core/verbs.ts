@@ -1,5 +1,7 @@
 import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
+import type { BalanceCommand } from './balance/commands.ts';
+import { BALANCE_VERBS } from './balance/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BillCommand } from './bills/commands.ts';
@@ -21,6 +23,7 @@ import type { Decision, Needs, State, Verb } from './verb.ts';
 export type Command =
   | LedgerCommand
   | BudgetCommand
+  | BalanceCommand
   | PolicyCommand
   | AccessCommand
   | UpstreamObjectCommand
@@ -33,6 +36,7 @@ export type Command =
 const VERBS = {
   ...LEDGER_VERBS,
   ...BUDGET_VERBS,
+  ...BALANCE_VERBS,
   ...POLICY_VERBS,
   ...ACCESS_VERBS,
   ...UPSTREAM_OBJECT_VERBS,

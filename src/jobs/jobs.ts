@@ -18,7 +18,7 @@ const FOLD_LIMIT = 5000;
 const FIRST_PRUNE_MS = 60_000;
 /** Between two months it has nothing to do. What was missed is made before the first pruning. */
 const ISSUE_EVERY_MS = 60_000;
-const FIRST_ISSUE_MS = 2000;
+const FIRST_ISSUE_MS = 1000;
 /** What somebody could change in the trail without a trace is at most so old. */
 const EXPORT_HEADS_EVERY_MS = 60_000;
 const FIRST_EXPORT_MS = 5000;

@@ -4,7 +4,7 @@ import type { ReservationQuery } from '../core/cycles/reservation-query.ts';
 import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
-import type { ApiKey, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
+import type { ApiKey, Credit, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
 import type { UsageCharge } from '../core/bills/make-statement.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
 import type { UsageReport } from '../core/usage/usage-report.ts';
@@ -66,6 +66,8 @@ export interface RecordStore extends GovernanceReads, AuditReads {
   keys(query: { tenantId: string; kinds: readonly KeyKind[]; afterId?: string; limit?: number }): Promise<ApiKey[]>;
   /** The names of keys, deleted ones too, for grouping usage. */
   keyNames(tenantId: string, keyIds: readonly string[]): Promise<Map<string, string>>;
+  /** Credits of a tenant's balance, newest first; at most `limit`, those before `beforeId` (ids sort by time). Reads no more rows than that. */
+  credits(query: { tenantId: string; beforeId?: string; limit: number }): Promise<Credit[]>;
   accounts(ids: readonly AccountId[]): Promise<Map<AccountId, Account>>;
   reservation(id: string): Promise<Reservation | undefined>;
   /**

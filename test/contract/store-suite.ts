@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
 import { describeTrailWitness } from './audit-witness-suite.ts';
+import { describeBalance } from './balance-suite.ts';
 import { describeBills } from './bill-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
@@ -25,6 +26,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   audit: describeAudit,
   'lists of the trail': describeAuditLists,
   'witness of the trail': describeTrailWitness,
+  balances: describeBalance,
   bills: describeBills,
   budgets: describeBudgets,
   objects: describeObjects,

@@ -63,3 +63,6 @@ export const CLOSE_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([
 
 /** The points that an event passes between its commit and its last delivery, in their order. */
 export const WEBHOOK_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'webhook' ? [point] : []));
+
+/** The points that the end of a month passes, in its order. */
+export const BILL_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'bill' ? [point] : []));

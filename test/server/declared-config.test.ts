@@ -305,3 +305,21 @@ test.each([
 ])('a retention table with %s is refused', async (field, complaint) => {
   await expect(folder.start({ yaml: `retention: { ${field} }` })).rejects.toThrow(complaint);
 });
+
+test('currency and required balance of a tenant: made, changed while nothing is paid in, and kept for what the file no longer names', async () => {
+  const rates = 'exchange_rates: [{ currency: SEK, per_usd: "10.5" }, { currency: EUR, per_usd: 0.92 }]';
+  const tenant = (terms: string): string => `${rates}\ntenants: [{ id: acme${terms} }]\n`;
+  const terms = (): Promise<object | undefined> => folder.withStore((store) => store.record('tenant', 'acme'));
+  await startWith(tenant(', currency: SEK, require_balance: true'));
+  expect(await terms()).toMatchObject({ currency: 'SEK', requireBalance: true, hasBalance: true });
+  const before = await auditedChanges();
+  await startWith(tenant(', currency: SEK, require_balance: true'));
+  expect(await auditedChanges()).toBe(before);
+  await startWith(tenant(', currency: EUR, require_balance: false'));
+  expect(await terms()).toMatchObject({ currency: 'EUR', requireBalance: false, hasBalance: true });
+  await startWith(tenant(''));
+  expect(await terms()).toMatchObject({ currency: 'EUR', requireBalance: false });
+  await expect(folder.start({ yaml: 'tenants: [{ id: beta, currency: CHF, require_balance: true }]\n', env: ENV })).rejects.toThrow(
+    'currency must have an exchange rate that applies',
+  );
+});

@@ -328,6 +328,14 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         .filter((account) => isPeriodOver(account, clock.nowMs()))
         .slice(0, limit)
         .map(({ id, tenantId }) => ({ accountId: id, tenantId })),
+    credits: async ({ tenantId, beforeId, limit }) => {
+      await onRead('credits');
+      return all('credit')
+        .filter((credit) => credit.tenantId === tenantId && (beforeId === undefined || credit.id < beforeId))
+        .toSorted(fromId)
+        .toReversed()
+        .slice(0, limit);
+    },
     policies: async ({ tenantId, afterId = '', limit, status, scopePattern }) => {
       await onRead('policies');
       return all('policy')

@@ -7,6 +7,8 @@ const BASE = `${OPERATOR_PREFIX}/tenants/:id`;
 const Usd = Type.Number({ description: 'USD, exact.' });
 const Month = Type.String({ description: 'A calendar month in UTC, such as `2026-11`.' });
 
+const PerUsd = Type.Optional(Type.Number({ description: 'What a USD is worth in the currency of the bill.' }));
+
 const bill = {
   id: Type.String(),
   number: Type.String({ description: 'What people call it by.' }),
@@ -15,6 +17,8 @@ const bill = {
   month: Month,
   issued_at: Timestamp,
   total_usd: Type.Number({ description: 'The sum of its lines, which is that of the charges of its events: USD, exact.' }),
+  currency: Type.String({ description: 'That of the tenant, or USD where no rate was declared.' }),
+  total: Type.Number({ description: 'The total in that currency: each line by its rate, to the micro-cent.' }),
   line_count: WholeNumber,
   hash: Type.String({ description: 'SHA-256 of all that it says; a bill that was changed has another.' }),
   previous_hash: orNull(Type.String(), "The hash of the tenant's bill before; null on its first."),
@@ -33,6 +37,10 @@ const UsageLine = object({
   input_tokens: WholeNumber,
   output_tokens: WholeNumber,
   charge_usd: Usd,
+  from: Type.Optional(
+    Type.String({ format: 'date-time', description: 'Where the part of the month starts, where the rate changed in it.' }),
+  ),
+  per_usd: PerUsd,
 });
 
 const CorrectionLine = object({
@@ -42,6 +50,7 @@ const CorrectionLine = object({
   reason: Type.String(),
   created_at: Timestamp,
   charge_usd: Usd,
+  per_usd: PerUsd,
 });
 
 const BillWithLines = named('BillWithLines', object({ ...bill, lines: Type.Array(Type.Union([UsageLine, CorrectionLine])) }));

@@ -70,6 +70,24 @@ const OWN_EVENTS = [
   named('MemberRemovedEvent', eventOf(['member.removed'], object(aMember))),
   named('ProjectSettingsEvent', eventOf(['project_settings.updated'], object({ ...aMember, changed_fields: Type.Array(Type.String()) }))),
   named(
+    'BalanceCreditedEvent',
+    eventOf(
+      ['balance.credited'],
+      object(
+        {
+          tenant_id: Id,
+          credit_id: Id,
+          scope: Type.String(),
+          unit: Type.String(),
+          credited: WholeNumber,
+          remaining: WholeNumber,
+          reason: Type.String(),
+        },
+        { description: 'Amounts in micro-cents of the currency; what was taken back is negative.' },
+      ),
+    ),
+  ),
+  named(
     'StatementIssuedEvent',
     eventOf(['statement.issued'], object({ statement_id: Id, number: Id, month: Id, total_microcents: Microcents })),
   ),

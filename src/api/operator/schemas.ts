@@ -44,6 +44,8 @@ const tenantFields = {
   require_budget: Type.Optional(Switch),
   allow_unpriced: Type.Optional(Switch),
   hide_amounts: Type.Optional(Switch),
+  currency: Type.Optional(Text),
+  require_balance: Type.Optional(Switch),
 };
 
 /** Body of `POST /tenants`. */
@@ -169,6 +171,14 @@ export const CreateModelBody = strict({ id: Text, upstreams: ModelUpstreams, ...
 
 /** Body of `PATCH /models/{id}`. */
 export const UpdateModelBody = strict({ upstreams: Type.Optional(ModelUpstreams), ...modelFields });
+
+/** Body of `POST /tenants/{id}/credits`. */
+export const CreditBody = strict({
+  amount: Type.Union([Type.Number(), Type.BigInt(), Type.String()], rule('an amount, as a number or a decimal string')),
+  reason: Text,
+  currency: Type.Optional(Text),
+  idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 256, ...rule('a string of 1 to 256 characters') })),
+});
 
 /** Body of `POST /exchange-rates`. */
 export const AddExchangeRateBody = strict({

@@ -1,5 +1,6 @@
 import type { BillState, Statement, StatementLine } from '../../core/bills/bill-records.ts';
 import type { CloseMonthResult } from '../../core/bills/decide-close-month.ts';
+import { partsByRate, withRates } from '../../core/bills/convert.ts';
 import {
   contentOf,
   correctionLine,
@@ -10,6 +11,7 @@ import {
   usageLines,
 } from '../../core/bills/make-statement.ts';
 import { monthOf, monthRange, monthsBetween, nextMonth, type Month } from '../../core/bills/month.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
 import type { Tenant } from '../../core/records.ts';
 import type { Outcome } from '../../core/rejection.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -127,20 +129,26 @@ export function makeIssueStatements(deps: IssueDeps): IssueStatements {
 async function makeStatement(
   { records, ids, clock, digest }: IssueDeps,
   { tenant, state, month }: { readonly tenant: Tenant; readonly state: BillState | undefined; readonly month: Month },
-): Promise<{ statement: Statement | null; lines: StatementLine[] }> {
+): Promise<{ statement: Statement | null; lines: readonly StatementLine[] }> {
   const closed = state?.closedMonth ?? null;
   const months = [month, ...(closed === null ? [] : monthsBetween(firstLateMonth(closed), closed))];
   const billed = await linesSince(records, tenant.id, months.toSorted()[0] ?? month);
   const corrections = (await records.records('bill-correction', tenant.id)).filter(({ statementId }) => statementId === null);
-  const lines: StatementLine[] = [];
+  const found: StatementLine[] = [];
+  const rates = await records.records('exchange-rate');
   for (const each of months) {
-    const used = await records.usageCharges({ tenantId: tenant.id, ...monthRange(each) });
-    const keyIds = [...new Set(used.map(({ keyId }) => keyId))];
-    const keyNames = await records.keyNames(tenant.id, keyIds);
-    lines.push(...usageLines({ month: each, used, billed, keyNames }));
+    const parts = each === month ? partsByRate(month, rates, currencyOf(tenant)) : [monthRange(each)];
+    for (const part of parts) {
+      const used = await records.usageCharges({ tenantId: tenant.id, ...part });
+      const keyIds = [...new Set(used.map(({ keyId }) => keyId))];
+      const keyNames = await records.keyNames(tenant.id, keyIds);
+      const start = parts.length > 1 ? { fromMs: part.fromMs } : {};
+      found.push(...usageLines({ month: each, ...start, used, billed, keyNames }));
+    }
   }
-  lines.push(...corrections.map(correctionLine));
-  if (lines.length === 0) return { statement: null, lines };
+  found.push(...corrections.map(correctionLine));
+  if (found.length === 0) return { statement: null, lines: [] };
+  const { lines, ...converted } = withRates(found, { tenant, month, rates });
   const no = (state?.lastNo ?? 0) + 1;
   const unsealed: Statement = {
     id: ids.next('in'),
@@ -152,6 +160,7 @@ async function makeStatement(
     issuedAtMs: clock.nowMs(),
     lineCount: lines.length,
     totalMicrocents: totalOf(lines).toString(),
+    ...converted,
     previousHash: state?.lastHash ?? '',
     hash: '',
   };

@@ -2,6 +2,7 @@ import type { RequestBound } from '../../core/bounds/bound-request.ts';
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import type { OutputLimitField } from '../../core/metering/upstream-body.ts';
 import type { InferenceRequest } from '../../core/bounds/inference-request.ts';
+import type { PinnedRate } from '../../core/pricing/currency.ts';
 import type { Model, Policy } from '../../core/records.ts';
 import type { RoutingTrace } from '../../core/routing/trace.ts';
 import type { RouteCandidate } from '../../core/routing/candidates.ts';
@@ -37,6 +38,8 @@ export interface CallPlan extends CallTarget {
   /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
   readonly scopes: readonly string[];
   readonly policy: Policy | null;
+  /** By what the call takes from its tenant's prepaid balance; null where the tenant keeps none. */
+  readonly rate: PinnedRate | null;
 }
 
 /** The model that the upstream being tried answers for, and what holds for it. */

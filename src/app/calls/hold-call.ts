@@ -44,7 +44,15 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const ttlMs = holdTtlMs(plan.policy, limits.holdTtlMs);
     const { inputTokens, media } = plan.bound;
     const most = media === undefined ? null : { unit: media.unit, quantity: media.most };
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens, rates: holdRates(plan), media: most });
+    const legs = callLegs({
+      tenantId: tenant.id,
+      keyId: key.id,
+      scopes,
+      inputTokens,
+      rates: holdRates(plan),
+      media: most,
+      rate: plan.rate,
+    });
     const nowMs = elapsedMs();
     try {
       const { outcome, durable } = await writer.write({
@@ -103,6 +111,7 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   })),
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
   ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
+  ...(plan.rate === null ? {} : { rate: plan.rate }),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */

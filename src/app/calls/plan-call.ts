@@ -4,7 +4,8 @@ import type { InferenceRequest, RequestDefect } from '../../core/bounds/inferenc
 import { readForm } from '../../core/bounds/multipart-form.ts';
 import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
-import type { Model } from '../../core/records.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
+import type { Model, Tenant } from '../../core/records.ts';
 import { fallbackModels, isBlacklisted } from '../../core/routing/model-choices.ts';
 import { rankingPreference, takeFormSettings, takeRequestedSettings } from '../../core/routing/requested-settings.ts';
 import { effectiveSettings } from '../../core/routing/settings.ts';
@@ -58,11 +59,14 @@ export function makePlanCall(deps: {
     const routed = routeCall(call, routable);
     if (!routed.ok) return routed;
     const { target, candidates, routing } = routed;
+    const hasBalance = call.tenant.hasBalance === true;
+    const rate = hasBalance ? catalogue.rate(currencyOf(call.tenant), clock.nowMs()) : null;
+    if (hasBalance && rate === null) return refused(unrated(target.model, call.tenant));
     // What a policy allows is a limit for soft keys too.
     const isCapped = policy?.caps?.maxTokens !== undefined;
     const softOutput = call.key.outputBound === 'soft' && !isCapped && target.bound.sendLimitAs !== null;
     const bound = softOutput ? { ...target.bound, sendLimitAs: null } : target.bound;
-    return { ok: true, plan: { ...target, request, candidates, bound, softOutput, scopes: asked.scopes, policy, routing } };
+    return { ok: true, plan: { ...target, request, candidates, bound, softOutput, scopes: asked.scopes, policy, routing, rate } };
   };
 
   const tokenize = (call: CallRequest, asked: Asked): Planned | Promise<Planned> => {
@@ -111,6 +115,12 @@ export function makePlanCall(deps: {
     const rules = deps.policies(call.tenant.id);
     return rules instanceof Promise ? rules.then((read) => plan(call, scopes.value, read)) : plan(call, scopes.value, rules);
   };
+}
+
+/** A model costs nothing that a balance could pay where nobody has said what a USD is worth in its currency. */
+function unrated(model: Model, tenant: Tenant): CallRefusal {
+  const message = `The model ${model.id} has no price in ${currencyOf(tenant)}: no exchange rate applies.`;
+  return { kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } };
 }
 
 /** What a call asks for, before its models are bounded: what routing needs, but for their tokenizers. */

@@ -1,5 +1,6 @@
 import type { BillLink, Statement } from '../../core/bills/bill-records.ts';
 import { billPath } from '../../core/bills/bill-path.ts';
+import { PRICE_CURRENCY } from '../../core/pricing/currency.ts';
 import { displayedAmount } from '../../core/pricing/displayed-amount.ts';
 import type { BillTokens } from '../../ports/bill-tokens.ts';
 import type { Billing, Transaction } from '../../ports/billing.ts';
@@ -24,12 +25,12 @@ export function makeBuiltInBilling(deps: {
   };
 }
 
-const transactionOf = ({ id, issuedAtMs, number, month, totalMicrocents }: Statement): Transaction => ({
+const transactionOf = ({ id, issuedAtMs, number, month, totalMicrocents, converted }: Statement): Transaction => ({
   id,
   atMs: issuedAtMs,
   type: 'Invoice',
   description: `Usage in ${month}, statement ${number}`,
-  amount: displayedAmount(BigInt(totalMicrocents)),
-  currency: 'USD',
+  amount: displayedAmount(BigInt(converted?.totalMicrocents ?? totalMicrocents)),
+  currency: converted?.currency ?? PRICE_CURRENCY,
   status: 'completed',
 });

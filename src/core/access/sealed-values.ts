@@ -33,6 +33,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   model: [],
   price: [],
   'exchange-rate': [],
+  credit: [],
   policy: [],
   'policy-name': [],
   'key-name': [],

@@ -43,6 +43,7 @@ const context: CallContext = {
     },
   ],
   media: { unit: 'seconds', quantity: 9 },
+  rate: { currency: 'EUR', perUsdNanos: 92_000_000_000_000 },
 };
 
 describe('the context of a call', () => {

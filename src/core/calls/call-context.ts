@@ -1,5 +1,6 @@
 import type { PlainJson } from '../json/plain-json.ts';
 import type { MediaUse } from '../metering/media-use.ts';
+import type { PinnedRate } from '../pricing/currency.ts';
 import type { Rates } from '../pricing/rates.ts';
 
 /**
@@ -27,7 +28,12 @@ export interface CallContext {
   readonly media?: MediaUse;
   /** The deepest scope of its subject; absent where that is its tenant's. */
   readonly scopePath?: string;
+  /** By what it takes from its tenant's balance, and in which currency; absent where the tenant kept none. */
+  readonly rate?: CallRate;
 }
+
+/** An exchange rate as a call remembers it. */
+export type CallRate = Pick<PinnedRate, 'currency' | 'perUsdNanos'>;
 
 /** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
 export interface CallCheckpoint {
@@ -48,6 +54,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   ...(context.candidates.some(({ model }) => model !== undefined) ? { models: context.candidates.map(({ model = null }) => model) } : {}),
   ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
   ...(context.scopePath === undefined ? {} : { scope: context.scopePath }),
+  ...(context.rate === undefined ? {} : { rate: [context.rate.currency, context.rate.perUsdNanos] }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -82,7 +89,8 @@ export function readCallContext(value: PlainJson): CallContext | null {
   const media = readMedia(fields['media']);
   const { scope } = fields;
   const path = typeof scope === 'string' ? { scopePath: scope } : {};
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path };
+  const rate = readRate(fields['rate']);
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path, ...rate };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {
@@ -108,6 +116,13 @@ function readMediaRates([second, character, image]: readonly PlainJson[]): Pick<
     ...(count(character) === 0 ? {} : { characterNanos: nanos(character) }),
     ...(count(image) === 0 ? {} : { imageNanos: nanos(image) }),
   };
+}
+
+/** A context of an earlier version has none. */
+function readRate(value: PlainJson | undefined): { readonly rate?: CallRate } {
+  if (!Array.isArray(value)) return {};
+  const [currency, perUsdNanos] = value as readonly PlainJson[];
+  return typeof currency === 'string' ? { rate: { currency, perUsdNanos: count(perUsdNanos) } } : {};
 }
 
 function readMedia(value: PlainJson | undefined): { readonly media?: MediaUse } {

@@ -94,6 +94,9 @@ function isLater(a: ExchangeRate, b: ExchangeRate): boolean {
   return a.createdAtMs === b.createdAtMs ? a.id > b.id : a.createdAtMs > b.createdAtMs;
 }
 
+/** Micro-cents as whole units of their currency, exact: a decimal without exponent or trailing zeros, such as `12.5`. */
+export const renderMicrocents = (microcents: bigint): string => renderDecimal(microcents, 8);
+
 /** Micro-cents of a currency that are due for a cost in nano-USD: rounded up once, so that no call that costs anything is free. */
 export const dueMicrocents = (costNanoUsd: bigint, perUsdNanos: number): bigint =>
   ceilDiv(costNanoUsd * BigInt(perUsdNanos), NANOS_PER_MICROCENT * BigInt(ONE_PER_USD));

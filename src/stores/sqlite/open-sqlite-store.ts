@@ -152,6 +152,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     quarantinedReports: ask('quarantinedReports'),
     keys: ask('keys'),
     keyNames: ask('keyNames'),
+    credits: ask('credits'),
     events: ask('events'),
     accounts: ask('accounts'),
     reservation: ask('reservation'),

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { BillManagement, ListedBill } from '../../../app/bills/manage-bills.ts';
 import type { BillCorrection, StatementLine } from '../../../core/bills/bill-records.ts';
 import { exactNumber } from '../../../core/json/int64.ts';
+import { PRICE_CURRENCY, renderPerUsd } from '../../../core/pricing/currency.ts';
 import { microcentsFromUsd, renderUsdMicrocents } from '../../../core/pricing/usd.ts';
 import { formatRfc3339 } from '../../../core/rfc3339.ts';
 import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
@@ -14,7 +15,10 @@ import { CreateCorrectionBody } from '../bill-schemas.ts';
 type ById = { Params: { id: string } };
 type ByBill = { Params: { id: string; bill: string } };
 
-const usd = (microcents: string): object => exactNumber(renderUsdMicrocents(BigInt(microcents)));
+const money = (microcents: string): object => exactNumber(renderUsdMicrocents(BigInt(microcents)));
+
+const rateOf = ({ perUsdNanos }: StatementLine): object =>
+  perUsdNanos === undefined ? {} : { per_usd: exactNumber(renderPerUsd(perUsdNanos)) };
 
 const lineObject = (line: StatementLine): object =>
   line.kind === 'usage'
@@ -27,7 +31,9 @@ const lineObject = (line: StatementLine): object =>
         requests: line.requests,
         input_tokens: line.promptTokens,
         output_tokens: line.completionTokens,
-        charge_usd: usd(line.chargeMicrocents),
+        charge_usd: money(line.chargeMicrocents),
+        ...(line.fromMs === undefined ? {} : { from: formatRfc3339(line.fromMs) }),
+        ...rateOf(line),
       }
     : {
         kind: 'correction',
@@ -35,13 +41,14 @@ const lineObject = (line: StatementLine): object =>
         concerns: line.concerns,
         reason: line.reason,
         created_at: formatRfc3339(line.atMs),
-        charge_usd: usd(line.chargeMicrocents),
+        charge_usd: money(line.chargeMicrocents),
+        ...rateOf(line),
       };
 
 const correctionObject = (correction: BillCorrection): object => ({
   id: correction.id,
   tenant_id: correction.tenantId,
-  amount_usd: usd(correction.chargeMicrocents),
+  amount_usd: money(correction.chargeMicrocents),
   reason: correction.reason,
   concerns_bill_id: correction.concernsId,
   billed_on_bill_id: correction.statementId,
@@ -67,7 +74,9 @@ export function mountBills(app: TypedApp, deps: { bills: BillManagement; publicU
     tenant_name: statement.tenantName,
     month: statement.month,
     issued_at: formatRfc3339(statement.issuedAtMs),
-    total_usd: usd(statement.totalMicrocents),
+    total_usd: money(statement.totalMicrocents),
+    currency: statement.converted?.currency ?? PRICE_CURRENCY,
+    total: money(statement.converted?.totalMicrocents ?? statement.totalMicrocents),
     line_count: statement.lineCount,
     hash: statement.hash,
     previous_hash: statement.previousHash === '' ? null : statement.previousHash,
