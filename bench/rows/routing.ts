@@ -110,6 +110,7 @@ export async function routing(options: { readonly rounds: number; readonly plans
       model: (name) => models.get(name),
       upstream: (id) => upstreamById.get(id),
       prices: (modelId) => prices.get(modelId) ?? [],
+      rate: () => null,
     },
     tokenizers: { names: [], loaded: () => null, load: () => Promise.resolve(null) },
     records: { upstreamObjects: () => Promise.resolve([]) },

@@ -34,6 +34,8 @@ import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
 import { makeKeptSpeeds } from '../app/calls/keep-speeds.ts';
+import type { UpstreamSpeeds } from '../app/calls/upstream-speeds.ts';
+import type { Job } from '../jobs/start-job.ts';
 import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -205,14 +207,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   const calls = observeCalls(plainCalls, observing);
-  const keptSpeeds = makeKeptSpeeds({ speeds: calls.speeds, writer, records: store, ids });
-  await keptSpeeds.load();
-  const keepSpeeds = startKeepSpeeds({ kept: keptSpeeds, log });
-  // After the last call has ended, and while the writer still writes.
-  closers.add('speeds of upstreams', async () => {
-    await keepSpeeds.stop();
-    if (!deps.isStoreLost()) await keptSpeeds.save();
-  });
+  const keepSpeeds = await startSpeeds(deps, { speeds: calls.speeds, writer });
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
@@ -253,6 +248,21 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
   };
+}
+
+/** Carries the speeds of upstreams over a restart: they are saved after the last call has ended, while the writer still writes. */
+async function startSpeeds(
+  { store, ids, log, closers, isStoreLost }: ComposeDeps,
+  { speeds, writer }: { readonly speeds: UpstreamSpeeds; readonly writer: LedgerWriter },
+): Promise<Job> {
+  const kept = makeKeptSpeeds({ speeds, writer, records: store, ids });
+  await kept.load();
+  const job = startKeepSpeeds({ kept, log });
+  closers.add('speeds of upstreams', async () => {
+    await job.stop();
+    if (!isStoreLost()) await kept.save();
+  });
+  return job;
 }
 
 function makeClient(
