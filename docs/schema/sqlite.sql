@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 42bdf1cb7665a2db1031e9bb86f841ce3f347cb6dc642b20fd5b13f16a02a83d
+-- Migrations: 3b72cfd79138e4a967132aaeb261232d4dc4835a1750b18d6f5560f1f81f9709
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -171,6 +171,11 @@ CREATE TABLE bill_states (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE billing_customers (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
   event_seq INTEGER NOT NULL,
@@ -306,6 +311,12 @@ CREATE INDEX members_of_tenant ON members (tenant_id, id);
 
 CREATE TABLE models (
   id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payments (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -482,6 +493,11 @@ CREATE TABLE usage_events (
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE TABLE usage_meters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE usage_reporters (
   id TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
 import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
+import type { BillingCustomer, Payment, UsageMeter } from './payments/payment-records.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { ProjectSettings } from './routing/settings.ts';
 
@@ -343,6 +344,9 @@ export interface RecordTypes {
   readonly 'bill-correction': BillCorrection;
   readonly 'bill-state': BillState;
   readonly 'bill-link': BillLink;
+  readonly 'billing-customer': BillingCustomer;
+  readonly 'usage-meter': UsageMeter;
+  readonly payment: Payment;
 }
 
 /** The name of a kind of record. */

@@ -17,6 +17,8 @@ import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
 import type { WebhookCommand } from './webhooks/commands.ts';
 import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
+import type { PaymentCommand } from './payments/commands.ts';
+import { PAYMENT_VERBS } from './payments/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 
 /** Every command that a store executes. */
@@ -31,7 +33,8 @@ export type Command =
   | EventCommand
   | WebhookCommand
   | AuditCommand
-  | BillCommand;
+  | BillCommand
+  | PaymentCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -45,6 +48,7 @@ const VERBS = {
   ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
   ...BILL_VERBS,
+  ...PAYMENT_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

@@ -93,6 +93,8 @@ export interface RecordStore extends GovernanceReads, AuditReads {
    * time differ by the events that were booked between them, however late.
    */
   usageCharges(query: { tenantId: string; fromMs: number; toMs: number }): Promise<UsageCharge[]>;
+  /** What a tenant was charged in all, in USD_MICROCENTS; folded or not, from one snapshot. */
+  chargedMicrocents(tenantId: string): Promise<bigint>;
   /** The day of a tenant's first event, at midnight, UTC, or its moment; null where there is none. */
   firstUsageMs(tenantId: string): Promise<number | null>;
   /** The raw events of a tenant, newest first, at most `limit` (for audits and tests). */

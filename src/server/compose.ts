@@ -12,7 +12,10 @@ import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeIssueStatements } from '../app/bills/issue-statements.ts';
+import { makeTakeWebhook } from '../app/payments/take-payment.ts';
+import { makeTellUsage } from '../app/payments/tell-usage.ts';
 import { makeReadBill } from '../app/bills/read-bill.ts';
+import { makePaymentsApi } from '../api/payments/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -51,7 +54,9 @@ import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
 import { makeDemoClient } from '../upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../upstreams/openai-compatible/openai-client.ts';
+import { makeStripeBilling } from '../billing/stripe/stripe-billing.ts';
 import { makeBuiltInBilling } from '../billing/built-in/built-in-billing.ts';
+import type { PaymentService } from '../ports/payment-service.ts';
 import type { BillTokens } from '../ports/bill-tokens.ts';
 import type { BillingConfig } from './declared/parse-billing.ts';
 import { sha256Digest } from './secrets/sha256-digest.ts';
@@ -109,6 +114,8 @@ export interface ComposeDeps {
 
 /** The parts of the program that listeners and jobs use. */
 export interface Parts extends Refusals {
+  /** Where customers pay; null where nothing is declared. */
+  readonly payments: PaymentService | null;
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
@@ -177,7 +184,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const statements = makeIssueStatements({ writer, records: store, ids, clock, digest: sha256Digest, failpoints, log });
   closers.add('statements', () => statements.stop());
   const issueStatements = (): Promise<void> => statements.run();
-  const sweeps = { ...refusals, issueStatements, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
+  const payments = await openPayments(deps.billing);
+  const tellUsage = payments === null ? null : makeTellUsage({ writer, records: store, service: payments, ids, clock, failpoints, log });
+  const sweeps = { ...refusals, issueStatements, tellUsage, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
@@ -227,6 +236,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     limits: gateway,
   };
   return {
+    payments,
     writer,
     directory,
     calls,
@@ -240,6 +250,16 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
   };
+}
+
+/** A request of ours to the payment service may take so long. */
+const PAYMENT_TIMEOUT_MS = 15_000;
+
+/** The payment service that is declared. Its library is loaded only where it is: it takes its time. */
+async function openPayments({ stripe }: BillingConfig): Promise<PaymentService | null> {
+  if (stripe === null) return null;
+  const { makeStripeService } = await import('../billing/stripe/stripe-service.ts');
+  return makeStripeService({ ...stripe, timeoutMs: PAYMENT_TIMEOUT_MS });
 }
 
 function makeClient(
@@ -308,7 +328,10 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const { publicUrl, issuer } = deps.billing;
   const shared = { ...deps, publicUrl, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   const bills = { records: deps.store, tokens: deps.billTokens };
-  await app.register(makeTinfoilAdmin({ ...shared, billing: makeBuiltInBilling(bills) }));
+  const service = parts.payments;
+  const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
+  await app.register(makeTinfoilAdmin({ ...shared, billing }));
+  await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));

@@ -288,6 +288,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         return { ...sums, chargeMicrocents: events.reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n) };
       });
     },
+    chargedMicrocents: (tenantId) => Promise.resolve(usageOf(tenantId).reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n)),
     firstUsageMs: (tenantId) =>
       Promise.resolve(usageOf(tenantId).reduce<number | null>((first, { atMs }) => Math.min(first ?? atMs, atMs), null)),
     usageEvents: ({ tenantId, limit }) =>

@@ -71,6 +71,22 @@ const BillCorrection = named(
 const TENANT_PATH = { id: 'The id of the tenant.' };
 const BILL_PATH = { ...TENANT_PATH, bill: 'The id of the bill.' };
 
+const BillingCustomer = named(
+  'BillingCustomer',
+  object({
+    tenant_id: Type.String(),
+    customer_id: orNull(Type.String(), 'The customer of the payment service that the tenant is; null before it is one.'),
+    usage_told_usd: Type.Number({
+      description: 'What the payment service was told of, with what was used before it was declared: USD, exact.',
+    }),
+    portions: Type.Integer({ description: 'In how many meter events.' }),
+    pending: orNull(
+      object({ no: WholeNumber, identifier: Type.String(), amount_usd: Usd, first_sent_at: Timestamp }),
+      'A portion that may be on its way; null where none is.',
+    ),
+  }),
+);
+
 /** Bills of tenants, and what the operator corrects of them. */
 export const BILL_OPERATIONS: Operations = {
   [`GET ${BASE}/bills`]: {
@@ -117,5 +133,29 @@ export const BILL_OPERATIONS: Operations = {
     path: TENANT_PATH,
     answers: { 201: { description: 'The correction.', schema: BillCorrection } },
     errors: [404],
+  },
+  [`GET ${BASE}/billing-customer`]: {
+    id: 'getBillingCustomer',
+    summary: 'Show what a tenant is to the payment service',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'Its customer, and the usage that was told.', schema: BillingCustomer } },
+    errors: [404],
+  },
+  [`PUT ${BASE}/billing-customer`]: {
+    id: 'setBillingCustomer',
+    summary: 'Say which customer a tenant is',
+    description: 'Where nobody says so, one is made with the first usage that is told.',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'As it is now.', schema: BillingCustomer } },
+    errors: [404],
+  },
+  [`POST ${BASE}/usage-portions/:no`]: {
+    id: 'settleUsagePortion',
+    summary: 'Tell what became of a portion of usage',
+    description:
+      'For one that was sent more than 23 hours ago and of which no answer came: only who looks at the payment service can know. `taken` false makes its usage due again.',
+    path: { ...TENANT_PATH, no: 'The number of the portion.' },
+    answers: { 200: { description: 'As it is now.', schema: BillingCustomer } },
+    errors: [404, 409],
   },
 };

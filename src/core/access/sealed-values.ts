@@ -42,6 +42,9 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   'bill-correction': [],
   'bill-state': [],
   'bill-link': [],
+  'billing-customer': [],
+  'usage-meter': [],
+  payment: [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

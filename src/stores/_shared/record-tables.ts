@@ -45,6 +45,9 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   'bill-correction': { table: 'bill_corrections', columns: ['tenant_id'], values: (correction) => [correction.tenantId] },
   'bill-state': { table: 'bill_states', columns: [], values: none },
   'bill-link': { table: 'bill_links', columns: ['tenant_id'], values: (link) => [link.tenantId] },
+  'billing-customer': { table: 'billing_customers', columns: [], values: none },
+  'usage-meter': { table: 'usage_meters', columns: [], values: none },
+  payment: { table: 'payments', columns: ['tenant_id'], values: (payment) => [payment.tenantId] },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 

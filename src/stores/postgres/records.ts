@@ -145,6 +145,7 @@ export type RecordReads = Omit<
   | 'usageEvents'
   | 'usageCharges'
   | 'firstUsageMs'
+  | 'chargedMicrocents'
   | 'reservations'
   | keyof GovernanceReads
   | keyof AuditReads

@@ -169,6 +169,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     usageEvents: ask('usageEvents'),
     usageCharges: ask('usageCharges'),
     firstUsageMs: ask('firstUsageMs'),
+    chargedMicrocents: ask('chargedMicrocents'),
     upstreamObjects: ask('upstreamObjects'),
     generation: ask('generation'),
     tenantPage: ask('tenantPage'),
