@@ -225,12 +225,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  metrics.jobFailures.readAllFrom(() =>
-    Object.entries({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() }).map(([job, value]) => ({
-      labels: { job },
-      value,
-    })),
-  );
+  const failures = () => ({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() });
+  metrics.jobFailures.readAllFrom(() => Object.entries(failures()).map(([job, value]) => ({ labels: { job }, value })));
   const unmetered = {
     ...deps,
     writer,
