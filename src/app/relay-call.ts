@@ -1,5 +1,7 @@
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
+import { rateHeaders } from '../core/policy/rate-headers.ts';
 import type { Upstream } from '../core/records.ts';
+import { dialectOf } from '../core/routing/dialects.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
@@ -22,6 +24,7 @@ import { makeCallSettler } from './calls/settle-calls.ts';
 import type { Directory } from './directory.ts';
 import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
 import { noteAnswer } from './calls/note-answer.ts';
+import { makeTakeShare, type TakeShare } from './calls/take-share.ts';
 import { makeUpstreamSpeeds, type UpstreamSpeeds } from './calls/upstream-speeds.ts';
 
 /** What calls need of the rest of the program. */
@@ -84,8 +87,16 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const speeds = makeUpstreamSpeeds(deps);
   const planCall = makePlanCall({ ...deps, health, speeds });
   const holdCall = makeHoldCall({ ...deps, settler });
-  const relayCount = makeRelayCount({ ...deps, ask: makeAskUpstreams({ ...deps, open: deps.openUpstream, counters, health }) });
-  const followCall = makeFollowCall(deps, { keeper, counters, health, speeds, books: makeCallBooks({ ...deps, settler, counters }) });
+  const takeShare = makeTakeShare(deps);
+  const relayCount = makeRelayCount({ ...deps, ask: makeAskUpstreams({ ...deps, open: deps.openUpstream, counters, health, takeShare }) });
+  const followCall = makeFollowCall(deps, {
+    keeper,
+    counters,
+    health,
+    speeds,
+    takeShare,
+    books: makeCallBooks({ ...deps, settler, counters }),
+  });
 
   const refuse = (refusal: CallRefusal): CallRefusal => {
     counters.refused += 1;
@@ -126,6 +137,9 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   };
 }
 
+/** A refusal of an admitted call, with how its limits stand where it has any. */
+const withRates = (refusal: CallRefusal, { rates }: ActiveCall): CallRefusal => (rates.length === 0 ? refusal : { rates, ...refusal });
+
 type RunCall = (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<CallOutcome>;
 
 interface CallParts {
@@ -134,6 +148,7 @@ interface CallParts {
   readonly health: UpstreamHealth;
   readonly speeds: UpstreamSpeeds;
   readonly books: CallBooks;
+  readonly takeShare: TakeShare;
 }
 
 /** Keeps a call's hold while it runs, and bounds what is done for a caller that has gone. */
@@ -186,8 +201,8 @@ async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan):
 }
 
 /** Asks the upstreams, relays what they answer, and books it. */
-function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books }: CallParts): RunCall {
-  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, health, counters });
+function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books, takeShare }: CallParts): RunCall {
+  const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, health, counters, takeShare });
   const background = makeBackgroundCalls({
     ...deps,
     open: deps.openUpstream,
@@ -203,18 +218,20 @@ function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books }: C
     const answer = await askUpstreams(call, plan, request);
     if (answer.kind === 'refusal') {
       if (answer.refusal.kind === 'failed') counters.failed += 1;
+      if (answer.refusal.kind === 'rejected') counters.refused += 1;
       await books.release(call);
-      return answer.refusal;
+      return withRates(answer.refusal, call);
     }
     if (answer.kind === 'given_up') {
       counters.failed += 1;
       await books.book(call, unseenCount({ plan, call }));
-      return { kind: 'failed', code: answer.code, retryAfter: null };
+      return withRates({ kind: 'failed', code: answer.code, retryAfter: null }, call);
     }
     const headers: Record<string, string> = {
       ...answer.response.headers,
       'x-request-id': request.requestId,
       'x-castellan-call-id': call.id,
+      ...rateHeaders(call.rates, { dialect: dialectOf(request.kind), nowMs: deps.clock.nowMs() }),
     };
     const limit = sentLimit(plan, call);
     if (limit !== null) headers['x-castellan-output-limit'] = String(limit.tokens);

@@ -10,7 +10,16 @@ import { refuseDeclared } from './refuse-declared.ts';
 /** What may change of a key; what is left out stays, null clears. */
 export type KeyChanges = Pick<
   UpdateKeyCommand,
-  'name' | 'disabled' | 'expiresAtMs' | 'outputBound' | 'allowedModels' | 'levels' | 'callerLevels' | 'maxTokens' | 'moneyBudgetMicrocents'
+  | 'name'
+  | 'disabled'
+  | 'expiresAtMs'
+  | 'outputBound'
+  | 'allowedModels'
+  | 'levels'
+  | 'callerLevels'
+  | 'maxTokens'
+  | 'moneyBudgetMicrocents'
+  | 'rateLimits'
 >;
 
 /** What the configuration file calls the fields of a key that it may name. */
@@ -19,6 +28,7 @@ const DECLARABLE = {
   allowedModels: 'allowed_models',
   levels: 'levels',
   callerLevels: 'caller_levels',
+  rateLimits: 'rate_limits',
 } as const;
 
 /** Makes the use case that changes a key. Rejects: `managed_by_file`, then as the command `update-key` does. */

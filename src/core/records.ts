@@ -145,6 +145,12 @@ export interface KeyRotation {
   readonly previousUntilMs: number;
 }
 
+/** How much may be asked for in one minute of UTC; null: no limit. Whole numbers from 1 on, at least one of them. */
+export interface RateLimits {
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+}
+
 /**
  * A credential. The plaintext is nowhere but in `sealed` (base64, the master key's secret box; only inference keys made on the
  * Tinfoil surface), else null. `hash` is the base64url HMAC-SHA256 of the plaintext. `mask` is what others than its creator see.
@@ -165,6 +171,8 @@ export interface ApiKey {
   readonly outputBound: 'hard' | 'soft';
   /** Ids of the models that it may call; absent or null: every model. */
   readonly allowedModels?: readonly string[] | null;
+  /** Over all of its calls; absent or null: none. */
+  readonly rateLimits?: RateLimits | null;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | null;
   /** What a tenant key may do, and on which scopes; absent for other kinds. Empty `scopeFilter`: everywhere. */
@@ -206,6 +214,8 @@ export interface Upstream {
   /** Headers that go with every request to it: their names as declared, and the sealed JSON object of names and values. */
   readonly headerNames?: readonly string[];
   readonly headersSealed?: string | null;
+  /** Of all calls of this server that go there; absent or null: none. */
+  readonly rateLimits?: RateLimits | null;
   readonly createdAtMs: number;
 }
 
@@ -240,6 +250,8 @@ export interface Model {
   readonly tags: readonly string[];
   /** What people are told of it; absent or null: nothing. */
   readonly description?: string | null;
+  /** Of each tenant's calls that ask for it; absent or null: none. */
+  readonly rateLimits?: RateLimits | null;
   /** Other names that callers may use. Usage and prices are under the id. */
   readonly aliases?: readonly string[];
   readonly createdAtMs: number;

@@ -1,4 +1,5 @@
 import type { AccountSnapshot } from './ledger/account.ts';
+import type { RateStanding } from './policy/minute-limits.ts';
 
 /**
  * Every expected refusal of the program, with what it means. A surface maps all of them to its own status and code; the compiler
@@ -25,7 +26,7 @@ export const REJECTIONS = {
   tenant_not_found: 'No such tenant.',
   key_already_revoked: 'The key is revoked, and stays as it is.',
   key_already_expired: 'The key has expired, and stays as it is.',
-  rate_limited: 'A policy allows no more of this in the present minute.',
+  rate_limited: 'A policy, or a limit of a key, model or upstream, allows no more of this in the present minute.',
   managed_by_file: 'The configuration file declares this field, so only the file can change it.',
   payment_required: 'The tenant has no active token billing.',
   key_limit_reached: 'The tenant has as many keys as it is entitled to.',
@@ -69,6 +70,8 @@ export interface Rejection {
   readonly field?: string;
   readonly account?: AccountSnapshot;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** How the limits of requests and tokens a minute stand that apply, where one of them refused. */
+  readonly rates?: readonly RateStanding[];
   /** Whose credential was not good enough, for the audit and those who watch: never shown. */
   readonly about?: { readonly tenantId: string; readonly keyId: string };
   /** When trying again may help, for refusals that pass with time. */

@@ -111,6 +111,29 @@ describePostgres('two nodes on one PostgreSQL database', () => {
     }
   });
 
+  test('limits of a key, a model and an upstream admit exactly what they say in a minute, over all nodes', async () => {
+    const clock = { nowMs: () => Date.parse('2026-11-22T10:07:30Z') };
+    const timed = await Promise.all(['c', 'd'].map((nodeId) => openPostgresStore({ url: database, nodeId, clock })));
+    try {
+      await first().execute('batch_0', [allocate(1_000_000n)], 0);
+      const limits = [
+        { on: 'key', id: 'k1', unit: 'requests', perMinute: 50 },
+        { on: 'model', id: 'm1', unit: 'tokens', perMinute: 379 },
+      ] as const;
+      const share = { limits: [{ on: 'upstream', id: 'u1', unit: 'requests', perMinute: 11 } as const], tokens: 0, tenantId: '_system' };
+      const commands = Array.from({ length: 100 }, (_, index): Command => {
+        const hold = reserve({ id: `cmd_${index}`, reservationId: `res_${index}`, amount: 10n, rates: { limits, inputTokens: 10 } });
+        return index % 2 === 0 ? hold : { verb: 'take-rate', id: `cmd_${index}`, ...share };
+      });
+      const codes = (await hammer(timed, commands, 3)).map(codeOf);
+      const admitted = (place: number): number => codes.filter((code, index) => index % 2 === place && code === 'ok').length;
+      expect([admitted(0), admitted(1)]).toEqual([37, 11]);
+      expect(await accountOf(TENANT_BUDGET)).toEqual([1_000_000n, 0n, 370n, 0n]);
+    } finally {
+      await Promise.all(timed.map((node) => node.close()));
+    }
+  });
+
   test('commands on many accounts in every order end without a deadlock, and every balance is the sum of what was admitted', async () => {
     const random = seededRandom(20_261_122);
     const accounts = Array.from({ length: 6 }, (_, index) => budgetId(TENANT, `tenant:acme/app:a${index}`, TOKENS));

@@ -13,6 +13,7 @@ import { describeQuarantine } from './quarantine-suite.ts';
 import { describeQueries } from './query-suite.ts';
 import { describeReports } from './report-suite.ts';
 import { describeRefusals } from './refusal-suite.ts';
+import { describeRateLimits } from './rate-limit-suite.ts';
 import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeUsage } from './usage-suite.ts';
@@ -36,6 +37,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   'keys and events': describeKeysAndEvents,
   refusals: describeRefusals,
   reports: describeReports,
+  'limits of a minute': describeRateLimits,
   retention: describeRetention,
   usage: describeUsage,
   verification: describeVerify,

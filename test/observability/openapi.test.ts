@@ -455,7 +455,7 @@ describe('every operation', () => {
         `PATCH ${op}/models/:id`,
         `${op}/models/doc-model`,
         200,
-        { max_image_tokens: 100, max_audio_seconds: 60, tokenizer: 'o200k_base', tags: ['x'] },
+        { max_image_tokens: 100, max_audio_seconds: 60, tokenizer: 'o200k_base', tags: ['x'], rate_limits: { requests_per_minute: 60 } },
       ],
       [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, cached_input_per_1m: 0.1, cache_write_input_per_1m: 0.2 }],
       [`POST ${op}/prices`, `${op}/prices`, 201, { ...price, ...media }],
@@ -517,7 +517,7 @@ describe('every operation', () => {
     const { keys } = bodies.get(`${op}/keys?tenant_id=doc&limit=1`) as { keys: { id: string }[] };
     const [found] = keys;
     await ask([`GET ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200]);
-    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200, { disabled: true }]);
+    await ask([`PATCH ${op}/keys/:id`, `${op}/keys/${found?.id}`, 200, { disabled: true, rate_limits: { tokens_per_minute: 5 } }]);
     await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 200, { grace_seconds: 60 }]);
     await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 200]);
     await ask([`POST ${op}/keys/:id/rotate`, `${op}/keys/${found?.id}/rotate`, 404, {}, bearer(adminKey)]);

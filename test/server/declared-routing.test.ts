@@ -143,7 +143,17 @@ test.each([
   [
     'a key of which nothing is said',
     'tenants: [{ id: acme, keys: [{ id: key_1 }] }]',
-    'castellan.yaml:1: tenants[0].keys[0] says nothing of the key; name output_bound, allowed_models, levels or caller_levels.',
+    'castellan.yaml:1: tenants[0].keys[0] says nothing of the key; name output_bound, allowed_models, levels, caller_levels or rate_limits.',
+  ],
+  [
+    'limits of a key that limit nothing',
+    'tenants: [{ id: acme, keys: [{ id: key_1, rate_limits: {} }] }]',
+    'castellan.yaml:1: tenants[0].keys[0].rate_limits must give requests_per_minute or tokens_per_minute, or be null.',
+  ],
+  [
+    'a limit of 0',
+    'upstreams: [{ id: up, kind: demo, rate_limits: { tokens_per_minute: 0 } }]',
+    'castellan.yaml:1: upstreams[0].rate_limits.tokens_per_minute must be a whole number from 1 to 1000000000000, but is 0.',
   ],
   [
     'an unknown bound of a key',
@@ -160,7 +170,7 @@ test('the file sets what a key may call and how its output is bounded, and has t
   await first.stop();
   const [key] = await folder.withStore((store) => store.keys({ tenantId: tenant, kinds: ['inference'] }));
   const keyId = key?.id ?? '';
-  const withKey = `${FILE}tenants: [{ id: ${tenant}, keys: [{ id: ${keyId}, output_bound: soft, allowed_models: [small] }, { id: key_none, output_bound: soft }] }]\n`;
+  const withKey = `${FILE}tenants: [{ id: ${tenant}, keys: [{ id: ${keyId}, output_bound: soft, allowed_models: [small], rate_limits: { requests_per_minute: 9 } }, { id: key_none, output_bound: soft }] }]\n`;
 
   const running = await folder.start({ yaml: withKey, env: ENV });
   expect(running.prepared.notices).toEqual([
@@ -172,7 +182,12 @@ test('the file sets what a key may call and how its output is bounded, and has t
       headers: { 'x-admin-api-key': running.prepared.credentials.operator_key, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-  expect(await (await ask('GET')).json()).toMatchObject({ output_bound: 'soft', allowed_models: ['small'] });
+  expect(await (await ask('GET')).json()).toMatchObject({
+    output_bound: 'soft',
+    allowed_models: ['small'],
+    rate_limits: { requests_per_minute: 9, tokens_per_minute: null },
+  });
+  expect((await ask('PATCH', { rate_limits: null })).status).toBe(409);
   const models = await fetch(`${running.listeners.runtime.origin}/v1/models`, { headers: { authorization: `Bearer ${demoKey}` } });
   expect(((await models.json()) as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual(['small', 'tiny']);
   for (const body of [{ output_bound: 'hard' }, { allowed_models: null }]) {

@@ -49,6 +49,8 @@ export interface GatewayOptions {
   readonly flushMs?: number;
   /** The gateway's wall clock; the store has a right one of its own. */
   readonly wallMs?: () => number;
+  /** The store's clock; else the machine's. */
+  readonly storeMs?: () => number;
   /** What draws among weighted upstreams; else always 0. */
   readonly random?: () => number;
   /** The clock by which lengths are measured, where a test moves it. */
@@ -223,7 +225,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
           retryAfterMs: 1000,
         });
       }
-      const nowMs = Date.now();
+      const nowMs = options.storeMs?.() ?? Date.now();
       commands.push(...batch);
       const { outcomes, changes } = ledger.batch(batch, nowMs);
       if (changes.entries.length + changes.reservations.length > 0) flushes += 1;

@@ -3,6 +3,7 @@ import type { CallRefusal } from '../../app/calls/call-types.ts';
 import type { CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { AccountSnapshot } from '../../core/ledger/account.ts';
+import { rateHeaders } from '../../core/policy/rate-headers.ts';
 import { REJECTIONS, type Rejection, type RejectionCode } from '../../core/rejection.ts';
 import { anthropicErrorType } from '../_shared/anthropic-form.ts';
 import { problemOf, TRANSPORT_STATUS, type Problem, type TransportCode } from '../_shared/problem.ts';
@@ -18,6 +19,8 @@ export interface AnthropicError {
   readonly retry?: boolean;
   readonly retryAfterSeconds?: number | string;
   readonly allow?: string;
+  /** How the limits of the call stand. */
+  readonly rateHeaders?: Readonly<Record<string, string>>;
 }
 
 /** What is known of the moment and of what may be told. `hideAmounts` keeps the figures of accounts out of an error, its message too. */
@@ -102,6 +105,12 @@ const FAILURES: Readonly<Record<CallFailureCode, AnthropicError>> = {
 
 /** How a refused call is answered. */
 export function errorOfRefusal(refusal: CallRefusal, options: RefusalOptions): AnthropicError {
+  const error = errorOfKind(refusal, options);
+  const rates = refusal.kind === 'rejected' ? refusal.rejection.rates : refusal.rates;
+  return rates === undefined ? error : { ...error, rateHeaders: rateHeaders(rates, { dialect: 'anthropic', nowMs: options.nowMs }) };
+}
+
+function errorOfKind(refusal: CallRefusal, options: RefusalOptions): AnthropicError {
   switch (refusal.kind) {
     case 'invalid':
       return { ...INVALID, code: refusal.defect.code, message: refusal.defect.message };
@@ -126,6 +135,7 @@ function errorOfRejection(rejection: Rejection, { hideAmounts, nowMs }: RefusalO
     code,
     message: hideAmounts && account !== undefined ? REJECTIONS[code] : rejection.message,
     ...(account === undefined ? {} : { account: accountFields(account, hideAmounts) }),
+    ...(rejection.rates === undefined ? {} : { retry: rejection.retryAfterMs !== undefined }),
     ...retryAfter(rejection, nowMs),
   };
 }
@@ -162,6 +172,7 @@ export function sendError(reply: FastifyReply, error: AnthropicError): FastifyRe
   if (error.retry !== undefined) reply.header('x-should-retry', String(error.retry));
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.allow !== undefined) reply.header('allow', error.allow);
+  if (error.rateHeaders !== undefined) reply.headers(error.rateHeaders);
   const inner = {
     type: anthropicErrorType(status),
     message,

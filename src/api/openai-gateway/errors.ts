@@ -3,6 +3,7 @@ import type { CallRefusal } from '../../app/calls/call-types.ts';
 import type { CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { AccountSnapshot } from '../../core/ledger/account.ts';
+import { rateHeaders } from '../../core/policy/rate-headers.ts';
 import { REJECTIONS, type Rejection, type RejectionCode } from '../../core/rejection.ts';
 import { problemOf, TRANSPORT_STATUS, type Problem, type TransportCode } from '../_shared/problem.ts';
 
@@ -17,6 +18,8 @@ export interface OpenAiError {
   readonly retry?: boolean;
   readonly retryAfterSeconds?: number | string;
   readonly allow?: string;
+  /** How the limits of the call stand. */
+  readonly rateHeaders?: Readonly<Record<string, string>>;
 }
 
 interface Form {
@@ -103,6 +106,12 @@ const FAILURES: Readonly<Record<CallFailureCode, OpenAiError>> = {
 
 /** How a refused call is answered. `hideAmounts` keeps the figures of accounts out of it, in the message too. */
 export function errorOfRefusal(refusal: CallRefusal, options: { readonly hideAmounts: boolean; readonly nowMs: number }): OpenAiError {
+  const error = errorOfKind(refusal, options);
+  const rates = refusal.kind === 'rejected' ? refusal.rejection.rates : refusal.rates;
+  return rates === undefined ? error : { ...error, rateHeaders: rateHeaders(rates, { dialect: 'openai', nowMs: options.nowMs }) };
+}
+
+function errorOfKind(refusal: CallRefusal, options: { readonly hideAmounts: boolean; readonly nowMs: number }): OpenAiError {
   switch (refusal.kind) {
     case 'invalid':
       return { ...INVALID, ...refusal.defect };
@@ -127,6 +136,7 @@ export function errorOfRejection(rejection: Rejection, options: { readonly hideA
     message: options.hideAmounts && account !== undefined ? REJECTIONS[rejection.code] : rejection.message,
     param: rejection.field ?? null,
     ...(account === undefined ? {} : { account: accountFields(account, options.hideAmounts) }),
+    ...(rejection.rates === undefined ? {} : { retry: rejection.retryAfterMs !== undefined }),
     ...retryAfter(rejection, options.nowMs),
   };
 }
@@ -164,6 +174,7 @@ export function sendError(reply: FastifyReply, error: OpenAiError): FastifyReply
   if (error.retry !== undefined) reply.header('x-should-retry', String(error.retry));
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.allow !== undefined) reply.header('allow', error.allow);
+  if (error.rateHeaders !== undefined) reply.headers(error.rateHeaders);
   return reply.send(
     stringifyJson({ error: account === undefined ? { message, type, param, code } : { message, type, param, code, account } }),
   );

@@ -1,4 +1,4 @@
-import type { Entitlements } from '../../core/records.ts';
+import type { Entitlements, RateLimits } from '../../core/records.ts';
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { parseRfc3339 } from '../../core/rfc3339.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
@@ -37,6 +37,20 @@ export function givenNames(body: object): string[] {
   const names = Object.keys(body);
   if (names.length === 0) throw new RefusedRequest({ code: 'invalid_request', message: 'the body must name at least one field to change' });
   return names;
+}
+
+/** Limits of requests and tokens a minute as a body has them. */
+interface GivenRateLimits {
+  readonly requests_per_minute?: number | null;
+  readonly tokens_per_minute?: number | null;
+}
+
+/** The `rate_limits` of a body, if it has any: null takes them away, and what is left out of the object is no limit. */
+export function rateLimitsOf(body: { readonly rate_limits?: GivenRateLimits | null }): { readonly rateLimits?: RateLimits | null } {
+  const { rate_limits: given } = body;
+  if (given === undefined) return {};
+  if (given === null) return { rateLimits: null };
+  return { rateLimits: { requestsPerMinute: given.requests_per_minute ?? null, tokensPerMinute: given.tokens_per_minute ?? null } };
 }
 
 /** The entitlements' names on the wire. */

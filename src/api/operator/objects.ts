@@ -6,7 +6,7 @@ import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { exactEventData } from '../../core/events/event-amounts.ts';
 import { currencyOf } from '../../core/pricing/currency.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
-import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
+import type { Entitlements, Member, Model, Price, RateLimits, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
 import { formatRfc3339, formatRfc3339OrNull } from '../../core/rfc3339.ts';
 import { ENTITLEMENT_NAMES, MODEL_NAMES } from './fields.ts';
@@ -50,6 +50,11 @@ export const moneyObject = (account: Account | undefined): object => ({
   remaining_usd: account === undefined ? null : usdOrNull(remainingOf(account)),
 });
 
+const rateLimitsObject = (limits: RateLimits | null | undefined): object | null =>
+  limits === null || limits === undefined
+    ? null
+    : { requests_per_minute: limits.requestsPerMinute, tokens_per_minute: limits.tokensPerMinute };
+
 /** A key as the operator sees it: never its value. */
 export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object => ({
   id: key.id,
@@ -66,6 +71,7 @@ export const keyObject = ({ key, maxTokens, money, usage }: KeyWithUse): object 
   allowed_models: key.allowedModels ?? null,
   levels: key.levels ?? null,
   caller_levels: key.callerLevels ?? null,
+  rate_limits: rateLimitsObject(key.rateLimits),
   tokens_used: (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0),
   request_count: usage?.requests ?? 0,
   last_used_at: formatRfc3339OrNull(usage?.lastUsedAtMs ?? null),
@@ -110,6 +116,7 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
   header_names: upstream.headerNames ?? [],
   health: healthObject(health),
   speaks: dialectsOf(upstream),
+  rate_limits: rateLimitsObject(upstream.rateLimits),
   created_at: formatRfc3339(upstream.createdAtMs),
 });
 
@@ -124,6 +131,7 @@ export const modelObject = (model: Model): object => ({
   ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own] ?? null])),
   // Models of older releases have none.
   aliases: model.aliases ?? [],
+  rate_limits: rateLimitsObject(model.rateLimits),
   created_at: formatRfc3339(model.createdAtMs),
 });
 

@@ -42,6 +42,12 @@ const Tenant = named(
   }),
 );
 
+/** How much may be asked for in a minute. */
+const RateLimits = named(
+  'RateLimits',
+  object({ requests_per_minute: orNull(Type.Integer({ minimum: 1 })), tokens_per_minute: orNull(Type.Integer({ minimum: 1 })) }),
+);
+
 const Member = named(
   'Member',
   object({
@@ -82,6 +88,7 @@ const OperatorKey = named(
     allowed_models: orNull(Type.Array(Type.String()), 'The models that it may call; null is every model.'),
     levels: orNull(Levels, 'Levels of the subject that it pins, such as `app`; null is none.'),
     caller_levels: orNull(CallerLevels, 'Levels that its caller may fill by a header such as `X-Castellan-Agent`; null is none.'),
+    rate_limits: orNull(RateLimits, 'Over all of its calls; null is none.'),
     tokens_used: WholeNumber,
     request_count: WholeNumber,
     last_used_at: orNull(Timestamp),
@@ -152,6 +159,7 @@ const Upstream = named(
     header_names: Type.Array(Type.String(), { description: 'Headers that go with every request to it; their values are never shown.' }),
     health: UpstreamHealth,
     speaks: Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), { description: 'The APIs that it answers.' }),
+    rate_limits: orNull(RateLimits, 'Of all calls of this server that go there; null is none.'),
     created_at: Timestamp,
   }),
 );
@@ -183,6 +191,7 @@ const Model = named(
     max_audio_seconds: orNull(Type.Integer(), 'The longest audio of one transcription; null: what the file can hold.'),
     tags: Type.Array(Type.String()),
     description: orNull(Type.String(), 'What people are told of it.'),
+    rate_limits: orNull(RateLimits, 'Of the calls of each tenant that ask for it; null is none.'),
     aliases: Type.Array(Type.String(), { description: 'Other names that callers may use.' }),
     created_at: Timestamp,
   }),

@@ -83,6 +83,14 @@ export const CallerLevelsOrNull = Type.Union(
   rule('an object of levels, each with a pattern and whether it is required, or null'),
 );
 
+const PerMinute = Type.Optional(orNull(Type.Integer({ minimum: 1 }), 'a whole number that is at least 1'));
+
+/** Limits of a key, a model or an upstream; null has none. Their bounds are checked where they are decided. */
+const RateLimitsOrNull = Type.Union(
+  [strict({ requests_per_minute: PerMinute, tokens_per_minute: PerMinute }), Type.Null()],
+  rule('an object with requests_per_minute or tokens_per_minute, which are whole numbers from 1 on, or null'),
+);
+
 /** Body of `PATCH /keys/{id}`. */
 export const UpdateKeyBody = strict({
   name: Type.Optional(Text),
@@ -94,6 +102,7 @@ export const UpdateKeyBody = strict({
   allowed_models: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()], rule('a list of model ids, or null'))),
   levels: Type.Optional(LevelsOrNull),
   caller_levels: Type.Optional(CallerLevelsOrNull),
+  rate_limits: Type.Optional(RateLimitsOrNull),
 });
 
 /** Body of `POST /keys/{id}/rotate`; nothing at all is the same as no grace. */
@@ -120,6 +129,7 @@ const upstreamFields = {
   speaks: Type.Optional(
     Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), rule('a list of openai and anthropic, each at most once')),
   ),
+  rate_limits: Type.Optional(RateLimitsOrNull),
 };
 
 /** Body of `POST /upstreams`. */
@@ -164,6 +174,7 @@ const modelFields = {
   max_audio_seconds: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   tags: Type.Optional(Type.Array(Text, rule('a list of strings'))),
   description: Type.Optional(orNull(Type.String(), 'a string')),
+  rate_limits: Type.Optional(RateLimitsOrNull),
   aliases: Type.Optional(Type.Array(Text, rule('a list of strings'))),
 };
 

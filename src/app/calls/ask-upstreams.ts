@@ -5,6 +5,7 @@ import { dialectOf } from '../../core/routing/dialects.ts';
 import type { AttemptOutcome } from '../../core/routing/circuit.ts';
 import { retryAfterMs } from '../../core/routing/retry-after.ts';
 import type { Upstream } from '../../core/records.ts';
+import type { Rejection } from '../../core/rejection.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
@@ -13,6 +14,7 @@ import type { CallCounters } from './call-counters.ts';
 import { type CallPlan, type PlannedCandidate, sentLimit } from './call-plan.ts';
 import type { CallLimits, CallRefusal, CallRequest, OpenUpstream } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
+import type { TakeShare } from './take-share.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 /** Answers up to this size are gathered and booked before their first byte goes out; larger ones pass through. */
@@ -52,6 +54,7 @@ export type Asked =
  * The next one is tried after a failure before the first byte of a body: no connection, a broken one, a time limit, a status that tells
  * of a fault there (5xx, 429, or one about our own credential). The caller's own error ends the trial; so does a caller that has gone.
  * An upstream whose circuit is open is passed over, unless that leaves none: then all are tried, the one that is back soonest first.
+ * So is, without an attempt, one whose limits of a minute have no room for the call; where no other answers either, that is the refusal.
  * Source: architecture section 8.
  */
 export function makeAskUpstreams(deps: {
@@ -60,19 +63,23 @@ export function makeAskUpstreams(deps: {
   readonly clock: Clock;
   /** A clock that never goes back, for measuring lengths only. */
   readonly elapsedMs: () => number;
+  readonly takeShare: TakeShare;
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
   readonly counters: CallCounters;
   readonly log: Log;
 }): (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<Asked> {
-  const { health, log, counters } = deps;
+  const { health, log, counters, takeShare } = deps;
 
   return async (call, plan, request) => {
     let last: Failure | null = null;
+    let limited: Rejection | null = null;
+    const usedUp = new Set<number>();
     // The second round is the last resort: it is run only where every circuit was open.
     for (let round = 0; round < 2 && last === null; round++) {
       for (const [index, candidate] of plan.candidates.entries()) {
         if (last !== null && call.sink.gone) break;
+        if (usedUp.has(index)) continue;
         const attempt = health.begin(candidate.upstream, { lastResort: round > 0 });
         if (attempt === null) continue;
         if (last !== null) counters.retriedUpstreams += 1;
@@ -80,6 +87,13 @@ export function makeAskUpstreams(deps: {
         call.attempt = attempt;
         let tried: Tried;
         try {
+          const taking = takeShare(call, candidate.upstream);
+          const refusal = taking === null ? null : await taking;
+          if (refusal !== null) {
+            usedUp.add(index);
+            limited ??= refusal;
+            continue;
+          }
           tried = await tryOne(deps, { call, plan, request, candidate });
           attempt.end(tried.outcome, tried.kind === 'next' ? tried.code : undefined);
         } finally {
@@ -93,6 +107,8 @@ export function makeAskUpstreams(deps: {
         if (last?.code !== 'upstream_rate_limited') last = tried;
       }
     }
+    // It was said before an upstream was asked, and waiting helps.
+    if (limited !== null) return { kind: 'refusal', refusal: { kind: 'rejected', rejection: limited } };
     const { code, retryAfter } = last ?? { code: 'upstream_failed', retryAfter: null };
     return { kind: 'refusal', refusal: { kind: 'failed', code, retryAfter } };
   };

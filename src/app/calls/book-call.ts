@@ -27,6 +27,13 @@ export const releaseCommand = (call: { readonly id: string; readonly tenantId: s
   usage: null,
 });
 
+/** What is to be corrected where a call's tokens were counted, now that it used so many: nothing at an upstream that did not answer. */
+function tokenChanges({ counted, candidate }: ActiveCall, used: number): Pick<SettleCallCommand, 'rates'> {
+  if (counted.length === 0) return {};
+  const usedAt = (place: number | null): number => (place === null || place === candidate ? used : 0);
+  return { rates: counted.map(({ ref, minute, tokens, candidate: place }) => ({ ref, minute, change: usedAt(place) - tokens })) };
+}
+
 /** Makes {@link CallBooks}; counts estimates, calls settled after their hold had run out, and calls that used more than they held. */
 export function makeCallBooks(deps: {
   readonly settler: Pick<CallSettler, 'settle'>;
@@ -59,11 +66,17 @@ export function makeCallBooks(deps: {
         }
       }
       const { objects } = counted;
-      const settled = await settle(call, { ...releaseCommand(call), actuals, usage, ...(objects === undefined ? {} : { objects }) });
+      const settled = await settle(call, {
+        ...releaseCommand(call),
+        actuals,
+        usage,
+        ...(objects === undefined ? {} : { objects }),
+        ...tokenChanges(call, Number(actuals.tokens)),
+      });
       return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: usage.model, costNanoUsd }) } : null;
     },
     release: async (call) => {
-      await settle(call, releaseCommand(call));
+      await settle(call, { ...releaseCommand(call), ...tokenChanges(call, 0) });
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { InferenceKind, RequestDefect } from '../../core/bounds/inference-request.ts';
 import type { CallFailureCode, PassedError } from '../../core/calls/upstream-verdict.ts';
+import type { RateStanding } from '../../core/policy/minute-limits.ts';
 import type { ApiKey, Tenant } from '../../core/records.ts';
 import type { Rejection } from '../../core/rejection.ts';
 import type { UpstreamClient } from '../../ports/upstream.ts';
@@ -53,12 +54,14 @@ export interface CallRequest {
  *
  * `invalid`: the body breaks a rule (400). `rejected`: an account, the tenant or the model refuses. `failed`: no upstream answered.
  * `passed`: the upstream found the caller's own fault. None of them is billed.
+ * `rates` tells how the limits stand of a call that was admitted.
  */
-export type CallRefusal =
+export type CallRefusal = { readonly rates?: readonly RateStanding[] } & (
   | { readonly kind: 'invalid'; readonly defect: RequestDefect }
   | { readonly kind: 'rejected'; readonly rejection: Rejection }
   | { readonly kind: 'failed'; readonly code: CallFailureCode; readonly retryAfter: string | null }
-  | { readonly kind: 'passed'; readonly status: number; readonly error: PassedError };
+  | { readonly kind: 'passed'; readonly status: number; readonly error: PassedError }
+);
 
 /** What came of a call. `answered`: the sink has had it all, or was cut. */
 export type CallOutcome = { readonly kind: 'answered' } | CallRefusal;

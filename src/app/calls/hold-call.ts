@@ -1,7 +1,8 @@
 import { writeCallContext, type CallContext } from '../../core/calls/call-context.ts';
-import { callRateLimit, holdTtlMs } from '../../core/calls/call-policy.ts';
+import { callMinuteLimits, callRateLimit, holdTtlMs } from '../../core/calls/call-policy.ts';
 import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
+import { countedTokens } from '../../core/policy/minute-limits.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
 import type { Rejection } from '../../core/rejection.ts';
 import type { Ids } from '../../ports/ids.ts';
@@ -54,6 +55,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
       rate: plan.rate,
     });
     const nowMs = elapsedMs();
+    const minutes = callMinuteLimits(key, plan.model);
     try {
       const { outcome, durable } = await writer.write({
         verb: 'reserve',
@@ -73,9 +75,13 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         ownerId: deps.ownerId,
         context: writeCallContext(context),
         limit: callRateLimit(plan.policy),
+        ...(minutes.length === 0 ? {} : { rates: { limits: minutes, inputTokens } }),
         origin: { requestId: request.requestId, actor: { type: 'api_key', keyId: key.id }, source: GATEWAY_SOURCE },
       });
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
+      const { rates } = outcome.value;
+      const heldOutput = BigInt(outcome.value.output);
+      const tokens = inputTokens + Number(heldOutput);
       const expiresAtMs = nowMs + ttlMs;
       return {
         kind: 'held',
@@ -83,7 +89,13 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
           id,
           context,
           legs,
-          heldOutput: BigInt(outcome.value.output),
+          heldOutput,
+          rates,
+          counted: countedTokens({ tenantId: tenant.id, limits: minutes, tokens }, rates).map((each) => ({
+            ...each,
+            tokens,
+            candidate: null,
+          })),
           softOutput: plan.softOutput,
           durable,
           nowMs,
@@ -119,7 +131,10 @@ const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flat
 
 function newActiveCall(
   request: CallRequest,
-  hold: Pick<ActiveCall, 'id' | 'context' | 'legs' | 'heldOutput' | 'softOutput' | 'durable' | 'ttlMs' | 'expiresAtMs'> & {
+  hold: Pick<
+    ActiveCall,
+    'id' | 'context' | 'legs' | 'heldOutput' | 'rates' | 'counted' | 'softOutput' | 'durable' | 'ttlMs' | 'expiresAtMs'
+  > & {
     readonly nowMs: number;
   },
 ): ActiveCall {
@@ -129,6 +144,8 @@ function newActiveCall(
     context: hold.context,
     legs: hold.legs,
     heldOutput: hold.heldOutput,
+    rates: hold.rates,
+    counted: hold.counted,
     durable: hold.durable,
     softOutput: hold.softOutput,
     sink: request.sink,

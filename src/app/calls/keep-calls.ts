@@ -1,6 +1,7 @@
 import type { CallContext } from '../../core/calls/call-context.ts';
 import { writeCheckpoint } from '../../core/calls/call-context.ts';
 import type { LegRequest } from '../../core/ledger/commands.ts';
+import type { RateStanding, TokenChange } from '../../core/policy/minute-limits.ts';
 import type { Log } from '../../ports/log.ts';
 import type { CallLimits, CallSink, CommandWriter } from './call-types.ts';
 import type { Settled } from './settle-calls.ts';
@@ -18,6 +19,10 @@ export interface ActiveCall {
   readonly legs: readonly LegRequest[];
   /** Output tokens that the hold pays for, over all choices. */
   readonly heldOutput: bigint;
+  /** How its limits of requests and tokens stood when it was admitted. */
+  readonly rates: readonly RateStanding[];
+  /** Where its tokens were counted; `candidate` is the upstream's place, null for its key and model. */
+  readonly counted: (Omit<TokenChange, 'change'> & { readonly tokens: number; readonly candidate: number | null })[];
   /** Resolves when the hold is on the disk; nothing of an answer goes out before. A settlement that is durable implies it. */
   readonly durable: Promise<void>;
   /** The upstream was told no limit, so that it may give more output than is held. */

@@ -45,6 +45,8 @@ const newCount = (id: string, request: CallRequest, plan: CallPlan): ActiveCall 
   },
   legs: [],
   heldOutput: 0n,
+  rates: [],
+  counted: [],
   durable: Promise.resolve(),
   softOutput: false,
   attempt: null,

@@ -95,6 +95,7 @@ export interface UpdateKeyCommand extends CommandBase {
   readonly allowedModels?: readonly string[] | null;
   readonly levels?: ApiKey['levels'] | null;
   readonly callerLevels?: ApiKey['callerLevels'] | null;
+  readonly rateLimits?: ApiKey['rateLimits'];
   readonly maxTokens?: bigint | null;
   readonly moneyBudgetMicrocents?: bigint | null;
 }

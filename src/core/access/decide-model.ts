@@ -1,3 +1,4 @@
+import { checkRateLimits } from '../policy/minute-limits.ts';
 import type { Model } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
@@ -54,6 +55,7 @@ function checkLimits(model: Model): Refusal | null {
     model.tags.length > MAX_TAGS ? invalid('tags', `be at most ${MAX_TAGS}`) : null,
     ...model.tags.map((tag) => checkText('tags', tag, 64)),
     checkText('description', model.description ?? 'none', MAX_DESCRIPTION_LENGTH),
+    checkRateLimits(model.rateLimits),
   );
 }
 
@@ -75,7 +77,7 @@ function putModel(
  * Makes a model or, with `replace`, makes it so whether it is there or not. The value is the model.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict` (the id is taken, or an alias), `invalid_request` (upstreams, the limits,
- * tags, description, aliases), `conflict` (an alias is taken).
+ * tags, description, rate_limits, aliases), `conflict` (an alias is taken).
  */
 export const putModelVerb: Verb<PutModelCommand, Model> = {
   needs: ({ model }) => ({

@@ -1,6 +1,7 @@
 import type { Effect } from '../effects.ts';
 import { keyCapId, TOKENS, USD_MICROCENTS, type Unit } from '../ledger/account.ts';
 import { allocateEffects } from '../ledger/allocate.ts';
+import { checkRateLimits } from '../policy/minute-limits.ts';
 import type { ApiKey } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
@@ -66,6 +67,13 @@ function refuseLevels(command: UpdateKeyCommand, before: ApiKey): Refusal | null
   return checkKeyLevels(levels, callerLevels);
 }
 
+function refuseRateLimits({ rateLimits }: UpdateKeyCommand, { kind }: ApiKey): Refusal | null {
+  if (rateLimits === undefined) return null;
+  return kind === 'inference' || kind === 'management'
+    ? checkRateLimits(rateLimits)
+    : invalid('rate_limits', 'not be given for a key that makes no calls');
+}
+
 const FIELDS = {
   name: 'name',
   disabled: 'disabled',
@@ -74,6 +82,7 @@ const FIELDS = {
   allowedModels: 'allowed_models',
   levels: 'levels',
   callerLevels: 'caller_levels',
+  rateLimits: 'rate_limits',
   maxTokens: 'max_tokens',
   moneyBudgetMicrocents: 'money_budget_usd',
 } as const;
@@ -85,7 +94,7 @@ const fieldsOf = (command: UpdateKeyCommand): string[] =>
  * Changes what is given of a key. What it has used and holds stays, also where a limit falls below it. The value is the key.
  *
  * Rejects, in this order: `not_found` (absent, deleted, another tenant's), `tenant_closed`, `invalid_request` (name, expires_at,
- * max_tokens, money_budget_usd, allowed_models, levels, caller_levels, also of an admin key).
+ * max_tokens, money_budget_usd, allowed_models, levels, caller_levels, rate_limits, also of an admin key).
  */
 export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
   needs: ({ tenantId, keyId, allowedModels }) => ({
@@ -109,6 +118,7 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
         ? null
         : refuseAllowedModels(state, command.allowedModels, before),
       refuseLevels(command, before),
+      refuseRateLimits(command, before),
     );
     if (bad !== null) return refuse(bad);
     const { levels: _levels, callerLevels: _callerLevels, ...kept } = before;
@@ -120,6 +130,7 @@ export const updateKeyVerb: Verb<UpdateKeyCommand, ApiKey> = {
       outputBound: command.outputBound ?? before.outputBound,
       ...(command.allowedModels === undefined ? {} : { allowedModels: command.allowedModels }),
       ...levelsAfter(command, before),
+      ...(command.rateLimits === undefined ? {} : { rateLimits: command.rateLimits }),
     };
     const data = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name, fields: fieldsOf(command) };
     return {

@@ -1,3 +1,4 @@
+import { checkRateLimits } from '../policy/minute-limits.ts';
 import type { Upstream } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
@@ -23,6 +24,7 @@ function checkUpstream(upstream: Upstream): Refusal | null {
     headerNames.length > 0 && kind === 'demo' ? invalid('headers', 'not be given for an upstream of kind demo') : null,
     logsOn(headerNames) && upstream.apiKeySealed !== null ? invalid('headers', 'not hold authorization beside an api_key') : null,
     speaksFault === null ? null : invalid('speaks', speaksFault),
+    checkRateLimits(upstream.rateLimits),
   );
 }
 
@@ -43,7 +45,7 @@ function putUpstream(
  * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms,
- * headers, speaks).
+ * headers, speaks, rate_limits).
  */
 export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),

@@ -1,7 +1,8 @@
 import { boundRequest, type RequestBoundResult } from '../bounds/bound-request.ts';
 import type { InferenceRequest } from '../bounds/inference-request.ts';
+import { minuteLimits, type MinuteLimit } from '../policy/minute-limits.ts';
 import type { RateLimit } from '../policy/rate-window.ts';
-import type { Model, Policy } from '../records.ts';
+import type { ApiKey, Model, Policy } from '../records.ts';
 import type { Rejection } from '../rejection.ts';
 
 /**
@@ -62,6 +63,12 @@ export function holdTtlMs(policy: Policy | null, ttlMs: number): number {
   const { defaultTtlMs = ttlMs, maxTtlMs = Infinity } = policy?.ttlOverride ?? {};
   return Math.min(defaultTtlMs, maxTtlMs);
 }
+
+/** The limits of requests and tokens that a call obeys: its key's, then those of the model that it asks for. */
+export const callMinuteLimits = (key: ApiKey, model: Model): readonly MinuteLimit[] => [
+  ...minuteLimits('key', key),
+  ...minuteLimits('model', model),
+];
 
 /** How many calls a minute the policy allows for its scopes, beside reservations of the same; null where it says nothing. */
 export function callRateLimit(policy: Policy | null): RateLimit | null {

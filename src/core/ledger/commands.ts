@@ -3,6 +3,7 @@ import type { MetObject } from '../calls/upstream-object.ts';
 import type { IdempotencyRef } from '../effects.ts';
 import type { UsageEvent } from '../usage/usage-event.ts';
 import type { ReportJudgement } from '../usage/usage-report.ts';
+import type { MinuteLimit, TokenChange } from '../policy/minute-limits.ts';
 import type { RateLimit } from '../policy/rate-window.ts';
 import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
@@ -58,6 +59,8 @@ export interface ReserveCommand extends CommandBase {
   readonly context: PlainJson;
   /** What the policy of its scopes allows in a minute; null or absent where it says nothing. */
   readonly limit?: RateLimit | null;
+  /** The limits of requests and tokens that a call obeys; absent where it has none. It uses `inputTokens` beside its output. */
+  readonly rates?: { readonly limits: readonly MinuteLimit[]; readonly inputTokens: number };
   readonly idempotency?: CommandIdempotency;
 }
 
@@ -149,6 +152,8 @@ export interface SettleCallCommand extends CommandBase {
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> | null;
   /** What the upstream keeps of the call, to be remembered with its settlement. */
   readonly objects?: readonly MetObject[];
+  /** What its limits of tokens counted too much or too little; absent where it has none. */
+  readonly rates?: readonly TokenChange[];
 }
 
 /** An event of a usage report: what it is known by, and what it comes to as far as its sender's rights and the time do not say otherwise. */

@@ -61,6 +61,7 @@ describe('a hold that fits', () => {
       ],
       createdAtMs: START_MS,
       expiresAtMs: START_MS + 1500,
+      rates: [],
     });
     expect(balances(ledger.account(TENANT_BUDGET))).toEqual([100n, 0n, 30n, 0n]);
     expect(balances(ledger.account(APP_BUDGET))).toEqual([50n, 0n, 30n, 0n]);

@@ -2,7 +2,17 @@ import { judgedBalance, tenantBalanceId } from '../balance/balance-account.ts';
 import type { Effect } from '../effects.ts';
 import { ceilDiv, INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
-import { countRate, rateNeeds, refuseRate } from '../policy/rate-limit.ts';
+import {
+  countMinute,
+  minuteRef,
+  refuseMinute,
+  standingsAfter,
+  standingsOf,
+  type MinuteShare,
+  type RateStanding,
+} from '../policy/minute-limits.ts';
+import { countRate, rateNeeds as policyNeeds, refuseRate } from '../policy/rate-limit.ts';
+import type { RateRef } from '../policy/rate-window.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import type { Tenant } from '../records.ts';
@@ -20,8 +30,12 @@ export interface ReserveAnswer {
   readonly legs: readonly { readonly accountId: string; readonly amount: string }[];
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
-  readonly [name: string]: string | number | readonly { readonly accountId: string; readonly amount: string }[];
+  /** How the limits of requests and tokens that apply stand after the hold, in their order; empty where none does. */
+  readonly rates: readonly RateStanding[];
+  readonly [name: string]: string | number | readonly { readonly accountId: string; readonly amount: string }[] | readonly RateStanding[];
 }
+
+const NO_RATES: readonly RateStanding[] = [];
 
 /** A leg with its account as the hold is judged by it. */
 interface CoveredLeg {
@@ -44,9 +58,16 @@ function refuseOldTerms(tenant: Tenant | undefined, command: ReserveCommand): Re
 /** The amount that a leg holds for `output` units of output, in its account's unit, rounded up. */
 export const legAmount = (leg: LegRequest, output: bigint): bigint => ceilDiv(leg.base + leg.perUnit * output, leg.divisor);
 
-/** The most units of output, within the range, that every leg can pay for; the minimum where even that is too much. */
-function fittingOutput(legs: readonly CoveredLeg[], range: ReserveCommand['output']): bigint {
+/**
+ * The most units of output, within the range, that every leg can pay for and every limit of tokens has room for in a minute of its own;
+ * the minimum where even that is too much.
+ */
+function fittingOutput(legs: readonly CoveredLeg[], { output: range, rates }: Pick<ReserveCommand, 'output' | 'rates'>): bigint {
   let output = range.max;
+  for (const { unit, perMinute } of rates?.limits ?? []) {
+    const room = BigInt(perMinute - (rates?.inputTokens ?? 0));
+    if (unit === 'tokens' && room < output) output = room;
+  }
   for (const { request, account } of legs) {
     const remaining = remainingOf(account);
     if (remaining === null || request.perUnit === 0n) continue;
@@ -137,8 +158,12 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
       rejected({ code: 'budget_required', message: 'this tenant demands a money budget for every call, and none covers this one' }),
     );
   }
-  const output = fittingOutput(legs, command.output);
+  const output = fittingOutput(legs, command);
   const refusal = refuseLegs(legs, output, command.purpose);
+  if (refusal !== null && refusal.code !== 'held') return refuse(rejected(refusal));
+  const share = shareOf(command, output);
+  const tooSoon = share === null ? null : refuseMinute(state, share, nowMs);
+  if (tooSoon !== null) return refuse(rejected(tooSoon));
   if (refusal !== null) return refuse(rejected(refusal));
 
   const held: Leg[] = legs.map(({ request, account }) => ({ accountId: account.id, amount: legAmount(request, output) }));
@@ -152,12 +177,22 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
     legs: held.map(({ accountId, amount }) => ({ accountId, amount: amount.toString() })),
     createdAtMs: nowMs,
     expiresAtMs: reservation.expiresAtMs,
+    rates: share === null ? NO_RATES : standingsAfter(standingsOf(state, share, nowMs), share),
   };
   return {
     outcome: accepted(answer),
-    effects: [...effects, { type: 'reservation', reservation }, ...countRate(state, command.tenantId, command.limit, nowMs)],
+    effects: [
+      ...effects,
+      { type: 'reservation', reservation },
+      ...countRate(state, command.tenantId, command.limit, nowMs),
+      ...(share === null ? [] : countMinute(state, share, nowMs)),
+    ],
   };
 }
+
+/** What a call takes of its limits; null where it has none. */
+const shareOf = ({ tenantId, rates }: ReserveCommand, output: bigint): MinuteShare | null =>
+  rates === undefined ? null : { tenantId, limits: rates.limits, tokens: rates.inputTokens + Number(output) };
 
 const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: number): Reservation => ({
   id: command.reservationId,
@@ -179,6 +214,12 @@ const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: nu
   checkpoint: null,
 });
 
+/** The counts that a hold looks at; most look at none. */
+function rateNeeds({ tenantId, limit, rates }: ReserveCommand): { readonly rates?: RateRef[] } {
+  if ((limit === null || limit === undefined) && rates === undefined) return {};
+  return { rates: [...policyNeeds(tenantId, limit).rates, ...(rates?.limits ?? []).map((each) => minuteRef(tenantId, each))] };
+}
+
 /**
  * Holds on every account that covers the subject, or holds nothing. The hold ends at `nowMs + ttlMs`.
  *
@@ -186,15 +227,15 @@ const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: nu
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `held` (a call planned
  * by other terms of the tenant's balance), `budget_not_found` or `unit_mismatch` (nothing
  * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
- * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; last `held`,
- * if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
+ * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; then `rate_limited`
+ * (a limit of the call's key or model); last `held`, if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
  */
 export const reserveVerb: Verb<ReserveCommand, ReserveAnswer> = {
   needs: (command) => ({
     tenantLock: 'shared',
     accounts: [...command.legs.map((leg) => leg.accountId), ...command.otherUnitAccounts],
     reservations: [command.reservationId],
-    ...(command.limit === null || command.limit === undefined ? {} : rateNeeds(command.tenantId, command.limit)),
+    ...rateNeeds(command),
     ...idempotencyNeeds(command.idempotency),
   }),
   decide: (state, command, nowMs) => decideOnce(state, command, nowMs, () => decideReserve(state, command, nowMs)),

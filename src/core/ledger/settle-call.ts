@@ -2,6 +2,7 @@ import { keepEffects } from '../calls/upstream-object.ts';
 import type { Effect } from '../effects.ts';
 import { INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
+import { changeTokens } from '../policy/minute-limits.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { parseAccountId } from './account.ts';
@@ -54,13 +55,17 @@ const agrees = ({ legs, charged }: Reservation, { actuals }: SettleCallCommand):
 /**
  * Settles a call by force: the spend has happened, so the whole actual is booked on every leg, whatever the state of budgets, tenant
  * or hold, and `remaining` may go below zero. What would take an account's `spent` past int64 becomes its debt. Books the usage in the
- * same batch. With `actuals` null the call never ran.
+ * same batch, and corrects what the limits of tokens counted. With `actuals` null the call never ran.
  *
  * Happens once for each reservation: the value ({@link SettleCallAnswer}) tells whether this command did it; a second one changes
  * nothing. Rejects only `reservation_not_found`. Invariants: L1, L4, L6.
  */
 export const settleCallVerb: Verb<SettleCallCommand, SettleCallAnswer> = {
-  needs: (command) => ({ tenantLock: 'shared', reservations: [command.reservationId] }),
+  needs: ({ reservationId, rates }) => ({
+    tenantLock: 'shared',
+    reservations: [reservationId],
+    ...(rates === undefined ? {} : { rates: rates.map(({ ref }) => ref) }),
+  }),
   decide: (state, command, nowMs): Decision<SettleCallAnswer> => {
     const reservation = state.reservation(command.reservationId);
     if (reservation === undefined || reservation.tenantId !== command.tenantId)
@@ -68,12 +73,13 @@ export const settleCallVerb: Verb<SettleCallCommand, SettleCallAnswer> = {
     if (reservation.settledAtMs !== null)
       return { outcome: accepted({ booked: false, agrees: agrees(reservation, command) }), effects: [] };
     const { actuals, usage } = command;
-    if (actuals === null) return { outcome: accepted({ booked: true }), effects: cancelCall(reservation, nowMs) };
+    const counted = changeTokens(state, command.rates ?? []);
+    if (actuals === null) return { outcome: accepted({ booked: true }), effects: [...cancelCall(reservation, nowMs), ...counted] };
     const legs = heldLegs(state, reservation);
     const amounts = legs.map(({ account }) => actualIn(account.unit, actuals));
     const effects = chargeCall(legs, reservation, amounts, nowMs);
     if (usage !== null) effects.push({ type: 'usage', event: { ...usage, atMs: nowMs, heldAtMs: reservation.createdAtMs } });
-    effects.push(...keepEffects(command.tenantId, command.objects ?? [], nowMs));
+    effects.push(...keepEffects(command.tenantId, command.objects ?? [], nowMs), ...counted);
     return { outcome: accepted({ booked: true }), effects };
   },
 };

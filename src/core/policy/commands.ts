@@ -1,5 +1,6 @@
 import type { Policy } from '../records.ts';
 import type { CommandBase } from '../verb.ts';
+import type { MinuteLimit } from './minute-limits.ts';
 
 /** Makes a policy of the command's tenant. */
 export interface CreatePolicyCommand extends CommandBase {
@@ -23,5 +24,12 @@ export interface DeletePolicyCommand extends CommandBase {
   readonly policyId: string;
 }
 
-/** Every command that changes policies. */
-export type PolicyCommand = CreatePolicyCommand | UpdatePolicyCommand | DeletePolicyCommand;
+/** Takes a call's share of an upstream's limits, which are the whole server's: `tenantId` is its tenant's. `tokens`: what the call holds. */
+export interface TakeRateCommand extends CommandBase {
+  readonly verb: 'take-rate';
+  readonly limits: readonly MinuteLimit[];
+  readonly tokens: number;
+}
+
+/** Every command that changes policies, and what is counted without a hold. */
+export type PolicyCommand = CreatePolicyCommand | UpdatePolicyCommand | DeletePolicyCommand | TakeRateCommand;

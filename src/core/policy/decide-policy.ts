@@ -7,6 +7,7 @@ import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
 import type { CreatePolicyCommand, DeletePolicyCommand, PolicyChanges, PolicyCommand, UpdatePolicyCommand } from './commands.ts';
 import { parseScopePattern } from './scope-pattern.ts';
+import { takeRateVerb } from './take-rate.ts';
 
 const MAX_NAME_LENGTH = 256;
 const MAX_DESCRIPTION_LENGTH = 1024;
@@ -178,4 +179,5 @@ export const POLICY_VERBS = {
   'create-policy': createPolicyVerb,
   'update-policy': updatePolicyVerb,
   'delete-policy': deletePolicyVerb,
+  'take-rate': takeRateVerb,
 } as const satisfies { readonly [K in PolicyCommand['verb']]: Verb<Extract<PolicyCommand, { verb: K }>, unknown> };

@@ -1,7 +1,7 @@
 /** What a policy counts: reservations that were made, or commits. */
 export type RateKind = 'reserve' | 'commit';
 
-/** Which count: one policy's of one kind. */
+/** Which count: one policy's of one kind, or that of a limit of calls, which has a name of its own in the policy's place. */
 export interface RateRef {
   readonly tenantId: string;
   readonly policyId: string;

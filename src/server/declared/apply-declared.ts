@@ -90,6 +90,7 @@ const UPSTREAM_FIELDS = {
   continuousUsage: 'continuous_usage',
   timeoutMs: 'timeout_ms',
   speaks: 'speaks',
+  rateLimits: 'rate_limits',
 } as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'headers' | 'sealed'>, string>>;
 
 /** What the file calls the fields of a model. */
@@ -108,6 +109,7 @@ const MODEL_FIELDS = {
   maxAudioSeconds: 'max_audio_seconds',
   tags: 'tags',
   description: 'description',
+  rateLimits: 'rate_limits',
   aliases: 'aliases',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
 

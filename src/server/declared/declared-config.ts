@@ -30,6 +30,7 @@ export interface DeclaredKey {
   readonly allowedModels: readonly string[] | null | undefined;
   readonly levels: ApiKey['levels'] | null;
   readonly callerLevels: ApiKey['callerLevels'] | null;
+  readonly rateLimits: ApiKey['rateLimits'];
 }
 
 /**

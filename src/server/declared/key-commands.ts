@@ -14,7 +14,7 @@ export async function keyCommands(
   const { boot, records } = deps;
   const commands: Command[] = [];
   const absent: string[] = [];
-  for (const { id, outputBound, allowedModels, levels, callerLevels } of tenant.keys) {
+  for (const { id, outputBound, allowedModels, levels, callerLevels, rateLimits } of tenant.keys) {
     const kept = await records.record('key', id);
     if (kept === undefined || kept.deletedAtMs !== null || kept.tenantId !== tenant.id) {
       absent.push(id);
@@ -22,11 +22,12 @@ export async function keyCommands(
     }
     const isSameBound = outputBound === undefined || outputBound === kept.outputBound;
     const isSameModels = allowedModels === undefined || JSON.stringify(allowedModels) === JSON.stringify(kept.allowedModels ?? null);
-    const isSame = (given: object | null | undefined, now: object | undefined): boolean =>
+    const isSame = (given: object | null | undefined, now: object | null | undefined): boolean =>
       given === undefined || JSON.stringify(given) === JSON.stringify(now ?? null);
     const isSameLevels = isSame(levels, kept.levels);
     const isSameCallerLevels = isSame(callerLevels, kept.callerLevels);
-    if (isSameBound && isSameModels && isSameLevels && isSameCallerLevels) continue;
+    const isSameRates = isSame(rateLimits, kept.rateLimits);
+    if (isSameBound && isSameModels && isSameLevels && isSameCallerLevels && isSameRates) continue;
     commands.push({
       verb: 'update-key',
       id: boot.nextId(),
@@ -37,6 +38,7 @@ export async function keyCommands(
       ...(isSameModels ? {} : { allowedModels }),
       ...(isSameLevels ? {} : { levels }),
       ...(isSameCallerLevels ? {} : { callerLevels }),
+      ...(isSameRates ? {} : { rateLimits }),
     });
   }
   return { commands, absent };

@@ -6,6 +6,7 @@ import { nearestWord } from '../did-you-mean.ts';
 import type { DeclaredModel, DeclaredModelPrice, DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { parseRateLimits } from './parse-rate-limits.ts';
 
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const MODEL_ID_RULE = 'a model name of 1 to 200 letters, digits and any of . _ : / @ + - that starts with a letter or digit';
@@ -89,6 +90,7 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_audio_seconds',
     'tags',
     'description',
+    'rate_limits',
     'aliases',
   ]);
   const id = given.id.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE });
@@ -128,7 +130,8 @@ type LimitField =
   | 'max_file_tokens'
   | 'max_audio_seconds'
   | 'tags'
-  | 'description';
+  | 'description'
+  | 'rate_limits';
 
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices' | 'aliases'> {
   const tokens = { min: 0, max: MAX_TOKENS };
@@ -158,6 +161,7 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
     maxAudioSeconds: given.max_audio_seconds.or(null, (f) => f.integer(tokens)),
     tags: given.tags.items().map((tag) => tag.text({ maxLength: 64 })),
     description: given.description.or(null, (f) => f.text({ maxLength: 2000, pattern: DESCRIPTION, rule: DESCRIPTION_RULE })),
+    rateLimits: parseRateLimits(given.rate_limits),
   };
 }
 

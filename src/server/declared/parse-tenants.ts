@@ -5,6 +5,7 @@ import { type Entitlements, memberRecordId } from '../../core/records.ts';
 import type { DeclaredKey, DeclaredTenant } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { parseRateLimits } from './parse-rate-limits.ts';
 
 const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 const TENANT_ID_RULE = 'an id of 1 to 64 lower-case letters, digits and hyphens that starts and ends with a letter or digit';
@@ -64,17 +65,18 @@ const parseCallerLevels = (field: Field): Record<string, { pattern: string; requ
 
 /** What the file says of a key; `allowed_models: null` says that it may call every model. */
 function parseKey(item: Field, seen: Set<string>, named: NamedFields): DeclaredKey {
-  const given = item.fields(['id', 'output_bound', 'allowed_models', 'levels', 'caller_levels']);
+  const given = item.fields(['id', 'output_bound', 'allowed_models', 'levels', 'caller_levels', 'rate_limits']);
   const id = given.id.text({ maxLength: 100 });
   refuseDouble(seen, id, given.id);
   const names = namesGiven(given);
-  if (names.length === 0) item.fail('says nothing of the key; name output_bound, allowed_models, levels or caller_levels');
+  if (names.length === 0) item.fail('says nothing of the key; name output_bound, allowed_models, levels, caller_levels or rate_limits');
   named.add('key', id, names);
   return {
     id,
     outputBound: given.output_bound.or(undefined, (f) => f.oneOf(['hard', 'soft'])),
     levels: given.levels.isNamed ? given.levels.or(null, parseLevels) : undefined,
     callerLevels: given.caller_levels.isNamed ? given.caller_levels.or(null, parseCallerLevels) : undefined,
+    rateLimits: given.rate_limits.isNamed ? parseRateLimits(given.rate_limits) : undefined,
     allowedModels: given.allowed_models.isNamed
       ? given.allowed_models.or(null, (f) => f.items().map((model) => model.text({ maxLength: 200 })))
       : undefined,

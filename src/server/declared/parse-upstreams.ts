@@ -6,6 +6,7 @@ import { DIALECTS, dialectsFault } from '../../core/routing/dialects.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { parseRateLimits } from './parse-rate-limits.ts';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const ID_RULE = 'an id of 1 to 64 letters, digits, ".", "_" and "-" that starts with a letter or digit';
@@ -33,6 +34,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     'timeout_ms',
     'headers',
     'speaks',
+    'rate_limits',
     'sealed',
   ]);
   const id = given.id.text({ pattern: ID, rule: ID_RULE });
@@ -61,6 +63,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     retentionDays: given.retention_days.or(UPSTREAM_DEFAULTS.retentionDays, (f) => f.integer({ min: 0, max: 36_500 })),
     continuousUsage: given.continuous_usage.or(UPSTREAM_DEFAULTS.continuousUsage, (f) => f.boolean()),
     timeoutMs: given.timeout_ms.or(UPSTREAM_DEFAULTS.timeoutMs, (f) => f.integer({ min: 100, max: 86_400_000 })),
+    rateLimits: parseRateLimits(given.rate_limits),
     ...(given.speaks.isGiven ? { speaks: dialectsOf(given.speaks) } : {}),
     sealed,
   };

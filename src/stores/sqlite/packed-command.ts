@@ -64,11 +64,20 @@ const RESERVE = namesOf<ReserveRest>({
   ownerId: true,
   context: true,
   limit: true,
+  rates: true,
 });
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 
 type SettleRest = Omit<SettleCallCommand, 'verb' | 'usage' | 'audit'>;
-const SETTLE = namesOf<SettleRest>({ id: true, tenantId: true, origin: true, reservationId: true, actuals: true, objects: true });
+const SETTLE = namesOf<SettleRest>({
+  id: true,
+  tenantId: true,
+  origin: true,
+  reservationId: true,
+  actuals: true,
+  objects: true,
+  rates: true,
+});
 type CallUsage = NonNullable<SettleCallCommand['usage']>;
 const USAGE = namesOf<CallUsage>({
   id: true,

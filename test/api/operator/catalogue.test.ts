@@ -56,6 +56,7 @@ describe('upstreams', () => {
         last_failure: null,
       },
       speaks: ['openai'],
+      rate_limits: null,
       created_at: '2026-04-09T00:00:00Z',
     });
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);
@@ -170,10 +171,50 @@ describe('models', () => {
       aliases: [],
       tags: [],
       description: null,
+      rate_limits: null,
       created_at: '2026-04-09T00:00:00Z',
     });
     expect((await at.operator('GET', `${BASE}/models/org%2Fsmall:1b`)).json).toEqual(json);
     expect((await at.operator('GET', `${BASE}/models`)).json).toEqual({ models: [json] });
+  });
+
+  test.each(['models/m', 'upstreams/scw'])(
+    '201 and 200: limits of a minute are declared, replaced as a whole, shown and taken back: %s',
+    async (path) => {
+      await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }], rate_limits: { requests_per_minute: 7 } });
+      expect((await at.operator('GET', `${BASE}/models/m`)).json).toMatchObject({
+        rate_limits: { requests_per_minute: 7, tokens_per_minute: null },
+      });
+      const patch = async (limits: object | null): Promise<unknown> =>
+        (await at.operator('PATCH', `${BASE}/${path}`, { rate_limits: limits })).json;
+      const both = { requests_per_minute: 60, tokens_per_minute: 1000 };
+      expect(await patch(both)).toMatchObject({ rate_limits: both });
+      const tokens = { requests_per_minute: null, tokens_per_minute: 5 };
+      expect(await patch({ tokens_per_minute: 5 })).toMatchObject({ rate_limits: tokens });
+      expect((await at.operator('PATCH', `${BASE}/${path}`, path.startsWith('m') ? { tags: [] } : { region: 'de' })).json).toMatchObject({
+        rate_limits: tokens,
+      });
+      expect(await patch(null)).toMatchObject({ rate_limits: null });
+    },
+  );
+
+  test.each<[object, string]>([
+    [{}, 'rate_limits'],
+    [{ requests_per_minute: null }, 'rate_limits'],
+    [{ requests_per_minute: 0 }, 'rate_limits'],
+    [{ requests_per_minute: -1 }, 'rate_limits'],
+    [{ requests_per_minute: 1.5 }, 'rate_limits'],
+    [{ requests_per_minute: '5' }, 'rate_limits'],
+    [{ requests_per_minute: 1_000_000_001 }, 'rate_limits.requests_per_minute'],
+    [{ tokens_per_minute: 1_000_000_000_001 }, 'rate_limits.tokens_per_minute'],
+    [{ requests_per_hour: 5 }, 'rate_limits'],
+  ])('400: rate_limits %j', async (limits, field) => {
+    await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }] });
+    for (const path of ['models/m', 'upstreams/scw']) {
+      const { status, json } = await at.operator('PATCH', `${BASE}/${path}`, { rate_limits: limits });
+      expect(status).toBe(400);
+      expect(JSON.stringify(json)).toContain(field);
+    }
   });
 
   test('200: PATCH changes what it names, and calls see it at once', async () => {

@@ -112,6 +112,7 @@ describe('keys', () => {
       allowed_models: null,
       levels: null,
       caller_levels: null,
+      rate_limits: null,
       tokens_used: 7,
       request_count: 1,
       last_used_at: '2026-04-09T00:00:00Z',

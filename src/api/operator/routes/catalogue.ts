@@ -6,7 +6,7 @@ import { valueOf } from '../../_shared/problem.ts';
 import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
-import { givenNames, MODEL_NAMES, momentOf, renamed, UPSTREAM_NAMES } from '../fields.ts';
+import { givenNames, MODEL_NAMES, momentOf, rateLimitsOf, renamed, UPSTREAM_NAMES } from '../fields.ts';
 import { modelObject, priceObject, upstreamObject } from '../objects.ts';
 import { AddPriceBody, CreateModelBody, CreateUpstreamBody, UpdateModelBody, UpdateUpstreamBody } from '../schemas.ts';
 
@@ -23,7 +23,7 @@ export function mountUpstreams(app: TypedApp, deps: CatalogueDeps & { readonly h
   const { catalogue, records, health } = deps;
   const describe = (upstream: Upstream): object => upstreamObject(upstream, health.report(upstream));
   app.post('/upstreams', { schema: { body: CreateUpstreamBody } }, async (request, reply) => {
-    const upstream = { id: request.body.id, ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES) };
+    const upstream = { id: request.body.id, ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES), ...rateLimitsOf(request.body) };
     return reply.code(201).send(describe(valueOf(await catalogue.createUpstream(operatorOf(request), upstream))));
   });
   app.get('/upstreams', async (request) => {
@@ -36,7 +36,7 @@ export function mountUpstreams(app: TypedApp, deps: CatalogueDeps & { readonly h
   });
   app.patch('/upstreams/:id', { schema: { body: UpdateUpstreamBody } }, async (request) => {
     const declaredAs = givenNames(request.body);
-    const changes = renamed<UpstreamFields>(request.body, UPSTREAM_NAMES);
+    const changes = { ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES), ...rateLimitsOf(request.body) };
     const { id } = request.params as ById['Params'];
     return describe(valueOf(await catalogue.updateUpstream(operatorOf(request), id, { changes, declaredAs })));
   });
@@ -65,7 +65,12 @@ const modelUpstreams = (upstreams: readonly GivenModelUpstream[], modelId: strin
 export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps): void {
   app.post('/models', { schema: { body: CreateModelBody } }, async (request, reply) => {
     const { id, upstreams } = request.body;
-    const model = { id, ...renamed<ModelFields>(request.body, MODEL_NAMES), upstreams: modelUpstreams(upstreams, id) ?? [] };
+    const model = {
+      id,
+      ...renamed<ModelFields>(request.body, MODEL_NAMES),
+      ...rateLimitsOf(request.body),
+      upstreams: modelUpstreams(upstreams, id) ?? [],
+    };
     return reply.code(201).send(modelObject(valueOf(await catalogue.createModel(operatorOf(request), model))));
   });
   app.get('/models', async (request) => {
@@ -82,6 +87,7 @@ export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps
     const { upstreams } = request.body;
     const changes = {
       ...renamed<ModelFields>(request.body, MODEL_NAMES),
+      ...rateLimitsOf(request.body),
       ...(upstreams === undefined ? {} : { upstreams: modelUpstreams(upstreams, id) ?? [] }),
     };
     return modelObject(valueOf(await catalogue.updateModel(operatorOf(request), id, { changes, declaredAs })));

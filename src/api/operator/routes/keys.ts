@@ -7,7 +7,7 @@ import { RefusedRequest, valueOf } from '../../_shared/problem.ts';
 import { refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
-import { givenNames, microcentsOf } from '../fields.ts';
+import { givenNames, microcentsOf, rateLimitsOf } from '../fields.ts';
 import { keyObject } from '../objects.ts';
 import { UpdateKeyBody } from '../schemas.ts';
 import { callerLevelsOf, expiryOf } from './inference-keys.ts';
@@ -54,6 +54,7 @@ export function mountKeys(app: TypedApp, deps: KeyDeps): void {
       ...(allowedModels === undefined ? {} : { allowedModels }),
       ...(levels === undefined ? {} : { levels }),
       ...(callerLevels === undefined ? {} : { callerLevels: callerLevelsOf(callerLevels) }),
+      ...rateLimitsOf(request.body),
     };
     const key = await find((request.params as ById['Params']).id);
     return describe(valueOf(await deps.updateKey(operatorOf(request), key, changes)));
