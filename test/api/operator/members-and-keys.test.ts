@@ -149,7 +149,14 @@ describe('keys', () => {
     }
   });
 
-  test('200: disabled and output_bound', async () => {
+  test('200: limits of a minute, replaced as a whole and taken back', async () => {
+    for (const limits of [{ requests_per_minute: 5, tokens_per_minute: 6 }, { requests_per_minute: null, tokens_per_minute: 7 }, null]) {
+      const answer = await at.operator('PATCH', `${BASE}/keys/${key.id}`, { rate_limits: limits });
+      expect(answer).toMatchObject({ status: 200, json: { rate_limits: limits } });
+    }
+  });
+
+  test('200: disabled and output_bound, async () => {
     expect(await at.operator('PATCH', `${BASE}/keys/${key.id}`, { disabled: true, output_bound: 'hard' })).toMatchObject({
       status: 200,
       json: { disabled: true, output_bound: 'hard' },
@@ -176,7 +183,7 @@ describe('keys', () => {
     expect((await at.operator('GET', `${BASE}/keys${query}`)).status).toBe(400);
   });
 
-  test.each(['{}', '{"disabled":1}', '{"colour":"x"}', '{"output_bound":"none"}', '{"money_budget_usd":-1}'])(
+  test.each(['{}', '{"disabled":1}', '{"colour":"x"}', '{"output_bound":"none"}', '{"rate_limits":{}}', '{"rate_limits":{"requests_per_minute":0}}', '{"money_budget_usd":-1}'])(
     '400: PATCH %s',
     async (body) => {
       expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);
