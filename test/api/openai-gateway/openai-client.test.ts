@@ -131,6 +131,9 @@ test('lists models', async () => {
   for await (const model of client.models.list()) ids.push(model.id);
   expect(ids).toEqual(['m1']);
   expect(await client.models.retrieve('m1')).toMatchObject({ id: 'm1', object: 'model' });
+  const tagged = await client.models.list({ query: { tag: ['instruct', 'Tools'], currency: 'USD' } });
+  expect(tagged.data).toEqual([]);
+  expect((await client.models.list({ query: { tag: 'instruct' } })).data).toMatchObject([{ id: 'm1', owned_by: 'castellan' }]);
 });
 
 test('an abort in the middle of a stream is settled', async () => {
