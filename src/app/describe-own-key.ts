@@ -1,6 +1,6 @@
 import { presentedValue, previousValidUntilMs, type PresentedValue } from '../core/access/decide-rotate-key.ts';
 import { pinnedScopes } from '../core/access/subject-levels.ts';
-import { tenantBalanceId } from '../core/balance/balance-account.ts';
+import { judgedBalance, tenantBalanceId } from '../core/balance/balance-account.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
 import { snapshotOf, type AccountSnapshot } from '../core/ledger/account.ts';
 import { usageWindow, type UsageWindow } from '../core/usage/windows.ts';
@@ -55,7 +55,7 @@ export function makeDescribeOwnKey(deps: {
     return ids
       .flatMap((id) => accounts.get(id) ?? [])
       .filter(({ kind }) => kind === 'key_cap' || !tenant.hideAmounts)
-      .map(snapshotOf);
+      .map((account) => snapshotOf(judgedBalance(account, tenant)));
   }
 
   return async (identity: Identity, credential: string): Promise<OwnKey> => {
