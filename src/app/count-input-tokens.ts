@@ -19,7 +19,7 @@ export interface CountInputTokensDeps extends UnmeteredDeps {
   /** A number from [0, 1), a new one each time: what draws among weighted upstreams. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
-  readonly speeds: Pick<UpstreamSpeeds, 'speedOf'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'speedsOf'>;
 }
 
 /** Statuses by which an upstream says that it does not count: another one may. */

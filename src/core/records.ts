@@ -238,6 +238,8 @@ export interface Model {
   /** The longest audio of one transcription, in seconds; absent or null where nothing is declared. */
   readonly maxAudioSeconds?: number | null;
   readonly tags: readonly string[];
+  /** What people are told of it; absent or null: nothing. */
+  readonly description?: string | null;
   /** Other names that callers may use. Usage and prices are under the id. */
   readonly aliases?: readonly string[];
   readonly createdAtMs: number;

@@ -35,6 +35,10 @@ import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
+import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
+import { makeKeptSpeeds } from '../app/calls/keep-speeds.ts';
+import type { UpstreamSpeeds } from '../app/calls/upstream-speeds.ts';
+import type { Job } from '../jobs/start-job.ts';
 import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -212,6 +216,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   const calls = observeCalls(plainCalls, observing);
+  const keepSpeeds = await startSpeeds(deps, { speeds: calls.speeds, writer });
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
@@ -220,9 +225,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  metrics.jobFailures.readAllFrom(() =>
-    Object.entries({ ...jobs.failures(), ...events.jobs.failures() }).map(([job, value]) => ({ labels: { job }, value })),
-  );
+  const failures = () => ({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() });
+  metrics.jobFailures.readAllFrom(() => Object.entries(failures()).map(([job, value]) => ({ labels: { job }, value })));
   const unmetered = {
     ...deps,
     writer,
@@ -250,6 +254,21 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
   };
+}
+
+/** Carries the speeds of upstreams over a restart: they are saved after the last call has ended, while the writer still writes. */
+async function startSpeeds(
+  { store, ids, log, closers, isStoreLost }: ComposeDeps,
+  { speeds, writer }: { readonly speeds: UpstreamSpeeds; readonly writer: LedgerWriter },
+): Promise<Job> {
+  const kept = makeKeptSpeeds({ speeds, writer, records: store, ids });
+  await kept.load();
+  const job = startKeepSpeeds({ kept, log });
+  closers.add('speeds of upstreams', async () => {
+    await job.stop();
+    if (!isStoreLost()) await kept.save();
+  });
+  return job;
 }
 
 /** A request of ours to the payment service may take so long. */

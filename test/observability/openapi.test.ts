@@ -491,6 +491,8 @@ describe('every operation', () => {
       [`GET ${op}/usage`, `${op}/usage?by=key`, 200],
       [`GET ${op}/usage`, `${op}/usage?by=model&tenant_id=default`, 200],
       ['GET /v1/models', '/v1/models', 200],
+      ['GET /v1/models', '/v1/models?tag=instruct&tag=tools&currency=USD', 200],
+      ['GET /v1/models', '/v1/models?currency=none', 400],
       ['GET /v1/models/*', '/v1/models/demo', 200],
       [`GET ${op}/me`, `${op}/me`, 200],
       [`GET ${op}/me`, `${op}/me`, 200, undefined, bearer(adminKey)],

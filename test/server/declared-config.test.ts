@@ -83,7 +83,7 @@ test('prices of media are declared, kept while they are the same, and taken back
   const spoken = FILE.replace(
     'output_per_1m: 2 }',
     'output_per_1m: 2, per_second: 0.0001, per_1m_characters: 15, per_image: 0.04 }',
-  ).replace('max_output_tokens: 100', 'max_audio_seconds: 60');
+  ).replace('max_output_tokens: 100', 'max_audio_seconds: 60\n    description: Hears and speaks');
   const media = { secondNanos: 100_000, characterNanos: 15_000, imageNanos: 40_000_000 };
   const versions = (): Promise<object[]> =>
     folder.withStore(async (store) =>
@@ -93,7 +93,9 @@ test('prices of media are declared, kept while they are the same, and taken back
   expect(await versions()).toMatchObject([media]);
   await startWith(spoken);
   expect(await versions()).toHaveLength(1);
-  await folder.withStore(async (store) => expect(await store.record('model', 'big')).toMatchObject({ maxAudioSeconds: 60 }));
+  await folder.withStore(async (store) =>
+    expect(await store.record('model', 'big')).toMatchObject({ maxAudioSeconds: 60, description: 'Hears and speaks' }),
+  );
   await startWith(FILE);
   const later = await versions();
   expect(later).toHaveLength(2);

@@ -103,8 +103,11 @@ const GatewayModel = named(
     owned_by: Type.String(),
     type: Type.String(),
     multimodal: Type.Boolean(),
+    description: orNull(Type.String()),
     context_length: Type.Integer(),
+    context_size: Type.Integer({ description: 'The same, by the name that clients of Cortecs read.' }),
     max_output_tokens: Type.Integer(),
+    providers: Type.Array(Type.String(), { description: 'Whose servers answer it, as slugs.' }),
     tags: Type.Array(Type.String()),
     alias_of: Type.Optional(Type.String({ description: "The model's own id, where `id` is an alias of it." })),
     pricing: Type.Optional(
@@ -118,8 +121,18 @@ const GatewayModel = named(
           secondPrice: Type.Optional(Type.Number({ description: 'Of one second of audio that comes in.' })),
           characterPricePer1M: Type.Optional(Type.Number({ description: 'Of a million characters that are spoken.' })),
           imagePrice: Type.Optional(Type.Number({ description: 'Of one image that is made.' })),
+          input_token: Type.Number({ description: 'Of a million tokens, like all of tokens.' }),
+          output_token: Type.Number(),
+          currency: Type.String({ description: 'What the fields in snake case are in.' }),
+          cache_read_cost: Type.Optional(Type.Number()),
+          cache_write_cost: Type.Optional(Type.Number()),
+          audio_cost: Type.Optional(Type.Number({ description: 'Of one second of audio that comes in.' })),
+          speech_cost: Type.Optional(Type.Number({ description: 'Of a million characters that are spoken.' })),
         },
-        { description: 'USD, of the first upstream; left out for a model without a price.' },
+        {
+          description:
+            'In camel case: USD, of the first upstream that has a price. In snake case: the least over all upstreams, in `currency`. Left out for a model without a price.',
+        },
       ),
     ),
   }),
@@ -202,11 +215,26 @@ const AnthropicModel = named(
   }),
 );
 
+const CURRENCY_QUERY = {
+  currency: {
+    description:
+      "What to tell prices in: a code of ISO 4217 that an exchange rate applies to, else 400. By default the tenant's, else USD.",
+    schema: Type.String(),
+  },
+};
+
 const MODEL_OPERATIONS: Operations = {
   'GET /v1/models': {
     id: 'listModels',
     summary: 'List the models that can be called',
     headers: ANTHROPIC_HEADERS,
+    query: {
+      ...CURRENCY_QUERY,
+      tag: {
+        description: 'Only models with this tag, in upper or lower case; may come several times, for models with all of them.',
+        schema: Type.Array(Type.String()),
+      },
+    },
     answers: {
       200: {
         description: 'The models, ordered by id; for a client of Anthropic, a page of those that it can call, the newest first.',
@@ -228,6 +256,7 @@ const MODEL_OPERATIONS: Operations = {
     wildcard: 'model',
     path: { model: 'The id of the model, or an alias of it; it may hold slashes.' },
     headers: ANTHROPIC_HEADERS,
+    query: CURRENCY_QUERY,
     answers: { 200: { description: 'The model.', schema: Type.Union([GatewayModel, AnthropicModel]) } },
     errors: [404],
   },

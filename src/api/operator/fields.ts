@@ -92,5 +92,6 @@ export const MODEL_NAMES = {
   max_file_tokens: 'maxFileTokens',
   max_audio_seconds: 'maxAudioSeconds',
   tags: 'tags',
+  description: 'description',
   aliases: 'aliases',
 } as const;

@@ -182,6 +182,7 @@ const Model = named(
     max_file_tokens: orNull(Type.Integer()),
     max_audio_seconds: orNull(Type.Integer(), 'The longest audio of one transcription; null: what the file can hold.'),
     tags: Type.Array(Type.String()),
+    description: orNull(Type.String(), 'What people are told of it.'),
     aliases: Type.Array(Type.String(), { description: 'Other names that callers may use.' }),
     created_at: Timestamp,
   }),

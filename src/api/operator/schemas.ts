@@ -163,6 +163,7 @@ const modelFields = {
   max_file_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   max_audio_seconds: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   tags: Type.Optional(Type.Array(Text, rule('a list of strings'))),
+  description: Type.Optional(orNull(Type.String(), 'a string')),
   aliases: Type.Optional(Type.Array(Text, rule('a list of strings'))),
 };
 

@@ -52,7 +52,7 @@ function memberOf({ elapsedMs }: MetadataDeps, { call, plan }: AnsweredCall, { u
   const total = price === null ? 0n : costNanoUsd(price.rates, usage, media ?? null);
   const completion = price === null ? 0n : BigInt(usage.completionTokens) * price.rates.outputNanos;
   const completionNanoUsd = completion < total ? completion : total;
-  const metadata = metadataObject(plan.routing, {
+  const metadata = metadataObject(plan.routing(), {
     selected: call.candidate,
     failed: call.failed,
     cost: price === null ? null : { promptNanoUsd: total - completionNanoUsd, completionNanoUsd },

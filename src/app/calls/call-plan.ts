@@ -34,7 +34,7 @@ export interface CallPlan extends CallTarget {
   /** The key is soft and the caller set no limit: none is sent upstream, and the hold is what the model's default would use. */
   readonly softOutput: boolean;
   /** How the candidates were chosen, where the caller wants to see it. */
-  readonly routing: RoutingTrace | null;
+  readonly routing: (() => RoutingTrace) | null;
   /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
   readonly scopes: readonly string[];
   readonly policy: Policy | null;

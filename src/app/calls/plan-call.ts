@@ -46,7 +46,7 @@ export function makePlanCall(deps: {
   /** A number from [0, 1), a new one each time. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
-  readonly speeds: Pick<UpstreamSpeeds, 'speedOf'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'speedsOf'>;
   readonly policies: Directory['policies'];
 }): (call: CallRequest) => Planned | Promise<Planned> {
   const { catalogue, tokenizers, clock } = deps;

@@ -1,9 +1,10 @@
 import type { InferenceKind, InferenceRequest, RequestDefect } from '../../core/bounds/inference-request.ts';
 import { hasManyPrompts, hasNoOutputLimit } from '../../core/bounds/media-bound.ts';
+import type { RequestBound } from '../../core/bounds/bound-request.ts';
 import { widestBound } from '../../core/bounds/widest-bound.ts';
 import { boundUnderPolicy } from '../../core/calls/call-policy.ts';
-import type { Model, Policy, Upstream } from '../../core/records.ts';
-import { routeOf, type Route, type RouteCandidate } from '../../core/routing/candidates.ts';
+import type { Model, Policy, Price, Upstream } from '../../core/records.ts';
+import { priceTableOf, routeOf, type PriceTable, type Route, type RouteCandidate } from '../../core/routing/candidates.ts';
 import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import { describeFilteredOut, filterCandidates, type FilteredOut, type FilterName } from '../../core/routing/filter-candidates.ts';
 import { rankByPreference } from '../../core/routing/rank-by-preference.ts';
@@ -38,8 +39,8 @@ export interface Routed {
   readonly ok: true;
   readonly target: CallTarget;
   readonly candidates: readonly PlannedCandidate[];
-  /** Where the caller wants to see it. */
-  readonly routing: RoutingTrace | null;
+  /** How they were chosen, where the caller wants to see it: put together only when the answer has come. */
+  readonly routing: (() => RoutingTrace) | null;
 }
 
 /** What routing needs. `random` gives a number from [0, 1), a new one each time. */
@@ -48,7 +49,7 @@ export interface RouteCallDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
-  readonly speeds: Pick<UpstreamSpeeds, 'speedOf'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'speedsOf'>;
 }
 
 type Refused = { readonly ok: false; readonly refusal: CallRefusal };
@@ -64,26 +65,46 @@ type Refused = { readonly ok: false; readonly refusal: CallRefusal };
  */
 export function makeRouteCall(deps: RouteCallDeps): (call: CallRequest, routable: RoutableCall) => Routed | Refused {
   const { health } = deps;
+  const modelDeps = { ...deps, priceTable: makePriceTables() };
   return (call, routable) => {
-    const [asked, ...others] = routable.models.map(({ model, tokenizer }) => routeModel(deps, { call, routable, model, tokenizer }));
+    const [asked, ...others] = routable.models.map(({ model, tokenizer }) => routeModel(modelDeps, { call, routable, model, tokenizer }));
     if (asked === undefined) throw new Error('a call asks for a model');
     if (asked.target === null) return refused(asked.refusal ?? FAILED);
     const ranked = [asked, ...others].filter(({ target, ranked: left }) => target !== null && left.length > 0);
     if (ranked.length === 0) return refused(asked.refusal ?? noneLeft(routable, [asked, ...others]));
-    const isAlone = others.length === 0;
-    const all = ranked.flatMap(({ target, ranked: left }) =>
-      isAlone || target === null ? left : left.map(({ candidate, ...score }) => ({ candidate: { ...candidate, target }, ...score })),
-    );
-    const standings = orderByStanding(
+    const all = others.length === 0 ? asked.ranked : ranked.flatMap(withTargets);
+    const candidates = orderByStanding(
       all.map(({ candidate }) => candidate),
       ({ upstream }) => health.standing(upstream),
     );
-    const bounds = ranked.flatMap(({ target }) => target?.bound ?? []);
-    const bound = widestBound([bounds[0] ?? asked.target.bound, ...bounds.slice(1)]);
-    const routing = routable.settings?.includeMetadata === true ? traceOf(routable, [asked, ...others], { all, standings }) : null;
-    return { ok: true, target: { ...asked.target, bound }, candidates: standings, routing };
+    const bound = others.length === 0 ? asked.target.bound : widestOf(ranked, asked.target.bound);
+    const routing = routable.settings?.includeMetadata === true ? () => traceOf(routable, [asked, ...others], { all, candidates }) : null;
+    return { ok: true, target: { ...asked.target, bound }, candidates, routing };
   };
 }
+
+/** The candidates of a model, each with it: several may answer. */
+const withTargets = ({ target, ranked }: ModelRoute): readonly RankedCandidate[] =>
+  target === null ? [] : ranked.map(({ candidate, ...score }) => ({ candidate: { ...candidate, target }, ...score }));
+
+function widestOf(routes: readonly ModelRoute[], asked: RequestBound): RequestBound {
+  const [first = asked, ...others] = routes.flatMap(({ target }) => target?.bound ?? []);
+  return widestBound([first, ...others]);
+}
+
+/** Tables of prices, each made once for as long as it holds: the catalogue gives the same list of prices to every call. */
+function makePriceTables(): (prices: readonly Price[], at: { readonly modelId: string; readonly nowMs: number }) => PriceTable {
+  const known = new WeakMap<readonly Price[], PriceTable>();
+  return (prices, at) => {
+    const before = known.get(prices);
+    if (before?.modelId === at.modelId && before.fromMs <= at.nowMs && at.nowMs < before.untilMs) return before;
+    const table = priceTableOf(prices, at);
+    known.set(prices, table);
+    return table;
+  };
+}
+
+type ModelDeps = RouteCallDeps & { readonly priceTable: ReturnType<typeof makePriceTables> };
 
 /** One candidate with what it was ranked by. */
 interface RankedCandidate {
@@ -109,16 +130,15 @@ interface ModelOptions {
   readonly tokenizer: Tokenizer | null;
 }
 
-function routeModel(deps: RouteCallDeps, options: ModelOptions): ModelRoute {
+function routeModel(deps: ModelDeps, options: ModelOptions): ModelRoute {
   const { catalogue } = deps;
   const { call, routable, model, tokenizer } = options;
   const { request, policy, settings, upstreamId } = routable;
   const route = routeOf({
     model,
     upstreamOf: (id) => speakingUpstream(catalogue, call, id),
-    prices: catalogue.prices(model.id),
+    prices: deps.priceTable(catalogue.prices(model.id), { modelId: model.id, nowMs: deps.clock.nowMs() }),
     allowUnpriced: call.tenant.allowUnpriced,
-    nowMs: deps.clock.nowMs(),
   });
   const priced = route.kind === 'candidates' ? route.candidates : [];
   const usable = upstreamId === null ? priced : priced.filter(({ upstream }) => upstream.id === upstreamId);
@@ -167,6 +187,7 @@ function rank(
   }
   const { bound, promptTokens, model } = target;
   const { media } = bound;
+  const speedOf = deps.speeds.speedsOf(model.id);
   return rankByPreference(left, {
     preference,
     estimate: {
@@ -174,7 +195,7 @@ function rank(
       outputTokens: hasNoOutputLimit(request.kind) ? 0 : bound.choices * bound.outputPerChoice,
       media: media === undefined ? null : { unit: media.unit, quantity: media.likely },
     },
-    speedOf: ({ upstream }) => deps.speeds.speedOf(upstream.id, model.id),
+    speedOf: ({ upstream }) => speedOf(upstream.id),
   });
 }
 
@@ -250,7 +271,7 @@ function noneLeft({ passedOver }: RoutableCall, routes: readonly ModelRoute[]): 
 function traceOf(
   { settings, preference, passedOver, models }: RoutableCall,
   routes: readonly ModelRoute[],
-  order: { readonly all: readonly RankedCandidate[]; readonly standings: readonly PlannedCandidate[] },
+  order: { readonly all: readonly RankedCandidate[]; readonly candidates: readonly PlannedCandidate[] },
 ): RoutingTrace {
   const rankedBy = new Map(order.all.map((ranked) => [ranked.candidate, ranked]));
   const askedId = models[0]?.model.id ?? '';
@@ -258,7 +279,7 @@ function traceOf(
     appliedFilters: appliedFilters(settings),
     initial: routes.flatMap(({ initial }) => initial),
     filteredOut: [...routes.flatMap(({ filteredOut }) => filteredOut), ...passedOver],
-    scored: order.standings.map((candidate) => {
+    scored: order.candidates.map((candidate) => {
       const { score = 0, costNanoUsd = null, timeMs = null } = rankedBy.get(candidate) ?? {};
       const { id: upstreamId, provider } = candidate.upstream;
       const modelId = candidate.target?.model.id ?? askedId;

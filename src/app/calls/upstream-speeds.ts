@@ -5,37 +5,53 @@ import type { Clock } from '../../ports/clock.ts';
 
 /** How fast upstreams have been with models, as far as the calls of this process tell, and those before its start. */
 export interface UpstreamSpeeds {
-  /** What is known now; null where nothing recent is. */
-  speedOf(upstreamId: string, modelId: string): MeasuredSpeed | null;
+  /** What is known now of the upstreams of a model, each by its id; null where nothing recent is. */
+  speedsOf(modelId: string): (upstreamId: string) => MeasuredSpeed | null;
   /** Takes in one answer. */
   note(upstreamId: string, modelId: string, sample: SpeedSample): void;
   /** Takes what was kept, where nothing newer is known. */
   load(kept: PlainJson | undefined): void;
-  /** What to keep; null where nothing came in since it was asked for last. */
-  takeChanged(): PlainJson | null;
+  /** What to keep; null where nothing came in since `done` was told that the last of it was kept. */
+  unsaved(): { readonly value: PlainJson; done(): void } | null;
 }
 
-/** Neither kind of id has a space. */
+/** How one is named where they are kept; neither kind of id has a space. */
 const nameOf = (upstreamId: string, modelId: string): string => `${upstreamId} ${modelId}`;
 
 /** Makes {@link UpstreamSpeeds} that know nothing. */
 export function makeUpstreamSpeeds({ clock }: { readonly clock: Clock }): UpstreamSpeeds {
-  const speeds = new Map<string, Speed>();
-  let hasChanged = false;
+  // By model and then by upstream, so that ranking fifty upstreams of a model puts no names together.
+  const models = new Map<string, Map<string, Speed>>();
+  let changes = 0;
+  let saved = 0;
+  const upstreamsOf = (modelId: string): Map<string, Speed> => {
+    const known = models.get(modelId) ?? new Map<string, Speed>();
+    models.set(modelId, known);
+    return known;
+  };
   return {
-    speedOf: (upstreamId, modelId) => speedAt(speeds.get(nameOf(upstreamId, modelId)), clock.nowMs()),
+    speedsOf: (modelId) => {
+      const nowMs = clock.nowMs();
+      const known = models.get(modelId);
+      return (upstreamId) => speedAt(known?.get(upstreamId), nowMs);
+    },
     note: (upstreamId, modelId, sample) => {
-      const name = nameOf(upstreamId, modelId);
-      speeds.set(name, noteSpeed(speeds.get(name), sample, clock.nowMs()));
-      hasChanged = true;
+      const known = upstreamsOf(modelId);
+      known.set(upstreamId, noteSpeed(known.get(upstreamId), sample, clock.nowMs()));
+      changes += 1;
     },
     load: (kept) => {
-      for (const [name, speed] of readSpeeds(kept)) if ((speeds.get(name)?.atMs ?? -Infinity) < speed.atMs) speeds.set(name, speed);
+      for (const [name, speed] of readSpeeds(kept)) {
+        const [upstreamId = '', modelId = ''] = name.split(' ');
+        const known = upstreamsOf(modelId);
+        if ((known.get(upstreamId)?.atMs ?? -Infinity) < speed.atMs) known.set(upstreamId, speed);
+      }
     },
-    takeChanged: () => {
-      if (!hasChanged) return null;
-      hasChanged = false;
-      return writeSpeeds(speeds, clock.nowMs());
+    unsaved: () => {
+      const upTo = changes;
+      if (upTo === saved) return null;
+      const all = [...models].flatMap(([modelId, known]) => [...known].map(([id, speed]) => [nameOf(id, modelId), speed] as const));
+      return { value: writeSpeeds(new Map(all), clock.nowMs()), done: () => void (saved = upTo) };
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { OveragePolicy } from '../ledger/account.ts';
 import type { SeenTerms } from '../balance/balance-terms.ts';
 import type { CommandBase } from '../verb.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import type {
   ApiKey,
   Entitlements,
@@ -194,6 +195,12 @@ export interface InitSettingCommand extends CommandBase {
   readonly setting: Setting;
 }
 
+/** Writes down how fast upstreams have been: `speeds` as `writeSpeeds` gives them. */
+export interface KeepSpeedsCommand extends CommandBase {
+  readonly verb: 'keep-speeds';
+  readonly speeds: PlainJson;
+}
+
 /** Replaces sealed texts of one record by the same secrets sealed with another master key. */
 export interface ResealCommand extends CommandBase {
   readonly verb: 'reseal';
@@ -224,4 +231,5 @@ export type AccessCommand =
   | UpdateUsageReporterCommand
   | SetProjectSettingsCommand
   | InitSettingCommand
+  | KeepSpeedsCommand
   | ResealCommand;

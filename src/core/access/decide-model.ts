@@ -8,6 +8,7 @@ import { checkModelId, checkText, checkWhole, firstOf, invalid, MAX_DECLARED_TOK
 
 const MAX_UPSTREAMS = 100;
 const MAX_TAGS = 50;
+const MAX_DESCRIPTION_LENGTH = 2000;
 const MAX_WEIGHT = 1_000_000;
 
 /** Refuses upstreams that are none, too many, named twice, or unknown: a model that nothing can answer is a mistake. */
@@ -52,6 +53,7 @@ function checkLimits(model: Model): Refusal | null {
     checkWhole('max_audio_seconds', model.maxAudioSeconds ?? 0, media),
     model.tags.length > MAX_TAGS ? invalid('tags', `be at most ${MAX_TAGS}`) : null,
     ...model.tags.map((tag) => checkText('tags', tag, 64)),
+    checkText('description', model.description ?? 'none', MAX_DESCRIPTION_LENGTH),
   );
 }
 
@@ -73,7 +75,7 @@ function putModel(
  * Makes a model or, with `replace`, makes it so whether it is there or not. The value is the model.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict` (the id is taken, or an alias), `invalid_request` (upstreams, the limits,
- * tags, aliases), `conflict` (an alias is taken).
+ * tags, description, aliases), `conflict` (an alias is taken).
  */
 export const putModelVerb: Verb<PutModelCommand, Model> = {
   needs: ({ model }) => ({

@@ -51,6 +51,14 @@ describe('the context of a call', () => {
     expect(readCallContext(throughJson(writeCallContext(context)))).toEqual(context);
   });
 
+  test('remembers which model each upstream answers for, where that is another than the one that was asked', () => {
+    const [first, second] = context.candidates;
+    if (first === undefined || second === undefined) throw new Error('two candidates are needed');
+    const several = { ...context, candidates: [first, { ...second, model: 'm2' }, { ...second, upstreamId: 'u3', model: 'm3' }] };
+    expect(readCallContext(throughJson(writeCallContext(several)))).toEqual(several);
+    expect(writeCallContext(context)).not.toHaveProperty('models');
+  });
+
   test.each([null, 'x', 7, [], {}, { key: 'k' }, { key: 'k', model: 'm', route: '/', stream: true, prompt: 1, upstreams: [] }])(
     'is nothing where the value is something else: %j',
     (value) => {

@@ -78,6 +78,13 @@ test('a candidate that does not exist counts as the first', () => {
   expect(settlementOf(call, { ...result, candidate: 9 }).usage).toMatchObject({ upstreamId: 'u1', priceId: 'p1' });
 });
 
+test('a call that another model answered is recorded under that one', () => {
+  const candidates = context.candidates.map((candidate, index) => (index === 1 ? { ...candidate, model: 'm2' } : candidate));
+  const settled = (candidate: number) =>
+    settlementOf({ ...call, context: { ...context, candidates } }, { ...result, candidate }).usage.model;
+  expect([settled(0), settled(1), settled(2)]).toEqual(['m1', 'm2', 'm1']);
+});
+
 describe('what a call takes from a prepaid balance', () => {
   const rate = { currency: 'EUR', perUsdNanos: 920_000_000 };
 

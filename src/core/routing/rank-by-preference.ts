@@ -54,12 +54,14 @@ export function rankByPreference<T extends RouteCandidate>(
   const { preference, estimate } = options;
   const measured = candidates.map((candidate) => ({
     candidate,
+    score: 0,
     costNanoUsd: candidate.price === null ? null : expectedCost(candidate.price.rates, estimate),
     timeMs: expectedTime(options.speedOf(candidate), estimate.outputTokens),
   }));
   const scoreOf = scorer(preference, measured);
-  const scored = measured.map((each) => ({ ...each, score: scoreOf(each) }));
-  return scored.toSorted((a, b) => reserveOf(a.candidate) - reserveOf(b.candidate) || byScore(a.score, b.score));
+  // Nobody else has seen them yet: writing the scores in place saves fifty copies for each call.
+  for (const each of measured) each.score = scoreOf(each);
+  return measured.sort((a, b) => reserveOf(a.candidate) - reserveOf(b.candidate) || byScore(a.score, b.score));
 }
 
 type Measured = Pick<ScoredCandidate<unknown>, 'costNanoUsd' | 'timeMs'>;
@@ -69,18 +71,20 @@ function scorer(preference: Preference, all: readonly Measured[]): (one: Measure
   const timeOf = ({ timeMs }: Measured): number => timeMs ?? 0;
   if (preference === 'cost') return costOf;
   if (preference === 'speed') return timeOf;
-  const cost = scale(all.flatMap(({ costNanoUsd }) => costNanoUsd ?? []));
-  const time = scale(all.map(timeOf));
+  const cost = scale(all, ({ costNanoUsd }) => costNanoUsd);
+  const time = scale(all, timeOf);
   return (one) => COST_SHARE * (one.costNanoUsd === null ? 1 : cost(one.costNanoUsd)) + TIME_SHARE * time(timeOf(one));
 }
 
-/** Scales values to 0 for the least and 1 for the largest of `values`; 0 where they are all the same. */
-function scale(values: readonly number[]): (value: number) => number {
+/** Scales a value to 0 for the least and 1 for the largest that any has; 0 where they are all the same. */
+function scale(all: readonly Measured[], valueOf: (one: Measured) => number | null): (value: number) => number {
   let least = Infinity;
   let most = -Infinity;
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
+  for (const one of all) {
+    const value = valueOf(one);
+    if (value === null) continue;
+    if (value < least) least = value;
+    if (value > most) most = value;
   }
   const range = most - least;
   return (value) => (range > 0 ? (value - least) / range : 0);

@@ -107,6 +107,7 @@ const MODEL_FIELDS = {
   maxFileTokens: 'max_file_tokens',
   maxAudioSeconds: 'max_audio_seconds',
   tags: 'tags',
+  description: 'description',
   aliases: 'aliases',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
 

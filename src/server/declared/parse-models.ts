@@ -9,6 +9,8 @@ import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
 
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const MODEL_ID_RULE = 'a model name of 1 to 200 letters, digits and any of . _ : / @ + - that starts with a letter or digit';
+const DESCRIPTION = /^(?=.*\S)\P{Cc}+$/u;
+const DESCRIPTION_RULE = 'a text of 1 to 2000 characters in one line';
 const MAX_TOKENS = 100_000_000;
 
 const PRICE_FIELDS = {
@@ -86,6 +88,7 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_file_tokens',
     'max_audio_seconds',
     'tags',
+    'description',
     'aliases',
   ]);
   const id = given.id.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE });
@@ -124,7 +127,8 @@ type LimitField =
   | 'max_audio_tokens'
   | 'max_file_tokens'
   | 'max_audio_seconds'
-  | 'tags';
+  | 'tags'
+  | 'description';
 
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices' | 'aliases'> {
   const tokens = { min: 0, max: MAX_TOKENS };
@@ -153,6 +157,7 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
     maxFileTokens: given.max_file_tokens.or(MODEL_DEFAULTS.maxFileTokens, (f) => f.integer(tokens)),
     maxAudioSeconds: given.max_audio_seconds.or(null, (f) => f.integer(tokens)),
     tags: given.tags.items().map((tag) => tag.text({ maxLength: 64 })),
+    description: given.description.or(null, (f) => f.text({ maxLength: 2000, pattern: DESCRIPTION, rule: DESCRIPTION_RULE })),
   };
 }
 

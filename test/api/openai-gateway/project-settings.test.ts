@@ -227,8 +227,8 @@ describe('a preference', () => {
     const { speeds } = gateway.calls;
     for (let index = 0; index < 3; index++) expect((await send({ preference: 'speed', stream: index > 0 })).status).toBe(200);
     expect(receivedBy()).toEqual([1, 1, 1]);
-    expect(['u1', 'u2', 'u3'].map((id) => speeds.speedOf(id, 'm1')?.tokensPerSecond)).not.toContain(undefined);
-    expect(speeds.speedOf('u2', 'm1')?.firstTokenMs).toBeGreaterThan(0);
+    expect(['u1', 'u2', 'u3'].map((id) => speeds.speedsOf('m1')(id)?.tokensPerSecond)).not.toContain(undefined);
+    expect(speeds.speedsOf('m1')('u2')?.firstTokenMs).toBeGreaterThan(0);
     for (const id of ['u1', 'u3']) speeds.note(id, 'm1', { firstTokenMs: 3_600_000, outputTokens: 1, outputMs: 1 });
     await send({ preference: 'speed' });
     await send({});
