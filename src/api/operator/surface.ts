@@ -4,6 +4,7 @@ import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
 import { makeBalanceManagement } from '../../app/balance/manage-balance.ts';
 import { makeReadBalance } from '../../app/balance/read-balance.ts';
 import { makeBillManagement } from '../../app/bills/manage-bills.ts';
+import { makeReadOpenBill } from '../../app/bills/open-lines.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
@@ -100,7 +101,7 @@ export const makeOperatorApi =
         mountBalances(app, { ...deps, ...balances, cursors: makePageCursors(deps.hasher) });
         mountMembers(app, { tenants });
         mountPayments(app, { payments: makePaymentManagement(deps) });
-        mountBills(app, { ...deps, bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
+        mountBills(app, { ...deps, readOpenBill: makeReadOpenBill(deps), bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
         const createKey = makeCreateKey(deps);
         mountMemberKeys(app, { createKey });
         mountInferenceKeys(app, { tenants, createKey });
