@@ -52,6 +52,7 @@ describe('environment', () => {
       metrics: { token: null, isOpen: false, tenantLabels: false },
       traces: null,
       retention: DEFAULT_RETENTION,
+      billing: { publicUrl: null, issuer: null, stripe: null },
       declared: null,
     });
   });
