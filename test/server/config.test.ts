@@ -52,7 +52,7 @@ describe('environment', () => {
       metrics: { token: null, isOpen: false, tenantLabels: false },
       traces: null,
       retention: DEFAULT_RETENTION,
-      billing: { publicUrl: null, issuer: null, stripe: null },
+      billing: { issuer: null, publicUrl: null, stripe: null },
       declared: null,
     });
   });
