@@ -1,5 +1,5 @@
 import type { AccountSnapshot } from './ledger/account.ts';
-import type { RateStanding } from './policy/minute-limits.ts';
+import type { RateStanding } from './policy/rate-window.ts';
 
 /**
  * Every expected refusal of the program, with what it means. A surface maps all of them to its own status and code; the compiler

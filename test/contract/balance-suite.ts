@@ -154,13 +154,23 @@ export function describeBalance(makeStore: MakeStore): void {
     await verified();
   });
 
-  test('a balance that is not required counts and refuses nothing', async () => {
+  test('a balance that is not required counts and refuses nothing, neither calls nor what is reported', async () => {
     await execute(credit(1n));
     const call = hold();
     await execute(call);
     await execute(settle(call.reservationId));
     const kept = await account();
     expect(unspentOf(kept)).toBe(1n - DUE);
+    const reporter = { id: 'router', secretSealed: 'sealed', previous: null, tenants: ['acme'] };
+    await execute({ verb: 'put-usage-reporter', id: commands.id('cmd'), tenantId: SYSTEM_TENANT, reporter, replace: true });
+    const { actuals, usage } = settle('report:router:e1');
+    if (actuals === null || usage === null) throw new Error('nothing was settled');
+    const accounts = [balanceId('acme', 'EUR')];
+    const judgement = { kind: 'book' as const, booking: { accounts, actuals, usage } };
+    const items = [{ eventId: 'e1', hash: 'h', occurredAtMs: clock.nowMs(), body: null, judgement }];
+    const report = { verb: 'report-usage' as const, id: commands.id('cmd'), tenantId: SYSTEM_TENANT, reporterId: 'router' };
+    await execute({ ...report, nonce: 'n1', nonceKeepMs: 1000, items });
+    expect(unspentOf(await account())).toBe(1n - 2n * DUE);
     expect(await codeOf(hold())).toBe('ok');
     await execute(terms({ requireBalance: true }));
     expect(await codeOf(hold())).toBe('balance_empty');

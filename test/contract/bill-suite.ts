@@ -27,7 +27,7 @@ interface Told {
 }
 
 /** An event of a usage report, at 37 nano-dollars for each token that was sent. */
-export function reportedItem(of: {
+function reportedItem(of: {
   readonly tenantId: string;
   readonly keyId: string;
   readonly eventId: string;
@@ -179,6 +179,28 @@ export function describeBills(makeStore: MakeStore): void {
         expect(lateLines.length).toBeGreaterThan(2);
       }
       expect((await at.store.verify()).discrepancies).toEqual([]);
+    });
+
+    test('charges by key and model, all charges and the first day are those of the events, folded or not', async () => {
+      const random = seededRandom(SEED + 6);
+      expect([await at.store.chargedMicrocents('acme'), await at.store.firstUsageMs('acme')]).toEqual([0n, null]);
+      const told = Array.from({ length: 30 }, () => event(random, START_MS - random.between(0, 20 * DAY_MS), 'acme'));
+      await tell(told);
+      const firstMs = Math.min(...told.map(({ item }) => item.occurredAtMs));
+      const all = told.reduce((sum, one) => sum + chargeOf(one), 0n);
+      const range = { fromMs: START_MS - (START_MS % DAY_MS) - 5 * DAY_MS, toMs: START_MS - (START_MS % DAY_MS) };
+      const inRange = told.filter(({ item: { occurredAtMs } }) => occurredAtMs >= range.fromMs && occurredAtMs < range.toMs);
+      for (const folded of [0, 11, 100]) {
+        await at.store.foldUsage(folded);
+        expect(await at.store.chargedMicrocents('acme')).toBe(all);
+        expect(Math.floor(((await at.store.firstUsageMs('acme')) ?? 0) / DAY_MS)).toBe(Math.floor(firstMs / DAY_MS));
+        const charges = await at.store.usageCharges({ tenantId: 'acme', ...range });
+        expect(charges.reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n)).toBe(
+          inRange.reduce((sum, one) => sum + chargeOf(one), 0n),
+        );
+        expect(charges.reduce((sum, { requests }) => sum + requests, 0)).toBe(inRange.length);
+      }
+      expect(await at.store.usageCharges({ tenantId: 'beta', ...range })).toEqual([]);
     });
 
     test('a month is billed an hour after its end at the earliest, and what happened in its last millisecond is on it', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { minuteRef, type MinuteLimit, type RateStanding } from '../../src/core/policy/minute-limits.ts';
+import { minuteRef } from '../../src/core/policy/minute-limits.ts';
+import type { MinuteLimit, RateStanding } from '../../src/core/policy/rate-window.ts';
 import { SYSTEM_TENANT } from '../../src/core/records.ts';
 import type { Outcome } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';

@@ -60,6 +60,8 @@ export async function askBills(ask: Ask, tenantId: string): Promise<void> {
   await ask(`GET ${base}/bills`, '/v1/x-castellan/tenants/nobody/bills', 404);
   const bill = await ask(`GET ${base}/bills/:bill`, `${own}/bills/${BILL_ID}`, 200);
   await ask(`GET ${base}/bills/:bill`, `${own}/bills/nobody`, 404);
+  await ask(`GET ${base}/open-bill`, `${own}/open-bill`, 200);
+  await ask(`GET ${base}/open-bill`, '/v1/x-castellan/tenants/nobody/open-bill', 404);
   expect(bill['lines']).toHaveLength(2);
   const page = 'GET /bills/:bill/:token';
   const { pathname } = new URL(bill['invoice_url'] as string);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { minuteRef, type MinuteLimit, type RateStanding } from '../../src/core/policy/minute-limits.ts';
+import { minuteRef } from '../../src/core/policy/minute-limits.ts';
+import type { MinuteLimit, RateStanding } from '../../src/core/policy/rate-window.ts';
 import { SYSTEM_TENANT } from '../../src/core/records.ts';
 import { accountWith, fixedLeg, reserve, settleCall, START_MS, TENANT, TENANT_BUDGET } from '../support/ledger-fixtures.ts';
 import { MemoryLedger } from '../support/ledger-memory.ts';

@@ -1,3 +1,4 @@
+import type { CreditBill } from '../../app/bills/read-bill.ts';
 import type { BillCorrection, Statement, StatementLine, UsageLine } from '../../core/bills/bill-records.ts';
 import { convertedMicrocents } from '../../core/bills/convert.ts';
 import { monthRange, type Month } from '../../core/bills/month.ts';
@@ -239,6 +240,47 @@ const laterNote = (corrections: readonly BillCorrection[]): Html =>
     </ul>
     <p class="soft">These stand on other statements and are not part of the total above.</p>
   </section>`;
+
+/** The page of a credit: what was paid into a prepaid balance, or taken back. */
+export function creditPage({ credit, tenantName }: Omit<CreditBill, 'kind'>, issuer: Issuer | null): string {
+  const amount = BigInt(credit.microcents);
+  const title = amount < 0n ? 'Taken back' : 'Receipt';
+  return page(
+    `${title} ${credit.id}`,
+    html`<div class="head">
+        <div>
+          <h1>${title}</h1>
+          <p class="number">${credit.id}</p>
+        </div>
+        ${issuerPart(issuer)}
+      </div>
+      <dl class="facts">${fact('For', tenantName)} ${fact('Date', dayText(credit.createdAtMs))}</dl>
+      <h2>Prepaid balance</h2>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Reason</th>
+            <th scope="col" class="figure">${credit.currency}</th>
+          </tr>
+        </thead>
+        <tbody>
+          <tr>
+            <td>${credit.reason}</td>
+            <td class="figure">${amountText(amount)}</td>
+          </tr>
+        </tbody>
+      </table>
+      <div class="sums">
+        <table>
+          <tr class="total">
+            <td>Total</td>
+            <td class="figure">${amountText(amount)} ${credit.currency}</td>
+          </tr>
+        </table>
+      </div>
+      <footer><p>This line of the balance never changes; a mistake is put right by another line.</p></footer>`,
+  );
+}
 
 /** What is shown where there is no bill, or no longer one, under an address. */
 export const missingPage = (): string =>

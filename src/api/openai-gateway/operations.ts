@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
 import { routerFields } from '../_shared/openapi/router-fields.ts';
+import { RoutingMetadata } from '../_shared/openapi/routing-metadata.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import { named, object, orNull, WholeNumber, type DocumentedSurface, type Operations } from '../_shared/openapi/operation.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
@@ -62,6 +63,7 @@ const CompletionAnswer = named(
       model: Type.String(),
       choices: Type.Array(Type.Object({ index: Type.Integer(), text: Type.String(), finish_reason: orNull(Type.String()) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),
@@ -76,6 +78,7 @@ const ChatAnswer = named(
       model: Type.String(),
       choices: Type.Array(Type.Object({ index: Type.Integer(), finish_reason: orNull(Type.String()) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),
@@ -89,6 +92,7 @@ const EmbeddingsAnswer = named(
       model: Type.String(),
       data: Type.Array(Type.Object({ index: Type.Integer(), embedding: Type.Union([Type.Array(Type.Number()), Type.String()]) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),

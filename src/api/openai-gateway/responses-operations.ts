@@ -3,6 +3,7 @@ import { MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
 import { MAX_REFERENCES, OBJECT_ID } from '../../core/bounds/responses-request.ts';
 import { CALL_ERRORS, CALL_HEADERS, ModelName } from '../_shared/openapi/call-parts.ts';
 import { routerFields } from '../_shared/openapi/router-fields.ts';
+import { RoutingMetadata } from '../_shared/openapi/routing-metadata.ts';
 import { named, orNull, WholeNumber, type Operation, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
 import { answerOf, Count, EVENTS, open, optional, passedOn, streamFields } from './call-schemas.ts';
 
@@ -78,6 +79,7 @@ const ResponseAnswer = named(
       model: Type.String(),
       output: Type.Array(Type.Object({ type: Type.String() }, open)),
       usage: Type.Optional(orNull(ResponseUsage, 'Null until the response has ended.')),
+      routing_metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),

@@ -55,6 +55,23 @@ const CorrectionLine = object({
 
 const BillWithLines = named('BillWithLines', object({ ...bill, lines: Type.Array(Type.Union([UsageLine, CorrectionLine])) }));
 
+const OpenBill = named(
+  'OpenBill',
+  object({
+    tenant_id: Type.String(),
+    month: Month,
+    total_usd: Usd,
+    currency: bill.currency,
+    total: bill.total,
+    lines: Type.Array(Type.Union([UsageLine, CorrectionLine])),
+  }),
+);
+
+const BillPage = named(
+  'BillPage',
+  object({ id: Type.String(), tenant_id: Type.String(), invoice_url: orNull(Type.String(), 'Null while the link is revoked.') }),
+);
+
 const BillCorrection = named(
   'BillCorrection',
   object({
@@ -70,6 +87,7 @@ const BillCorrection = named(
 
 const TENANT_PATH = { id: 'The id of the tenant.' };
 const BILL_PATH = { ...TENANT_PATH, bill: 'The id of the bill.' };
+const LINK_PATH = { ...TENANT_PATH, bill: 'The id of the bill, or of a credit of the prepaid balance.' };
 
 const BillingCustomer = named(
   'BillingCustomer',
@@ -103,20 +121,28 @@ export const BILL_OPERATIONS: Operations = {
     answers: { 200: { description: 'The bill.', schema: BillWithLines } },
     errors: [404],
   },
+  [`GET ${BASE}/open-bill`]: {
+    id: 'getOpenBill',
+    summary: 'Show what no bill has yet',
+    description: 'What the next bill of the tenant would say if it were issued now.',
+    path: TENANT_PATH,
+    answers: { 200: { description: 'Its lines so far.', schema: OpenBill } },
+    errors: [404],
+  },
   [`POST ${BASE}/bills/:bill/revoke-link`]: {
     id: 'revokeBillLink',
     summary: "Revoke the link to a bill's page",
     description: 'The link answers 404 from then on, and for ever.',
-    path: BILL_PATH,
-    answers: { 200: { description: 'The bill, without a link.', schema: Bill } },
+    path: LINK_PATH,
+    answers: { 200: { description: 'It has no link any more.', schema: BillPage } },
     errors: [404],
   },
   [`POST ${BASE}/bills/:bill/renew-link`]: {
     id: 'renewBillLink',
     summary: "Renew the link to a bill's page",
     description: 'The link before answers 404 from then on, and for ever.',
-    path: BILL_PATH,
-    answers: { 200: { description: 'The bill with its new link.', schema: Bill } },
+    path: LINK_PATH,
+    answers: { 200: { description: 'Its new link.', schema: BillPage } },
     errors: [404],
   },
   [`GET ${BASE}/bill-corrections`]: {

@@ -1,9 +1,11 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
+import type { UpstreamSpeeds } from '../../app/calls/upstream-speeds.ts';
 import { makeBalanceManagement } from '../../app/balance/manage-balance.ts';
 import { makeReadBalance } from '../../app/balance/read-balance.ts';
 import { makeBillManagement } from '../../app/bills/manage-bills.ts';
+import { makeReadOpenBill } from '../../app/bills/open-lines.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
@@ -67,6 +69,7 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly declared: DeclaredFields;
   readonly tokenizerNames: readonly string[];
   readonly health: Pick<UpstreamHealth, 'report'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'report'>;
   readonly billTokens: BillTokens;
   /** The origin of links that leave this server; null: that of the request. */
   readonly publicUrl: string | null;
@@ -100,7 +103,7 @@ export const makeOperatorApi =
         mountBalances(app, { ...deps, ...balances, cursors: makePageCursors(deps.hasher) });
         mountMembers(app, { tenants });
         mountPayments(app, { payments: makePaymentManagement(deps) });
-        mountBills(app, { ...deps, bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
+        mountBills(app, { ...deps, readOpenBill: makeReadOpenBill(deps), bills: makeBillManagement({ ...deps, tokens: deps.billTokens }) });
         const createKey = makeCreateKey(deps);
         mountMemberKeys(app, { createKey });
         mountInferenceKeys(app, { tenants, createKey });

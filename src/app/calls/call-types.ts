@@ -1,6 +1,6 @@
 import type { InferenceKind, RequestDefect } from '../../core/bounds/inference-request.ts';
 import type { CallFailureCode, PassedError } from '../../core/calls/upstream-verdict.ts';
-import type { RateStanding } from '../../core/policy/minute-limits.ts';
+import type { RateStanding } from '../../core/policy/rate-window.ts';
 import type { ApiKey, Tenant } from '../../core/records.ts';
 import type { Rejection } from '../../core/rejection.ts';
 import type { UpstreamClient } from '../../ports/upstream.ts';

@@ -1,7 +1,7 @@
 import type { CallContext } from '../../core/calls/call-context.ts';
 import { writeCheckpoint } from '../../core/calls/call-context.ts';
 import type { LegRequest } from '../../core/ledger/commands.ts';
-import type { RateStanding, TokenChange } from '../../core/policy/minute-limits.ts';
+import type { RateStanding, TokenChange } from '../../core/policy/rate-window.ts';
 import type { Log } from '../../ports/log.ts';
 import type { CallLimits, CallSink, CommandWriter } from './call-types.ts';
 import type { Settled } from './settle-calls.ts';

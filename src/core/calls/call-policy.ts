@@ -1,7 +1,7 @@
 import { boundRequest, type RequestBoundResult } from '../bounds/bound-request.ts';
 import type { InferenceRequest } from '../bounds/inference-request.ts';
-import { minuteLimits, type MinuteLimit } from '../policy/minute-limits.ts';
-import type { RateLimit } from '../policy/rate-window.ts';
+import { minuteLimits } from '../policy/minute-limits.ts';
+import type { MinuteLimit, RateLimit } from '../policy/rate-window.ts';
 import type { ApiKey, Model, Policy } from '../records.ts';
 import type { Rejection } from '../rejection.ts';
 

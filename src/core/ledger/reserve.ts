@@ -2,17 +2,9 @@ import { judgedBalance, tenantBalanceId } from '../balance/balance-account.ts';
 import type { Effect } from '../effects.ts';
 import { ceilDiv, INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
-import {
-  countMinute,
-  minuteRef,
-  refuseMinute,
-  standingsAfter,
-  standingsOf,
-  type MinuteShare,
-  type RateStanding,
-} from '../policy/minute-limits.ts';
+import { countMinute, minuteRef, refuseMinute, standingsAfter, standingsOf, type MinuteShare } from '../policy/minute-limits.ts';
+import type { RateRef, RateStanding } from '../policy/rate-window.ts';
 import { countRate, rateNeeds as policyNeeds, refuseRate } from '../policy/rate-limit.ts';
-import type { RateRef } from '../policy/rate-window.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import type { Tenant } from '../records.ts';

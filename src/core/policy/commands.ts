@@ -1,6 +1,6 @@
 import type { Policy } from '../records.ts';
 import type { CommandBase } from '../verb.ts';
-import type { MinuteLimit } from './minute-limits.ts';
+import type { MinuteLimit } from './rate-window.ts';
 
 /** Makes a policy of the command's tenant. */
 export interface CreatePolicyCommand extends CommandBase {

@@ -12,35 +12,14 @@ import type { RateLimits } from '../records.ts';
 import type { Rejection } from '../rejection.ts';
 import { formatRfc3339 } from '../rfc3339.ts';
 import type { State } from '../verb.ts';
-import type { RateRef } from './rate-window.ts';
+import type { MinuteLimit, RateRef, RateStanding, TokenChange } from './rate-window.ts';
 
 const MINUTE_MS = 60_000;
 
-/** The largest limits that can be declared: what is above them limits nothing. */
+/** The largest limit of requests that can be declared. */
 export const MAX_REQUESTS_PER_MINUTE = 1_000_000_000;
+/** The largest limit of tokens that can be declared. */
 export const MAX_TOKENS_PER_MINUTE = 1_000_000_000_000;
-
-/** A limit of one minute: on what it was declared, and what it counts. */
-export interface MinuteLimit {
-  readonly on: 'key' | 'model' | 'upstream';
-  readonly id: string;
-  readonly unit: 'requests' | 'tokens';
-  readonly perMinute: number;
-}
-
-/** How a limit stands: what is left of it, and when it starts anew, in milliseconds since the epoch. */
-export type RateStanding = Pick<MinuteLimit, 'on' | 'unit'> & {
-  readonly limit: number;
-  readonly remaining: number;
-  readonly resetAtMs: number;
-};
-
-/** By how much the tokens of a minute are to change; nothing where another minute has begun. */
-export interface TokenChange {
-  readonly ref: RateRef;
-  readonly minute: number;
-  readonly change: number;
-}
 
 /** The limits that a key, a model or an upstream declares: of requests, then of tokens. */
 export function minuteLimits(on: MinuteLimit['on'], { id, rateLimits }: { id: string; rateLimits?: RateLimits | null }): MinuteLimit[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { RateStanding } from './minute-limits.ts';
+import type { RateStanding } from './rate-window.ts';
 import { formatDuration, rateHeaders } from './rate-headers.ts';
 
 const RESET = Date.parse('2026-11-22T10:08:00Z');

@@ -1,6 +1,6 @@
 import type { Dialect } from '../records.ts';
 import { formatRfc3339 } from '../rfc3339.ts';
-import type { RateStanding } from './minute-limits.ts';
+import type { RateStanding } from './rate-window.ts';
 
 /** A length as OpenAI's headers tell it: `0s`, `12ms`, `6.5s`, `1m0s`. */
 export function formatDuration(ms: number): string {

@@ -29,5 +29,27 @@ export interface RateView {
   readonly [name: string]: number;
 }
 
+/** A limit of one minute: on what it was declared, and what it counts. */
+export interface MinuteLimit {
+  readonly on: 'key' | 'model' | 'upstream';
+  readonly id: string;
+  readonly unit: 'requests' | 'tokens';
+  readonly perMinute: number;
+}
+
+/** How a limit stands: what is left of it, and when it starts anew, in milliseconds since the epoch. */
+export type RateStanding = Pick<MinuteLimit, 'on' | 'unit'> & {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetAtMs: number;
+};
+
+/** By how much the tokens of a minute are to change; nothing where another minute has begun. */
+export interface TokenChange {
+  readonly ref: RateRef;
+  readonly minute: number;
+  readonly change: number;
+}
+
 /** Joins the parts of a {@link RateRef} into one key of a map. */
 export const rateMapKey = ({ tenantId, policyId, kind }: RateRef): string => `${tenantId} ${policyId} ${kind}`;

@@ -1,7 +1,8 @@
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Verb } from '../verb.ts';
 import type { TakeRateCommand } from './commands.ts';
-import { countMinute, minuteRef, refuseMinute, standingsAfter, standingsOf, type RateStanding } from './minute-limits.ts';
+import { countMinute, minuteRef, refuseMinute, standingsAfter, standingsOf } from './minute-limits.ts';
+import type { RateStanding } from './rate-window.ts';
 
 /** How the limits stand after what was taken, in their order. */
 export interface TakeRateAnswer {

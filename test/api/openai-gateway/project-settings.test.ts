@@ -107,8 +107,15 @@ describe('a filter', () => {
     );
     expect(receivedBy()).toEqual([0, 0, 0]);
     expect(gateway.commands).toEqual([]);
-    const message = await gateway.post('/messages', { ...CALL, eu_native: true }, { 'x-api-key': KEY });
-    expect(message.status).toBe(400);
+    for (const id of ['u1', 'u2', 'u3']) declare(id, { speaks: ['anthropic'] });
+    const message = await send({}, '/messages');
+    expect([message.status, message.body['type'], errorOf(message)['type'], errorOf(message)['code']]).toEqual([
+      400,
+      'error',
+      'invalid_request_error',
+      'no_upstream_left',
+    ]);
+    expect(errorOf(message)['message']).toMatch(/eu_native removed u1 \(u1\).*allow_quantization removed u2/);
   });
 
   test("counts an upstream's own limits, settings or not", async () => {
@@ -279,7 +286,7 @@ describe('another model', () => {
     // Held for the dearest of the three: 2000 nano-dollars a token of output.
     const [reserve] = gateway.commands.flatMap((command) => (command.verb === 'reserve' ? [command] : []));
     expect(reserve?.legs[1]).toMatchObject({ perUnit: 2000n });
-    expect(gateway.calls.counters.holdViolations).toBe(0);
+    expect(gateway.calls.counters).toMatchObject({ holdViolations: 0, modelFallbacks: 1 });
   });
 
   test('is told by the usage header and the trace', async () => {
@@ -488,6 +495,39 @@ describe('the routing trace', () => {
       '/audio/speech',
     );
     expect([sound.status, sound.text.includes('metadata')]).toEqual([200, false]);
+  });
+
+  test('names what could not answer whatever was set: no price, another API, another place', async () => {
+    declare('u3', { euNative: true, speaks: ['anthropic'] });
+    gateway.prices.length = 0;
+    for (const id of ['u1', 'u3']) gateway.prices.push(priceOf({ id: `p-${id}`, upstreamId: id }));
+    const filtersOf = ({ body }: Answer): unknown =>
+      (body as { metadata: { routing_trace: { filtered_out_candidates: { upstream: string; filter_failed: string }[] } } }).metadata
+        .routing_trace.filtered_out_candidates;
+    expect(filtersOf(await send({ include_metadata: true }))).toMatchObject([
+      { upstream: 'u2', filter_failed: 'price' },
+      { upstream: 'u3', filter_failed: 'api' },
+    ]);
+  });
+
+  test('tells of a response that is built on why no other upstream was asked', async () => {
+    const first = await send({ input: 'hello', messages: undefined, max_tokens: undefined, allowed_providers: ['u3'] }, '/responses');
+    const next = { input: 'again', messages: undefined, max_tokens: undefined, previous_response_id: first.body['id'] };
+    expect((await send({ ...next, include_metadata: true }, '/responses')).body).toMatchObject({
+      routing_metadata: {
+        routing_trace: {
+          filtered_out_candidates: [
+            { upstream: 'u1', filter_failed: 'reference' },
+            { upstream: 'u2', filter_failed: 'reference' },
+          ],
+          scored_candidates: [{ upstream: 'u3', status: 'success' }],
+        },
+      },
+    });
+    expect(errorOf(await send({ ...next, allowed_providers: ['u1-eu'] }, '/responses'))).toMatchObject({
+      code: 'no_upstream_left',
+      message: expect.stringContaining('allowed_providers removed u3') as string,
+    });
   });
 
   test('is there for every call where the project says so, and for none that it forbids it', async () => {

@@ -67,7 +67,7 @@ describe("a key's limit of requests", () => {
     const all = await Promise.all((await answers).map(ended));
     expect(statuses(all)).toEqual([...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
     const remaining = all.filter(({ status }) => status === 200).map(({ headers }) => headers.get('x-ratelimit-remaining-requests'));
-    expect(remaining.toSorted()).toEqual(['0', '1', '2', '3', '4']);
+    expect(new Set(remaining)).toEqual(new Set(['0', '1', '2', '3', '4']));
     for (const refused of all.filter(({ status }) => status === 429)) {
       expect(told(refused)).toEqual({
         'x-ratelimit-limit-requests': '5',

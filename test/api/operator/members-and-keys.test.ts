@@ -156,7 +156,7 @@ describe('keys', () => {
     }
   });
 
-  test('200: disabled and output_bound, async () => {
+  test('200: disabled and output_bound', async () => {
     expect(await at.operator('PATCH', `${BASE}/keys/${key.id}`, { disabled: true, output_bound: 'hard' })).toMatchObject({
       status: 200,
       json: { disabled: true, output_bound: 'hard' },
@@ -183,12 +183,17 @@ describe('keys', () => {
     expect((await at.operator('GET', `${BASE}/keys${query}`)).status).toBe(400);
   });
 
-  test.each(['{}', '{"disabled":1}', '{"colour":"x"}', '{"output_bound":"none"}', '{"rate_limits":{}}', '{"rate_limits":{"requests_per_minute":0}}', '{"money_budget_usd":-1}'])(
-    '400: PATCH %s',
-    async (body) => {
-      expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);
-    },
-  );
+  test.each([
+    '{}',
+    '{"disabled":1}',
+    '{"colour":"x"}',
+    '{"output_bound":"none"}',
+    '{"rate_limits":{}}',
+    '{"rate_limits":{"requests_per_minute":0}}',
+    '{"money_budget_usd":-1}',
+  ])('400: PATCH %s', async (body) => {
+    expect((await at.operator('PATCH', `${BASE}/keys/${key.id}`, body)).status).toBe(400);
+  });
 
   test('200: a tenant without keys has an empty list', async () => {
     expect((await at.operator('POST', `${BASE}/tenants`, { id: 'none' })).status).toBe(201);

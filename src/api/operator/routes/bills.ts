@@ -1,6 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { BillManagement, ListedBill } from '../../../app/bills/manage-bills.ts';
 import type { BillCorrection, StatementLine } from '../../../core/bills/bill-records.ts';
+import type { makeReadOpenBill } from '../../../app/bills/open-lines.ts';
+import { totalOf } from '../../../core/bills/make-statement.ts';
 import { exactNumber } from '../../../core/json/int64.ts';
 import { PRICE_CURRENCY, renderPerUsd } from '../../../core/pricing/currency.ts';
 import { microcentsFromUsd, renderUsdMicrocents } from '../../../core/pricing/usd.ts';
@@ -65,8 +67,13 @@ function signedMicrocents(given: number | string): bigint {
 }
 
 /** `/tenants/{id}/bills` and `/tenants/{id}/bill-corrections`. */
-export function mountBills(app: TypedApp, deps: { bills: BillManagement; publicUrl: string | null }): void {
+export function mountBills(
+  app: TypedApp,
+  deps: { bills: BillManagement; readOpenBill: ReturnType<typeof makeReadOpenBill>; publicUrl: string | null },
+): void {
   const { bills } = deps;
+  const urlOf = (request: FastifyRequest, path: string | null): string | null =>
+    path === null ? null : publicUrl(request, deps.publicUrl, path);
   const billObject = (request: FastifyRequest, { statement, path }: ListedBill): object => ({
     id: statement.id,
     number: statement.number,
@@ -80,7 +87,7 @@ export function mountBills(app: TypedApp, deps: { bills: BillManagement; publicU
     line_count: statement.lineCount,
     hash: statement.hash,
     previous_hash: statement.previousHash === '' ? null : statement.previousHash,
-    invoice_url: path === null ? null : publicUrl(request, deps.publicUrl, path),
+    invoice_url: urlOf(request, path),
   });
 
   app.get<ById>('/tenants/:id/bills', async (request) => {
@@ -93,11 +100,25 @@ export function mountBills(app: TypedApp, deps: { bills: BillManagement; publicU
     const found = valueOf(await bills.show(id, bill));
     return { ...billObject(request, found), lines: found.lines.map(lineObject) };
   });
+  app.get<ById>('/tenants/:id/open-bill', async (request) => {
+    refuseUnknownQuery(request, []);
+    const { month, lines, converted } = valueOf(await deps.readOpenBill(request.params.id));
+    const total = totalOf(lines).toString();
+    return {
+      tenant_id: request.params.id,
+      month,
+      total_usd: money(total),
+      currency: converted?.currency ?? PRICE_CURRENCY,
+      total: money(converted?.totalMicrocents ?? total),
+      lines: lines.map(lineObject),
+    };
+  });
   for (const change of ['revoke', 'renew'] as const) {
     app.post<ByBill>(`/tenants/:id/bills/:bill/${change}-link`, async (request) => {
       refuseUnknownQuery(request, []);
       const { id, bill } = request.params;
-      return billObject(request, valueOf(await bills.setLink(operatorOf(request), { tenantId: id, billId: bill }, change)));
+      const { path, ...page } = valueOf(await bills.setLink(operatorOf(request), { tenantId: id, billId: bill }, change));
+      return { id: page.id, tenant_id: page.tenantId, invoice_url: urlOf(request, path) };
     });
   }
   app.get<ById>('/tenants/:id/bill-corrections', async (request) => {
