@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: e0d04e3ec2e8aa4b7a54219b7219c123e3ea4be44636cafa5144f55b0fe42f96
+-- Migrations: 9e2a34e3fc40e5fa9c4ef6986387ce1269b8389cfa43d188d061ac579b8823c5
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -808,6 +808,8 @@ CREATE INDEX upstream_objects_age ON public.upstream_objects USING brin (at_ms) 
 CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX usage_events_of_tenant ON public.usage_events USING btree (tenant_id, at_ms DESC, id DESC);
+
+CREATE INDEX usage_over_midnight ON public.usage_events USING btree (tenant_id, at_ms) WHERE ((at_ms / 86400000) <> (held_at_ms / 86400000));
 
 CREATE INDEX usage_reports_age ON public.usage_reports USING brin (received_at_ms) WITH (pages_per_range='32', autosummarize='on');
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 42bdf1cb7665a2db1031e9bb86f841ce3f347cb6dc642b20fd5b13f16a02a83d
+-- Migrations: 2d901e91824dc964d1ea773b3f86dd45738e7896d9c2dd6bba96e3f1c00c7e4c
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -482,6 +482,8 @@ CREATE TABLE usage_events (
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE INDEX usage_over_midnight ON usage_events (tenant_id, at_ms) WHERE at_ms / 86400000 <> held_at_ms / 86400000;
 
 CREATE TABLE usage_reporters (
   id TEXT PRIMARY KEY,

@@ -1,6 +1,6 @@
 import { limitPerChoice } from '../core/calls/call-hold.ts';
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
-import type { Upstream } from '../core/records.ts';
+import type { Tenant, Upstream } from '../core/records.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
@@ -33,6 +33,8 @@ export interface RelayCallDeps {
   readonly tokenizers: Tokenizers;
   /** The policies of a tenant, as they are now. */
   readonly policies: Directory['policies'];
+  /** A tenant as it is in the store now, for a call that met it changed. */
+  readonly currentTenant: (tenantId: string) => Promise<Tenant | undefined>;
   readonly clock: Clock;
   /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
   readonly elapsedMs: () => number;

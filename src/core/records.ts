@@ -2,6 +2,7 @@ import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { ProjectSettings } from './routing/settings.ts';
+import type { BudgetRule } from './windows/budget-rule.ts';
 
 /** What a tenant may do. Source: architecture section 7; `maxKeys` counts its inference and management keys. */
 export interface Entitlements {
@@ -49,6 +50,8 @@ export interface Tenant {
   readonly currency?: string;
   /** What its members have set for its calls; absent: nothing yet. */
   readonly projectSettings?: ProjectSettings;
+  /** Limits of what its calls may spend in a day, week or month; absent: none. */
+  readonly budgetRules?: readonly BudgetRule[];
 }
 
 /**

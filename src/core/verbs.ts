@@ -16,6 +16,8 @@ import { LEDGER_VERBS } from './ledger/verbs.ts';
 import type { WebhookCommand } from './webhooks/commands.ts';
 import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
+import type { WindowCommand } from './windows/commands.ts';
+import { WINDOW_VERBS } from './windows/decide-budget-rule.ts';
 
 /** Every command that a store executes. */
 export type Command =
@@ -28,6 +30,7 @@ export type Command =
   | EventCommand
   | WebhookCommand
   | AuditCommand
+  | WindowCommand
   | BillCommand;
 
 const VERBS = {
@@ -40,6 +43,7 @@ const VERBS = {
   ...EVENT_VERBS,
   ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
+  ...WINDOW_VERBS,
   ...BILL_VERBS,
 };
 

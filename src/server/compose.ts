@@ -193,6 +193,10 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     tokenizers: deps.tokenizers,
     policies: (tenantId) => directory.policies(tenantId),
+    currentTenant: async (tenantId) => {
+      await directory.poll();
+      return directory.tenant(tenantId);
+    },
     clock,
     elapsedMs,
     ids,

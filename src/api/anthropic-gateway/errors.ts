@@ -71,6 +71,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   idempotency_mismatch: CONFLICT,
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
+  stale_view: { status: 429, retry: true },
   model_unpriced: INVALID,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,

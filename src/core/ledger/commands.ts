@@ -8,6 +8,7 @@ import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
 import type { PlainJson } from '../json/plain-json.ts';
 import type { ReservationPurpose } from './reservation.ts';
+import type { WindowDemand } from '../windows/budget-rule.ts';
 
 /**
  * One account that a reservation would hold on. The amount for `u` units of output is `ceil((base + perUnit * u) / divisor)`, so that
@@ -58,6 +59,8 @@ export interface ReserveCommand extends CommandBase {
   readonly context: PlainJson;
   /** What the policy of its scopes allows in a minute; null or absent where it says nothing. */
   readonly limit?: RateLimit | null;
+  /** Of a call whose tenant has rules for windows: what names those that it must fit into. */
+  readonly windows?: WindowDemand | null;
   readonly idempotency?: CommandIdempotency;
 }
 

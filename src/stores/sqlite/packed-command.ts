@@ -64,6 +64,7 @@ const RESERVE = namesOf<ReserveRest>({
   ownerId: true,
   context: true,
   limit: true,
+  windows: true,
 });
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 
