@@ -7,6 +7,7 @@ import { cyclesBudgets, cyclesFanout, cyclesPairs, cyclesReserves } from './rows
 import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
+import { routing } from './rows/routing.ts';
 import { usageScale } from './rows/usage-scale.ts';
 import { usageQueries } from './rows/usage.ts';
 import { keepResult, printRow, type Row } from './support/report.ts';
@@ -30,6 +31,7 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   budgets: () => cyclesBudgets(timing),
   lists: () => cyclesLists({ rounds: 3, durationMs: quick ? 300 : 1000, sizes: quick ? [1000, 20_000] : [1000, 1_000_000] }),
   fanout: () => cyclesFanout(timing),
+  routing: () => routing(quick ? { rounds: 3, plans: 2000 } : { rounds: 9, plans: 10_000 }),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),
   scale: () => usageScale({ sample: quick ? 100_000 : 1_000_000 }),
   start: () => startTime(),

@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 9e2a34e3fc40e5fa9c4ef6986387ce1269b8389cfa43d188d061ac579b8823c5
+-- Migrations: ce53c0a94151833a00594c8fb111da3717f95261d01f8098f93bc7e3d8a8aa47
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -188,6 +188,11 @@ CREATE TABLE public.bill_states (
     body json NOT NULL
 );
 
+CREATE TABLE public.billing_customers (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.deliveries (
     webhook_id text NOT NULL COLLATE pg_catalog."C",
     event_seq bigint NOT NULL,
@@ -310,6 +315,12 @@ CREATE TABLE public.members (
 
 CREATE TABLE public.models (
     id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.payments (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
 );
 
@@ -460,6 +471,11 @@ CREATE TABLE public.usage_events (
     CONSTRAINT usage_not_negative CHECK (((requests >= 0) AND (prompt_tokens >= 0) AND (completion_tokens >= 0) AND (cached_prompt_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_nano_usd >= 0) AND (charge_microcents >= 0)))
 );
 
+CREATE TABLE public.usage_meters (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.usage_reporters (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -576,6 +592,9 @@ ALTER TABLE ONLY public.bill_links
 ALTER TABLE ONLY public.bill_states
     ADD CONSTRAINT bill_states_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.billing_customers
+    ADD CONSTRAINT billing_customers_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (webhook_id, event_seq, replay_id);
 
@@ -611,6 +630,9 @@ ALTER TABLE ONLY public.members
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.policies
     ADD CONSTRAINT policies_pkey PRIMARY KEY (id);
@@ -656,6 +678,9 @@ ALTER TABLE ONLY public.upstreams
 
 ALTER TABLE ONLY public.usage_events
     ADD CONSTRAINT usage_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.usage_meters
+    ADD CONSTRAINT usage_meters_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.usage_reporters
     ADD CONSTRAINT usage_reporters_pkey PRIMARY KEY (id);

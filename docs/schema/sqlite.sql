@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 2d901e91824dc964d1ea773b3f86dd45738e7896d9c2dd6bba96e3f1c00c7e4c
+-- Migrations: 5adcbd04d31ec7f82c698698afc6de2ef42023c68768ef724057ec757e7039df
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -171,6 +171,11 @@ CREATE TABLE bill_states (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE billing_customers (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
   event_seq INTEGER NOT NULL,
@@ -306,6 +311,12 @@ CREATE INDEX members_of_tenant ON members (tenant_id, id);
 
 CREATE TABLE models (
   id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payments (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -484,6 +495,11 @@ CREATE INDEX usage_events_age ON usage_events (at_ms);
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
 
 CREATE INDEX usage_over_midnight ON usage_events (tenant_id, at_ms) WHERE at_ms / 86400000 <> held_at_ms / 86400000;
+
+CREATE TABLE usage_meters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE usage_reporters (
   id TEXT PRIMARY KEY,

@@ -1,4 +1,5 @@
 import { pinnedScopes } from '../core/access/subject-levels.ts';
+import { judgedBalance, tenantBalanceId } from '../core/balance/balance-account.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
 import { inCurrentPeriod } from '../core/budgets/budget-period.ts';
 import { decideNextSpend } from '../core/ledger/next-spend.ts';
@@ -51,10 +52,14 @@ export function makeKeyChecks(deps: {
         return rejected({ code: 'payment_required', message: 'an active token billing subscription is required' });
       }
       const scopes = pinnedScopes(key, tenant.id);
-      const ids = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
+      const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null });
+      const balance = tenantBalanceId(tenant);
+      const ids = [...legs.map(({ accountId }) => accountId), ...(balance === null ? [] : [balance])];
       const accounts = await records.accounts(ids);
       // Nobody may have touched a budget since its period has ended.
-      const existing = ids.flatMap((id) => accounts.get(id) ?? []).map((account) => inCurrentPeriod(account, clock.nowMs()));
+      const existing = ids
+        .flatMap((id) => accounts.get(id) ?? [])
+        .map((account) => judgedBalance(inCurrentPeriod(account, clock.nowMs()), tenant));
       const spend = decideNextSpend(existing, { mustCoverMoney: tenant.requireBudget });
       if (spend.ok) return accepted(found.value);
       const { rejection } = spend;

@@ -6,6 +6,7 @@ import type { Directory } from './directory.ts';
 import type { CallCatalogue, CallOutcome, CallRefusal, CallRequest } from './calls/call-types.ts';
 import { makePlanCall } from './calls/plan-call.ts';
 import type { UpstreamHealth } from './calls/upstream-health.ts';
+import type { UpstreamSpeeds } from './calls/upstream-speeds.ts';
 import { makeRelayUnmetered, type UnmeteredDeps } from './calls/relay-unmetered.ts';
 
 /** What counting needs. */
@@ -18,6 +19,7 @@ export interface CountInputTokensDeps extends UnmeteredDeps {
   /** A number from [0, 1), a new one each time: what draws among weighted upstreams. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'speedsOf'>;
 }
 
 /** Statuses by which an upstream says that it does not count: another one may. */
@@ -38,7 +40,7 @@ export function makeCountInputTokens(deps: CountInputTokensDeps): (request: Call
     if (!planned.ok) return planned.refusal;
     const { plan } = planned;
     let refusal: CallRefusal = { kind: 'failed', code: 'upstream_failed', retryAfter: null };
-    for (const { upstream, upstreamModel } of plan.candidates) {
+    for (const { upstream, upstreamModel, target } of plan.candidates) {
       const outcome = await relay({
         requestId: request.requestId,
         headers: request.headers,
@@ -47,7 +49,7 @@ export function makeCountInputTokens(deps: CountInputTokensDeps): (request: Call
         method: 'POST',
         path: request.route,
         body: writePlain(plan.request.body, { model: upstreamModel }),
-        rename: { from: upstreamModel, to: plan.request.model },
+        rename: { from: upstreamModel, to: target?.model.id ?? plan.request.model },
       });
       if (outcome.kind === 'answered') return outcome;
       refusal = outcome.refusal;

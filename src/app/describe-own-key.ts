@@ -1,5 +1,6 @@
 import { presentedValue, previousValidUntilMs, type PresentedValue } from '../core/access/decide-rotate-key.ts';
 import { pinnedScopes } from '../core/access/subject-levels.ts';
+import { judgedBalance, tenantBalanceId } from '../core/balance/balance-account.ts';
 import { callLegs } from '../core/calls/call-hold.ts';
 import { snapshotOf, type AccountSnapshot } from '../core/ledger/account.ts';
 import { usageWindow, type UsageWindow } from '../core/usage/windows.ts';
@@ -47,12 +48,14 @@ export function makeDescribeOwnKey(deps: {
   async function limitsOf({ key, tenant }: Identity): Promise<AccountSnapshot[]> {
     if (key.kind === 'admin') return [];
     const scopes = pinnedScopes(key, tenant.id);
-    const ids = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null }).map(({ accountId }) => accountId);
+    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null });
+    const balance = tenantBalanceId(tenant);
+    const ids = [...legs.map(({ accountId }) => accountId), ...(balance === null ? [] : [balance])];
     const accounts = await records.accounts(ids);
     return ids
       .flatMap((id) => accounts.get(id) ?? [])
       .filter(({ kind }) => kind === 'key_cap' || !tenant.hideAmounts)
-      .map(snapshotOf);
+      .map((account) => snapshotOf(judgedBalance(account, tenant)));
   }
 
   return async (identity: Identity, credential: string): Promise<OwnKey> => {

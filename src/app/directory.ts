@@ -191,7 +191,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         // Whose policy it is, its name alone does not say; they change seldom.
         else if (kind === 'policy' || kind === 'policy-name') policies.clear();
         // Names of keys are looked up where one is made, in the store itself.
-        else if (kind !== 'key-name') catalogue.invalidate();
+        // So is what was paid in, where it is listed.
+        else if (kind !== 'key-name' && kind !== 'credit') catalogue.invalidate();
       }
     },
     start: () => {

@@ -8,13 +8,14 @@ import type { DeclaredFields } from '../ports/declared-fields.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import { auditedBase, type Actor } from './audited-command.ts';
+import { seenTerms } from './balance/seen-terms.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 import { refuseDeclared } from './refuse-declared.ts';
 
 /** What may change of a tenant; what is left out stays. */
 export type TenantChanges = Pick<
   UpdateTenantCommand,
-  'name' | 'status' | 'requireBudget' | 'allowUnpriced' | 'hideAmounts' | 'entitlements'
+  'name' | 'status' | 'requireBudget' | 'allowUnpriced' | 'hideAmounts' | 'entitlements' | 'currency' | 'requireBalance'
 >;
 
 /** A tenant to be made. Without entitlements it has those of every new tenant; given ones replace single ones of them. */
@@ -70,7 +71,7 @@ export function makeTenantManagement(deps: {
 
   return {
     find,
-    create: (actor, { id, name, requireBudget, allowUnpriced, hideAmounts, entitlements }) =>
+    create: async (actor, { id, name, requireBudget, allowUnpriced, hideAmounts, entitlements, currency, requireBalance }) =>
       writer.execute({
         verb: 'create-tenant',
         ...auditedBase(ids, actor, { name: 'create-tenant', tenantId: id, resourceKind: 'tenant', resourceId: id }),
@@ -81,13 +82,18 @@ export function makeTenantManagement(deps: {
           allowUnpriced: allowUnpriced ?? false,
           hideAmounts: hideAmounts ?? false,
           entitlements: { ...DEFAULT_ENTITLEMENTS, ...entitlements } satisfies Entitlements,
+          ...(currency === undefined ? {} : { currency }),
+          ...(requireBalance === undefined ? {} : { requireBalance }),
         },
+        ...(await seenTerms(records, undefined, { currency, requireBalance })),
       }),
     update: async (actor, id, { changes, declaredAs }) => {
       const refusal = refuseDeclared(declared, { kind: 'tenant', id }, declaredAs);
       if (refusal !== null) return rejected(refusal);
       const base = auditedBase(ids, actor, { name: 'update-tenant', tenantId: id, resourceKind: 'tenant', resourceId: id });
-      return writer.execute({ verb: 'update-tenant', ...base, ...changes });
+      const isTerms = changes.currency !== undefined || changes.requireBalance !== undefined;
+      const kept = isTerms ? await records.record('tenant', id) : undefined;
+      return writer.execute({ verb: 'update-tenant', ...base, ...changes, ...(await seenTerms(records, kept, changes)) });
     },
     members: async (tenantId) => {
       const tenant = await find(tenantId);

@@ -1,4 +1,3 @@
-import { limitPerChoice } from '../core/calls/call-hold.ts';
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
 import type { Tenant, Upstream } from '../core/records.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -11,16 +10,19 @@ import { makeAskUpstreams, wantsUsage } from './calls/ask-upstreams.ts';
 import { unseenCount } from './calls/count-answer.ts';
 import { makeCallBooks, type CallBooks } from './calls/book-call.ts';
 import { newCallCounters, type CallCounters } from './calls/call-counters.ts';
+import { type CallPlan, sentLimit, targetOf } from './calls/call-plan.ts';
 import type { CallCatalogue, CallLimits, CallOutcome, CallRefusal, CallRequest, CommandWriter, OpenUpstream } from './calls/call-types.ts';
 import { makeBackgroundCalls } from './calls/follow-background.ts';
 import { makeHoldCall } from './calls/hold-call.ts';
 import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-calls.ts';
-import { makePlanCall, type CallPlan } from './calls/plan-call.ts';
-import { makeRelayAnswer } from './calls/relay-answer.ts';
+import { makePlanCall } from './calls/plan-call.ts';
+import { makeRelayAnswer, type BookCall } from './calls/relay-answer.ts';
 import { makeRelayCount } from './calls/relay-count.ts';
 import { makeCallSettler } from './calls/settle-calls.ts';
 import type { Directory } from './directory.ts';
 import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
+import { noteAnswer } from './calls/note-answer.ts';
+import { makeUpstreamSpeeds, type UpstreamSpeeds } from './calls/upstream-speeds.ts';
 
 /** What calls need of the rest of the program. */
 export interface RelayCallDeps {
@@ -62,6 +64,8 @@ export interface Calls {
   readonly counters: Readonly<CallCounters>;
   /** How upstreams do, as far as the calls of this process tell. */
   readonly health: UpstreamHealth;
+  /** How fast they have been, as far as the answers of this process tell and what was kept of those before. */
+  readonly speeds: UpstreamSpeeds;
   /** Calls in flight, those whose caller has gone among them. */
   readonly active: number;
   /** One round of the keeper, for tests whose clock does not run by itself. */
@@ -79,10 +83,11 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const keeper = makeCallKeeper(deps);
   const settler = makeCallSettler({ ...deps, counters });
   const health = makeUpstreamHealth(deps);
-  const planCall = makePlanCall({ ...deps, health });
+  const speeds = makeUpstreamSpeeds(deps);
+  const planCall = makePlanCall({ ...deps, health, speeds });
   const holdCall = makeHoldCall({ ...deps, settler });
   const relayCount = makeRelayCount({ ...deps, ask: makeAskUpstreams({ ...deps, open: deps.openUpstream, counters, health }) });
-  const followCall = makeFollowCall(deps, { keeper, counters, health, books: makeCallBooks({ ...deps, settler, counters }) });
+  const followCall = makeFollowCall(deps, { keeper, counters, health, speeds, books: makeCallBooks({ ...deps, settler, counters }) });
 
   const refuse = (refusal: CallRefusal): CallRefusal => {
     counters.refused += 1;
@@ -92,6 +97,7 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   return {
     counters,
     health,
+    speeds,
     get active() {
       return keeper.size;
     },
@@ -128,6 +134,7 @@ interface CallParts {
   readonly keeper: CallKeeper;
   readonly counters: CallCounters;
   readonly health: UpstreamHealth;
+  readonly speeds: UpstreamSpeeds;
   readonly books: CallBooks;
 }
 
@@ -181,7 +188,7 @@ async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan):
 }
 
 /** Asks the upstreams, relays what they answer, and books it. */
-function makeRunCall(deps: RelayCallDeps, { counters, health, books }: CallParts): RunCall {
+function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books }: CallParts): RunCall {
   const askUpstreams = makeAskUpstreams({ ...deps, open: deps.openUpstream, health, counters });
   const background = makeBackgroundCalls({
     ...deps,
@@ -211,10 +218,16 @@ function makeRunCall(deps: RelayCallDeps, { counters, health, books }: CallParts
       'x-request-id': request.requestId,
       'x-castellan-call-id': call.id,
     };
-    const { bound } = plan;
-    if (bound.sendLimitAs !== null) headers['x-castellan-output-limit'] = String(limitPerChoice(call.heldOutput, bound.choices));
+    const limit = sentLimit(plan, call);
+    if (limit !== null) headers['x-castellan-output-limit'] = String(limit.tokens);
+    const { model } = targetOf(plan, call);
+    if (model.id !== plan.model.id) headers['x-castellan-model'] = model.id;
+    const book: BookCall = (counted) => {
+      noteAnswer({ speeds, elapsedMs: deps.elapsedMs }, { call, plan, answer, counted });
+      return books.book(call, counted);
+    };
     const usageHeader = wantsUsage(request) ? USAGE_ANSWER_HEADER : null;
-    await relayAnswer({ call, plan, request, answer, headers, usageHeader, book: (counted) => books.book(call, counted) });
+    await relayAnswer({ call, plan, request, answer, headers, usageHeader, book });
     return { kind: 'answered' };
   };
 }

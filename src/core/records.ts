@@ -1,5 +1,6 @@
 import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
+import type { BillingCustomer, Payment, UsageMeter } from './payments/payment-records.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { ProjectSettings } from './routing/settings.ts';
 import type { BudgetRule } from './windows/budget-rule.ts';
@@ -48,6 +49,10 @@ export interface Tenant {
   readonly utilizationThresholds?: readonly number[];
   /** What its money is in: a code of ISO 4217. Absent: EUR. */
   readonly currency?: string;
+  /** Calls that its prepaid balance cannot pay are refused. Absent: false. */
+  readonly requireBalance?: boolean;
+  /** It keeps a prepaid balance, in its currency: calls take from it. Absent: it never did. */
+  readonly hasBalance?: boolean;
   /** What its members have set for its calls; absent: nothing yet. */
   readonly projectSettings?: ProjectSettings;
   /** Limits of what its calls may spend in a day, week or month; absent: none. */
@@ -207,11 +212,16 @@ export interface Upstream {
   readonly createdAtMs: number;
 }
 
-/** What a model is called at one upstream, and its share of the model's calls (0: for fallback only; absent: see `rankCandidates`). */
+/**
+ * What a model is called at one upstream, and its share of the model's calls (0: for fallback only; absent: see `rankCandidates`).
+ * `contextTokens` and `maxOutputTokens`: what it takes and gives there, where that is less than the model's own.
+ */
 export interface ModelUpstream {
   readonly id: string;
   readonly model: string;
   readonly weight?: number;
+  readonly contextTokens?: number;
+  readonly maxOutputTokens?: number;
 }
 
 /** A model that callers may name, and what bounds a call of it. Source: architecture section 7, `models`. Token counts. */
@@ -231,6 +241,8 @@ export interface Model {
   /** The longest audio of one transcription, in seconds; absent or null where nothing is declared. */
   readonly maxAudioSeconds?: number | null;
   readonly tags: readonly string[];
+  /** What people are told of it; absent or null: nothing. */
+  readonly description?: string | null;
   /** Other names that callers may use. Usage and prices are under the id. */
   readonly aliases?: readonly string[];
   readonly createdAtMs: number;
@@ -266,6 +278,20 @@ export interface ExchangeRate {
   readonly currency: string;
   readonly perUsdNanos: number;
   readonly appliesFromMs: number;
+  readonly createdAtMs: number;
+}
+
+/**
+ * What the operator paid into a tenant's prepaid balance, or took back: `microcents` of `currency`, decimal int64, negative where taken
+ * back. `by` is the kind of who did it. Lines are never changed; a mistake is corrected by another line. Ids sort by time.
+ */
+export interface Credit {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly currency: string;
+  readonly microcents: string;
+  readonly reason: string;
+  readonly by: string;
   readonly createdAtMs: number;
 }
 
@@ -311,6 +337,7 @@ export interface RecordTypes {
   readonly model: Model;
   readonly price: Price;
   readonly 'exchange-rate': ExchangeRate;
+  readonly credit: Credit;
   readonly setting: Setting;
   readonly 'usage-reporter': UsageReporter;
   readonly policy: Policy;
@@ -322,6 +349,9 @@ export interface RecordTypes {
   readonly 'bill-correction': BillCorrection;
   readonly 'bill-state': BillState;
   readonly 'bill-link': BillLink;
+  readonly 'billing-customer': BillingCustomer;
+  readonly 'usage-meter': UsageMeter;
+  readonly payment: Payment;
 }
 
 /** The name of a kind of record. */

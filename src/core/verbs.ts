@@ -1,5 +1,7 @@
 import type { AccessCommand } from './access/commands.ts';
 import { ACCESS_VERBS } from './access/verbs.ts';
+import type { BalanceCommand } from './balance/commands.ts';
+import { BALANCE_VERBS } from './balance/verbs.ts';
 import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BillCommand } from './bills/commands.ts';
@@ -15,6 +17,8 @@ import type { LedgerCommand } from './ledger/commands.ts';
 import { LEDGER_VERBS } from './ledger/verbs.ts';
 import type { WebhookCommand } from './webhooks/commands.ts';
 import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
+import type { PaymentCommand } from './payments/commands.ts';
+import { PAYMENT_VERBS } from './payments/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
 import type { WindowCommand } from './windows/commands.ts';
 import { WINDOW_VERBS } from './windows/decide-budget-rule.ts';
@@ -23,6 +27,7 @@ import { WINDOW_VERBS } from './windows/decide-budget-rule.ts';
 export type Command =
   | LedgerCommand
   | BudgetCommand
+  | BalanceCommand
   | PolicyCommand
   | AccessCommand
   | UpstreamObjectCommand
@@ -31,11 +36,13 @@ export type Command =
   | WebhookCommand
   | AuditCommand
   | WindowCommand
-  | BillCommand;
+  | BillCommand
+  | PaymentCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
   ...BUDGET_VERBS,
+  ...BALANCE_VERBS,
   ...POLICY_VERBS,
   ...ACCESS_VERBS,
   ...UPSTREAM_OBJECT_VERBS,
@@ -45,6 +52,7 @@ const VERBS = {
   ...AUDIT_VERBS,
   ...WINDOW_VERBS,
   ...BILL_VERBS,
+  ...PAYMENT_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

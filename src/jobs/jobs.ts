@@ -18,7 +18,8 @@ const FOLD_LIMIT = 5000;
 const FIRST_PRUNE_MS = 60_000;
 /** Between two months it has nothing to do. What was missed is made before the first pruning. */
 const ISSUE_EVERY_MS = 60_000;
-const FIRST_ISSUE_MS = 2000;
+const FIRST_ISSUE_MS = 1000;
+const TELL_USAGE_EVERY_MS = 60_000;
 /** What somebody could change in the trail without a trace is at most so old. */
 const EXPORT_HEADS_EVERY_MS = 60_000;
 const FIRST_EXPORT_MS = 5000;
@@ -40,6 +41,8 @@ export interface JobDeps {
   readonly resumeCloses: () => Promise<void>;
   /** Issues the statements of months that are over. */
   readonly issueStatements: () => Promise<void>;
+  /** Tells the payment service of usage; null where none is declared. */
+  readonly tellUsage: (() => Promise<void>) | null;
   /** Writes down when tenants' keys were used. */
   readonly flushKeyUses: () => Promise<void>;
   /** Write down what was refused and only counted: without a good credential, and of callers who are refused too often. */
@@ -98,6 +101,9 @@ export function startJobs(deps: JobDeps): Jobs {
   jobs.push(
     startJob({ name: 'export-audit-heads', everyMs: EXPORT_HEADS_EVERY_MS, firstInMs: FIRST_EXPORT_MS, run: deps.exportHeads, log }),
   );
+  const { tellUsage } = deps;
+  if (tellUsage !== null)
+    jobs.push(startJob({ name: 'tell-usage', everyMs: TELL_USAGE_EVERY_MS, firstInMs: FIRST_ISSUE_MS, run: tellUsage, log }));
   if (deps.isShared) jobs.push(startJob({ name: 'heartbeat', everyMs: SECOND_MS, run: () => liveOwners.beat(), log }));
   return {
     failures: () => Object.fromEntries(jobs.map((job) => [job.name, job.failures()])),

@@ -4,7 +4,7 @@ import type { ReservationQuery } from '../core/cycles/reservation-query.ts';
 import type { DomainEvent } from '../core/effects.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
-import type { ApiKey, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
+import type { ApiKey, Credit, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
 import type { UsageCharge } from '../core/bills/make-statement.ts';
 import type { UsageEvent } from '../core/usage/usage-event.ts';
 import type { UsageReport } from '../core/usage/usage-report.ts';
@@ -66,6 +66,8 @@ export interface RecordStore extends GovernanceReads, AuditReads {
   keys(query: { tenantId: string; kinds: readonly KeyKind[]; afterId?: string; limit?: number }): Promise<ApiKey[]>;
   /** The names of keys, deleted ones too, for grouping usage. */
   keyNames(tenantId: string, keyIds: readonly string[]): Promise<Map<string, string>>;
+  /** Credits of a tenant's balance, newest first; at most `limit`, those before `beforeId` (ids sort by time). Reads no more rows than that. */
+  credits(query: { tenantId: string; beforeId?: string; limit: number }): Promise<Credit[]>;
   accounts(ids: readonly AccountId[]): Promise<Map<AccountId, Account>>;
   reservation(id: string): Promise<Reservation | undefined>;
   /**
@@ -91,6 +93,8 @@ export interface RecordStore extends GovernanceReads, AuditReads {
    * time differ by the events that were booked between them, however late.
    */
   usageCharges(query: { tenantId: string; fromMs: number; toMs: number }): Promise<UsageCharge[]>;
+  /** What a tenant was charged in all, in USD_MICROCENTS; folded or not, from one snapshot. */
+  chargedMicrocents(tenantId: string): Promise<bigint>;
   /** The day of a tenant's first event, at midnight, UTC, or its moment; null where there is none. */
   firstUsageMs(tenantId: string): Promise<number | null>;
   /** The raw events of a tenant, newest first, at most `limit` (for audits and tests). */

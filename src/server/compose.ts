@@ -12,7 +12,10 @@ import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { makeIssueStatements } from '../app/bills/issue-statements.ts';
+import { makeTakeWebhook } from '../app/payments/take-payment.ts';
+import { makeTellUsage } from '../app/payments/tell-usage.ts';
 import { makeReadBill } from '../app/bills/read-bill.ts';
+import { makePaymentsApi } from '../api/payments/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -32,6 +35,10 @@ import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
+import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
+import { makeKeptSpeeds } from '../app/calls/keep-speeds.ts';
+import type { UpstreamSpeeds } from '../app/calls/upstream-speeds.ts';
+import type { Job } from '../jobs/start-job.ts';
 import { startIdleMemory } from './idle-memory.ts';
 import { makeLiveOwners } from '../jobs/live-owners.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -51,7 +58,9 @@ import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
 import { makeDemoClient } from '../upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../upstreams/openai-compatible/openai-client.ts';
+import { makeStripeBilling } from '../billing/stripe/stripe-billing.ts';
 import { makeBuiltInBilling } from '../billing/built-in/built-in-billing.ts';
+import type { PaymentService } from '../ports/payment-service.ts';
 import type { BillTokens } from '../ports/bill-tokens.ts';
 import type { BillingConfig } from './declared/parse-billing.ts';
 import { sha256Digest } from './secrets/sha256-digest.ts';
@@ -109,6 +118,8 @@ export interface ComposeDeps {
 
 /** The parts of the program that listeners and jobs use. */
 export interface Parts extends Refusals {
+  /** Where customers pay; null where nothing is declared. */
+  readonly payments: PaymentService | null;
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
@@ -177,7 +188,9 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const statements = makeIssueStatements({ writer, records: store, ids, clock, digest: sha256Digest, failpoints, log });
   closers.add('statements', () => statements.stop());
   const issueStatements = (): Promise<void> => statements.run();
-  const sweeps = { ...refusals, issueStatements, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
+  const payments = await openPayments(deps.billing);
+  const tellUsage = payments === null ? null : makeTellUsage({ writer, records: store, service: payments, ids, clock, failpoints, log });
+  const sweeps = { ...refusals, issueStatements, tellUsage, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
@@ -207,6 +220,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     ownerId: deps.run.ownerId,
   });
   const calls = observeCalls(plainCalls, observing);
+  const keepSpeeds = await startSpeeds(deps, { speeds: calls.speeds, writer });
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
   // Where the store has stopped for good nothing can be booked any more, however long it is waited for.
@@ -215,9 +229,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  metrics.jobFailures.readAllFrom(() =>
-    Object.entries({ ...jobs.failures(), ...events.jobs.failures() }).map(([job, value]) => ({ labels: { job }, value })),
-  );
+  const failures = () => ({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() });
+  metrics.jobFailures.readAllFrom(() => Object.entries(failures()).map(([job, value]) => ({ labels: { job }, value })));
   const unmetered = {
     ...deps,
     writer,
@@ -226,10 +239,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     random,
     health: calls.health,
+    speeds: calls.speeds,
     policies: (tenantId: string) => directory.policies(tenantId),
     limits: gateway,
   };
   return {
+    payments,
     writer,
     directory,
     calls,
@@ -243,6 +258,31 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
   };
+}
+
+/** Carries the speeds of upstreams over a restart: they are saved after the last call has ended, while the writer still writes. */
+async function startSpeeds(
+  { store, ids, log, closers, isStoreLost }: ComposeDeps,
+  { speeds, writer }: { readonly speeds: UpstreamSpeeds; readonly writer: LedgerWriter },
+): Promise<Job> {
+  const kept = makeKeptSpeeds({ speeds, writer, records: store, ids });
+  await kept.load();
+  const job = startKeepSpeeds({ kept, log });
+  closers.add('speeds of upstreams', async () => {
+    await job.stop();
+    if (!isStoreLost()) await kept.save();
+  });
+  return job;
+}
+
+/** A request of ours to the payment service may take so long. */
+const PAYMENT_TIMEOUT_MS = 15_000;
+
+/** The payment service that is declared. Its library is loaded only where it is: it takes its time. */
+async function openPayments({ stripe }: BillingConfig): Promise<PaymentService | null> {
+  if (stripe === null) return null;
+  const { makeStripeService } = await import('../billing/stripe/stripe-service.ts');
+  return makeStripeService({ ...stripe, timeoutMs: PAYMENT_TIMEOUT_MS });
 }
 
 function makeClient(
@@ -311,7 +351,10 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const { publicUrl, issuer } = deps.billing;
   const shared = { ...deps, publicUrl, writer, audit: parts.audit, directory, rotateMasterKey: parts.rotateMasterKey, records: deps.store };
   const bills = { records: deps.store, tokens: deps.billTokens };
-  await app.register(makeTinfoilAdmin({ ...shared, billing: makeBuiltInBilling(bills) }));
+  const service = parts.payments;
+  const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
+  await app.register(makeTinfoilAdmin({ ...shared, billing }));
+  await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));

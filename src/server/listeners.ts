@@ -13,6 +13,7 @@ import { managementForm } from '../api/cortecs-management/errors.ts';
 import { MANAGEMENT_PREFIXES } from '../api/cortecs-management/prefixes.ts';
 import { governanceForm } from '../api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
+import { PAYMENTS_PREFIX } from '../api/payments/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/prefix.ts';
 import { runtimeForm } from '../api/cycles-runtime/errors.ts';
 import { RUNTIME_PREFIXES } from '../api/cycles-runtime/surface.ts';
@@ -52,6 +53,7 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   { prefix: TINFOIL_PREFIX, form: tinfoilForm },
   { prefix: OPERATOR_PREFIX, form: cyclesForm },
   { prefix: BILLS_PREFIX, form: cyclesForm },
+  { prefix: PAYMENTS_PREFIX, form: cyclesForm },
   ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
 
@@ -85,7 +87,7 @@ export async function openListeners(options: {
     if (name === 'runtime') addCors(app, { origins: config.declared?.corsOrigins ?? [] });
     if (name === 'admin') {
       const { allowedOrigins } = config;
-      addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...config.allowedHosts], allowedOrigins });
+      addBrowserGuards(app, { allowedHosts: [...hostsOf(address), ...publicHost(config), ...config.allowedHosts], allowedOrigins });
     }
     registerFallback(app, { owners, log });
     registerHealth(app, parts.isReady);
@@ -111,6 +113,9 @@ async function refuseUnready(app: FastifyInstance, name: string): Promise<void> 
   const { statusCode } = await app.inject({ url: READY_PATH, headers: { host: 'localhost' } });
   if (statusCode !== 200) throw new Error(`the ${name} listener is not ready to take over: it answers ${statusCode} to ${READY_PATH}`);
 }
+
+/** The name under which links to this server lead to it. */
+const publicHost = ({ billing: { publicUrl } }: Config): string[] => (publicUrl === null ? [] : [new URL(publicUrl).hostname]);
 
 /** The names under which an address is reached; one that takes every address has none. */
 const hostsOf = ({ host }: ListenAddress): string[] => (isWildcard(host) ? [] : [host]);

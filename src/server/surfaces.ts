@@ -5,6 +5,7 @@ import { MESSAGES_SURFACE } from '../api/anthropic-gateway/operations.ts';
 import { BILLS_SURFACE } from '../api/bills/surface.ts';
 import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
 import { MANAGEMENT_SURFACE } from '../api/cortecs-management/operations.ts';
+import { paymentsSurface } from '../api/payments/surface.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
@@ -91,6 +92,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   GOVERNANCE_SURFACE,
   OPERATOR_SURFACE,
   BILLS_SURFACE,
+  paymentsSurface(CyclesError),
   HEALTH_SURFACE,
   SYSTEM_SURFACE,
 ];

@@ -26,6 +26,42 @@ interface Told {
   readonly item: ReportItem;
 }
 
+/** An event of a usage report, at 37 nano-dollars for each token that was sent. */
+export function reportedItem(of: {
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly eventId: string;
+  readonly occurredAtMs: number;
+  readonly tokens?: number;
+  readonly model?: string;
+  readonly completionTokens?: number;
+}): ReportItem {
+  const { tenantId, keyId, eventId, occurredAtMs, tokens = 10, model = 'large', completionTokens = 0 } = of;
+  const costNanoUsd = BigInt(tokens) * 37n;
+  const chargeMicrocents = (costNanoUsd + 9n) / 10n;
+  const usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> = {
+    id: `report:router:${eventId}`,
+    tenantId,
+    keyId,
+    model,
+    upstreamId: 'reporter:router',
+    priceId: '',
+    route: '/v1/chat/completions',
+    requests: 1,
+    promptTokens: tokens,
+    completionTokens,
+    cachedPromptTokens: 0,
+    reasoningTokens: 0,
+    costNanoUsd,
+    chargeMicrocents,
+    streaming: false,
+    estimated: false,
+    interrupted: false,
+  };
+  const booking = { accounts: [], actuals: { tokens: BigInt(tokens), microcents: chargeMicrocents }, usage };
+  return { eventId, hash: eventId, occurredAtMs, body: null, judgement: { kind: 'book', booking } };
+}
+
 /** Bills: every event is on exactly one statement, whenever it was told and whoever issues. */
 export function describeBills(makeStore: MakeStore): void {
   describe(`bills (seed ${SEED})`, () => {
@@ -70,31 +106,9 @@ export function describeBills(makeStore: MakeStore): void {
       });
 
     const event = (random: SeededRandom, occurredAtMs: number, tenantId = random.pick(TENANTS)): Told => {
-      const eventId = `e${++eventNo}`;
-      const tokens = random.between(0, 100_000);
-      const costNanoUsd = BigInt(tokens) * 37n;
-      const chargeMicrocents = (costNanoUsd + 9n) / 10n;
-      const usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'> = {
-        id: `report:router:${eventId}`,
-        tenantId,
-        keyId: `key_${tenantId}_${random.between(1, 2)}`,
-        model: random.pick(MODELS),
-        upstreamId: 'reporter:router',
-        priceId: '',
-        route: '/v1/chat/completions',
-        requests: 1,
-        promptTokens: tokens,
-        completionTokens: random.between(0, 9),
-        cachedPromptTokens: 0,
-        reasoningTokens: 0,
-        costNanoUsd,
-        chargeMicrocents,
-        streaming: false,
-        estimated: false,
-        interrupted: false,
-      };
-      const booking = { accounts: [], actuals: { tokens: BigInt(tokens), microcents: chargeMicrocents }, usage };
-      return { tenantId, item: { eventId, hash: eventId, occurredAtMs, body: null, judgement: { kind: 'book', booking } } };
+      const keyId = `key_${tenantId}_${random.between(1, 2)}`;
+      const used = { tokens: random.between(0, 100_000), model: random.pick(MODELS), completionTokens: random.between(0, 9) };
+      return { tenantId, item: reportedItem({ tenantId, keyId, eventId: `e${++eventNo}`, occurredAtMs, ...used }) };
     };
 
     const tell = async (told: readonly Told[]): Promise<void> => {
@@ -292,6 +306,44 @@ export function describeBills(makeStore: MakeStore): void {
       ]);
       expect(statements[0]).toEqual(first);
       expect(await at.store.record('bill-state', 'acme')).toMatchObject({ closedMonth: '2024-02', lastNo: 2 });
+    });
+
+    test('in the tenant\u2019s currency each day is shown by the rate that applied when it began, late usage and corrections by theirs', async () => {
+      const rate = (id: string, perUsdNanos: number, appliesFrom: string): Command => ({
+        verb: 'add-exchange-rate',
+        id: commands.id('cmd'),
+        tenantId: '_system',
+        rate: { id, currency: 'EUR', perUsdNanos, appliesFromMs: Date.parse(appliesFrom) },
+      });
+      await run([rate('r1', 900_000_000, '2023-12-30T00:00:00Z'), rate('r2', 333_333_333, '2024-01-14T18:00:00Z')]);
+      const random = seededRandom(SEED + 5);
+      const told = [
+        event(random, Date.parse('2024-01-14T23:59:59.999Z'), 'acme'),
+        event(random, Date.parse('2024-01-15T00:00:00Z'), 'acme'),
+      ];
+      clock.set(Date.parse('2024-01-20T00:00:00Z'));
+      await tell(told);
+      clock.set(Date.parse('2024-02-02T00:00:00Z'));
+      await issuer().run();
+      const [before, after] = told.map(chargeOf) as [bigint, bigint];
+      const converted = (charge: bigint, perUsdNanos: bigint): bigint => (charge * perUsdNanos * 2n + 1_000_000_000n) / 2_000_000_000n;
+      const [january] = await statementsOf('acme');
+      expect(january?.statement.converted).toEqual({
+        currency: 'EUR',
+        totalMicrocents: `${converted(before, 900_000_000n) + converted(after, 333_333_333n)}`,
+      });
+      expect(january?.lines).toMatchObject([
+        { perUsdNanos: 900_000_000, fromMs: Date.parse('2024-01-01'), chargeMicrocents: `${before}` },
+        { perUsdNanos: 333_333_333, fromMs: Date.parse('2024-01-15'), chargeMicrocents: `${after}` },
+      ]);
+      const late = event(random, Date.parse('2024-01-03T00:00:00Z'), 'acme');
+      await tell([late]);
+      clock.set(Date.parse('2024-03-02T00:00:00Z'));
+      await issuer().run();
+      const [, february] = await statementsOf('acme');
+      expect(february?.lines).toMatchObject([{ month: '2024-01', perUsdNanos: 333_333_333, chargeMicrocents: `${chargeOf(late)}` }]);
+      expect(february?.statement.totalMicrocents).toBe(`${chargeOf(late)}`);
+      expect((await at.store.verify()).discrepancies).toEqual([]);
     });
 
     test('nothing that was used in a month is no statement', async () => {

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { describeAudit } from './audit-suite.ts';
 import { describeAuditLists } from './audit-list-suite.ts';
 import { describeTrailWitness } from './audit-witness-suite.ts';
+import { describeBalance } from './balance-suite.ts';
 import { describeBills } from './bill-suite.ts';
 import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
@@ -18,6 +19,7 @@ import { describeUsage } from './usage-suite.ts';
 import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
 import { describeWebhooks } from './webhook-suite.ts';
+import { describeWindows } from './window-suite.ts';
 
 /** The parts of the suite, by name. */
 const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
@@ -25,6 +27,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   audit: describeAudit,
   'lists of the trail': describeAuditLists,
   'witness of the trail': describeTrailWitness,
+  balances: describeBalance,
   bills: describeBills,
   budgets: describeBudgets,
   objects: describeObjects,
@@ -39,6 +42,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   verification: describeVerify,
   'lists of events': describeEventLists,
   webhooks: describeWebhooks,
+  windows: describeWindows,
 };
 
 /**

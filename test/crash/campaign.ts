@@ -8,7 +8,7 @@ import type { SeededRandom } from '../support/seeded-random.ts';
 import { makeServer, type TestServer } from '../support/server-process.ts';
 import { readState, type TestStore } from '../support/store-reader.ts';
 import { testConfig } from '../support/test-config.ts';
-import { checkCounters, checkEffects, newEffectLog, type EffectLog, type ListedKey } from './effects.ts';
+import { checkCounters, checkEffects, EUR_PER_USD_NANOS, newEffectLog, type EffectLog, type ListedKey } from './effects.ts';
 import { runLoad, type LoadKey } from './load.ts';
 
 /** One death under load: at the `hit`-th time that a named point is passed, or some time after the load began. */
@@ -112,6 +112,10 @@ async function makeKeys(server: TestServer, client: HttpClient): Promise<LoadKey
   const control = makeControlPlane(server, client);
   const tenant = control.firstTenant();
   await control.setTenantBudget(tenant.id, PLENTY_MICROCENTS);
+  // Every call holds on a prepaid balance in another currency too.
+  await control.operator('POST', '/exchange-rates', { currency: 'EUR', per_usd: Number(EUR_PER_USD_NANOS) / 1e9 });
+  await control.operator('PATCH', `/tenants/${tenant.id}`, { require_balance: true });
+  await control.operator('POST', `/tenants/${tenant.id}/credits`, { amount: 1_000_000, reason: 'plenty' });
   // A soak makes more keys than a tenant usually may have.
   await control.setMaxKeys(tenant.id, 100_000);
   const keys: LoadKey[] = [];

@@ -37,6 +37,8 @@ const goodState = (): StoredState => ({
     { tenantId: 'acme', kind: 'key_cap', scope: 'key:key_1', unit: 'TOKENS', allocated: 500n, spent: 18n, reserved: 0n },
     { tenantId: 'acme', kind: 'key_cap', scope: 'key:key_1', unit: 'USD_MICROCENTS', allocated: 500n, spent: 8n, reserved: 0n },
     { tenantId: 'acme', kind: 'budget', scope: 'tenant:acme', unit: 'USD_MICROCENTS', allocated: 500n, spent: 8n, reserved: 0n },
+    // 70 and 10 nano-dollars at 0.923457: 6.46 and 0.92 micro-cents, each rounded up.
+    { tenantId: 'acme', kind: 'balance', scope: 'tenant:acme', unit: 'EUR_MICROCENTS', allocated: 500n, spent: 8n, reserved: 0n },
   ],
   keys: [{ id: 'key_1', tenantId: 'acme', kind: 'inference', name: 'load-1', isDeleted: false }],
   rollups: [{ keyId: 'key_1', requests: 1n, tokens: 15n }],

@@ -1,3 +1,4 @@
+import { ceilDiv } from '../../src/core/int64.ts';
 import type { StoredState, StoredUsage } from '../support/store-reader.ts';
 
 /** A call whose answer ended at its caller, with the usage that the answer told. */
@@ -88,27 +89,33 @@ function checkHolds(log: EffectLog, state: StoredState): string[] {
   return faults;
 }
 
+/** What a USD is worth on the prepaid balance of a campaign's tenant, in nano-euros. */
+export const EUR_PER_USD_NANOS = 923_457_000n;
+
 /** Requests, tokens and micro-cents of the events that one account pays for. */
 interface UsageSum {
   requests: bigint;
   tokens: bigint;
   microcents: bigint;
+  /** Micro-cents of the campaign's currency, each event by its rate and rounded up. */
+  euros: bigint;
 }
 
 function sumBy(events: readonly StoredUsage[], scopeOf: (event: StoredUsage) => string): Map<string, UsageSum> {
   const sums = new Map<string, UsageSum>();
   for (const event of events) {
     const scope = scopeOf(event);
-    const sum = sums.get(scope) ?? { requests: 0n, tokens: 0n, microcents: 0n };
+    const sum = sums.get(scope) ?? { requests: 0n, tokens: 0n, microcents: 0n, euros: 0n };
     sum.requests += 1n;
     sum.tokens += event.promptTokens + event.completionTokens;
     sum.microcents += event.chargeMicrocents;
+    sum.euros += ceilDiv(event.costNanoUsd * EUR_PER_USD_NANOS, 10_000_000_000n);
     sums.set(scope, sum);
   }
   return sums;
 }
 
-/** Every account's spend is the sum of the events that it pays for: a key's tokens and money, its tenant's tokens and money. */
+/** Every account's spend is the sum of the events that it pays for: a key's tokens and money, its tenant's tokens, money and balance. */
 function checkAccounts(state: StoredState): string[] {
   const sums = new Map([
     ...sumBy(state.usage, ({ keyId }) => `key:${keyId}`),
@@ -116,7 +123,7 @@ function checkAccounts(state: StoredState): string[] {
   ]);
   return state.accounts.flatMap(({ scope, unit, spent }) => {
     const sum = sums.get(scope);
-    const expected = (unit === 'TOKENS' ? sum?.tokens : sum?.microcents) ?? 0n;
+    const expected = (unit === 'TOKENS' ? sum?.tokens : unit === 'EUR_MICROCENTS' ? sum?.euros : sum?.microcents) ?? 0n;
     return expected === spent ? [] : [`${scope} has spent ${spent} ${unit}, its calls come to ${expected}`];
   });
 }

@@ -2,10 +2,10 @@ import type { Failpoint } from '../../src/ports/failpoints.ts';
 
 /**
  * Every point between two steps: whether a load passes it, only a start, only a change of the master key, only the closing of a tenant, only the
- * end of a month, or what
+ * end of a month, only what a payment service is told, or what
  * is delivered to webhooks. The compiler refuses a table that forgets one.
  */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'bill' | 'webhook'>> = {
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'bill' | 'usage' | 'webhook'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -34,6 +34,9 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'
   'close.ended': 'close',
   'bill.made': 'bill',
   'bill.closed': 'bill',
+  'usage.claimed': 'usage',
+  'usage.sent': 'usage',
+  'usage.told': 'usage',
   'webhook.found': 'webhook',
   'webhook.handed-out': 'webhook',
   'webhook.leased': 'webhook',
@@ -63,3 +66,6 @@ export const CLOSE_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([
 
 /** The points that an event passes between its commit and its last delivery, in their order. */
 export const WEBHOOK_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'webhook' ? [point] : []));
+
+/** The points that the end of a month passes, in its order. */
+export const BILL_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'bill' ? [point] : []));

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -53,5 +53,37 @@ test('the section on budgets for agents works from top to bottom as it stands, i
     { decision: 'ALLOW', reserved: { amount: 2_000_000 } },
     { status: 'COMMITTED', charged: { amount: 1_500_000 } },
     { balances: [{ scope_path: 'tenant:acme-corp', remaining: { amount: 148_500_000 }, reserved: { amount: 0 } }] },
+  ]);
+});
+
+test('the section on prepaid balance works as it stands: its coin admits six calls, the seventh is refused', async () => {
+  const blocks = blocksOf('Prepaid balance, in any currency');
+  expect(blocks).toHaveLength(2);
+  const [, keyFunction = ''] = /^```sh\n(key\(\) .*)$/m.exec(README) ?? [];
+  symlinkSync(server.dataDir, join(folder, 'data'));
+  const shell = async (script: string): Promise<Record<string, unknown>[]> => {
+    const here = script.replaceAll('http://127.0.0.1:7979', server.admin).replaceAll('http://127.0.0.1:7878', server.runtime);
+    const { stdout } = await run('/bin/sh', ['-e', '-c', `${keyFunction}\n${here}`], { cwd: folder });
+    return Array.from(
+      stdout
+        .replaceAll('}{', '}\n{')
+        .split('\n')
+        .filter((line) => line !== ''),
+      (line) => JSON.parse(line) as Record<string, unknown>,
+    );
+  };
+  const [setUp = '', use = ''] = blocks;
+  expect(await shell(setUp)).toMatchObject([{ per_usd: 0.92 }, { require_balance: true }, { amount: 0.0001, balance: 0.0001 }]);
+  const [makeKey = '', call = '', ...rest] = use.split(/\n(?=curl|operate)/);
+  const [made] = await shell(makeKey);
+  const calls = call.replace('tk_...', String(made?.['key']));
+  const answers = await shell(Array.from({ length: 7 }, () => calls).join('\n'));
+  expect(answers.map(({ object }) => object)).toEqual([...Array.from({ length: 6 }, () => 'chat.completion'), undefined]);
+  expect(answers.at(-1)).toMatchObject({ error: { code: 'balance_empty', account: { unit: 'EUR_MICROCENTS', limit: 10_000 } } });
+  const [operate = ''] = setUp.split('\n');
+  expect(await shell([operate, ...rest].join('\n'))).toMatchObject([
+    { credited: 0.0001, held: 0 },
+    { credits: [{ reason: 'a small coin' }] },
+    { require_balance: false },
   ]);
 });

@@ -12,7 +12,7 @@ import {
   standingOf,
   type AttemptOutcome,
 } from '../../src/core/routing/circuit.ts';
-import { routeOf } from '../../src/core/routing/candidates.ts';
+import { priceTableOf, routeOf } from '../../src/core/routing/candidates.ts';
 import { orderByStanding, rankCandidates } from '../../src/core/routing/rank.ts';
 
 const nanos = fc.integer({ min: 0, max: 100_000 });
@@ -39,7 +39,12 @@ describe('the hold of a call that several upstreams may answer', () => {
         const prices = declared.flatMap(({ price: own }, index): Price[] =>
           own === null ? [] : [{ ...own, id: `p${index}`, modelId: 'm', upstreamId: `u${index}`, appliesFromMs: 0, createdAtMs: 0 }],
         );
-        const route = routeOf({ model, upstreamOf: (id) => ({ id }) as Upstream, prices, allowUnpriced: true, nowMs: 1 });
+        const route = routeOf({
+          model,
+          upstreamOf: (id) => ({ id }) as Upstream,
+          prices: priceTableOf(prices, { modelId: model.id, nowMs: 1 }),
+          allowUnpriced: true,
+        });
         if (route.kind !== 'candidates') throw new Error(route.kind);
         const candidates = rankCandidates(route.candidates, draw);
         expect(candidates).toHaveLength(declared.length);

@@ -52,6 +52,7 @@ describe('environment', () => {
       metrics: { token: null, isOpen: false, tenantLabels: false },
       traces: null,
       retention: DEFAULT_RETENTION,
+      billing: { issuer: null, publicUrl: null, stripe: null },
       declared: null,
     });
   });

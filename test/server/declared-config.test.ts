@@ -83,7 +83,7 @@ test('prices of media are declared, kept while they are the same, and taken back
   const spoken = FILE.replace(
     'output_per_1m: 2 }',
     'output_per_1m: 2, per_second: 0.0001, per_1m_characters: 15, per_image: 0.04 }',
-  ).replace('max_output_tokens: 100', 'max_audio_seconds: 60');
+  ).replace('max_output_tokens: 100', 'max_audio_seconds: 60\n    description: Hears and speaks');
   const media = { secondNanos: 100_000, characterNanos: 15_000, imageNanos: 40_000_000 };
   const versions = (): Promise<object[]> =>
     folder.withStore(async (store) =>
@@ -93,7 +93,9 @@ test('prices of media are declared, kept while they are the same, and taken back
   expect(await versions()).toMatchObject([media]);
   await startWith(spoken);
   expect(await versions()).toHaveLength(1);
-  await folder.withStore(async (store) => expect(await store.record('model', 'big')).toMatchObject({ maxAudioSeconds: 60 }));
+  await folder.withStore(async (store) =>
+    expect(await store.record('model', 'big')).toMatchObject({ maxAudioSeconds: 60, description: 'Hears and speaks' }),
+  );
   await startWith(FILE);
   const later = await versions();
   expect(later).toHaveLength(2);
@@ -304,4 +306,22 @@ test.each([
   ['event_days: 3', 'retention.event_days is not a known name; write events_days if you meant that'],
 ])('a retention table with %s is refused', async (field, complaint) => {
   await expect(folder.start({ yaml: `retention: { ${field} }` })).rejects.toThrow(complaint);
+});
+
+test('currency and required balance of a tenant: made, changed while nothing is paid in, and kept for what the file no longer names', async () => {
+  const rates = 'exchange_rates: [{ currency: SEK, per_usd: "10.5" }, { currency: EUR, per_usd: 0.92 }]';
+  const tenant = (terms: string): string => `${rates}\ntenants: [{ id: acme${terms} }]\n`;
+  const terms = (): Promise<object | undefined> => folder.withStore((store) => store.record('tenant', 'acme'));
+  await startWith(tenant(', currency: SEK, require_balance: true'));
+  expect(await terms()).toMatchObject({ currency: 'SEK', requireBalance: true, hasBalance: true });
+  const before = await auditedChanges();
+  await startWith(tenant(', currency: SEK, require_balance: true'));
+  expect(await auditedChanges()).toBe(before);
+  await startWith(tenant(', currency: EUR, require_balance: false'));
+  expect(await terms()).toMatchObject({ currency: 'EUR', requireBalance: false, hasBalance: true });
+  await startWith(tenant(''));
+  expect(await terms()).toMatchObject({ currency: 'EUR', requireBalance: false });
+  await expect(folder.start({ yaml: 'tenants: [{ id: beta, currency: CHF, require_balance: true }]\n', env: ENV })).rejects.toThrow(
+    'currency must have an exchange rate that applies',
+  );
 });

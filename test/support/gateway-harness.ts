@@ -11,7 +11,8 @@ import { makeCalls, type Calls } from '../../src/app/relay-call.ts';
 import { Fault } from '../../src/core/fault.ts';
 import { budgetId, keyCapId, newAccount, TOKENS, USD_MICROCENTS, type Account, type AccountId } from '../../src/core/ledger/account.ts';
 import { rankPolicies, type PolicyRules } from '../../src/core/policy/resolve-policy.ts';
-import type { ApiKey, KeyKind, Model, Policy, Price, Tenant, Upstream } from '../../src/core/records.ts';
+import type { ApiKey, ExchangeRate, KeyKind, Model, Policy, Price, Tenant, Upstream } from '../../src/core/records.ts';
+import { rateAt } from '../../src/core/pricing/currency.ts';
 import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { Command } from '../../src/core/verbs.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
@@ -64,6 +65,8 @@ export interface Gateway {
   readonly models: Map<string, Model>;
   readonly upstreams: Map<string, Upstream>;
   readonly prices: Price[];
+  /** What a USD is worth in other currencies; none unless a test adds some. */
+  readonly exchangeRates: ExchangeRate[];
   readonly keys: Map<string, ApiKey>;
   /** The tenant's policies. */
   readonly policies: Policy[];
@@ -184,6 +187,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const upstreams = new Map(urls.map((url, index) => [`u${index + 1}`, upstreamOf(`u${index + 1}`, url, options.apiKey)]));
   const models = new Map([['m1', model([...upstreams.keys()], options.model)]]);
   const prices: Price[] = [priceOf()];
+  const exchangeRates: ExchangeRate[] = [];
   const keys = new Map([[KEY, keyOf('k1', 'inference')]]);
   const logged: Gateway['logged'][number][] = [];
   const record =
@@ -249,6 +253,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     models: () => [...models.values()],
     upstream: (id: string) => upstreams.get(id),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
+    rate: (currency: string, nowMs: number) => rateAt(exchangeRates, currency, nowMs),
   };
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
   const records: Pick<RecordStore, 'upstreamObjects'> = {
@@ -275,7 +280,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       : accepted({ key, tenant: tenant() });
   };
   const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
-  const unmetered = { ...parts, health: calls.health };
+  const unmetered = { ...parts, health: calls.health, speeds: calls.speeds };
   await app.register(makeAnthropicGateway({ ...surface, catalogue }));
   await app.register(
     makeOpenAiGateway({
@@ -297,6 +302,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     models,
     upstreams,
     prices,
+    exchangeRates,
     policies: [],
     keys,
     failpoints: hits,

@@ -123,7 +123,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
       rows.putReservation(call.id, call);
       for (const leg of call.legs) rows.putAccount(leg.accountId, tables.accounts.get(leg.accountId));
     }
-    for (const id of spendingAccounts(ref, { charges, owners, calls })) rows.putAccount(id, tables.accounts.get(id));
+    for (const id of spendingAccounts(ref, { owners })) rows.putAccount(id, tables.accounts.get(id));
     rows.putSpending(ref, { charges, owners, calls });
   }
 
@@ -306,6 +306,7 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         return { ...sums, chargeMicrocents: events.reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n) };
       });
     },
+    chargedMicrocents: (tenantId) => Promise.resolve(usageOf(tenantId).reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n)),
     firstUsageMs: (tenantId) =>
       Promise.resolve(usageOf(tenantId).reduce<number | null>((first, { atMs }) => Math.min(first ?? atMs, atMs), null)),
     usageEvents: ({ tenantId, limit }) =>
@@ -346,6 +347,14 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         .filter((account) => isPeriodOver(account, clock.nowMs()))
         .slice(0, limit)
         .map(({ id, tenantId }) => ({ accountId: id, tenantId })),
+    credits: async ({ tenantId, beforeId, limit }) => {
+      await onRead('credits');
+      return all('credit')
+        .filter((credit) => credit.tenantId === tenantId && (beforeId === undefined || credit.id < beforeId))
+        .toSorted(fromId)
+        .toReversed()
+        .slice(0, limit);
+    },
     policies: async ({ tenantId, afterId = '', limit, status, scopePattern }) => {
       await onRead('policies');
       return all('policy')

@@ -195,6 +195,8 @@ const TABLES = [
   'upstreams',
   'models',
   'prices',
+  'exchange_rates',
+  'balance_credits',
   'settings',
   'usage_reporters',
   'usage_reports',

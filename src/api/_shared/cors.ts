@@ -12,6 +12,7 @@ const EXPOSED_HEADERS = [
   'retry-after',
   'www-authenticate',
   'x-castellan-call-id',
+  'x-castellan-model',
   'x-castellan-output-limit',
   'x-request-id',
   'x-should-retry',

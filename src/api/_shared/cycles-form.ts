@@ -39,6 +39,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   model_not_found: [404, 'NOT_FOUND'],
   stale_view: [409, 'BUDGET_EXCEEDED'],
   model_unpriced: [400, 'INVALID_REQUEST'],
+  no_upstream_left: [400, 'INVALID_REQUEST'],
   key_revoked: [401, 'KEY_REVOKED'],
   insufficient_permissions: [403, 'INSUFFICIENT_PERMISSIONS'],
   invalid_transition: [409, 'INVALID_TRANSITION'],

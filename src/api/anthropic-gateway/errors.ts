@@ -73,6 +73,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   model_not_found: UNKNOWN,
   stale_view: { status: 429, retry: true },
   model_unpriced: INVALID,
+  no_upstream_left: INVALID,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

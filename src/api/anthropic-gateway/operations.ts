@@ -2,6 +2,8 @@ import Type from 'typebox';
 import { MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
 import { anthropicErrorType } from '../_shared/anthropic-form.ts';
 import { CALL_ANSWER_HEADERS, CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
+import { routerFields } from '../_shared/openapi/router-fields.ts';
+import { RoutingMetadata } from '../_shared/openapi/routing-metadata.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import {
   named,
@@ -48,7 +50,7 @@ const promptFields = {
   system: optional(Content),
   tools: optional(Type.Array(Type.Object({ model: NoOtherModel }, open))),
   stream: optional(Type.Boolean({ description: 'Answer as server-sent events.' })),
-  fallbacks: NoOtherModel,
+  ...routerFields,
 };
 
 const passedOn = { ...open, description: 'Fields that are not named here go to the model as they came.' };
@@ -85,6 +87,7 @@ const MessageAnswer = named(
       content: Type.Array(Type.Object({ type: Type.String() }, open)),
       stop_reason: orNull(Type.String()),
       stop_sequence: Type.Optional(orNull(Type.String())),
+      metadata: Type.Optional(RoutingMetadata),
       usage: Type.Optional(
         Type.Object(
           {

@@ -1,5 +1,9 @@
+import type { CreditBill } from '../../app/bills/read-bill.ts';
 import type { BillCorrection, Statement, StatementLine, UsageLine } from '../../core/bills/bill-records.ts';
+import { convertedMicrocents } from '../../core/bills/convert.ts';
 import { monthRange, type Month } from '../../core/bills/month.ts';
+import { PRICE_CURRENCY, renderPerUsd } from '../../core/pricing/currency.ts';
+import { displayedAmount } from '../../core/pricing/displayed-amount.ts';
 import { html, type Html } from '../_shared/html.ts';
 import { amountText, countText, decimalsFor } from './amounts.ts';
 import { BILL_STYLE } from './style.ts';
@@ -17,6 +21,8 @@ export interface StatementView {
   readonly laterCorrections: readonly BillCorrection[];
   readonly issuer: Issuer | null;
 }
+
+const MICROCENTS_PER_CENT = 1_000_000n;
 
 const MONTHS = 'January February March April May June July August September October November December'.split(' ');
 
@@ -56,6 +62,12 @@ const issuerPart = (issuer: Issuer | null): Html | null =>
     ? null
     : html`<div class="issuer"><strong>${issuer.name}</strong>${issuer.lines.map((line) => html`<br />${line}`)}</div>`;
 
+/** The total to the cent, in the tenant's currency where it is shown in one. */
+function totalText({ totalMicrocents, converted }: Statement): string {
+  const amount = displayedAmount(BigInt(converted?.totalMicrocents ?? totalMicrocents));
+  return `${amountText(BigInt(Math.round(amount * 100)) * MICROCENTS_PER_CENT)} ${converted?.currency ?? PRICE_CURRENCY}`;
+}
+
 const fact = (name: string, value: string): Html =>
   html`<div>
     <dt>${name}</dt>
@@ -64,7 +76,6 @@ const fact = (name: string, value: string): Html =>
 
 /** The page of a statement. Whatever tenants have named is text here, never markup. */
 export function statementPage({ statement, lines, laterCorrections, issuer }: StatementView): string {
-  const total = BigInt(statement.totalMicrocents);
   const decimals = decimalsFor(lines.map(({ chargeMicrocents }) => BigInt(chargeMicrocents)));
   const own = lines.filter((line) => line.kind === 'usage' && line.month === statement.month);
   const late = lines.filter((line): line is UsageLine => line.kind === 'usage' && line.month !== statement.month);
@@ -81,7 +92,7 @@ export function statementPage({ statement, lines, laterCorrections, issuer }: St
       </div>
       <dl class="facts">
         ${fact('For', statement.tenantName)} ${fact('Period (UTC)', periodText(statement.month))}
-        ${fact('Issued', dayText(statement.issuedAtMs))} ${fact('Total', `${amountText(total, decimals)} USD`)}
+        ${fact('Issued', dayText(statement.issuedAtMs))} ${fact('Total', totalText(statement))}
       </dl>
       ${own.length === 0 ? null : usageTable(`Usage in ${monthText(statement.month)}`, own as UsageLine[], decimals)}
       ${lateMonths.map((month) =>
@@ -91,13 +102,22 @@ export function statementPage({ statement, lines, laterCorrections, issuer }: St
           decimals,
         ),
       )}
-      ${corrections.length === 0 ? null : correctionTable(corrections, decimals)} ${sums(lines, total, decimals)}
+      ${corrections.length === 0 ? null : correctionTable(corrections, decimals)} ${sums(statement, lines, decimals)}
       ${laterCorrections.length === 0 ? null : laterNote(laterCorrections)}
       <footer>
         <p>
           Amounts are exact. Each request is charged its cost, rounded up once to a millionth of a cent; a line is the sum of its requests,
           and the total the sum of its lines.
         </p>
+        ${
+          statement.converted === undefined
+            ? null
+            : html`<p>
+                Prices are in USD. In ${statement.converted.currency} each day is shown by the rate that applied when it began, and each
+                line is rounded to a millionth of a cent; a prepaid balance was debited for each request by the rate of that moment, rounded
+                up once.
+              </p>`
+        }
         <p>An issued statement never changes. SHA-256 <code>${statement.hash}</code></p>
       </footer>`,
   );
@@ -107,7 +127,7 @@ function usageTable(title: string, lines: readonly UsageLine[], decimals: number
   const groups = [...Map.groupBy(lines, ({ keyId }) => keyId).values()];
   return html`<h2>${title}</h2>
     <div class="wide">
-      <table>
+      <table class="usage">
         <thead>
           <tr>
             <th scope="col">Model</th>
@@ -125,12 +145,12 @@ function usageTable(title: string, lines: readonly UsageLine[], decimals: number
 const keyGroup = (lines: readonly UsageLine[], decimals: number): Html =>
   html`<tbody>
     <tr class="group">
-      <th colspan="5" scope="colgroup">${lines[0]?.keyName ?? ''} <span class="soft">key</span></th>
+      <th colspan="5" scope="colgroup"><span class="soft">Key</span> ${lines[0]?.keyName ?? ''}</th>
     </tr>
     ${lines.map(
       (line) =>
         html`<tr>
-          <td>${line.model}</td>
+          <td>${line.model}${line.fromMs === undefined ? null : html` <span class="soft">from ${dayText(line.fromMs)}</span>`}</td>
           <td class="figure">${countText(line.requests)}</td>
           <td class="figure">${countText(line.promptTokens)}</td>
           <td class="figure">${countText(line.completionTokens)}</td>
@@ -156,8 +176,8 @@ const correctionTable = (lines: readonly Extract<StatementLine, { kind: 'correct
             ({ reason, atMs, concerns, chargeMicrocents }) =>
               html`<tr>
                 <td>${reason}</td>
-                <td>${dayText(atMs)}</td>
-                <td>${concerns ?? ''}</td>
+                <td class="whole">${dayText(atMs)}</td>
+                <td class="whole">${concerns ?? ''}</td>
                 <td class="figure">${amountText(BigInt(chargeMicrocents), decimals)}</td>
               </tr>`,
           )}
@@ -165,7 +185,8 @@ const correctionTable = (lines: readonly Extract<StatementLine, { kind: 'correct
       </table>
     </div>`;
 
-function sums(lines: readonly StatementLine[], total: bigint, decimals: number): Html {
+function sums(statement: Statement, lines: readonly StatementLine[], decimals: number): Html {
+  const total = BigInt(statement.totalMicrocents);
   const sumOf = (kind: StatementLine['kind']): bigint =>
     lines.reduce((sum, line) => (line.kind === kind ? sum + BigInt(line.chargeMicrocents) : sum), 0n);
   const parts: [string, bigint][] = [
@@ -180,8 +201,26 @@ function sums(lines: readonly StatementLine[], total: bigint, decimals: number):
         <td>Total</td>
         <td class="figure">${amountText(total, decimals)} USD</td>
       </tr>
+      ${convertedRows(statement, lines, decimals)}
     </table>
   </div>`;
+}
+
+/** The total in the tenant's currency: what was charged by each rate, and their sum. */
+function convertedRows({ converted }: Statement, lines: readonly StatementLine[], decimals: number): Html | null {
+  if (converted === undefined) return null;
+  const { currency } = converted;
+  const byRate = [...Map.groupBy(lines, ({ perUsdNanos }) => perUsdNanos ?? 0)];
+  return html`${byRate.map(([perUsdNanos, ofRate]) => {
+      const charges = ofRate.map(({ chargeMicrocents }) => BigInt(chargeMicrocents));
+      const sum = charges.reduce((all, charge) => all + convertedMicrocents(charge, perUsdNanos), 0n);
+      const usd = charges.reduce((all, charge) => all + charge, 0n);
+      return sumRow(`${amountText(usd, decimals)} USD at ${renderPerUsd(perUsdNanos)} ${currency}`, sum, decimals);
+    })}
+    <tr class="total">
+      <td>Total in ${currency}</td>
+      <td class="figure">${amountText(BigInt(converted.totalMicrocents), decimals)} ${currency}</td>
+    </tr>`;
 }
 
 const sumRow = (name: string, sum: bigint, decimals: number): Html =>
@@ -201,6 +240,47 @@ const laterNote = (corrections: readonly BillCorrection[]): Html =>
     </ul>
     <p class="soft">These stand on other statements and are not part of the total above.</p>
   </section>`;
+
+/** The page of a credit: what was paid into a prepaid balance, or taken back. */
+export function creditPage({ credit, tenantName }: Omit<CreditBill, 'kind'>, issuer: Issuer | null): string {
+  const amount = BigInt(credit.microcents);
+  const title = amount < 0n ? 'Taken back' : 'Receipt';
+  return page(
+    `${title} ${credit.id}`,
+    html`<div class="head">
+        <div>
+          <h1>${title}</h1>
+          <p class="number">${credit.id}</p>
+        </div>
+        ${issuerPart(issuer)}
+      </div>
+      <dl class="facts">${fact('For', tenantName)} ${fact('Date', dayText(credit.createdAtMs))}</dl>
+      <h2>Prepaid balance</h2>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Reason</th>
+            <th scope="col" class="figure">${credit.currency}</th>
+          </tr>
+        </thead>
+        <tbody>
+          <tr>
+            <td>${credit.reason}</td>
+            <td class="figure">${amountText(amount)}</td>
+          </tr>
+        </tbody>
+      </table>
+      <div class="sums">
+        <table>
+          <tr class="total">
+            <td>Total</td>
+            <td class="figure">${amountText(amount)} ${credit.currency}</td>
+          </tr>
+        </table>
+      </div>
+      <footer><p>This line of the balance never changes; a mistake is put right by another line.</p></footer>`,
+  );
+}
 
 /** What is shown where there is no bill, or no longer one, under an address. */
 export const missingPage = (): string =>

@@ -20,6 +20,10 @@ td { padding: .45rem .75rem; border-bottom: 1px solid var(--line); vertical-alig
 th:first-child, td:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 .figure { text-align: right; white-space: nowrap; overflow-wrap: normal; }
+thead th, .whole { white-space: nowrap; }
+.usage th:first-child { width: 34%; }
+.usage .figure { width: 16%; }
+.usage .figure:last-child { width: 20%; }
 .group th { padding: 1rem 0 .3rem; color: var(--ink); font-size: .95rem; font-weight: 600; border-bottom: 1px solid var(--line); }
 .group .soft { font-weight: 400; }
 .soft { color: var(--soft); }
@@ -31,10 +35,11 @@ th:last-child, td:last-child { padding-right: 0; }
 .note { margin: 2rem 0 0; padding: .9rem 1.1rem; background: var(--wash); border-left: 3px solid var(--accent); }
 .note h2 { margin: 0 0 .25rem; font-size: .95rem; }
 .note ul { margin: 0; padding-left: 1.1rem; }
+.note p { margin: .4rem 0 0; }
 footer { margin-top: 3rem; padding-top: .9rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .8rem; }
 footer p { margin: .2rem 0; }
 code { font: .95em ui-monospace, "SFMono-Regular", Menlo, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
-@media (max-width: 48rem) {
+@media screen and (max-width: 48rem) {
   body { padding: 0; }
   main { padding: 1.75rem 1.1rem; box-shadow: none; }
   .issuer { text-align: left; }
@@ -44,7 +49,9 @@ code { font: .95em ui-monospace, "SFMono-Regular", Menlo, "DejaVu Sans Mono", mo
 }
 @page { size: A4; margin: 18mm 16mm 20mm; }
 @media print {
+  html { font-size: 9.5pt; }
   body { padding: 0; background: #fff; font-size: 9.5pt; }
+  .facts { gap: 1rem 2.5rem; }
   main { max-width: none; padding: 0; border: 0; box-shadow: none; }
   h1 { font-size: 18pt; }
   thead { display: table-header-group; }

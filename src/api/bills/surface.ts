@@ -7,7 +7,7 @@ import type { Log } from '../../ports/log.ts';
 import { cyclesForm } from '../_shared/cycles-form.ts';
 import type { DocumentedSurface } from '../_shared/openapi/operation.ts';
 import { makeErrorHandler } from '../_shared/problem.ts';
-import { missingPage, statementPage, type Issuer } from './page.ts';
+import { creditPage, missingPage, statementPage, type Issuer } from './page.ts';
 import { BILL_STYLE } from './style.ts';
 
 /** What the surface is made of. */
@@ -44,7 +44,8 @@ export const makeBillPages =
     app.get<{ Params: { bill: string; token: string } }>(`${BILLS_PREFIX}/:bill/:token`, async (request, reply) => {
       const { bill, token } = request.params;
       const view = await readBill(bill, token);
-      return view === null ? sendHtml(reply.code(404), missingPage()) : sendHtml(reply, statementPage({ ...view, issuer }));
+      if (view === null) return sendHtml(reply.code(404), missingPage());
+      return sendHtml(reply, view.kind === 'credit' ? creditPage(view, issuer) : statementPage({ ...view, issuer }));
     });
   };
 

@@ -41,6 +41,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, number>> = {
   model_not_found: 404,
   stale_view: 409,
   model_unpriced: 400,
+  no_upstream_left: 400,
   invalid_transition: 409,
   already_in_state: 409,
   webhook_not_found: 404,

@@ -6,7 +6,7 @@ import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
 import { makeBudgetRules } from '../../app/manage/budget-rules.ts';
 import { makeMemberKeys } from '../../app/manage/member-keys.ts';
-import { makeReadBalance } from '../../app/manage/read-balance.ts';
+import { makeReadBalance } from '../../app/balance/read-balance.ts';
 import { makeSetProjectSettings } from '../../app/manage/set-project-settings.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { Clock } from '../../ports/clock.ts';

@@ -58,6 +58,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   model_not_found: [404, 'NOT_FOUND'],
   stale_view: [409, 'BUDGET_EXCEEDED'],
   model_unpriced: [400, 'INVALID_REQUEST'],
+  no_upstream_left: [400, 'INVALID_REQUEST'],
 };
 
 const TRANSPORT: Readonly<Record<TransportCode, RuntimeErrorCode>> = {

@@ -68,6 +68,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   model_not_found: UNKNOWN,
   stale_view: { status: 429, type: 'rate_limit_error', retry: true },
   model_unpriced: INVALID,
+  no_upstream_left: INVALID,
   key_revoked: { status: 401, type: 'invalid_request_error' },
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { MAX_FRAMES, MAX_IMAGES } from '../../core/bounds/media-request.ts';
 import { CALL_ERRORS, CALL_HEADERS, ModelName } from '../_shared/openapi/call-parts.ts';
+import { routerFields, routerFormFields } from '../_shared/openapi/router-fields.ts';
 import { named, WholeNumber, type Operations } from '../_shared/openapi/operation.ts';
 import { ANSWER_HEADERS, answerOf, Count, EVENTS, open, optional, passedOn, streamFields } from './call-schemas.ts';
 
@@ -13,6 +14,7 @@ export const SpeechBody = named(
       input: Type.String({ description: 'What to say. A model may have a price for each character of it.' }),
       instructions: optional(Type.String()),
       stream_format: optional(Type.String(), { description: '`sse` answers with events.' }),
+      ...routerFields,
     },
     passedOn,
   ),
@@ -28,6 +30,7 @@ export const ImagesBody = named(
       ...streamFields,
       n: Count(MAX_IMAGES, 'How many images to make. A model may have a price for each of them.'),
       frame_count: Count(MAX_FRAMES, 'How many frames each of them has.'),
+      ...routerFields,
     },
     passedOn,
   ),
@@ -43,6 +46,7 @@ export const TranscriptionForm = named(
       stream: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')], { description: 'Answer as server-sent events.' })),
       response_format: Type.Optional(Type.String({ description: '`json`, `verbose_json`, `text` and so on.' })),
       prompt: Type.Optional(Type.String()),
+      ...routerFormFields,
     },
     { ...open, description: 'Other fields go to the model as they came. `model`, `file` and the fields named here may come once.' },
   ),

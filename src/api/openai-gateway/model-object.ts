@@ -1,21 +1,31 @@
-import type { Model, Price } from '../../core/records.ts';
+import type { PinnedRate } from '../../core/pricing/currency.ts';
+import { listedPricing } from '../../core/pricing/listed-pricing.ts';
+import type { Model, Price, Upstream } from '../../core/records.ts';
 import { priceAt } from '../../core/routing/candidates.ts';
 
 /** Prices are kept in nano-dollars a token, which is thousandths of a dollar a million tokens. */
 const perMillion = (nanos: number): number => nanos / 1000;
 
+/** What a model is shown with: its prices and upstreams, the rate of the currency to tell prices in, and the moment. */
+export interface ModelView {
+  readonly prices: readonly Price[];
+  readonly upstreamOf: (id: string) => Upstream | undefined;
+  readonly rate: PinnedRate;
+  readonly nowMs: number;
+}
+
 /**
  * A model in the list of models: OpenAI's fields, and beside them what bounds and prices a call of it.
  *
- * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is that of the first upstream, in USD,
- * prices of media only where there are any; it is left out for a model without a price. Source: Tinfoil reference 1.5.
+ * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is one object with the fields
+ * of two surfaces: those in camel case are of the first upstream that has a price, in USD; those in snake case the least over all upstreams, in `currency`.
+ * Prices of media and caches stand there only where there are any; the whole is left out for a model without a price. `providers` are the
+ * slugs of its upstreams, each once. Source: Tinfoil reference 1.5, Cortecs reference section 4.
  */
-export function modelObject(
-  model: Model,
-  options: { readonly prices: readonly Price[]; readonly nowMs: number; readonly name?: string },
-): Readonly<Record<string, unknown>> {
-  const { nowMs, name = model.id } = options;
-  const price = priceAt(options.prices, { modelId: model.id, upstreamId: model.upstreams[0]?.id ?? '', nowMs });
+export function modelObject(model: Model, view: ModelView, name: string = model.id): Readonly<Record<string, unknown>> {
+  const upstreams = model.upstreams.flatMap(({ id }) => view.upstreamOf(id) ?? []);
+  const providers = new Set(upstreams.map(({ provider }) => provider));
+  const pricing = pricingOf(model, upstreams, view);
   return {
     id: name,
     object: 'model',
@@ -23,15 +33,26 @@ export function modelObject(
     owned_by: 'castellan',
     type: model.maxOutputTokens > 0 ? 'chat' : 'embedding',
     multimodal: model.maxImageTokens !== null || model.maxAudioTokens !== null || model.maxFileTokens !== null,
+    description: model.description ?? null,
     context_length: model.contextTokens,
+    context_size: model.contextTokens,
     max_output_tokens: model.maxOutputTokens,
+    providers: [...providers],
     tags: model.tags,
     ...(name === model.id ? {} : { alias_of: model.id }),
-    ...(price === null ? {} : { pricing: pricing(price) }),
+    ...(pricing === null ? {} : { pricing }),
   };
 }
 
-const pricing = (price: Price): Readonly<Record<string, number>> => ({
+function pricingOf(model: Model, upstreams: readonly Upstream[], { prices, rate, nowMs }: ModelView): object | null {
+  const priced = upstreams.flatMap(({ id }) => priceAt(prices, { modelId: model.id, upstreamId: id, nowMs }) ?? []);
+  const [first] = priced;
+  return first === undefined
+    ? null
+    : { ...usdPricing(first), ...listedPricing([first, ...priced], rate.perUsdNanos), currency: rate.currency };
+}
+
+const usdPricing = (price: Price): Readonly<Record<string, number>> => ({
   inputTokenPricePer1M: perMillion(price.inputNanos),
   outputTokenPricePer1M: perMillion(price.outputNanos),
   ...(price.cachedInputNanos === null ? {} : { cachedInputTokenPricePer1M: perMillion(price.cachedInputNanos) }),

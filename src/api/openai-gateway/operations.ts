@@ -1,5 +1,7 @@
 import Type from 'typebox';
 import { CALL_ERRORS, CALL_HEADERS, ModelName, RefusingAccount } from '../_shared/openapi/call-parts.ts';
+import { routerFields } from '../_shared/openapi/router-fields.ts';
+import { RoutingMetadata } from '../_shared/openapi/routing-metadata.ts';
 import { errorCodes } from '../_shared/openapi/error-codes.ts';
 import { named, object, orNull, WholeNumber, type DocumentedSurface, type Operations } from '../_shared/openapi/operation.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
@@ -26,13 +28,17 @@ export const ChatBody = named(
         { minItems: 1 },
       ),
       ...answerFields,
+      ...routerFields,
     },
     passedOn,
   ),
 );
 
 /** Body of `POST /v1/completions`, as far as this server judges it. */
-export const CompletionsBody = named('CompletionsRequest', Type.Object({ model: ModelName, prompt: Texts, ...answerFields }, passedOn));
+export const CompletionsBody = named(
+  'CompletionsRequest',
+  Type.Object({ model: ModelName, prompt: Texts, ...answerFields, ...routerFields }, passedOn),
+);
 
 /** Body of `POST /v1/embeddings`, as far as this server judges it. */
 export const EmbeddingsBody = named(
@@ -42,6 +48,7 @@ export const EmbeddingsBody = named(
       model: ModelName,
       input: Texts,
       encoding_format: Type.Optional(Type.String({ description: '`float` or `base64`.' })),
+      ...routerFields,
     },
     passedOn,
   ),
@@ -56,6 +63,7 @@ const CompletionAnswer = named(
       model: Type.String(),
       choices: Type.Array(Type.Object({ index: Type.Integer(), text: Type.String(), finish_reason: orNull(Type.String()) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),
@@ -70,6 +78,7 @@ const ChatAnswer = named(
       model: Type.String(),
       choices: Type.Array(Type.Object({ index: Type.Integer(), finish_reason: orNull(Type.String()) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),
@@ -83,6 +92,7 @@ const EmbeddingsAnswer = named(
       model: Type.String(),
       data: Type.Array(Type.Object({ index: Type.Integer(), embedding: Type.Union([Type.Array(Type.Number()), Type.String()]) }, open)),
       usage: Type.Optional(TokenUsage),
+      metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),
@@ -97,8 +107,11 @@ const GatewayModel = named(
     owned_by: Type.String(),
     type: Type.String(),
     multimodal: Type.Boolean(),
+    description: orNull(Type.String()),
     context_length: Type.Integer(),
+    context_size: Type.Integer({ description: 'The same, by the name that clients of Cortecs read.' }),
     max_output_tokens: Type.Integer(),
+    providers: Type.Array(Type.String(), { description: 'Whose servers answer it, as slugs.' }),
     tags: Type.Array(Type.String()),
     alias_of: Type.Optional(Type.String({ description: "The model's own id, where `id` is an alias of it." })),
     pricing: Type.Optional(
@@ -112,8 +125,18 @@ const GatewayModel = named(
           secondPrice: Type.Optional(Type.Number({ description: 'Of one second of audio that comes in.' })),
           characterPricePer1M: Type.Optional(Type.Number({ description: 'Of a million characters that are spoken.' })),
           imagePrice: Type.Optional(Type.Number({ description: 'Of one image that is made.' })),
+          input_token: Type.Number({ description: 'Of a million tokens, like all of tokens.' }),
+          output_token: Type.Number(),
+          currency: Type.String({ description: 'What the fields in snake case are in.' }),
+          cache_read_cost: Type.Optional(Type.Number()),
+          cache_write_cost: Type.Optional(Type.Number()),
+          audio_cost: Type.Optional(Type.Number({ description: 'Of one second of audio that comes in.' })),
+          speech_cost: Type.Optional(Type.Number({ description: 'Of a million characters that are spoken.' })),
         },
-        { description: 'USD, of the first upstream; left out for a model without a price.' },
+        {
+          description:
+            'In camel case: USD, of the first upstream that has a price. In snake case: the least over all upstreams, in `currency`. Left out for a model without a price.',
+        },
       ),
     ),
   }),
@@ -196,11 +219,26 @@ const AnthropicModel = named(
   }),
 );
 
+const CURRENCY_QUERY = {
+  currency: {
+    description:
+      "What to tell prices in: a code of ISO 4217 that an exchange rate applies to, else 400. By default the tenant's, else USD.",
+    schema: Type.String(),
+  },
+};
+
 const MODEL_OPERATIONS: Operations = {
   'GET /v1/models': {
     id: 'listModels',
     summary: 'List the models that can be called',
     headers: ANTHROPIC_HEADERS,
+    query: {
+      ...CURRENCY_QUERY,
+      tag: {
+        description: 'Only models with this tag, in upper or lower case; may come several times, for models with all of them.',
+        schema: Type.Array(Type.String()),
+      },
+    },
     answers: {
       200: {
         description: 'The models, ordered by id; for a client of Anthropic, a page of those that it can call, the newest first.',
@@ -222,6 +260,7 @@ const MODEL_OPERATIONS: Operations = {
     wildcard: 'model',
     path: { model: 'The id of the model, or an alias of it; it may hold slashes.' },
     headers: ANTHROPIC_HEADERS,
+    query: CURRENCY_QUERY,
     answers: { 200: { description: 'The model.', schema: Type.Union([GatewayModel, AnthropicModel]) } },
     errors: [404],
   },

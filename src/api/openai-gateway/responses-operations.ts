@@ -2,6 +2,8 @@ import Type from 'typebox';
 import { MAX_OUTPUT_LIMIT } from '../../core/bounds/inference-request.ts';
 import { MAX_REFERENCES, OBJECT_ID } from '../../core/bounds/responses-request.ts';
 import { CALL_ERRORS, CALL_HEADERS, ModelName } from '../_shared/openapi/call-parts.ts';
+import { routerFields } from '../_shared/openapi/router-fields.ts';
+import { RoutingMetadata } from '../_shared/openapi/routing-metadata.ts';
 import { named, orNull, WholeNumber, type Operation, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
 import { answerOf, Count, EVENTS, open, optional, passedOn, streamFields } from './call-schemas.ts';
 
@@ -38,6 +40,7 @@ const promptFields = {
   input: optional(Type.Union([Type.String(), Type.Array(Type.Union([ItemReference, BareReference, TypedItem, Message, OtherItem]))]), {
     description: `With at most ${MAX_REFERENCES} references to items. Required where there is neither \`previous_response_id\` nor \`prompt\`.`,
   }),
+  ...routerFields,
   previous_response_id: optional(ObjectId, {
     description: 'A response of this tenant that is kept; the call goes to the upstream that keeps it.',
   }),
@@ -76,6 +79,7 @@ const ResponseAnswer = named(
       model: Type.String(),
       output: Type.Array(Type.Object({ type: Type.String() }, open)),
       usage: Type.Optional(orNull(ResponseUsage, 'Null until the response has ended.')),
+      routing_metadata: Type.Optional(RoutingMetadata),
     },
     open,
   ),

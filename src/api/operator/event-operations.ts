@@ -79,12 +79,30 @@ const OWN_EVENTS = [
         scope: Type.String(),
         target: Type.Optional(Id),
         period: Type.String(),
-        limit: Microcents,
+        limit: WholeNumber,
         unit: Type.String(),
         window: Type.Optional(Type.String()),
         window_target: Type.Optional(Type.String()),
-        spent: Type.Optional(Type.String({ description: 'What a reset by hand put out of account.' })),
+        spent: Type.Optional(WholeNumber),
       }),
+    ),
+  ),
+  named(
+    'BalanceCreditedEvent',
+    eventOf(
+      ['balance.credited'],
+      object(
+        {
+          tenant_id: Id,
+          credit_id: Id,
+          scope: Type.String(),
+          unit: Type.String(),
+          credited: WholeNumber,
+          remaining: WholeNumber,
+          reason: Type.String(),
+        },
+        { description: 'Amounts in micro-cents of the currency; what was taken back is negative.' },
+      ),
     ),
   ),
   named(

@@ -58,6 +58,8 @@ export const TENANT_NAMES = {
   require_budget: 'requireBudget',
   allow_unpriced: 'allowUnpriced',
   hide_amounts: 'hideAmounts',
+  currency: 'currency',
+  require_balance: 'requireBalance',
 } as const;
 
 /** The names of an upstream's fields on the wire. */
@@ -90,5 +92,6 @@ export const MODEL_NAMES = {
   max_file_tokens: 'maxFileTokens',
   max_audio_seconds: 'maxAudioSeconds',
   tags: 'tags',
+  description: 'description',
   aliases: 'aliases',
 } as const;

@@ -4,6 +4,7 @@ import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
 import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { exactEventData } from '../../core/events/event-amounts.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
 import type { Entitlements, Member, Model, Price, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
@@ -25,6 +26,8 @@ export const tenantObject = (tenant: Tenant): object => ({
   require_budget: tenant.requireBudget,
   allow_unpriced: tenant.allowUnpriced,
   hide_amounts: tenant.hideAmounts,
+  currency: currencyOf(tenant),
+  require_balance: tenant.requireBalance ?? false,
   entitlements: entitlementsObject(tenant.entitlements),
   key_count: tenant.keyCount,
   created_at: formatRfc3339(tenant.createdAtMs),
@@ -113,7 +116,11 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
 /** A model as the operator sees it. */
 export const modelObject = (model: Model): object => ({
   id: model.id,
-  upstreams: model.upstreams,
+  upstreams: model.upstreams.map(({ contextTokens, maxOutputTokens, ...upstream }) => ({
+    ...upstream,
+    ...(contextTokens === undefined ? {} : { context_tokens: contextTokens }),
+    ...(maxOutputTokens === undefined ? {} : { max_output_tokens: maxOutputTokens }),
+  })),
   ...Object.fromEntries(Object.entries(MODEL_NAMES).map(([wire, own]) => [wire, model[own] ?? null])),
   // Models of older releases have none.
   aliases: model.aliases ?? [],

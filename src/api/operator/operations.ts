@@ -14,6 +14,7 @@ import {
 } from '../_shared/openapi/operation.ts';
 import { BILL_OPERATIONS } from './bill-operations.ts';
 import { EVENT_OPERATIONS, listedTenant, PAGE_HEADERS, pageEnd, pageQuery } from './event-operations.ts';
+import { BALANCE_OPERATIONS } from './balance-operations.ts';
 import { EXCHANGE_RATE_OPERATIONS } from './exchange-rate-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
@@ -34,6 +35,8 @@ const Tenant = named(
     require_budget: Type.Boolean({ description: 'Calls that no money account covers are refused.' }),
     allow_unpriced: Type.Boolean({ description: 'Models without a price may be called.' }),
     hide_amounts: Type.Boolean({ description: 'Refusals tell no figures.' }),
+    currency: Type.String({ description: 'What its balance is in. It can change only at a balance of 0.' }),
+    require_balance: Type.Boolean({ description: 'Calls that its prepaid balance cannot pay are refused.' }),
     entitlements: EntitlementsOut,
     key_count: WholeNumber,
     created_at: Timestamp,
@@ -163,6 +166,8 @@ const Model = named(
         id: Type.String(),
         model: Type.String({ description: 'What the model is called there.' }),
         weight: Type.Optional(Type.Integer({ description: 'Its share of the calls; 0 is for fallback only.' })),
+        context_tokens: Type.Optional(Type.Integer({ description: "Its own context size; left out where it is the model's." })),
+        max_output_tokens: Type.Optional(Type.Integer({ description: "Its own output limit; left out where it is the model's." })),
       }),
       { description: 'In the order in which they are tried where no weights are given.' },
     ),
@@ -178,6 +183,7 @@ const Model = named(
     max_file_tokens: orNull(Type.Integer()),
     max_audio_seconds: orNull(Type.Integer(), 'The longest audio of one transcription; null: what the file can hold.'),
     tags: Type.Array(Type.String()),
+    description: orNull(Type.String(), 'What people are told of it.'),
     aliases: Type.Array(Type.String(), { description: 'Other names that callers may use.' }),
     created_at: Timestamp,
   }),
@@ -485,10 +491,12 @@ const LEDGER_OPERATIONS: Operations = {
 export const OPERATOR_SURFACE: DocumentedSurface = {
   id: 'operator',
   title: 'Operator API',
-  description: 'Tenants, members, keys, upstreams, models, prices, exchange rates and usage reporters, for whoever runs this server.',
+  description:
+    'Tenants, balances, members, keys, upstreams, models, prices, exchange rates and usage reporters, for whoever runs this server.',
   prefixes: [OPERATOR_PREFIX],
   operations: {
     ...TENANT_OPERATIONS,
+    ...BALANCE_OPERATIONS,
     ...MEMBER_OPERATIONS,
     ...KEY_OPERATIONS,
     ...ROTATION_OPERATIONS,

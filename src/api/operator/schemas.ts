@@ -44,6 +44,8 @@ const tenantFields = {
   require_budget: Type.Optional(Switch),
   allow_unpriced: Type.Optional(Switch),
   hide_amounts: Type.Optional(Switch),
+  currency: Type.Optional(Text),
+  require_balance: Type.Optional(Switch),
 };
 
 /** Body of `POST /tenants`. */
@@ -132,11 +134,17 @@ export const UpdateUpstreamBody = strict(upstreamFields);
 
 const ModelUpstreams = Type.Array(
   Type.Object(
-    { id: Text, model: Type.Optional(Text), weight: Type.Optional(Whole) },
-    { additionalProperties: false, ...rule('an object with id, model and weight') },
+    {
+      id: Text,
+      model: Type.Optional(Text),
+      weight: Type.Optional(Whole),
+      context_tokens: Type.Optional(Whole),
+      max_output_tokens: Type.Optional(Whole),
+    },
+    { additionalProperties: false, ...rule('an object with id, model, weight, context_tokens and max_output_tokens') },
   ),
   {
-    ...rule('a list of objects with id, model and weight'),
+    ...rule('a list of objects with id, model, weight, context_tokens and max_output_tokens'),
   },
 );
 
@@ -155,6 +163,7 @@ const modelFields = {
   max_file_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   max_audio_seconds: Type.Optional(orNull(Type.Integer(), 'a whole number')),
   tags: Type.Optional(Type.Array(Text, rule('a list of strings'))),
+  description: Type.Optional(orNull(Type.String(), 'a string')),
   aliases: Type.Optional(Type.Array(Text, rule('a list of strings'))),
 };
 
@@ -163,6 +172,14 @@ export const CreateModelBody = strict({ id: Text, upstreams: ModelUpstreams, ...
 
 /** Body of `PATCH /models/{id}`. */
 export const UpdateModelBody = strict({ upstreams: Type.Optional(ModelUpstreams), ...modelFields });
+
+/** Body of `POST /tenants/{id}/credits`. */
+export const CreditBody = strict({
+  amount: Type.Union([Type.Number(), Type.BigInt(), Type.String()], rule('an amount, as a number or a decimal string')),
+  reason: Text,
+  currency: Type.Optional(Text),
+  idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 256, ...rule('a string of 1 to 256 characters') })),
+});
 
 /** Body of `POST /exchange-rates`. */
 export const AddExchangeRateBody = strict({

@@ -45,6 +45,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   model_not_found: NOT_FOUND,
   stale_view: CONFLICT,
   model_unpriced: BAD_REQUEST,
+  no_upstream_left: BAD_REQUEST,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
   invalid_transition: CONFLICT,

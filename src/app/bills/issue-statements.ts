@@ -1,15 +1,7 @@
 import type { BillState, Statement, StatementLine } from '../../core/bills/bill-records.ts';
 import type { CloseMonthResult } from '../../core/bills/decide-close-month.ts';
-import {
-  contentOf,
-  correctionLine,
-  firstLateMonth,
-  lastDueMonth,
-  statementNumber,
-  totalOf,
-  usageLines,
-} from '../../core/bills/make-statement.ts';
-import { monthOf, monthRange, monthsBetween, nextMonth, type Month } from '../../core/bills/month.ts';
+import { contentOf, firstLateMonth, lastDueMonth, statementNumber, totalOf } from '../../core/bills/make-statement.ts';
+import { monthOf, monthsBetween, nextMonth, type Month } from '../../core/bills/month.ts';
 import type { Tenant } from '../../core/records.ts';
 import type { Outcome } from '../../core/rejection.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -19,6 +11,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
+import { openLines, type OpenLineReads } from './open-lines.ts';
 
 /** How often a month is made anew where another node was faster; the job comes again anyway. */
 const ATTEMPTS = 3;
@@ -34,7 +27,7 @@ export interface IssueStatements {
 /** What the job needs. */
 interface IssueDeps {
   readonly writer: Pick<LedgerWriter, 'execute'>;
-  readonly records: Pick<RecordStore, 'record' | 'records' | 'usageCharges' | 'firstUsageMs' | 'keyNames'>;
+  readonly records: OpenLineReads & Pick<RecordStore, 'firstUsageMs'>;
   readonly ids: Pick<Ids, 'next'>;
   readonly clock: Clock;
   readonly digest: Digest;
@@ -120,26 +113,14 @@ export function makeIssueStatements(deps: IssueDeps): IssueStatements {
   }
 }
 
-/**
- * Makes what closes a month. What earlier statements have is read before the usage: a statement that is found there was made from usage
- * that was read before, so nothing of it is missing now.
- */
+/** Makes what closes a month. */
 async function makeStatement(
   { records, ids, clock, digest }: IssueDeps,
   { tenant, state, month }: { readonly tenant: Tenant; readonly state: BillState | undefined; readonly month: Month },
-): Promise<{ statement: Statement | null; lines: StatementLine[] }> {
+): Promise<{ statement: Statement | null; lines: readonly StatementLine[] }> {
   const closed = state?.closedMonth ?? null;
-  const months = [month, ...(closed === null ? [] : monthsBetween(firstLateMonth(closed), closed))];
-  const billed = await linesSince(records, tenant.id, months.toSorted()[0] ?? month);
-  const corrections = (await records.records('bill-correction', tenant.id)).filter(({ statementId }) => statementId === null);
-  const lines: StatementLine[] = [];
-  for (const each of months) {
-    const used = await records.usageCharges({ tenantId: tenant.id, ...monthRange(each) });
-    const keyIds = [...new Set(used.map(({ keyId }) => keyId))];
-    const keyNames = await records.keyNames(tenant.id, keyIds);
-    lines.push(...usageLines({ month: each, used, billed, keyNames }));
-  }
-  lines.push(...corrections.map(correctionLine));
+  const earlier = closed === null ? [] : monthsBetween(firstLateMonth(closed), closed);
+  const { lines, ...converted } = await openLines(records, { tenant, month, earlier });
   if (lines.length === 0) return { statement: null, lines };
   const no = (state?.lastNo ?? 0) + 1;
   const unsealed: Statement = {
@@ -152,15 +133,9 @@ async function makeStatement(
     issuedAtMs: clock.nowMs(),
     lineCount: lines.length,
     totalMicrocents: totalOf(lines).toString(),
+    ...converted,
     previousHash: state?.lastHash ?? '',
     hash: '',
   };
   return { statement: { ...unsealed, hash: digest(contentOf(unsealed, lines)) }, lines };
-}
-
-/** The lines of the tenant's statements of months from `first` on: no earlier one has usage of those months. */
-async function linesSince(records: IssueDeps['records'], tenantId: string, first: Month): Promise<StatementLine[]> {
-  const statements = (await records.records('statement', tenantId)).filter(({ month }) => month >= first);
-  const kept = await Promise.all(statements.map(({ id }) => records.record('statement-lines', id)));
-  return kept.flatMap((found) => found?.lines ?? []);
 }

@@ -14,6 +14,13 @@ export interface ListedBill {
   readonly path: string | null;
 }
 
+/** A bill by its id, with the path of its page; null where its link is revoked. */
+export interface BillPage {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly path: string | null;
+}
+
 /** A correction to be made: `chargeMicrocents` of USD, negative where it is in the tenant's favour. */
 export type NewCorrection = Pick<BillCorrection, 'reason' | 'concernsId'> & { readonly chargeMicrocents: bigint };
 
@@ -26,12 +33,12 @@ export interface BillManagement {
   corrections(tenantId: string): Promise<Outcome<BillCorrection[]>>;
   /** Rejects as the command `add-bill-correction` does. */
   correct(actor: Actor, tenantId: string, correction: NewCorrection): Promise<Outcome<BillCorrection>>;
-  /** Makes the link worthless, at once and for ever; `renew` puts another in its place. */
+  /** Makes the link to a statement's or a credit's page worthless, at once and for ever; `renew` puts another in its place. */
   setLink(
     actor: Actor,
     bill: { readonly tenantId: string; readonly billId: string },
     change: 'revoke' | 'renew',
-  ): Promise<Outcome<ListedBill>>;
+  ): Promise<Outcome<BillPage>>;
 }
 
 const newestFirst = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? 1 : -1);
@@ -45,9 +52,9 @@ export function makeBillManagement(deps: {
 }): BillManagement {
   const { writer, records, ids, tokens } = deps;
 
+  const pathOf = ({ id, version, isRevoked }: BillLink): string | null => (isRevoked ? null : billPath(id, tokens.tokenOf(id, version)));
   const listed = (statement: Statement, link: BillLink | undefined): ListedBill => {
-    const { id, version, isRevoked } = link ?? firstLink(statement.id, statement.tenantId);
-    return { statement, path: isRevoked ? null : billPath(id, tokens.tokenOf(id, version)) };
+    return { statement, path: pathOf(link ?? firstLink(statement.id, statement.tenantId)) };
   };
   const missing = (what: string) => rejected({ code: 'not_found', message: `${what} not found` });
   const hasTenant = async (tenantId: string): Promise<boolean> => (await records.record('tenant', tenantId)) !== undefined;
@@ -79,11 +86,11 @@ export function makeBillManagement(deps: {
       return writer.execute({ verb: 'add-bill-correction', ...base, correction: { id, ...correction } });
     },
     setLink: async (actor, { tenantId, billId }, change) => {
-      const found = await find(tenantId, billId);
-      if (!found.ok) return found;
+      const found = (await records.record('statement', billId)) ?? (await records.record('credit', billId));
+      if (found?.tenantId !== tenantId) return missing(`bill ${billId.slice(0, 100)}`);
       const base = auditedBase(ids, actor, { name: `${change}-bill-link`, tenantId, resourceKind: 'bill-link', resourceId: billId });
       const outcome = await writer.execute({ verb: 'set-bill-link', ...base, billId, change });
-      return outcome.ok ? accepted(listed(found.value, outcome.value)) : outcome;
+      return outcome.ok ? accepted({ id: billId, tenantId, path: pathOf(outcome.value) }) : outcome;
     },
   };
 }

@@ -1,9 +1,7 @@
 import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/calls/upstream-verdict.ts';
-import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import { parseJson } from '../../core/json/int64.ts';
 import { writeRequest } from '../../core/metering/write-request.ts';
 import { dialectOf } from '../../core/routing/dialects.ts';
-import type { RouteCandidate } from '../../core/routing/candidates.ts';
 import type { AttemptOutcome } from '../../core/routing/circuit.ts';
 import { retryAfterMs } from '../../core/routing/retry-after.ts';
 import type { Upstream } from '../../core/records.ts';
@@ -12,14 +10,14 @@ import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import { UpstreamFault, type UpstreamResponse } from '../../ports/upstream.ts';
 import type { CallCounters } from './call-counters.ts';
+import { type CallPlan, type PlannedCandidate, sentLimit } from './call-plan.ts';
 import type { CallLimits, CallRefusal, CallRequest, OpenUpstream } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
 
 /** Answers up to this size are gathered and booked before their first byte goes out; larger ones pass through. */
 const GATHER_BYTES = 1_048_576;
-/** The same where the caller wants its usage in a header. Source: Tinfoil reference section 5. */
+/** The same where the caller wants its usage in a header, or the routing trace in the answer. Source: Tinfoil reference section 5. */
 const GATHER_FOR_HEADER_BYTES = 10_485_760;
 /** What is read of an error's body. */
 const ERROR_BYTES = 65_536;
@@ -34,6 +32,9 @@ export interface BegunAnswer {
   readonly gathered: readonly Uint8Array[];
   /** Null where `gathered` is the whole. */
   readonly rest: AsyncIterator<Uint8Array, unknown> | null;
+  /** When it was asked for, and when its first byte, or all that is gathered of it, was there; lengths only. */
+  readonly sentMs: number;
+  readonly begunMs: number;
 }
 
 /**
@@ -57,6 +58,8 @@ export function makeAskUpstreams(deps: {
   readonly open: (upstream: Upstream) => OpenUpstream;
   readonly health: Pick<UpstreamHealth, 'begin'>;
   readonly clock: Clock;
+  /** A clock that never goes back, for measuring lengths only. */
+  readonly elapsedMs: () => number;
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
   readonly counters: CallCounters;
@@ -84,6 +87,7 @@ export function makeAskUpstreams(deps: {
           attempt.end(GIVEN_UP);
         }
         if (tried.kind !== 'next') return tried.asked;
+        call.failed.add(index);
         log.warn({ callId: call.id, upstream: candidate.upstream.id, code: tried.code }, 'an upstream failed before its first byte');
         // That another one limits its rate is the better news: waiting helps.
         if (last?.code !== 'upstream_rate_limited') last = tried;
@@ -123,7 +127,7 @@ interface AttemptOptions {
   readonly call: ActiveCall;
   readonly plan: CallPlan;
   readonly request: CallRequest;
-  readonly candidate: RouteCandidate;
+  readonly candidate: PlannedCandidate;
 }
 
 async function tryOne(deps: AskDeps, options: AttemptOptions): Promise<Tried> {
@@ -151,15 +155,15 @@ async function tryOne(deps: AskDeps, options: AttemptOptions): Promise<Tried> {
 async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }: OpenUpstream): Promise<Tried> {
   const { call, plan, request, candidate } = options;
   const { upstream } = candidate;
-  const { bound } = plan;
   const timeoutMs = upstream.timeoutMs ?? deps.limits.upstreamTimeoutMs;
   const { body, hideUsage } = writeRequest({
     request: plan.request,
     upstreamModel: candidate.upstreamModel,
     continuousUsage: upstream.continuousUsage,
-    outputLimit: bound.sendLimitAs === null ? null : { field: bound.sendLimitAs, tokens: limitPerChoice(call.heldOutput, bound.choices) },
+    outputLimit: sentLimit(plan, call),
   });
   call.wasSent = true;
+  const sentMs = deps.elapsedMs();
   const sent = client.send({
     path: request.route,
     dialect: dialectOf(request.kind),
@@ -173,10 +177,11 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
   const response = await sent;
   const verdict = judgeStatus(response.status);
   if (verdict.kind === 'answer') {
-    const begun = await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request) });
+    const begun = await beginAnswer(response, { hideUsage, gatherBytes: gatherBytes(request, plan) });
+    const timed = { ...begun, sentMs, begunMs: deps.elapsedMs() };
     // No answer of these APIs is empty: the upstream broke before its first byte, whatever its status says.
     const isEmpty = begun.rest === null && begun.gathered.every(({ length }) => length === 0);
-    return isEmpty ? next(FAILED, 'upstream_failed', null) : over(ANSWERED, begun);
+    return isEmpty ? next(FAILED, 'upstream_failed', null) : over(ANSWERED, timed);
   }
   const errorBody = await readErrorBody(response);
   if (verdict.kind === 'failure') {
@@ -184,15 +189,15 @@ async function send(deps: AskDeps, options: AttemptOptions, { client, secrets }:
     if (verdict.code !== 'upstream_rate_limited') return next(FAILED, verdict.code, retryAfter);
     return next({ kind: 'rate_limited', restMs: retryAfterMs(retryAfter, deps.clock.nowMs()) }, verdict.code, retryAfter);
   }
-  const rename = { from: candidate.upstreamModel, to: plan.request.model };
+  const rename = { from: candidate.upstreamModel, to: candidate.target?.model.id ?? plan.request.model };
   const error = scrubbedError(errorBody, { status: response.status, secrets, rename });
   return over(ANSWERED, { kind: 'refusal', refusal: { kind: 'passed', status: response.status, error } });
 }
 
 /** Speech is heard while it is made, so none of it is gathered. */
-function gatherBytes(request: CallRequest): number {
+function gatherBytes(request: CallRequest, plan: CallPlan): number {
   if (request.kind === 'speech') return 0;
-  return wantsUsage(request) ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES;
+  return wantsUsage(request) || plan.routing !== null ? GATHER_FOR_HEADER_BYTES : GATHER_BYTES;
 }
 
 /** Tells whether the caller wants its usage told; only the exact value counts. Source: Tinfoil reference section 5. */
@@ -202,7 +207,7 @@ export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => re
 async function beginAnswer(
   response: UpstreamResponse,
   options: { readonly hideUsage: boolean; readonly gatherBytes: number },
-): Promise<BegunAnswer> {
+): Promise<Omit<BegunAnswer, 'sentMs' | 'begunMs'>> {
   const { hideUsage } = options;
   if (!isEventStream(response)) {
     const { pieces, complete } = await response.body.readAll(options.gatherBytes);

@@ -60,7 +60,7 @@ export function makeCallBooks(deps: {
       }
       const { objects } = counted;
       const settled = await settle(call, { ...releaseCommand(call), actuals, usage, ...(objects === undefined ? {} : { objects }) });
-      return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: call.context.model, costNanoUsd }) } : null;
+      return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: usage.model, costNanoUsd }) } : null;
     },
     release: async (call) => {
       await settle(call, releaseCommand(call));

@@ -67,7 +67,7 @@ export type CallOutcome = { readonly kind: 'answered' } | CallRefusal;
 export type CommandWriter = Pick<LedgerWriter, 'execute' | 'write'>;
 
 /** What a call needs to know of the catalogue, as it is now. */
-export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices'>;
+export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices' | 'rate'>;
 
 /** Names and values of the headers that an operator declared for an upstream. They may be credentials. */
 export type UpstreamHeaders = Readonly<Record<string, string>>;

@@ -3,9 +3,9 @@ import { objectsOfResponse } from '../../core/calls/upstream-object.ts';
 import { mediaUse, type SeenMedia } from '../../core/metering/media-use.ts';
 import { estimateUsage } from '../../core/metering/token-usage.ts';
 import { mediaRate } from '../../core/pricing/rates.ts';
+import { type CallPlan, targetOf } from './call-plan.ts';
 import type { CountedUsage } from './count-usage.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
 
 /** What an answer told beside its tokens. `response` is a response of the Responses API as far as it was read; null for anything else. */
 export interface SeenAnswer extends SeenMedia {
@@ -37,7 +37,7 @@ export function completeCount(
       ? []
       : objectsOfResponse(seen.response, {
           upstreamId: candidate.upstream.id,
-          model: plan.model.id,
+          model: targetOf(plan, call).model.id,
           tokens: counted.estimated ? null : counted.usage.totalTokens,
         });
   return {
@@ -49,7 +49,7 @@ export function completeCount(
 
 /** What is booked for a call whose answer nobody saw although its upstream may have worked for it. */
 export function unseenCount({ plan, call }: { readonly plan: CallPlan; readonly call: ActiveCall }): CountedUsage {
-  const usage = estimateUsage({ promptTokens: plan.promptTokens, completionTokens: call.countOutput?.() ?? 0 }, null);
+  const usage = estimateUsage({ promptTokens: targetOf(plan, call).promptTokens, completionTokens: call.countOutput?.() ?? 0 }, null);
   const { media } = plan.bound;
   return { usage, estimated: true, ...(media === undefined ? {} : { media: { unit: media.unit, quantity: media.likely } }) };
 }

@@ -7,10 +7,10 @@ import type { Upstream } from '../../core/records.ts';
 import type { Log } from '../../ports/log.ts';
 import { UpstreamFault } from '../../ports/upstream.ts';
 import type { CallLimits, CallRequest, CommandWriter, OpenUpstream } from './call-types.ts';
+import { type CallPlan, targetOf } from './call-plan.ts';
 import { completeCount } from './count-answer.ts';
 import { wholeUsage, type CountedUsage } from './count-usage.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
 
 /** A response as its JSON was read. */
 export type ResponseObject = Readonly<Record<string, unknown>>;
@@ -75,7 +75,7 @@ export function makeBackgroundCalls(deps: BackgroundDeps): BackgroundCalls {
     remember: async ({ call, plan }, response) => {
       const candidate = plan.candidates[call.candidate];
       if (candidate === undefined) return;
-      const kept = { upstreamId: candidate.upstream.id, model: plan.model.id, tokens: null };
+      const kept = { upstreamId: candidate.upstream.id, model: targetOf(plan, call).model.id, tokens: null };
       const objects = objectsOfResponse(response, kept);
       await deps.writer.execute({ verb: 'keep-upstream-objects', id: `${call.id}.keep`, tenantId: call.tenantId, objects });
     },
@@ -153,14 +153,15 @@ async function ask(
 /** What a response used: as it reports, else by what was seen of it. */
 function countOf({ call, plan }: FollowedCall, response: ResponseObject): CountedUsage {
   const reported = usageFromObject(response['usage']);
+  const { promptTokens, tokenizer } = targetOf(plan, call);
   const counted = wholeUsage({
     kind: 'responses',
     reported,
-    promptTokens: plan.promptTokens,
+    promptTokens,
     outputText: () => outputText(response),
     bytesSeen: 0,
     heldOutput: call.heldOutput,
-    tokenizer: plan.tokenizer,
+    tokenizer,
   });
   return completeCount(counted, { plan, call }, { seconds: null, images: null, response });
 }

@@ -14,7 +14,7 @@ import type { Written } from '../ledger-writer.ts';
 import { releaseCommand } from './book-call.ts';
 import type { CallLimits, CallRequest, CommandWriter } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
+import type { CallPlan } from './call-plan.ts';
 import type { CallSettler } from './settle-calls.ts';
 
 /** How events name this part of the program. */
@@ -53,7 +53,15 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     const ttlMs = holdTtlMs(plan.policy, limits.holdTtlMs);
     const { inputTokens, media } = plan.bound;
     const most = media === undefined ? null : { unit: media.unit, quantity: media.most };
-    const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens, rates: holdRates(plan), media: most });
+    const legs = callLegs({
+      tenantId: tenant.id,
+      keyId: key.id,
+      scopes,
+      inputTokens,
+      rates: holdRates(plan),
+      media: most,
+      rate: plan.rate,
+    });
     const nowMs = elapsedMs();
     const reserve = (holder: Tenant): Promise<Written<ReserveAnswer>> =>
       writer.write({
@@ -124,9 +132,14 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   route: request.route,
   streaming: plan.request.stream,
   promptTokens: plan.promptTokens,
-  candidates: plan.candidates.map(({ upstream, price }) => ({ upstreamId: upstream.id, price })),
+  candidates: plan.candidates.map(({ upstream, price, target }) => ({
+    upstreamId: upstream.id,
+    price,
+    ...(target === undefined || target.model.id === plan.model.id ? {} : { model: target.model.id }),
+  })),
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
   ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
+  ...(plan.rate === null ? {} : { rate: plan.rate }),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */
@@ -149,6 +162,9 @@ function newActiveCall(
     sink: request.sink,
     abort: new AbortController(),
     candidate: 0,
+    failed: new Set(),
+    startedMs: hold.nowMs,
+    waitedMs: 0,
     attempt: null,
     wasSent: false,
     countOutput: null,

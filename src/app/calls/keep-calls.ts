@@ -27,6 +27,11 @@ export interface ActiveCall {
   readonly abort: AbortController;
   /** The place of the upstream that is being tried, among the context's candidates. */
   candidate: number;
+  /** The places of those that failed. */
+  readonly failed: Set<number>;
+  /** When the call began, and how long its upstream was kept waiting for the caller since, in milliseconds; lengths only. */
+  readonly startedMs: number;
+  waitedMs: number;
   /** The attempt at that upstream; null before the first. */
   attempt: UpstreamAttempt | null;
   /** Whether anything was sent upstream. */

@@ -1,42 +1,27 @@
-import type { RequestBound } from '../../core/bounds/bound-request.ts';
-import { boundUnderPolicy, refuseTools } from '../../core/calls/call-policy.ts';
+import { refuseTools } from '../../core/calls/call-policy.ts';
 import { resolvePolicy, type PolicyRules } from '../../core/policy/resolve-policy.ts';
 import type { InferenceRequest, RequestDefect } from '../../core/bounds/inference-request.ts';
 import { readForm } from '../../core/bounds/multipart-form.ts';
 import { readRequest } from '../../core/bounds/read-request.ts';
 import { JsonNumberError, inspectJson, parseJson } from '../../core/json/int64.ts';
-import type { Model, Policy, Upstream } from '../../core/records.ts';
-import { routeOf, type RouteCandidate } from '../../core/routing/candidates.ts';
-import { orderByStanding, rankCandidates } from '../../core/routing/rank.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
+import type { Model, Tenant } from '../../core/records.ts';
+import { fallbackModels, isBlacklisted } from '../../core/routing/model-choices.ts';
+import { rankingPreference, takeFormSettings, takeRequestedSettings } from '../../core/routing/requested-settings.ts';
+import { effectiveSettings } from '../../core/routing/settings.ts';
 import { mayUseModel } from '../../core/access/allowed-models.ts';
 import { callScopes } from '../../core/access/subject-levels.ts';
 import type { Rejection } from '../../core/rejection.ts';
-import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { Tokenizer, Tokenizers } from '../../ports/tokenizer.ts';
 import type { CallCatalogue, CallRefusal, CallRequest } from './call-types.ts';
-import { countWith } from './count-usage.ts';
+import type { CallPlan } from './call-plan.ts';
 import { hasReferences, makeResolveReferences } from './resolve-references.ts';
+import { makeRouteCall, type RoutableCall } from './route-call.ts';
 import type { Directory } from '../directory.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
-
-/** What a call asks for, where it may go and what it may use at most: everything that its hold is made of. */
-export interface CallPlan {
-  readonly request: InferenceRequest;
-  readonly model: Model;
-  /** In the order of trial. */
-  readonly candidates: readonly RouteCandidate[];
-  readonly bound: RequestBound;
-  /** The key is soft and the caller set no limit: none is sent upstream, and the hold is what the model's default would use. */
-  readonly softOutput: boolean;
-  /** The prompt's tokens without margin, for an estimate. */
-  readonly promptTokens: number;
-  readonly tokenizer: Tokenizer | null;
-  /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
-  readonly scopes: readonly string[];
-  readonly policy: Policy | null;
-}
+import type { UpstreamSpeeds } from './upstream-speeds.ts';
 
 /** A plan, or why there is none. */
 export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonly ok: false; readonly refusal: CallRefusal };
@@ -46,11 +31,12 @@ export type Planned = { readonly ok: true; readonly plan: CallPlan } | { readonl
  *
  * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a header that names a level of the subject and breaks a rule of
  * {@link callScopes} (`invalid`); a body that is no JSON, holds forbidden keys or breaks a rule of the
- * request (`invalid`); `model_not_found` (also for one that the key may not call); `forbidden` (a tool that the policy of the call's
+ * request, or asks the router for what is no setting (`invalid`); `model_not_found` (also for one that the key may not call, or its project
+ * forbids); `forbidden` (a tool that the policy of the call's
  * scopes does not allow); `not_found` and `invalid` for what it builds on
  * ({@link makeResolveReferences}); a model whose upstreams all speak another API (`invalid`); `model_unpriced`; a model that the upstream
- * which keeps it does not serve (`invalid`); an output limit above what the model can produce, or the policy allows (`invalid`); and fails with
- * `upstream_failed` where none of the model's upstreams exists any more.
+ * which keeps it does not serve (`invalid`); an output limit above what the model can produce, or the policy allows (`invalid`);
+ * `no_upstream_left` ({@link makeRouteCall}); and fails with `upstream_failed` where none of the model's upstreams exists any more.
  */
 export function makePlanCall(deps: {
   readonly catalogue: CallCatalogue;
@@ -60,70 +46,64 @@ export function makePlanCall(deps: {
   /** A number from [0, 1), a new one each time. */
   readonly random: () => number;
   readonly health: Pick<UpstreamHealth, 'standing'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'speedsOf'>;
   readonly policies: Directory['policies'];
 }): (call: CallRequest) => Planned | Promise<Planned> {
-  const { catalogue, tokenizers, clock, health } = deps;
+  const { catalogue, tokenizers, clock } = deps;
   const resolveReferences = makeResolveReferences(deps);
+  const routeCall = makeRouteCall(deps);
 
-  /** The upstream of that id, if it speaks the API that the call is made in. */
-  const speakingUpstream = (call: CallRequest, id: string): Upstream | undefined => {
-    const upstream = catalogue.upstream(id);
-    return upstream !== undefined && dialectsOf(upstream).includes(dialectOf(call.kind)) ? upstream : undefined;
-  };
-
-  const finish = (call: CallRequest, asked: Asked, model: Model, tokenizer: Tokenizer | null): Planned => {
-    const { request, upstreamId } = asked;
-    const route = routeOf({
-      model,
-      upstreamOf: (id) => speakingUpstream(call, id),
-      prices: catalogue.prices(model.id),
-      allowUnpriced: call.tenant.allowUnpriced,
-      nowMs: clock.nowMs(),
-    });
-    const isThere = model.upstreams.some(({ id }) => catalogue.upstream(id) !== undefined);
-    if (route.kind === 'no_upstream' && isThere) return refused({ kind: 'invalid', defect: otherDialect(call, model) });
-    if (route.kind === 'no_upstream') return refused({ kind: 'failed', code: 'upstream_failed', retryAfter: null });
-    if (route.kind === 'unpriced') {
-      const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
-      return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } });
-    }
-    const usable = upstreamId === null ? route.candidates : route.candidates.filter(({ upstream }) => upstream.id === upstreamId);
-    if (usable.length === 0) return notServed(model.id, request);
-    const count = countWith(tokenizer);
-    const { policy } = asked;
-    const bounded = boundUnderPolicy(request, model, { policy, countTokens: count });
-    if (!bounded.ok) return refused({ kind: 'invalid', defect: bounded.defect });
-    const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
-    const candidates = orderByStanding(rankCandidates(usable, deps.random()), ({ upstream }) => health.standing(upstream));
+  const finish = (call: CallRequest, asked: Asked, tokenizers: readonly (Tokenizer | null)[]): Planned => {
+    const { request, policy, models } = asked;
+    const routable = { ...asked, models: models.map((model, index) => ({ model, tokenizer: tokenizers[index] ?? null })) };
+    const routed = routeCall(call, routable);
+    if (!routed.ok) return routed;
+    const { target, candidates, routing } = routed;
+    const hasBalance = call.tenant.hasBalance === true;
+    const rate = hasBalance ? catalogue.rate(currencyOf(call.tenant), clock.nowMs()) : null;
+    if (hasBalance && rate === null) return refused(unrated(target.model, call.tenant));
     // What a policy allows is a limit for soft keys too.
     const isCapped = policy?.caps?.maxTokens !== undefined;
-    const softOutput = call.key.outputBound === 'soft' && !isCapped && bounded.bound.sendLimitAs !== null;
-    const bound = softOutput ? { ...bounded.bound, sendLimitAs: null } : bounded.bound;
-    return { ok: true, plan: { request, model, candidates, bound, softOutput, promptTokens, tokenizer, scopes: asked.scopes, policy } };
+    const softOutput = call.key.outputBound === 'soft' && !isCapped && target.bound.sendLimitAs !== null;
+    const bound = softOutput ? { ...target.bound, sendLimitAs: null } : target.bound;
+    return { ok: true, plan: { ...target, request, candidates, bound, softOutput, scopes: asked.scopes, policy, routing, rate } };
   };
 
-  const tokenize = (call: CallRequest, asked: Asked, model: Model): Planned | Promise<Planned> => {
-    const { tokenizer: name } = model;
-    const loaded = name === null ? null : tokenizers.loaded(name);
-    if (name === null || loaded !== null) return finish(call, asked, model, loaded);
-    return tokenizers.load(name).then((tokenizer) => finish(call, asked, model, tokenizer));
+  const tokenize = (call: CallRequest, asked: Asked): Planned | Promise<Planned> => {
+    const loaded = asked.models.map(({ tokenizer: name }) => (name === null ? null : tokenizers.loaded(name)));
+    if (asked.models.every(({ tokenizer: name }, index) => name === null || loaded[index] !== null)) return finish(call, asked, loaded);
+    const loading = asked.models.map(async ({ tokenizer: name }) => (name === null ? null : tokenizers.load(name)));
+    return Promise.all(loading).then((ready) => finish(call, asked, ready));
   };
 
   const plan = (call: CallRequest, scopes: readonly string[], rules: PolicyRules): Planned | Promise<Planned> => {
     const read = readBody(call);
     if (!read.ok) return read;
-    const model = catalogue.model(read.request.model);
-    if (model === undefined || !mayUseModel(call.key, model)) {
-      const message = `The model ${JSON.stringify(read.request.model)} does not exist, or you have no access to it.`;
+    const taken = takeSettings(read.request);
+    if (!taken.ok) return refused({ kind: 'invalid', defect: defectOf(taken.rejection) });
+    const request = { ...read.request, body: taken.value.body };
+    const { requested } = taken.value;
+    const { projectSettings: project } = call.tenant;
+    const settings = project === undefined && requested === null ? null : effectiveSettings(project, requested ?? {});
+    const model = catalogue.model(request.model);
+    if (model === undefined || !mayUseModel(call.key, model) || isBlacklisted(model, settings)) {
+      const message = `The model ${JSON.stringify(request.model)} does not exist, or you have no access to it.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: 'model' } });
     }
-    const { request } = read;
     const policy = rules.ranked.length === 0 ? null : resolvePolicy(rules, scopes, clock.nowMs());
     const refusedTool = refuseTools(request, policy);
     if (refusedTool !== null) return refused({ kind: 'rejected', rejection: refusedTool });
-    if (!hasReferences(request)) return tokenize(call, { request, upstreamId: null, scopes, policy }, model);
+    const { models: others, filteredOut: passedOver } = fallbackModels({
+      asked: model,
+      settings,
+      modelOf: (name) => catalogue.model(name),
+      mayUse: (other) => mayUseModel(call.key, other),
+    });
+    const preference = rankingPreference(project, requested);
+    const asked = { request, models: [model, ...others], upstreamId: null, scopes, policy, settings, preference, passedOver };
+    if (!hasReferences(request)) return tokenize(call, asked);
     return resolveReferences(call, request).then((resolved) =>
-      resolved.ok ? tokenize(call, { ...resolved, scopes, policy }, model) : refused(resolved.refusal),
+      resolved.ok ? tokenize(call, { ...asked, request: resolved.request, upstreamId: resolved.upstreamId }) : refused(resolved.refusal),
     );
   };
 
@@ -131,41 +111,36 @@ export function makePlanCall(deps: {
     const tenantRefusal = refuseTenant(call);
     if (tenantRefusal !== null) return refused(tenantRefusal);
     const scopes = callScopes(call.key, call.tenant.id, call.headers);
-    if (!scopes.ok) return refused({ kind: 'invalid', defect: headerDefect(scopes.rejection) });
+    if (!scopes.ok) return refused({ kind: 'invalid', defect: defectOf(scopes.rejection) });
     const rules = deps.policies(call.tenant.id);
     return rules instanceof Promise ? rules.then((read) => plan(call, scopes.value, read)) : plan(call, scopes.value, rules);
   };
 }
 
-/** A request, and the one upstream that may answer it; null where any may. */
-interface Asked {
-  readonly request: InferenceRequest;
-  readonly upstreamId: string | null;
-  readonly scopes: readonly string[];
-  readonly policy: Policy | null;
+/** A model costs nothing that a balance could pay where nobody has said what a USD is worth in its currency. */
+function unrated(model: Model, tenant: Tenant): CallRefusal {
+  const message = `The model ${model.id} has no price in ${currencyOf(tenant)}: no exchange rate applies.`;
+  return { kind: 'rejected', rejection: { code: 'model_unpriced', message, field: 'model' } };
 }
 
-/** What is wrong with a header that fills a level of the subject. */
-const headerDefect = ({ field, message }: Rejection): RequestDefect => ({
+/** What a call asks for, before its models are bounded: what routing needs, but for their tokenizers. */
+interface Asked extends Omit<RoutableCall, 'models'> {
+  readonly models: readonly Model[];
+  readonly scopes: readonly string[];
+}
+
+/** The request's fields that are the router's: they say where it goes, and go nowhere themselves. */
+const takeSettings = ({ body, form }: InferenceRequest): ReturnType<typeof takeRequestedSettings> =>
+  form === undefined ? takeRequestedSettings(body) : takeFormSettings(body);
+
+/** What is wrong with a header that fills a level of the subject, or with a field for the router. */
+const defectOf = ({ field, message }: Rejection): RequestDefect => ({
   param: field ?? null,
   code: 'invalid_value',
   message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
 });
 
-function notServed(modelId: string, { refers }: InferenceRequest): Planned {
-  const param = (refers?.previousResponseId ?? null) === null ? 'input' : 'previous_response_id';
-  const message = `What ${param} names lies at an upstream that does not serve the model ${modelId}.`;
-  return refused({ kind: 'invalid', defect: { param, code: 'invalid_value', message } });
-}
-
 const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: CallRefusal } => ({ ok: false, refusal });
-
-/** Why a model is not served in the API of this call. */
-function otherDialect(call: CallRequest, model: Model): RequestDefect {
-  const served =
-    dialectOf(call.kind) === 'anthropic' ? "OpenAI's API only, such as /v1/chat/completions" : "Anthropic's API only, at /v1/messages";
-  return { param: 'model', code: 'invalid_value', message: `The model ${JSON.stringify(model.id)} is served in ${served}.` };
-}
 
 /** What a tenant's state refuses. The hold would refuse it too; asking first keeps refused calls cheap. */
 export function refuseTenant({ tenant }: Pick<CallRequest, 'tenant'>): CallRefusal | null {

@@ -1,6 +1,7 @@
 import { dialectOf } from '../../core/routing/dialects.ts';
 import { JsonUsageScanner } from '../../core/metering/json-usage-scanner.ts';
 import { messagesUsageFromObject } from '../../core/metering/messages-usage.ts';
+import { StreamTail } from '../../core/metering/splice-metadata.ts';
 import { SseUsageScanner } from '../../core/metering/sse-usage-scanner.ts';
 import { estimateUsage } from '../../core/metering/token-usage.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
@@ -8,12 +9,13 @@ import type { Log } from '../../ports/log.ts';
 import { UpstreamFault } from '../../ports/upstream.ts';
 import type { BegunAnswer } from './ask-upstreams.ts';
 import type { CallCounters } from './call-counters.ts';
+import { type CallPlan, targetOf } from './call-plan.ts';
 import type { AnswerHeaders, CallLimits, CallRequest } from './call-types.ts';
 import { completeCount, countsNoTokens, SAW_NOTHING } from './count-answer.ts';
 import { countWith, wholeUsage, type CountedUsage } from './count-usage.ts';
 import { asResponse, isBackground, isUnderWay, type BackgroundCalls, type ResponseObject } from './follow-background.ts';
+import { endWithMetadata, withMetadata } from './answer-metadata.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
 
 /** Whole images, and a response with all of its output, come in one event, with the usage. */
 const MAX_WHOLE_EVENT_BYTES = 33_554_432;
@@ -69,11 +71,16 @@ async function relayWhole(deps: RelayDeps, options: RelayOptions): Promise<void>
   deps.failpoints.hit('call.answered');
   const seen = options.plan.request.kind === 'responses' ? asResponse(scanner.json()) : null;
   if (seen !== null && isBackground(options.plan) && isUnderWay(seen)) return relayBackground(deps, options, seen);
-  const booked = await options.book(countWhole(options, scanner, seen));
+  const counted = countWhole(options, scanner, seen);
+  const booked = await options.book(counted);
   if (booked === null) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   const headers = options.usageHeader === null ? options.headers : { ...options.headers, [options.usageHeader]: booked.usageHeader };
-  call.sink.send(answer.response.status, headers, answer.gathered);
+  call.sink.send(
+    answer.response.status,
+    headers,
+    withMetadata(deps, options, counted, () => scanner.json()),
+  );
 }
 
 /** An upstream has answered that it will make a response: its caller has that answer, and the call goes on until the response has ended. */
@@ -97,15 +104,16 @@ function countWhole(
 ): CountedUsage {
   // Sound, and plain texts, may look like JSON by accident.
   const isRead = !countsNoTokens(plan) || isJson(answer);
+  const { model, promptTokens, tokenizer } = targetOf(plan, call);
   const counted = wholeUsage({
     kind: plan.request.kind,
     reported: isRead ? scanner.usage : null,
-    promptTokens: plan.promptTokens,
+    promptTokens,
     outputText: () => scanner.outputText(),
     bytesSeen: scanner.bytesSeen,
     // Where the upstream was told no limit of ours, the model's own is the most that it can have given.
-    heldOutput: call.softOutput ? BigInt(plan.bound.choices) * BigInt(plan.model.maxOutputTokens) : call.heldOutput,
-    tokenizer: plan.tokenizer,
+    heldOutput: call.softOutput ? BigInt(plan.bound.choices) * BigInt(model.maxOutputTokens) : call.heldOutput,
+    tokenizer,
   });
   const seen = isRead ? { seconds: scanner.seconds, images: scanner.dataItems } : SAW_NOTHING;
   return completeCount(counted, { plan, call }, { ...seen, response: response ?? (scanner.id === null ? null : { id: scanner.id }) });
@@ -147,7 +155,7 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
   const { sink } = call;
   const scanner = new SseUsageScanner({
     hideUsage: answer.hideUsage,
-    countTokens: countWith(plan.tokenizer),
+    countTokens: countWith(targetOf(plan, call).tokenizer),
     dialect: dialectOf(plan.request.kind),
     ...(plan.request.kind === 'images' || plan.request.kind === 'responses' ? { maxEventBytes: MAX_WHOLE_EVENT_BYTES } : {}),
   });
@@ -158,6 +166,8 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
 
   let whole = true;
   let booking: ReturnType<BookCall> | null = null;
+  let counted: CountedUsage | null = null;
+  const tail = plan.routing === null ? null : new StreamTail();
   // One that goes on without its caller can be asked for as soon as its id is known.
   let isRemembered = !isBackground(plan);
   const pass = async (chunk: Uint8Array): Promise<void> => {
@@ -166,11 +176,13 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
       isRemembered = true;
       await deps.background.remember(options, scanner.response);
     }
-    for (const piece of pieces) if (!sink.write(piece)) await waitForCaller(deps, call);
+    for (const piece of tail === null ? pieces : pieces.flatMap((each) => tail.push(each)))
+      if (!sink.write(piece)) await waitForCaller(deps, call);
     if (!scanner.terminal || booking !== null) return;
     // Nothing after the terminal event counts. Book while the last bytes of the connection come in, and do not wait for them for long.
     deps.failpoints.hit('call.answered');
-    booking = options.book(countStream(options, scanner, true));
+    counted = countStream(options, scanner, true);
+    booking = options.book(counted);
     // Whoever awaits it below sees the failure; until then it must not count as unhandled.
     booking.catch(() => undefined);
     call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, deps.elapsedMs() + LINGER_MS);
@@ -189,29 +201,33 @@ async function relayStream(deps: RelayDeps, options: RelayOptions): Promise<void
   // The upstream goes on with what it does in the background, whoever listens.
   const goesOn = booking === null && !whole && isBackground(plan);
   const followed = goesOn ? await deps.background.follow(options, scanner.response, null) : null;
-  const booked = await (booking ?? options.book(followed ?? countStream(options, scanner, whole)));
+  counted ??= followed ?? countStream(options, scanner, whole);
+  const booked = await (booking ?? options.book(counted));
   if (booked === null || !whole) return cut(deps, call);
   deps.failpoints.hit('call.settled');
-  sink.end(ending, usageHeader === null ? null : { [usageHeader]: booked.usageHeader });
+  const rest = tail === null ? ending : endWithMetadata(deps, options, { tail, ending, counted });
+  sink.end(rest, usageHeader === null ? null : { [usageHeader]: booked.usageHeader });
 }
 
 /** A stream that ended counts as reported; one that was cut, or reported nothing, by what was seen of it. */
 function countStream({ plan, call }: RelayOptions, scanner: SseUsageScanner, whole: boolean): CountedUsage {
-  return completeCount(streamTokens(plan, scanner, whole), { plan, call }, scanner);
+  return completeCount(streamTokens({ plan, call }, scanner, whole), { plan, call }, scanner);
 }
 
-function streamTokens(plan: CallPlan, scanner: SseUsageScanner, whole: boolean): CountedUsage {
+function streamTokens({ plan, call }: Pick<RelayOptions, 'plan' | 'call'>, scanner: SseUsageScanner, whole: boolean): CountedUsage {
   const { usage } = scanner;
   if (whole && usage !== null && scanner.countsOutput) return { usage, estimated: false };
   if (whole && countsNoTokens(plan)) return { usage: estimateUsage({ promptTokens: 0, completionTokens: 0 }, null), estimated: false };
-  const estimate = { promptTokens: plan.promptTokens, completionTokens: scanner.estimatedOutputTokens() };
+  const estimate = { promptTokens: targetOf(plan, call).promptTokens, completionTokens: scanner.estimatedOutputTokens() };
   return { usage: estimateUsage(estimate, usage), estimated: true };
 }
 
 /** Waits until the caller has read what it has; one that reads nothing for as long as an upstream may be silent is cut off. */
 async function waitForCaller(deps: RelayDeps, call: ActiveCall): Promise<void> {
-  call.callerDeadlineMs = deps.elapsedMs() + deps.limits.upstreamTimeoutMs;
+  const fromMs = deps.elapsedMs();
+  call.callerDeadlineMs = fromMs + deps.limits.upstreamTimeoutMs;
   await call.sink.drained();
+  call.waitedMs += deps.elapsedMs() - fromMs;
   call.callerDeadlineMs = Infinity;
 }
 

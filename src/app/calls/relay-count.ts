@@ -2,7 +2,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Asked } from './ask-upstreams.ts';
 import type { CallOutcome, CallRequest } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { CallPlan } from './plan-call.ts';
+import type { CallPlan } from './call-plan.ts';
 
 /**
  * Makes what relays a call that counts tokens: no model runs for it, so nothing is held, metered or billed. It goes the way of every
@@ -51,6 +51,9 @@ const newCount = (id: string, request: CallRequest, plan: CallPlan): ActiveCall 
   sink: request.sink,
   abort: new AbortController(),
   candidate: 0,
+  failed: new Set(),
+  startedMs: 0,
+  waitedMs: 0,
   wasSent: false,
   countOutput: null,
   ttlMs: Infinity,

@@ -1,10 +1,12 @@
 import type { ReportItem } from '../../core/ledger/commands.ts';
-import type { ApiKey } from '../../core/records.ts';
+import { currencyOf, type PinnedRate } from '../../core/pricing/currency.ts';
+import type { ApiKey, Tenant } from '../../core/records.ts';
 import { judgeReport } from '../../core/usage/judge-report.ts';
 import { writeQuarantined, type QuarantinedEvent } from '../../core/usage/reported-event.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { Directory } from '../directory.ts';
+import type { Catalogue } from '../directory/catalogue.ts';
 
 /** An event to be judged: what is known of it, and the hash that tells it from others under its id. */
 export interface EventToJudge {
@@ -32,24 +34,26 @@ export function makeJudgeReports({ records, directory, clock }: JudgeReportsDeps
     return new Map(await Promise.all([...hashes].map(find)));
   };
 
-  const findUnpriced = async (tenantIds: ReadonlySet<string>): Promise<Set<string>> => {
-    const tenants = await Promise.all([...tenantIds].map((id) => directory.tenant(id)));
-    return new Set(tenants.flatMap((tenant) => (tenant?.allowUnpriced === true ? [tenant.id] : [])));
+  const findTenants = async (tenantIds: ReadonlySet<string>): Promise<Map<string, Tenant | undefined>> => {
+    const find = async (id: string): Promise<[string, Tenant | undefined]> => [id, await directory.tenant(id)];
+    return new Map(await Promise.all([...tenantIds].map(find)));
   };
 
   return async (reporterId, events) => {
     await directory.refresh();
     const { catalogue } = directory;
     const keys = await findKeys(new Set(events.map(({ event }) => event.keyHash)));
-    const unpriced = await findUnpriced(new Set([...keys.values()].flatMap((key) => (key === undefined ? [] : [key.tenantId]))));
+    const tenants = await findTenants(new Set([...keys.values()].flatMap((key) => (key === undefined ? [] : [key.tenantId]))));
     const nowMs = clock.nowMs();
     return events.map(({ event, hash }): ReportItem => {
       const key = keys.get(event.keyHash);
+      const tenant = key === undefined ? undefined : tenants.get(key.tenantId);
       const model = catalogue.model(event.model);
       const judgement = judgeReport(event, {
         reporterId,
         key,
-        allowUnpriced: key !== undefined && unpriced.has(key.tenantId),
+        allowUnpriced: tenant?.allowUnpriced === true,
+        rate: tenant === undefined ? null : balanceRate(catalogue, tenant, { occurredAtMs: event.occurredAtMs, nowMs }),
         model,
         prices: model === undefined ? [] : catalogue.prices(model.id),
         nowMs,
@@ -57,4 +61,14 @@ export function makeJudgeReports({ records, directory, clock }: JudgeReportsDeps
       return { eventId: event.eventId, hash, occurredAtMs: event.occurredAtMs, judgement, body: writeQuarantined(event) };
     });
   };
+}
+
+/** The rate of the moment at which an event happened or, for one from before the first rate, the present one. Null without a balance. */
+function balanceRate(
+  catalogue: Pick<Catalogue, 'rate'>,
+  tenant: Tenant,
+  { occurredAtMs, nowMs }: { readonly occurredAtMs: number; readonly nowMs: number },
+): PinnedRate | null {
+  if (tenant.hasBalance !== true) return null;
+  return catalogue.rate(currencyOf(tenant), Math.min(occurredAtMs, nowMs)) ?? catalogue.rate(currencyOf(tenant), nowMs);
 }

@@ -465,6 +465,9 @@ describe('models', () => {
     ['a margin that is no whole number', { marginPercent: 1.5 }, ['invalid_request', 'margin_percent']],
     ['a context of nothing', { contextTokens: 0 }, ['invalid_request', 'context_tokens']],
     ['an empty tag', { tags: [''] }, ['invalid_request', 'tags']],
+    ['an empty description', { description: '' }, ['invalid_request', 'description']],
+    ['a description of two lines', { description: 'a\nb' }, ['invalid_request', 'description']],
+    ['a description that is too long', { description: 'a'.repeat(2001) }, ['invalid_request', 'description']],
     ['an id with a space', { id: 'a b' }, ['invalid_request', 'id']],
   ] as const)('refuses %s', (_what, changes, refusal) => expectRefusal(put(changes), { model: null }, refusal));
 

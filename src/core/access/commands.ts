@@ -1,5 +1,7 @@
 import type { OveragePolicy } from '../ledger/account.ts';
+import type { SeenTerms } from '../balance/balance-terms.ts';
 import type { CommandBase } from '../verb.ts';
+import type { PlainJson } from '../json/plain-json.ts';
 import type {
   ApiKey,
   Entitlements,
@@ -18,19 +20,24 @@ import type {
 import type { InferenceSettings } from '../routing/settings.ts';
 import type { SealedReplacement } from './sealed-values.ts';
 
-/** Makes a tenant; the command's `tenantId` is the new tenant's. */
+/** Makes a tenant; the command's `tenantId` is the new tenant's. `seen` is there where it names a currency or requires a balance. */
 export interface CreateTenantCommand extends CommandBase {
   readonly verb: 'create-tenant';
-  readonly tenant: Omit<Tenant, 'createdAtMs' | 'keyCount' | 'status'>;
+  readonly tenant: Omit<Tenant, 'createdAtMs' | 'keyCount' | 'status' | 'hasBalance'>;
+  readonly seen?: SeenTerms;
 }
 
 /** The same for callers who may try again: a tenant of the same id and name is left as it is, and counts as made. */
 export interface EnsureTenantCommand extends CommandBase {
   readonly verb: 'ensure-tenant';
   readonly tenant: CreateTenantCommand['tenant'];
+  readonly seen?: SeenTerms;
 }
 
-/** Changes what is given of a tenant. CLOSED begins the close cascade, also of a tenant that is closed already. */
+/**
+ * Changes what is given of a tenant. CLOSED begins the close cascade, also of a tenant that is closed already. `seen` is there where
+ * `currency` or `requireBalance` is.
+ */
 export interface UpdateTenantCommand extends CommandBase {
   readonly verb: 'update-tenant';
   readonly name?: string;
@@ -45,6 +52,9 @@ export interface UpdateTenantCommand extends CommandBase {
   readonly allowUnpriced?: boolean;
   readonly hideAmounts?: boolean;
   readonly entitlements?: Partial<Entitlements>;
+  readonly currency?: string;
+  readonly requireBalance?: boolean;
+  readonly seen?: SeenTerms;
 }
 
 /** Adds a member to a tenant; a removed member of the same id comes back. With `replace`, one who is there is changed. */
@@ -185,6 +195,12 @@ export interface InitSettingCommand extends CommandBase {
   readonly setting: Setting;
 }
 
+/** Writes down how fast upstreams have been: `speeds` as `writeSpeeds` gives them. */
+export interface KeepSpeedsCommand extends CommandBase {
+  readonly verb: 'keep-speeds';
+  readonly speeds: PlainJson;
+}
+
 /** Replaces sealed texts of one record by the same secrets sealed with another master key. */
 export interface ResealCommand extends CommandBase {
   readonly verb: 'reseal';
@@ -215,4 +231,5 @@ export type AccessCommand =
   | UpdateUsageReporterCommand
   | SetProjectSettingsCommand
   | InitSettingCommand
+  | KeepSpeedsCommand
   | ResealCommand;

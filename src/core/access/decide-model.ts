@@ -8,6 +8,7 @@ import { checkModelId, checkText, checkWhole, firstOf, invalid, MAX_DECLARED_TOK
 
 const MAX_UPSTREAMS = 100;
 const MAX_TAGS = 50;
+const MAX_DESCRIPTION_LENGTH = 2000;
 const MAX_WEIGHT = 1_000_000;
 
 /** Refuses upstreams that are none, too many, named twice, or unknown: a model that nothing can answer is a mistake. */
@@ -21,8 +22,20 @@ function checkUpstreams(state: State, model: Model): Refusal | null {
   return firstOf(
     ...model.upstreams.map(({ model: name }) => checkText('upstreams', name, 200)),
     ...model.upstreams.map(({ weight = 1 }) => checkWhole('upstreams.weight', weight, { min: 0, max: MAX_WEIGHT })),
+    checkUpstreamLimits(model),
   );
 }
+
+/** An upstream may take and give less than the model; more would be a promise that the model's own limits break. */
+const checkUpstreamLimits = ({ upstreams, contextTokens, maxOutputTokens }: Model): Refusal | null =>
+  firstOf(
+    ...upstreams.flatMap(({ contextTokens: own }) =>
+      own === undefined ? [] : checkWhole('upstreams.context_tokens', own, { min: 1, max: contextTokens }),
+    ),
+    ...upstreams.flatMap(({ maxOutputTokens: own }) =>
+      own === undefined ? [] : checkWhole('upstreams.max_output_tokens', own, { min: 1, max: maxOutputTokens }),
+    ),
+  );
 
 function checkLimits(model: Model): Refusal | null {
   const output = { min: 1, max: model.maxOutputTokens };
@@ -40,6 +53,7 @@ function checkLimits(model: Model): Refusal | null {
     checkWhole('max_audio_seconds', model.maxAudioSeconds ?? 0, media),
     model.tags.length > MAX_TAGS ? invalid('tags', `be at most ${MAX_TAGS}`) : null,
     ...model.tags.map((tag) => checkText('tags', tag, 64)),
+    checkText('description', model.description ?? 'none', MAX_DESCRIPTION_LENGTH),
   );
 }
 
@@ -61,7 +75,7 @@ function putModel(
  * Makes a model or, with `replace`, makes it so whether it is there or not. The value is the model.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict` (the id is taken, or an alias), `invalid_request` (upstreams, the limits,
- * tags, aliases), `conflict` (an alias is taken).
+ * tags, description, aliases), `conflict` (an alias is taken).
  */
 export const putModelVerb: Verb<PutModelCommand, Model> = {
   needs: ({ model }) => ({
@@ -107,7 +121,7 @@ export const updateModelVerb: Verb<UpdateModelCommand, Model> = {
     const before = state.record('model', command.modelId);
     if (before === undefined) return refuse(notFound(`model ${command.modelId}`));
     const model: Model = { ...before, ...command.changes };
-    const badUpstreams = command.changes.upstreams === undefined ? null : checkUpstreams(state, model);
+    const badUpstreams = command.changes.upstreams === undefined ? checkUpstreamLimits(model) : checkUpstreams(state, model);
     if (badUpstreams !== null) return refuse(badUpstreams);
     return putModel(command, { state, model, isNew: false, nowMs });
   },

@@ -1,3 +1,4 @@
+import { balanceNeeds, changeTerms, type TermsChange } from '../balance/balance-terms.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { closeMarkEffects, closeMarkRef } from '../cycles/close-mark.ts';
 import type { Tenant, TenantStatus } from '../records.ts';
@@ -32,6 +33,8 @@ const FIELDS = {
   allowUnpriced: 'allow_unpriced',
   hideAmounts: 'hide_amounts',
   entitlements: 'entitlements',
+  currency: 'currency',
+  requireBalance: 'require_balance',
   ...SETTINGS,
 } as const;
 
@@ -70,6 +73,17 @@ function happenings(before: Tenant, after: Tenant, changed: readonly Field[]): H
   ];
 }
 
+/** The tenant with the balance that its new terms need; other changes leave it alone. */
+function withBalance(
+  state: State,
+  change: { readonly before: Tenant; readonly edited: Tenant },
+  command: UpdateTenantCommand,
+  nowMs: number,
+): TermsChange {
+  if (command.seen === undefined) return { ok: true, tenant: change.edited, effects: [] };
+  return changeTerms(state, { ...change, seen: command.seen }, nowMs);
+}
+
 /** A closed tenant may only be closed again; `tenant_closed` and `invalid_transition` tell the other two cases apart. */
 function refuseClosed(before: Tenant, { status, id: _id }: UpdateTenantCommand, changed: readonly Field[]): Rejection | null {
   if (before.status !== 'CLOSED') return null;
@@ -86,13 +100,14 @@ function refuseClosed(before: Tenant, { status, id: _id }: UpdateTenantCommand, 
  * by which everything that the tenant owns is brought to an end.
  *
  * Rejects, in this order: `not_found`, `invalid_transition` (out of CLOSED), `tenant_closed` (another change of a closed one),
- * `invalid_request` (name, entitlements, terms). Source: Cycles governance, updateTenant and CASCADE SEMANTICS, mode B.
+ * `invalid_request` (name, entitlements, terms), then as {@link changeTerms} does. Source: Cycles governance, updateTenant and CASCADE SEMANTICS, mode B.
  */
 export const updateTenantVerb: Verb<UpdateTenantCommand, Tenant> = {
-  needs: (command) => ({
-    tenantLock: 'exclusive',
-    records: [{ kind: 'tenant', id: command.tenantId }, ...(command.status === 'CLOSED' ? [closeMarkRef(command.tenantId)] : [])],
-  }),
+  needs: ({ tenantId, status, currency, seen }) => {
+    const balance = seen === undefined ? null : balanceNeeds(tenantId, seen, currency ?? seen.currency);
+    const records = [{ kind: 'tenant' as const, id: tenantId }, ...(status === 'CLOSED' ? [closeMarkRef(tenantId)] : [])];
+    return { tenantLock: 'exclusive', accounts: balance?.accounts ?? [], records: [...records, ...(balance?.records ?? [])] };
+  },
   decide: (state, command, nowMs) => {
     const before = state.record('tenant', command.tenantId);
     if (before === undefined) return refuse(notFound(`tenant ${command.tenantId}`));
@@ -102,14 +117,17 @@ export const updateTenantVerb: Verb<UpdateTenantCommand, Tenant> = {
     const bad = firstOf(checkText('name', edited.name), checkEntitlements(command.entitlements ?? {}), checkTenantTerms(command));
     if (bad !== null) return refuse(bad);
     const { status = before.status } = command;
-    const moved = status === before.status ? edited : withStatus(edited, status, nowMs);
+    const balanced = withBalance(state, { before, edited }, command, nowMs);
+    if (!balanced.ok) return refuse(balanced.refusal);
+    const moved = status === before.status ? balanced.tenant : withStatus(balanced.tenant, status, nowMs);
     const mark = command.status === 'CLOSED' ? closeMarkEffects(state, command) : [];
-    if (moved === edited && changed.length === 0) return { outcome: accepted(before), effects: mark };
+    if (status === before.status && changed.length === 0) return { outcome: accepted(before), effects: mark };
     const tenant: Tenant = { ...moved, updatedAtMs: nowMs };
     return {
       outcome: accepted(tenant),
       effects: [
         { type: 'record', kind: 'tenant', id: before.id, record: tenant },
+        ...balanced.effects,
         ...mark,
         ...eventEffects(command, nowMs, happenings(before, tenant, changed)),
       ],

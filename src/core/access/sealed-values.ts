@@ -33,6 +33,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   model: [],
   price: [],
   'exchange-rate': [],
+  credit: [],
   policy: [],
   'policy-name': [],
   'key-name': [],
@@ -41,6 +42,9 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   'bill-correction': [],
   'bill-state': [],
   'bill-link': [],
+  'billing-customer': [],
+  'usage-meter': [],
+  payment: [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

@@ -10,6 +10,7 @@ import { rotateKeyVerb } from './decide-rotate-key.ts';
 import { resealVerb } from './decide-reseal.ts';
 import { setProjectSettingsVerb } from './decide-project-settings.ts';
 import { initSettingVerb } from './decide-setting.ts';
+import { keepSpeedsVerb } from './decide-speeds.ts';
 import { createTenantVerb, ensureTenantVerb } from './decide-create-tenant.ts';
 import { updateTenantVerb } from './decide-tenant.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
@@ -38,5 +39,6 @@ export const ACCESS_VERBS = {
   'update-usage-reporter': updateUsageReporterVerb,
   'set-project-settings': setProjectSettingsVerb,
   'init-setting': initSettingVerb,
+  'keep-speeds': keepSpeedsVerb,
   reseal: resealVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

@@ -2,7 +2,8 @@ import type { Month } from './month.ts';
 
 /**
  * What one key used of one model in one month, as far as no earlier statement has it. `chargeMicrocents` is decimal: what budgets were
- * charged for it, in USD_MICROCENTS. A line of an earlier month than its statement's is of usage that was told late.
+ * charged for it, in USD_MICROCENTS. A line of an earlier month than its statement's is of usage that was told late. `fromMs` is where its
+ * part of the month starts, where the rate changed in the month.
  */
 export interface UsageLine {
   readonly kind: 'usage';
@@ -15,6 +16,8 @@ export interface UsageLine {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly chargeMicrocents: string;
+  readonly fromMs?: number;
+  readonly perUsdNanos?: number;
 }
 
 /** What the operator corrected: decimal USD_MICROCENTS, negative where it is in the tenant's favour. */
@@ -26,9 +29,13 @@ export interface CorrectionLine {
   readonly reason: string;
   readonly atMs: number;
   readonly chargeMicrocents: string;
+  readonly perUsdNanos?: number;
 }
 
-/** One line of a statement. */
+/**
+ * One line of a statement. `perUsdNanos` is the rate that it is shown by in the tenant's currency: nano-units of it for a USD. Absent where
+ * that is USD, or where no rate was declared.
+ */
 export type StatementLine = UsageLine | CorrectionLine;
 
 /**
@@ -47,6 +54,8 @@ export interface Statement {
   readonly issuedAtMs: number;
   readonly lineCount: number;
   readonly totalMicrocents: string;
+  /** The same in the tenant's currency, micro-cents, decimal: the sum of its lines, each by its rate. */
+  readonly converted?: { readonly currency: string; readonly totalMicrocents: string };
   readonly previousHash: string;
   readonly hash: string;
 }

@@ -37,11 +37,13 @@ const nameOf = ({ keyId, model }: { readonly keyId: string; readonly model: stri
  */
 export function usageLines(options: {
   readonly month: Month;
+  /** Where the part of the month starts that `used` is of; absent: all of it. */
+  readonly fromMs?: number;
   readonly used: readonly UsageCharge[];
   readonly billed: readonly StatementLine[];
   readonly keyNames: ReadonlyMap<string, string>;
 }): UsageLine[] {
-  const { month, used, billed, keyNames } = options;
+  const { month, fromMs, used, billed, keyNames } = options;
   const open = new Map<string, UsageCharge>(used.map((sums) => [nameOf(sums), sums]));
   for (const line of billed) {
     if (line.kind !== 'usage' || line.month !== month) continue;
@@ -59,7 +61,8 @@ export function usageLines(options: {
     .filter((sums) => sums.requests !== 0 || sums.promptTokens !== 0 || sums.completionTokens !== 0 || sums.chargeMicrocents !== 0n)
     .map((sums): UsageLine => {
       const keyName = keyNames.get(sums.keyId) ?? sums.keyId;
-      return { kind: 'usage', month, ...sums, keyName, chargeMicrocents: sums.chargeMicrocents.toString() };
+      const line: UsageLine = { kind: 'usage', month, ...sums, keyName, chargeMicrocents: sums.chargeMicrocents.toString() };
+      return fromMs === undefined ? line : { ...line, fromMs };
     })
     .toSorted((a, b) => order(a.keyName, b.keyName) || order(a.keyId, b.keyId) || order(a.model, b.model));
 }

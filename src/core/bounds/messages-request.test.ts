@@ -9,6 +9,7 @@ describe('a request that keeps the rules', () => {
   test.each([
     ['the least', CALL, { stream: false, outputLimit: 5 }],
     ['a stream', { ...CALL, stream: true }, { stream: true }],
+    ['models for the router to fall back to', { ...CALL, fallbacks: ['n'] }, { stream: false }],
     ['absent fields as null', { ...CALL, stream: null, system: null, tools: null, fallbacks: null }, { stream: false }],
     ['a limit of 0', { ...CALL, max_tokens: 0 }, { outputLimit: 0 }],
     ['a system prompt', { ...CALL, system: 'be brief' }, {}],
@@ -70,7 +71,8 @@ describe('the first defect is named', () => {
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":{}}', 'tools'],
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[5]}', 'tools[0]'],
     ['{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"advisor_1","model":"dear"}]}', 'tools[0].model'],
-    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":[]}', 'fallbacks'],
+    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":[{"model":"n"}]}', 'fallbacks'],
+    ['{"model":"m","messages":[{"role":"user","content":"x"}],"fallbacks":"n"}', 'fallbacks'],
     ['{"model":"m","messages":[{"role":"user","content":"x"}]}', 'max_tokens'],
     ...['-1', '1.5', '"5"', 'true', '[]', '9007199254740993', '2147483648'].map((limit) => [
       `{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":${limit}}`,

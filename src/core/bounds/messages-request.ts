@@ -16,7 +16,8 @@ import {
  *
  * Order of the checks: the body, `model`, `stream`, `messages`, `system`, `tools`, `fallbacks`, `max_tokens`. `max_tokens` is required of
  * a message and may be 0, which only fills the upstream's cache. Everything else is the upstream's to judge. A null stands for an absent
- * field. What would run another model than the one that was priced (`fallbacks`, a tool with a `model`) is refused.
+ * field. What would run another model than the one that was priced (`fallbacks` of Anthropic's kind, a tool with a `model`) is refused; a
+ * `fallbacks` that lists ids of models is the router's, which prices them all.
  * Source: Anthropic API reference, Create a Message.
  */
 export function readMessagesRequest(kind: MessagesKind, body: unknown): InferenceRequestResult {
@@ -92,7 +93,8 @@ function checkTools(tools: unknown): RequestDefect | null {
 }
 
 function checkFallbacks(fallbacks: unknown): RequestDefect | null {
-  return isGiven(fallbacks) ? otherModel('fallbacks') : null;
+  const isRouters = Array.isArray(fallbacks) && fallbacks.every((entry) => typeof entry === 'string');
+  return isGiven(fallbacks) && !isRouters ? otherModel('fallbacks') : null;
 }
 
 const otherModel = (field: string): RequestDefect =>

@@ -43,11 +43,20 @@ const context: CallContext = {
     },
   ],
   media: { unit: 'seconds', quantity: 9 },
+  rate: { currency: 'EUR', perUsdNanos: 92_000_000_000_000 },
 };
 
 describe('the context of a call', () => {
   test('comes back as it was written, through JSON too', () => {
     expect(readCallContext(throughJson(writeCallContext(context)))).toEqual(context);
+  });
+
+  test('remembers which model each upstream answers for, where that is another than the one that was asked', () => {
+    const [first, second] = context.candidates;
+    if (first === undefined || second === undefined) throw new Error('two candidates are needed');
+    const several = { ...context, candidates: [first, { ...second, model: 'm2' }, { ...second, upstreamId: 'u3', model: 'm3' }] };
+    expect(readCallContext(throughJson(writeCallContext(several)))).toEqual(several);
+    expect(writeCallContext(context)).not.toHaveProperty('models');
   });
 
   test.each([null, 'x', 7, [], {}, { key: 'k' }, { key: 'k', model: 'm', route: '/', stream: true, prompt: 1, upstreams: [] }])(

@@ -1,10 +1,15 @@
 import type { PlainJson } from '../json/plain-json.ts';
 import type { MediaUse } from '../metering/media-use.ts';
+import type { PinnedRate } from '../pricing/currency.ts';
 import type { Rates } from '../pricing/rates.ts';
 
-/** An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. */
+/**
+ * An upstream that a call may have gone to, with the price pinned when the call was held. `price` null: the model had none. `model`: the
+ * one that it answers for, where that is another than the call asked for.
+ */
 export interface CallCandidate {
   readonly upstreamId: string;
+  readonly model?: string;
   readonly price: { readonly id: string; readonly rates: Rates } | null;
 }
 
@@ -23,7 +28,12 @@ export interface CallContext {
   readonly media?: MediaUse;
   /** The deepest scope of its subject; absent where that is its tenant's. */
   readonly scopePath?: string;
+  /** By what it takes from its tenant's balance, and in which currency; absent where the tenant kept none. */
+  readonly rate?: CallRate;
 }
+
+/** An exchange rate as a call remembers it. */
+export type CallRate = Pick<PinnedRate, 'currency' | 'perUsdNanos'>;
 
 /** How far a call in flight has come: the place of its upstream among the candidates, and the output tokens seen so far. */
 export interface CallCheckpoint {
@@ -41,8 +51,10 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   upstreams: context.candidates.map(({ upstreamId, price }) =>
     price === null ? [upstreamId] : [upstreamId, price.id, ...writeRates(price.rates)],
   ),
+  ...(context.candidates.some(({ model }) => model !== undefined) ? { models: context.candidates.map(({ model = null }) => model) } : {}),
   ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
   ...(context.scopePath === undefined ? {} : { scope: context.scopePath }),
+  ...(context.rate === undefined ? {} : { rate: [context.rate.currency, context.rate.perUsdNanos] }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -68,12 +80,17 @@ export function readCallContext(value: PlainJson): CallContext | null {
   if (fields === null) return null;
   const { key, model, route, stream, prompt, upstreams } = fields;
   if (typeof key !== 'string' || typeof model !== 'string' || typeof route !== 'string' || !Array.isArray(upstreams)) return null;
-  const candidates = (upstreams as readonly PlainJson[]).flatMap(readCandidate);
+  const models = Array.isArray(fields['models']) ? (fields['models'] as readonly PlainJson[]) : [];
+  const candidates = (upstreams as readonly PlainJson[]).flatMap((value, index) => {
+    const other = models[index];
+    return readCandidate(value).map((candidate) => (typeof other === 'string' ? { ...candidate, model: other } : candidate));
+  });
   if (candidates.length === 0) return null;
   const media = readMedia(fields['media']);
   const { scope } = fields;
   const path = typeof scope === 'string' ? { scopePath: scope } : {};
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path };
+  const rate = readRate(fields['rate']);
+  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path, ...rate };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {
@@ -99,6 +116,13 @@ function readMediaRates([second, character, image]: readonly PlainJson[]): Pick<
     ...(count(character) === 0 ? {} : { characterNanos: nanos(character) }),
     ...(count(image) === 0 ? {} : { imageNanos: nanos(image) }),
   };
+}
+
+/** A context of an earlier version has none. */
+function readRate(value: PlainJson | undefined): { readonly rate?: CallRate } {
+  if (!Array.isArray(value)) return {};
+  const [currency, perUsdNanos] = value as readonly PlainJson[];
+  return typeof currency === 'string' ? { rate: { currency, perUsdNanos: count(perUsdNanos) } } : {};
 }
 
 function readMedia(value: PlainJson | undefined): { readonly media?: MediaUse } {

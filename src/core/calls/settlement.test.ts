@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CallContext } from './call-context.ts';
 import { settlementOf } from './settlement.ts';
 
@@ -76,4 +76,33 @@ test('without a price the cost is unknown and the charge nothing', () => {
 
 test('a candidate that does not exist counts as the first', () => {
   expect(settlementOf(call, { ...result, candidate: 9 }).usage).toMatchObject({ upstreamId: 'u1', priceId: 'p1' });
+});
+
+test('a call that another model answered is recorded under that one', () => {
+  const candidates = context.candidates.map((candidate, index) => (index === 1 ? { ...candidate, model: 'm2' } : candidate));
+  const settled = (candidate: number) =>
+    settlementOf({ ...call, context: { ...context, candidates } }, { ...result, candidate }).usage.model;
+  expect([settled(0), settled(1), settled(2)]).toEqual(['m1', 'm2', 'm1']);
+});
+
+describe('what a call takes from a prepaid balance', () => {
+  const rate = { currency: 'EUR', perUsdNanos: 920_000_000 };
+
+  test('is its exact cost by the rate that was pinned, rounded up once, and stands in its event', () => {
+    const { actuals, usage: event } = settlementOf({ ...call, context: { ...context, rate } }, result);
+    // 11700001 nano-dollars are 10764000.92 nano-euros.
+    expect(actuals).toEqual({ tokens: 1500n, microcents: 1_170_001n, debit: { unit: 'EUR_MICROCENTS', amount: 1_076_401n } });
+    expect(event.debit).toEqual({ ...rate, microcents: 1_076_401n });
+  });
+
+  test('is nothing where nothing was used, or the model had no price', () => {
+    const priced = { ...call, context: { ...context, rate } };
+    expect(settlementOf(priced, { ...result, candidate: 0, usage: nothing }).usage.debit).toEqual({ ...rate, microcents: 0n });
+    expect(settlementOf(priced, { ...result, candidate: 2 }).usage.debit).toEqual({ ...rate, microcents: 0n });
+  });
+
+  test('is not told where the tenant keeps none', () => {
+    const { actuals, usage: event } = settlementOf(call, result);
+    expect([actuals, event].some((part) => 'debit' in part)).toBe(false);
+  });
 });

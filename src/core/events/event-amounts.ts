@@ -16,6 +16,7 @@ const AMOUNTS: ReadonlySet<string> = new Set([
   'actual_amount',
   'overage',
   'released_amount',
+  'credited',
 ]);
 
 /** Parts of the data in which those names mean amounts as well; elsewhere, as in a subject, they are a caller's own. */

@@ -21,6 +21,8 @@ import {
 } from '../../../test/support/ledger-fixtures.ts';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
 import { amend, describePrecedence } from '../../../test/support/ledger-precedence.ts';
+import type { Tenant } from '../records.ts';
+import { INT64_MAX } from '../int64.ts';
 import { accountId, budgetId, TOKENS, type Account, type AccountId } from './account.ts';
 import type { LegRequest, ReserveCommand } from './commands.ts';
 import { legAmount, reserveVerb } from './reserve.ts';
@@ -36,6 +38,13 @@ function ledgerWith(accounts: Readonly<Record<AccountId, Partial<Account>>>): Me
 }
 
 const reservedOn = (ledger: MemoryLedger, ...ids: AccountId[]): bigint[] => ids.map((id) => ledger.account(id).reserved);
+
+/** Makes calls of the tenant depend on its prepaid balance. */
+const requireBalance = (ledger: MemoryLedger): void => {
+  ledger.putTenant(TENANT, 'ACTIVE');
+  const tenant = ledger.tenants.get(TENANT) as Tenant;
+  ledger.tenants.set(TENANT, { ...tenant, hasBalance: true, requireBalance: true });
+};
 
 describe('a hold that fits', () => {
   test('is taken from every account that covers the subject and starts a reservation', () => {
@@ -143,6 +152,7 @@ describe('what remains decides', () => {
   test('the kind of the account that is short gives the code', () => {
     const codes = [TOKEN_CAP, MONEY_CAP, TENANT_BUDGET, MONEY_BUDGET, WINDOW, BALANCE].map((id) => {
       const ledger = ledgerWith({ [id]: { allocated: 3n } });
+      requireBalance(ledger);
       return rejectionOf(ledger.run(reserve({ legs: [fixedLeg(id, 4n)] }), START_MS)).code;
     });
     expect(codes).toEqual(['cap_exceeded', 'budget_exceeded', 'budget_exceeded', 'budget_exceeded', 'window_exceeded', 'balance_empty']);
@@ -212,11 +222,45 @@ describe('a tenant that demands a money account', () => {
     ['a money account without a limit', { [TOKEN_CAP]: { allocated: 100n }, [MONEY_CAP]: { allocated: null } }, 'budget_required'],
     ['a money budget of the key', { [TOKEN_CAP]: { allocated: 100n }, [MONEY_CAP]: { allocated: 100n } }, 'ok'],
     ['a money budget of the tenant', { [MONEY_BUDGET]: { allocated: 100n } }, 'ok'],
-    ['a prepaid balance', { [BALANCE]: { allocated: 100n } }, 'ok'],
+    ['a prepaid balance that is not required', { [BALANCE]: { allocated: 100n } }, 'budget_required'],
   ])('%s', (_what, accounts, expected) => {
     const ledger = ledgerWith(accounts);
     const legs = [TOKEN_CAP, MONEY_CAP, MONEY_BUDGET, BALANCE].map((id) => fixedLeg(id, 1n));
     expect(codeOf(ledger.run(reserve({ purpose: 'call', legs, mustCover: false, mustCoverMoney: true }), START_MS))).toBe(expected);
+  });
+});
+
+describe('a prepaid balance', () => {
+  const call = (...accounts: AccountId[]) => reserve({ purpose: 'call', legs: accounts.map((id) => fixedLeg(id, 4n)), mustCover: false });
+
+  test('that is required covers a call of a tenant that demands a money account', () => {
+    const ledger = ledgerWith({ [BALANCE]: { allocated: 100n } });
+    requireBalance(ledger);
+    expect(codeOf(ledger.run({ ...call(BALANCE), mustCoverMoney: true }, START_MS))).toBe('ok');
+  });
+
+  test('that is not required holds whatever it has, up to what an account can count', () => {
+    const ledger = ledgerWith({ [BALANCE]: { allocated: 1n, spent: 9n } });
+    expect(codeOf(ledger.run(call(BALANCE), START_MS))).toBe('ok');
+    expect(reservedOn(ledger, BALANCE)).toEqual([4n]);
+    const full = ledgerWith({ [BALANCE]: { allocated: 1n, reserved: INT64_MAX } });
+    expect(codeOf(full.run(call(BALANCE), START_MS))).toBe('amount_out_of_range');
+  });
+
+  test('that is required is held by calls that were planned without it, or in another currency, none of which is let through', () => {
+    const sek = 'acme|balance|tenant:acme|SEK_MICROCENTS|' as AccountId;
+    for (const planned of [call(TOKEN_CAP), call(TOKEN_CAP, sek)]) {
+      const ledger = ledgerWith({ [BALANCE]: { allocated: 100n }, [sek]: { allocated: 100n }, [TOKEN_CAP]: { allocated: null } });
+      requireBalance(ledger);
+      expect(codeOf(ledger.run(planned, START_MS))).toBe('held');
+      expect(reservedOn(ledger, TOKEN_CAP)).toEqual([0n]);
+    }
+  });
+
+  test('is no concern of what Cycles clients hold', () => {
+    const ledger = ledgerWith({ [TENANT_BUDGET]: { allocated: 100n } });
+    requireBalance(ledger);
+    expect(codeOf(ledger.run(reserve({ amount: 10n }), START_MS))).toBe('ok');
   });
 });
 

@@ -1,3 +1,4 @@
+import { judgedBalance, tenantBalanceId } from '../balance/balance-account.ts';
 import type { Effect } from '../effects.ts';
 import { ceilDiv, INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
@@ -5,6 +6,7 @@ import { countRate, rateNeeds, refuseRate } from '../policy/rate-limit.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import { windowLegs, type WindowLeg } from '../windows/window-legs.ts';
+import type { Tenant } from '../records.ts';
 import { parseAccountId, remainingOf, snapshotOf, TOKENS, USD_MICROCENTS, type Account } from './account.ts';
 import type { LegRequest, ReserveCommand } from './commands.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
@@ -22,9 +24,22 @@ export interface ReserveAnswer {
   readonly [name: string]: string | number | readonly { readonly accountId: string; readonly amount: string }[];
 }
 
+/** A leg with its account as the hold is judged by it. */
 interface CoveredLeg {
   readonly request: LegRequest;
   readonly account: Account;
+}
+
+/**
+ * Refuses a call that was planned by other terms of its tenant's balance than those that stand: it lacks the account that is required,
+ * or would hold in a currency that the tenant had before. Other nodes hear of a change within a second.
+ */
+function refuseOldTerms(tenant: Tenant | undefined, command: ReserveCommand): Rejection | null {
+  const expected = command.purpose === 'call' ? tenantBalanceId(tenant) : null;
+  if (tenant === undefined || expected === null) return null;
+  const leg = command.legs.find(({ accountId }) => parseAccountId(accountId).kind === 'balance');
+  if (leg?.accountId === expected || (leg === undefined && tenant.requireBalance !== true)) return null;
+  return { code: 'held', message: "the terms of the tenant's prepaid balance have just changed; try again" };
 }
 
 /** The amount that a leg holds for `output` units of output, in its account's unit, rounded up. */
@@ -112,6 +127,9 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
   if (tenantRefusal !== null) return refuse(rejected(tenantRefusal));
   const tooMany = refuseRate(state, command.tenantId, command.limit, nowMs);
   if (tooMany !== null) return refuse(rejected(tooMany));
+  const tenant = state.record('tenant', command.tenantId);
+  const oldTerms = refuseOldTerms(tenant, command);
+  if (oldTerms !== null) return refuse(rejected(oldTerms));
 
   const { reservationId } = command;
   // A second hold under the same id would orphan the first one's; two holds on one account would be admitted against one remainder.
@@ -120,7 +138,7 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
   for (const request of command.legs) {
     invariant(!legs.some(({ account }) => account.id === request.accountId), `two legs of ${reservationId} hold on ${request.accountId}`);
     const account = state.account(request.accountId);
-    if (account !== undefined) legs.push({ request, account });
+    if (account !== undefined) legs.push({ request, account: judgedBalance(account, tenant) });
     else if (request.required) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${request.accountId}` }));
   }
   const windows = command.purpose === 'call' ? windowLegs(state, command.windows, { ...command, command: command.id, nowMs }) : [];
@@ -179,8 +197,9 @@ const newReservation = (command: ReserveCommand, legs: readonly Leg[], nowMs: nu
  * Holds on every account that covers the subject, or holds nothing. The hold ends at `nowMs + ttlMs`.
  *
  * Where the caller left the output open, the hold pays for as much of it as every account allows, never less than the minimum.
- * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `stale_view` (a call whose windows are
- * not those that it was made for), `budget_not_found` or `unit_mismatch` (nothing covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
+ * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `held` (a call planned
+ * by other terms of the tenant's balance), `stale_view` (one whose windows are not those that it was made for), `budget_not_found` or `unit_mismatch` (nothing
+ * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
  * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; last `held`,
  * if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
  */

@@ -1,6 +1,7 @@
 import type { InferenceRequest, RequestForm } from '../bounds/inference-request.ts';
 import { stringifyJson } from '../json/int64.ts';
 import { dialectOf } from '../routing/dialects.ts';
+import { ROUTER_FORM_FIELDS } from '../routing/requested-settings.ts';
 import { mergeStreamOptions, STRIPPED_FIELDS, type UpstreamBodyOptions } from './upstream-body.ts';
 
 /** What to send for a request, and whether the usage chunks of its stream are to be taken out. */
@@ -54,7 +55,7 @@ function writeForm({ bytes, parts }: RequestForm, upstreamModel: string): Uint8A
   const pieces: Uint8Array[] = [];
   let from = 0;
   for (const part of parts) {
-    if (STRIPPED_FIELDS.has(part.name)) {
+    if (STRIPPED_FIELDS.has(part.name) || ROUTER_FORM_FIELDS.has(part.name)) {
       pieces.push(bytes.subarray(from, part.start));
       from = part.end;
     } else if (part.name === 'model') {

@@ -47,6 +47,9 @@ export interface PinnedRate {
   readonly perUsdNanos: number;
 }
 
+/** What a USD is worth in USD, at any moment. */
+export const USD_RATE: PinnedRate = { id: '', currency: PRICE_CURRENCY, perUsdNanos: ONE_PER_USD };
+
 /** A rate in nano-units for one USD, or the rule that a declaration breaks, as words that complete "must ...". */
 export type PerUsdResult = { readonly ok: true; readonly perUsdNanos: number } | { readonly ok: false; readonly rule: string };
 
@@ -81,7 +84,7 @@ export const renderPerUsd = (perUsdNanos: number): string => renderDecimal(BigIn
  * later. USD is always worth itself. Null where none applies yet. Rates of other currencies in the list are passed over.
  */
 export function rateAt(rates: readonly ExchangeRate[], currency: string, nowMs: number): PinnedRate | null {
-  if (currency === PRICE_CURRENCY) return { id: '', currency, perUsdNanos: ONE_PER_USD };
+  if (currency === PRICE_CURRENCY) return USD_RATE;
   let found: ExchangeRate | null = null;
   for (const rate of rates) {
     if (rate.currency === currency && rate.appliesFromMs <= nowMs && (found === null || isLater(rate, found))) found = rate;
@@ -93,6 +96,9 @@ function isLater(a: ExchangeRate, b: ExchangeRate): boolean {
   if (a.appliesFromMs !== b.appliesFromMs) return a.appliesFromMs > b.appliesFromMs;
   return a.createdAtMs === b.createdAtMs ? a.id > b.id : a.createdAtMs > b.createdAtMs;
 }
+
+/** Micro-cents as whole units of their currency, exact: a decimal without exponent or trailing zeros, such as `12.5`. */
+export const renderMicrocents = (microcents: bigint): string => renderDecimal(microcents, 8);
 
 /** Micro-cents of a currency that are due for a cost in nano-USD: rounded up once, so that no call that costs anything is free. */
 export const dueMicrocents = (costNanoUsd: bigint, perUsdNanos: number): bigint =>

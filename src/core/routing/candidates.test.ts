@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Model, Price, Upstream } from '../records.ts';
-import { priceAt, routeOf } from './candidates.ts';
+import { priceAt, priceTableOf, routeOf } from './candidates.ts';
 
 const price = (changes: Partial<Price>): Price => ({
   id: 'p',
@@ -59,6 +59,16 @@ describe('the price that applies', () => {
   ])('%s', (_name, prices, expected) => {
     expect(priceAt(prices.map(price), at)?.id ?? null).toBe(expected);
     expect(priceAt(prices.map(price).toReversed(), at)?.id ?? null).toBe(expected);
+    for (const list of [prices.map(price), prices.map(price).toReversed()]) {
+      const { byUpstream } = priceTableOf(list, at);
+      expect((byUpstream.get('u') ?? byUpstream.get(null))?.id ?? null).toBe(expected);
+    }
+  });
+
+  test('holds in its table until the next one begins', () => {
+    const prices = [price({ appliesFromMs: 50 }), price({ appliesFromMs: 200 }), price({ appliesFromMs: 150 })];
+    expect(priceTableOf(prices, at)).toMatchObject({ fromMs: 100, untilMs: 150 });
+    expect(priceTableOf(prices, { ...at, nowMs: 200 }).untilMs).toBe(Infinity);
   });
 });
 
@@ -67,9 +77,8 @@ describe('where a call may go', () => {
     routeOf({
       model,
       upstreamOf: (id) => (options.known.includes(id) ? upstream(id) : undefined),
-      prices: options.prices,
+      prices: priceTableOf(options.prices, { modelId: 'm', nowMs: 100 }),
       allowUnpriced: options.allowUnpriced ?? false,
-      nowMs: 100,
     });
   const ids = (result: ReturnType<typeof routeOf>): string[] | string =>
     result.kind === 'candidates' ? result.candidates.map(({ upstream: { id }, upstreamModel }) => `${id}:${upstreamModel}`) : result.kind;

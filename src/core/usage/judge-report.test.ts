@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MODEL_DEFAULTS } from '../access/defaults.ts';
 import { budgetId, keyCapId, TOKENS, USD_MICROCENTS } from '../ledger/account.ts';
+import { dueMicrocents } from '../pricing/currency.ts';
 import type { ApiKey, Model, Price } from '../records.ts';
 import { judgeReport, type ReportFacts } from './judge-report.ts';
 import type { ReportedEvent } from './reported-event.ts';
@@ -51,7 +52,15 @@ const EVENT: ReportedEvent = {
   cachedPromptTokens: 400,
   unknownMeter: null,
 };
-const FACTS: ReportFacts = { reporterId: 'r1', key: KEY, allowUnpriced: false, model: MODEL, prices: [price('p1')], nowMs: NOW_MS };
+const FACTS: ReportFacts = {
+  reporterId: 'r1',
+  key: KEY,
+  allowUnpriced: false,
+  rate: null,
+  model: MODEL,
+  prices: [price('p1')],
+  nowMs: NOW_MS,
+};
 
 const bookingOf = (event: Partial<ReportedEvent> = {}, facts: Partial<ReportFacts> = {}) => {
   const judgement = judgeReport({ ...EVENT, ...event }, { ...FACTS, ...facts });
@@ -161,4 +170,12 @@ test.each([
   ['a model without a price', { prices: [] }, {}, 'model_unpriced'],
 ])('%s is for quarantine', (_what, facts, event, reason) => {
   expect(judgeReport({ ...EVENT, ...event }, { ...FACTS, ...facts })).toEqual({ kind: 'quarantine', reason });
+});
+
+test('an event of a tenant that keeps a balance takes from it by the rate that it is judged with', () => {
+  const { accounts, actuals, usage } = bookingOf({}, { rate: { currency: 'EUR', perUsdNanos: 920_000_000 } });
+  expect(accounts.at(-1)).toBe('acme|balance|tenant:acme|EUR_MICROCENTS|');
+  const microcents = dueMicrocents(usage.costNanoUsd, 920_000_000);
+  expect(usage.debit).toEqual({ currency: 'EUR', perUsdNanos: 920_000_000, microcents });
+  expect(actuals.debit).toEqual({ unit: 'EUR_MICROCENTS', amount: microcents });
 });

@@ -1,5 +1,7 @@
 import { pinnedScopes } from '../access/subject-levels.ts';
 import { callLegs } from '../calls/call-hold.ts';
+import type { CallRate } from '../calls/call-context.ts';
+import { balanceDebit, debitActual } from '../calls/settlement.ts';
 import type { AccountId } from '../ledger/account.ts';
 import { chargeMicrocents, costNanoUsd, ratesOfPrice } from '../pricing/rates.ts';
 import type { ApiKey, Model, Price } from '../records.ts';
@@ -12,6 +14,8 @@ export interface ReportFacts {
   readonly reporterId: string;
   readonly key: ApiKey | undefined;
   readonly allowUnpriced: boolean;
+  /** By what the key's tenant pays from its balance: the rate of the moment at which it happened. Null where it keeps none. */
+  readonly rate: CallRate | null;
   readonly model: Model | undefined;
   readonly prices: readonly Price[];
   readonly nowMs: number;
@@ -33,11 +37,16 @@ export function judgeReport(event: ReportedEvent, facts: ReportFacts): ReportJud
   if (price === null && !facts.allowUnpriced) return quarantine('model_unpriced');
   const cost = price === null ? 0n : costOf(event, price);
   const charge = chargeMicrocents(cost);
+  const debit = facts.rate === null ? null : balanceDebit(facts.rate, cost);
   return {
     kind: 'book',
     booking: {
-      accounts: accountsOf(key),
-      actuals: { tokens: BigInt(event.promptTokens + event.completionTokens), microcents: charge },
+      accounts: accountsOf(key, facts.rate),
+      actuals: {
+        tokens: BigInt(event.promptTokens + event.completionTokens),
+        microcents: charge,
+        ...(debit === null ? {} : { debit: debitActual(debit) }),
+      },
       usage: {
         id: reportUsageId({ reporterId: facts.reporterId, eventId: event.eventId }),
         tenantId: key.tenantId,
@@ -56,6 +65,7 @@ export function judgeReport(event: ReportedEvent, facts: ReportFacts): ReportJud
         streaming: event.streaming,
         estimated: false,
         interrupted: false,
+        ...(debit === null ? {} : { debit }),
       },
     },
   };
@@ -64,8 +74,8 @@ export function judgeReport(event: ReportedEvent, facts: ReportFacts): ReportJud
 const quarantine = (reason: QuarantineReason): ReportJudgement => ({ kind: 'quarantine', reason });
 
 /** The accounts that a call of the key through the gateway would hold on. */
-const accountsOf = (key: ApiKey): AccountId[] =>
-  callLegs({ tenantId: key.tenantId, keyId: key.id, scopes: pinnedScopes(key, key.tenantId), inputTokens: 0, rates: null }).map(
+const accountsOf = (key: ApiKey, rate: CallRate | null): AccountId[] =>
+  callLegs({ tenantId: key.tenantId, keyId: key.id, scopes: pinnedScopes(key, key.tenantId), inputTokens: 0, rates: null, rate }).map(
     ({ accountId }) => accountId,
   );
 

@@ -16,19 +16,16 @@ export interface SpendingRef {
  * What was spent. `charges`: USD micro-cents by key, a key at most once, of calls that are settled and of reported usage. `owners`: the
  * member to whom each key of the tenant belongs, deleted keys among them. `calls`: holds of calls that are not settled.
  */
-export interface Spending<C = Reservation> {
+export interface Spending {
   readonly charges: ReadonlyMap<string, bigint>;
   readonly owners: ReadonlyMap<string, string>;
-  readonly calls: readonly C[];
+  readonly calls: readonly Reservation[];
 }
 
-/** What of a hold tells whose call it is. */
-type Call = Pick<Reservation, 'context'>;
-
 /** What one target has spent in a window, and its calls that will be charged there. */
-interface TargetSpending<C> {
+interface TargetSpending {
   readonly microcents: bigint;
-  readonly calls: readonly C[];
+  readonly calls: readonly Reservation[];
 }
 
 /** Names spending within a batch. */
@@ -49,12 +46,9 @@ function targetOf(ref: SpendingRef, keyId: string, owners: Spending['owners']): 
 }
 
 /** The spending by the targets of a rule; targets that spent nothing and have no calls are left out. */
-export function spendingByTarget<C extends Call>(
-  ref: SpendingRef,
-  { charges, owners, calls }: Spending<C>,
-): Map<WindowTarget, TargetSpending<C>> {
-  const found = new Map<WindowTarget, { microcents: bigint; calls: C[] }>();
-  const at = (keyId: string): { microcents: bigint; calls: C[] } | undefined => {
+export function spendingByTarget(ref: SpendingRef, { charges, owners, calls }: Spending): Map<WindowTarget, TargetSpending> {
+  const found = new Map<WindowTarget, { microcents: bigint; calls: Reservation[] }>();
+  const at = (keyId: string): { microcents: bigint; calls: Reservation[] } | undefined => {
     const target = targetOf(ref, keyId, owners);
     if (target === undefined) return undefined;
     const known = found.get(target) ?? { microcents: 0n, calls: [] };
@@ -72,12 +66,19 @@ export function spendingByTarget<C extends Call>(
   return found;
 }
 
-/** The accounts that count the spending of a rule's targets, for a store to load with it. */
-export const spendingAccounts = (ref: SpendingRef, spending: Spending<Call>): AccountId[] => {
+/**
+ * The accounts that may count the spending of a rule's targets, for a store to load with it: those of every key, since commands before this
+ * one of its batch may have spent as well.
+ */
+export function spendingAccounts(ref: SpendingRef, { owners }: Pick<Spending, 'owners'>): AccountId[] {
   const only = onlyTarget(ref);
-  const targets = new Set([...spendingByTarget(ref, spending).keys(), ...(only === null ? [] : [only])]);
+  const targets = new Set(only === null ? [] : [only]);
+  for (const keyId of owners.keys()) {
+    const target = targetOf(ref, keyId, owners);
+    if (target !== undefined) targets.add(target);
+  }
   return [...targets].map((target) => windowId(ref.tenantId, target, ref.label));
-};
+}
 
 /** Whether a hold is one whose charge will count in a window from `sinceMs` on. */
 export const isOpenCall = (reservation: Reservation, { tenantId, sinceMs }: SpendingRef): boolean =>

@@ -11,6 +11,8 @@ import {
   type Upstream,
 } from '../../core/records.ts';
 import type { Command } from '../../core/verbs.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
+import { seenTerms } from '../../app/balance/seen-terms.ts';
 import { sealedHeaders } from '../../app/manage-catalogue.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { DeclaredFields } from '../../ports/declared-fields.ts';
@@ -105,6 +107,7 @@ const MODEL_FIELDS = {
   maxFileTokens: 'max_file_tokens',
   maxAudioSeconds: 'max_audio_seconds',
   tags: 'tags',
+  description: 'description',
   aliases: 'aliases',
 } as const satisfies Readonly<Record<keyof Omit<Model, 'id' | 'createdAtMs'>, string>>;
 
@@ -266,11 +269,15 @@ async function tenantCommands(deps: ApplyDeclaredDeps, declared: DeclaredTenant,
       requireBudget: declared.requireBudget ?? false,
       allowUnpriced: declared.allowUnpriced ?? false,
       hideAmounts: declared.hideAmounts ?? false,
+      ...(declared.currency === undefined ? {} : { currency: declared.currency }),
+      ...(declared.requireBalance === undefined ? {} : { requireBalance: declared.requireBalance }),
     };
-    commands.push({ verb: 'create-tenant', ...base('create-tenant', 'tenant', declared.id), tenant });
+    const seen = await seenTerms(records, undefined, tenant);
+    commands.push({ verb: 'create-tenant', ...base('create-tenant', 'tenant', declared.id), tenant, ...seen });
   } else {
     const changes = changedFields(kept, declared);
-    if (changes !== null) commands.push({ verb: 'update-tenant', ...base('update-tenant', 'tenant', declared.id), ...changes });
+    const seen = changes === null ? {} : await seenTerms(records, kept, changes);
+    if (changes !== null) commands.push({ verb: 'update-tenant', ...base('update-tenant', 'tenant', declared.id), ...changes, ...seen });
   }
   for (const { role: declaredRole, ...rest } of declared.members) {
     const recordId = memberRecordId(declared.id, rest.id);
@@ -300,6 +307,8 @@ function changedFields(kept: Tenant, declared: DeclaredTenant) {
     requireBudget?: boolean;
     allowUnpriced?: boolean;
     hideAmounts?: boolean;
+    currency?: string;
+    requireBalance?: boolean;
     entitlements?: Partial<Tenant['entitlements']>;
   } = {};
   if (declared.name !== undefined && declared.name !== kept.name) changes.name = declared.name;
@@ -307,6 +316,9 @@ function changedFields(kept: Tenant, declared: DeclaredTenant) {
     const value = declared[field];
     if (value !== undefined && value !== kept[field]) changes[field] = value;
   }
+  if (declared.currency !== undefined && declared.currency !== currencyOf(kept)) changes.currency = declared.currency;
+  if (declared.requireBalance !== undefined && declared.requireBalance !== (kept.requireBalance ?? false))
+    changes.requireBalance = declared.requireBalance;
   const entitlements = Object.entries(declared.entitlements).filter(
     ([name, value]) => kept.entitlements[name as keyof Tenant['entitlements']] !== value,
   );

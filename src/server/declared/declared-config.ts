@@ -42,6 +42,8 @@ export interface DeclaredTenant {
   readonly requireBudget: boolean | undefined;
   readonly allowUnpriced: boolean | undefined;
   readonly hideAmounts: boolean | undefined;
+  readonly currency: string | undefined;
+  readonly requireBalance: boolean | undefined;
   readonly entitlements: Partial<Entitlements>;
   readonly members: readonly Omit<Member, 'createdAtMs' | 'removedAtMs' | 'tenantId'>[];
   readonly moneyBudgetMicrocents: bigint | null | undefined;

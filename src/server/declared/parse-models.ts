@@ -9,6 +9,8 @@ import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
 
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;
 const MODEL_ID_RULE = 'a model name of 1 to 200 letters, digits and any of . _ : / @ + - that starts with a letter or digit';
+const DESCRIPTION = /^(?=.*\S)\P{Cc}+$/u;
+const DESCRIPTION_RULE = 'a text of 1 to 2000 characters in one line';
 const MAX_TOKENS = 100_000_000;
 
 const PRICE_FIELDS = {
@@ -46,7 +48,7 @@ interface ModelUpstreamItem {
 }
 
 function parseModelUpstream(item: Field, modelId: string, known: ReadonlySet<string>): ModelUpstreamItem {
-  const given = item.fields(['id', 'model', 'weight', 'price']);
+  const given = item.fields(['id', 'model', 'weight', 'context_tokens', 'max_output_tokens', 'price']);
   const id = given.id.text();
   if (!known.has(id)) {
     const nearest = nearestWord(id, [...known]);
@@ -57,7 +59,16 @@ function parseModelUpstream(item: Field, modelId: string, known: ReadonlySet<str
   const model = given.model.or(modelId, (f) => f.text({ maxLength: 200 }));
   const price = given.price.or(null, (f) => ({ upstreamId: id, rates: parsePrice(f) }));
   const weight = given.weight.or(undefined, (f) => f.integer({ min: 0, max: 1_000_000 }));
-  return { upstream: { id, model, ...(weight === undefined ? {} : { weight }) }, price };
+  const limit = (field: Field): number | undefined => field.or(undefined, (f) => f.integer({ min: 1, max: MAX_TOKENS }));
+  const [contextTokens, maxOutputTokens] = [limit(given.context_tokens), limit(given.max_output_tokens)];
+  const upstream = {
+    id,
+    model,
+    ...(weight === undefined ? {} : { weight }),
+    ...(contextTokens === undefined ? {} : { contextTokens }),
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+  };
+  return { upstream, price };
 }
 
 function parseModel(item: Field, context: { seen: Set<string>; upstreams: ReadonlySet<string>; named: NamedFields }): DeclaredModel {
@@ -77,6 +88,7 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
     'max_file_tokens',
     'max_audio_seconds',
     'tags',
+    'description',
     'aliases',
   ]);
   const id = given.id.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE });
@@ -86,13 +98,21 @@ function parseModel(item: Field, context: { seen: Set<string>; upstreams: Readon
   if (inner.every(({ upstream }) => upstream.weight === 0)) given.upstreams.fail('must give at least one upstream a weight above 0');
   const twice = new Set<string>();
   for (const [index, { upstream }] of inner.entries()) refuseDouble(twice, upstream.id, given.upstreams.child(index).child('id'));
+  const limits = parseLimits(given);
+  for (const [index, { upstream }] of inner.entries()) {
+    const at = given.upstreams.child(index);
+    if ((upstream.contextTokens ?? 0) > limits.contextTokens)
+      at.child('context_tokens').fail(`must be at most the model's context_tokens (${limits.contextTokens})`);
+    if ((upstream.maxOutputTokens ?? 0) > limits.maxOutputTokens)
+      at.child('max_output_tokens').fail(`must be at most the model's max_output_tokens (${limits.maxOutputTokens})`);
+  }
   const own = given.price.or(null, (f): DeclaredModelPrice => ({ upstreamId: null, rates: parsePrice(f) }));
   const prices = [own, ...inner.map(({ price }) => price)].filter((price) => price !== null);
 
   context.named.add('model', id, namesGiven(given));
   for (const price of prices) context.named.add('price', price.upstreamId === null ? id : `${id}@${price.upstreamId}`, []);
   const aliases = given.aliases.items().map((alias) => alias.text({ pattern: MODEL_ID, rule: MODEL_ID_RULE }));
-  return { id, upstreams: inner.map(({ upstream }) => upstream), prices, ...parseLimits(given), aliases };
+  return { id, upstreams: inner.map(({ upstream }) => upstream), prices, ...limits, aliases };
 }
 
 type LimitField =
@@ -107,7 +127,8 @@ type LimitField =
   | 'max_audio_tokens'
   | 'max_file_tokens'
   | 'max_audio_seconds'
-  | 'tags';
+  | 'tags'
+  | 'description';
 
 function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredModel, 'id' | 'upstreams' | 'prices' | 'aliases'> {
   const tokens = { min: 0, max: MAX_TOKENS };
@@ -136,6 +157,7 @@ function parseLimits(given: Readonly<Record<LimitField, Field>>): Omit<DeclaredM
     maxFileTokens: given.max_file_tokens.or(MODEL_DEFAULTS.maxFileTokens, (f) => f.integer(tokens)),
     maxAudioSeconds: given.max_audio_seconds.or(null, (f) => f.integer(tokens)),
     tags: given.tags.items().map((tag) => tag.text({ maxLength: 64 })),
+    description: given.description.or(null, (f) => f.text({ maxLength: 2000, pattern: DESCRIPTION, rule: DESCRIPTION_RULE })),
   };
 }
 

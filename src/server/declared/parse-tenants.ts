@@ -1,3 +1,4 @@
+import { CURRENCY_RULE, isCurrency } from '../../core/pricing/currency.ts';
 import { CALLER_LEVELS } from '../../core/access/subject-levels.ts';
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { type Entitlements, memberRecordId } from '../../core/records.ts';
@@ -80,6 +81,11 @@ function parseKey(item: Field, seen: Set<string>, named: NamedFields): DeclaredK
   };
 }
 
+function parseCurrency(field: Field): string {
+  const code = field.text();
+  return isCurrency(code) ? code : field.fail(`must ${CURRENCY_RULE}`);
+}
+
 function parseTenant(item: Field, seen: { tenants: Set<string>; keys: Set<string> }, named: NamedFields): DeclaredTenant {
   const given = item.fields([
     'id',
@@ -87,6 +93,8 @@ function parseTenant(item: Field, seen: { tenants: Set<string>; keys: Set<string
     'require_budget',
     'allow_unpriced',
     'hide_amounts',
+    'currency',
+    'require_balance',
     'entitlements',
     'members',
     'keys',
@@ -115,6 +123,8 @@ function parseTenant(item: Field, seen: { tenants: Set<string>; keys: Set<string
     requireBudget: given.require_budget.or(undefined, (f) => f.boolean()),
     allowUnpriced: given.allow_unpriced.or(undefined, (f) => f.boolean()),
     hideAmounts: given.hide_amounts.or(undefined, (f) => f.boolean()),
+    currency: given.currency.or(undefined, parseCurrency),
+    requireBalance: given.require_balance.or(undefined, (f) => f.boolean()),
     entitlements,
     members,
     moneyBudgetMicrocents: moneyBudgetOf(given.money_budget_usd),

@@ -34,6 +34,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   model: { table: 'models', columns: [], values: none },
   price: { table: 'prices', columns: ['model_id'], values: (price) => [price.modelId] },
   'exchange-rate': { table: 'exchange_rates', columns: [], values: none },
+  credit: { table: 'balance_credits', columns: ['tenant_id'], values: (credit) => [credit.tenantId] },
   setting: { table: 'settings', columns: [], values: none },
   'usage-reporter': { table: 'usage_reporters', columns: [], values: none },
   policy: { table: 'policies', columns: ['tenant_id'], values: (policy) => [policy.tenantId] },
@@ -44,6 +45,9 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   'bill-correction': { table: 'bill_corrections', columns: ['tenant_id'], values: (correction) => [correction.tenantId] },
   'bill-state': { table: 'bill_states', columns: [], values: none },
   'bill-link': { table: 'bill_links', columns: ['tenant_id'], values: (link) => [link.tenantId] },
+  'billing-customer': { table: 'billing_customers', columns: [], values: none },
+  'usage-meter': { table: 'usage_meters', columns: [], values: none },
+  payment: { table: 'payments', columns: ['tenant_id'], values: (payment) => [payment.tenantId] },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 
@@ -53,6 +57,7 @@ export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>([
   'key',
   'policy',
   'webhook',
+  'credit',
   'statement',
   'bill-correction',
   'bill-link',

@@ -22,12 +22,12 @@ export const chargesSql = ({ tenant, since }: SpendingPlaces): string => `
   UNION ALL
   SELECT key_id, charge_microcents FROM usage_tail WHERE tenant_id = ${tenant} AND held_at_ms >= ${since}`;
 
-/** A tenant's calls, id and context, that were held from a moment on and are not settled. Indexes: reservations_expiry, reservations_uncharged. */
+/** The ids of a tenant's calls that were held from a moment on and are not settled. Indexes: reservations_expiry, reservations_uncharged. */
 export const openCallsSql = ({ tenant, since }: SpendingPlaces): string => `
-  SELECT id, context FROM reservations
+  SELECT id FROM reservations
     WHERE state = 'ACTIVE' AND purpose = 'call' AND tenant_id = ${tenant} AND created_at_ms >= ${since}
   UNION ALL
-  SELECT id, context FROM reservations
+  SELECT id FROM reservations
     WHERE state = 'EXPIRED' AND settled_at_ms IS NULL AND purpose = 'call' AND tenant_id = ${tenant} AND created_at_ms >= ${since}
   ORDER BY id`;
 

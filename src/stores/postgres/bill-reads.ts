@@ -1,4 +1,4 @@
-import { ALL_KEYS, DAY_LEVEL_MS } from '../../core/usage/rollups.ts';
+import { ALL_KEYS, ALL_TIME_LEVEL_MS, DAY_LEVEL_MS } from '../../core/usage/rollups.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { Reader } from './reader.ts';
 import type { Statement } from './statement.ts';
@@ -17,6 +17,17 @@ const CHARGES: Statement = {
       WHERE tenant_id = $1 AND at_ms >= $2::bigint AND at_ms < $3::bigint
     ) AS both_parts
     GROUP BY key_id, model ORDER BY key_id, model`,
+};
+
+// Index: usage_rollups_pkey; the tail is short.
+const CHARGED: Statement = {
+  name: 'charged_microcents',
+  text: `
+    SELECT coalesce(sum(charge_microcents), 0)::bigint AS charged FROM (
+      SELECT charge_microcents FROM usage_rollups
+      WHERE tenant_id = $1 AND level_ms = ${ALL_TIME_LEVEL_MS} AND bucket_ms = 0 AND key_id = '${ALL_KEYS}'
+      UNION ALL SELECT charge_microcents FROM usage_tail WHERE tenant_id = $1
+    ) AS both_parts`,
 };
 
 // The first bucket is one look-up in usage_rollups_pkey.
@@ -39,7 +50,7 @@ interface ChargeRow {
 }
 
 /** Makes the reads that bills are made from. */
-export function makeBillReads(reader: Reader): Pick<RecordStore, 'usageCharges' | 'firstUsageMs'> {
+export function makeBillReads(reader: Reader): Pick<RecordStore, 'usageCharges' | 'firstUsageMs' | 'chargedMicrocents'> {
   return {
     async usageCharges({ tenantId, fromMs, toMs }) {
       const rows = await reader.rows<ChargeRow>(CHARGES, [tenantId, fromMs, toMs]);
@@ -51,6 +62,10 @@ export function makeBillReads(reader: Reader): Pick<RecordStore, 'usageCharges' 
         completionTokens: Number(row.completion_tokens),
         chargeMicrocents: row.charge_microcents,
       }));
+    },
+    async chargedMicrocents(tenantId) {
+      const [row] = await reader.rows<{ charged: bigint }>(CHARGED, [tenantId]);
+      return row?.charged ?? 0n;
     },
     async firstUsageMs(tenantId) {
       const [row] = await reader.rows<{ first_ms: bigint | null }>(FIRST, [tenantId]);

@@ -171,10 +171,9 @@ async function readSpending(session: Session, needs: BatchNeeds): Promise<Extend
   const reservations = new Set(needs.reservations);
   const found = needs.spending.map((ref, index): FoundSpending => {
     const charges = chargesByKey(rowsAt<{ key_id: string; microcents: bigint }>(index * 3));
-    const calls = rowsAt<{ id: string; context: string }>(index * 3 + 1);
+    const calls = rowsAt<{ id: string }>(index * 3 + 1);
     const owners = new Map(rowsAt<{ id: string; owner: string }>(index * 3 + 2).map(({ id, owner }) => [id, owner]));
-    const spent = { charges, owners, calls: calls.map(({ context }) => ({ context: JSON.parse(context) as PlainJson })) };
-    for (const id of spendingAccounts(ref, spent)) accounts.add(id);
+    for (const id of spendingAccounts(ref, { owners })) accounts.add(id);
     for (const { id } of calls) reservations.add(id);
     return { ref, charges, owners, callIds: calls.map(({ id }) => id) };
   });

@@ -108,6 +108,12 @@ const UPSTREAM_OBJECTS: Statement = {
   text: `SELECT ${OBJECT_COLUMNS.join(', ')} FROM upstream_objects WHERE tenant_id = $1 AND id = ANY ($2::text[])`,
 };
 
+// Newest first. Index: balance_credits_of_tenant.
+const CREDITS: Statement = {
+  name: 'credits',
+  text: 'SELECT body FROM balance_credits WHERE tenant_id = $1 AND ($2::text IS NULL OR id < $2) ORDER BY tenant_id DESC, id DESC LIMIT $3',
+};
+
 const GENERATION: Statement = { name: 'generation', text: 'SELECT value FROM generation' };
 
 // Index: heartbeats_pkey. One row for each run of a process; old ones are pruned.
@@ -139,6 +145,7 @@ export type RecordReads = Omit<
   | 'usageEvents'
   | 'usageCharges'
   | 'firstUsageMs'
+  | 'chargedMicrocents'
   | 'reservations'
   | keyof GovernanceReads
   | keyof AuditReads
@@ -217,6 +224,7 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
       const rows = await reader.rows<ReservationRow & { numbers: string | null }>(UNSETTLED_CALLS, [arrayText(liveOwnerIds), limit]);
       return readable(rows, reservationOf);
     },
+    credits: ({ tenantId, beforeId, limit }) => bodies<'credit'>(reader, CREDITS.name, CREDITS.text, [tenantId, beforeId ?? null, limit]),
     async events({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) {
       const values = [tenantId, beforeSeq, limit];
       const rows = await (type === undefined

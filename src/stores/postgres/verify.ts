@@ -78,6 +78,13 @@ const FORGOTTEN_BEFORE_MS = `coalesce((SELECT before_ms FROM retention_marks WHE
 const SUMS = ['requests', 'prompt_tokens', 'completion_tokens', 'cached_prompt_tokens', 'cost_nano_usd', 'charge_microcents'];
 const eachSum = (template: (column: string) => string, joiner = ', '): string => SUMS.map(template).join(joiner);
 
+/** The columns of usage that say what its money accounts are charged. */
+const MONEY = 'charge_microcents, debit_currency, debit_per_usd_nanos, debit_microcents';
+
+/** What usage `u` charges account `a` in money: a balance what it says to have taken from one in that currency, every other its charge in USD. */
+const DUE = `CASE WHEN a.kind <> 'balance' THEN u.charge_microcents
+  WHEN a.unit = u.debit_currency || '_MICROCENTS' THEN u.debit_microcents ELSE -1 END`;
+
 /** The checks: each yields a row (subject, found, expected) for whatever contradicts itself. No code of the writer takes part. */
 const CHECKS: Readonly<Record<string, string>> = {
   'account.allocated': balance('allocated'),
@@ -159,17 +166,29 @@ const CHECKS: Readonly<Record<string, string>> = {
            END AS expected
     FROM reservations`,
   'usage.charge': `
-    SELECT u.id AS subject, u.charge_microcents::text AS found, legs.charged::text AS expected
-    FROM (SELECT id, charge_microcents FROM usage_events UNION ALL SELECT id, charge_microcents FROM usage_tail) AS u
+    SELECT u.id AS subject, (${DUE})::text AS found, legs.charged::text AS expected
+    FROM (SELECT id, ${MONEY} FROM usage_events UNION ALL SELECT id, ${MONEY} FROM usage_tail) AS u
     JOIN (${LEGS}) AS legs ON legs.id = u.id AND legs.purpose = 'call' AND legs.settled_at_ms IS NOT NULL
     JOIN accounts a ON a.no = legs.account_no AND a.unit <> 'TOKENS'`,
+  'usage.debit': `
+    SELECT id AS subject, debit_microcents::text AS found,
+           CASE WHEN debit_currency = '' THEN '0' ELSE ceil(cost_nano_usd::numeric * debit_per_usd_nanos / 10000000000)::text END AS expected
+    FROM (SELECT id, cost_nano_usd, ${MONEY} FROM usage_events UNION ALL SELECT id, cost_nano_usd, ${MONEY} FROM usage_tail) AS u
+    WHERE debit_currency <> '' OR debit_microcents <> 0`,
+  'balance.credits': `
+    SELECT concat_ws(' ', tenant_id, unit) AS subject, a.allocated::text AS found, coalesce(paid.total, 0)::text AS expected
+    FROM (SELECT tenant_id, unit, allocated FROM accounts WHERE kind = 'balance') AS a
+    FULL JOIN (
+      SELECT tenant_id, (body ->> 'currency') || '_MICROCENTS' AS unit, sum(${numberIn("body ->> 'microcents'")}) AS total
+      FROM balance_credits GROUP BY 1, 2
+    ) AS paid USING (tenant_id, unit)`,
   'usage.report': `
     SELECT u.id || ' on account ' || a.no AS subject, e.d_spent::text AS found,
-           CASE a.unit WHEN 'TOKENS' THEN u.tokens ELSE u.charge_microcents END::text AS expected
+           CASE a.unit WHEN 'TOKENS' THEN u.tokens ELSE ${DUE} END::text AS expected
     FROM (
-      SELECT id, prompt_tokens + completion_tokens AS tokens, charge_microcents FROM usage_events WHERE id LIKE 'report:%'
+      SELECT id, prompt_tokens + completion_tokens AS tokens, ${MONEY} FROM usage_events WHERE id LIKE 'report:%'
       UNION ALL
-      SELECT id, prompt_tokens + completion_tokens, charge_microcents FROM usage_tail WHERE id LIKE 'report:%'
+      SELECT id, prompt_tokens + completion_tokens, ${MONEY} FROM usage_tail WHERE id LIKE 'report:%'
     ) AS u
     JOIN ledger_entries e ON e.command = u.id AND e.verb = 'debit' JOIN accounts a ON a.no = e.account_no`,
   'usage.keys': `

@@ -105,9 +105,8 @@ export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
     const { charges, owners, callIds } = find.spending(ref);
     for (const id of callIds) loadReservation(rows, id);
     const calls = callIds.map((id) => rows.reservation(id)).filter((call) => call !== undefined);
-    const spending = { charges, owners, calls };
-    for (const id of spendingAccounts(ref, spending)) loadAccount(rows, id);
-    rows.putSpending(ref, spending);
+    for (const id of spendingAccounts(ref, { owners })) loadAccount(rows, id);
+    rows.putSpending(ref, { charges, owners, calls });
   };
 
   return (rows, commands) => {

@@ -268,6 +268,13 @@ function usageCheck(name: string, sides: { one: string; other: string; by: strin
 
 const DAY_LEVEL_MS = 86_400_000;
 
+/** The columns of usage that say what its money accounts are charged. */
+const MONEY = 'charge_microcents, debit_currency, debit_per_usd_nanos, debit_microcents';
+
+/** What usage charges an account in money: a balance what it says to have taken from one in that currency, every other its charge in USD. */
+const DUE = `CASE WHEN accounts.kind <> 'balance' THEN charge_microcents
+  WHEN accounts.unit = debit_currency || '_MICROCENTS' THEN debit_microcents ELSE -1 END`;
+
 const USAGE_CHECKS: readonly Check[] = [
   usageCheck('usage of all keys is the sum of each', {
     one: `(key_id = '')`,
@@ -279,22 +286,58 @@ const USAGE_CHECKS: readonly Check[] = [
     name: 'a call is charged what its usage says',
     sql: `
       WITH legs AS (${LEGS}),
-        used AS (SELECT id, charge_microcents FROM usage_tail UNION ALL SELECT id, charge_microcents FROM usage_events)
-      SELECT used.id AS subject, legs.charged AS found, used.charge_microcents AS expected
-      FROM used JOIN legs ON legs.id = used.id JOIN accounts ON accounts.no = legs.account_no
-      WHERE legs.purpose = 'call' AND accounts.unit <> 'TOKENS' AND legs.charged IS NOT used.charge_microcents`,
+        used AS (SELECT id, ${MONEY} FROM usage_tail UNION ALL SELECT id, ${MONEY} FROM usage_events)
+      SELECT subject, found, expected FROM (
+        SELECT used.id AS subject, legs.charged AS found, ${DUE} AS expected
+        FROM used JOIN legs ON legs.id = used.id JOIN accounts ON accounts.no = legs.account_no
+        WHERE legs.purpose = 'call' AND accounts.unit <> 'TOKENS'
+      ) WHERE found IS NOT expected`,
+  },
+  {
+    name: 'what a balance lost by a call is its cost by its rate, rounded up',
+    sql: `
+      SELECT subject, found, expected FROM (
+        SELECT id AS subject, debit_microcents AS found,
+          whole * rate + high / 10000 + ((high % 10000) * 1000000 + low + 9999999999) / 10000000000 AS expected
+        FROM (
+          SELECT id, debit_microcents, rate, whole, rest * (rate / 1000000) AS high, rest * (rate % 1000000) AS low FROM (
+            SELECT id, debit_microcents, debit_per_usd_nanos AS rate, cost_nano_usd / 10000000000 AS whole, cost_nano_usd % 10000000000 AS rest
+            FROM (SELECT id, cost_nano_usd, ${MONEY} FROM usage_tail UNION ALL SELECT id, cost_nano_usd, ${MONEY} FROM usage_events)
+            WHERE debit_currency <> '' OR debit_microcents <> 0 OR debit_per_usd_nanos <> 0
+          )
+        )
+      ) WHERE found <> expected`,
+  },
+  {
+    name: 'a balance was allocated what was paid in',
+    sql: `
+      WITH credits AS (
+        SELECT tenant_id, (body ->> 'currency') || '_MICROCENTS' AS unit, ${halves(`CAST(body ->> 'microcents' AS INTEGER)`, 'paid')}
+        FROM balance_credits GROUP BY 1, 2
+      ), balances AS (
+        SELECT ${ACCOUNT_ID.replaceAll('tenant_id', 'accounts.tenant_id').replaceAll('unit', 'accounts.unit')} AS subject, allocated,
+          coalesce(paid_high, 0) AS paid_high, coalesce(paid_low, 0) AS paid_low
+        FROM accounts LEFT JOIN credits ON credits.tenant_id = accounts.tenant_id AND credits.unit = accounts.unit
+        WHERE kind = 'balance'
+        UNION ALL
+        SELECT 'a credit of ' || tenant_id || ' in ' || unit, NULL, paid_high, paid_low FROM credits
+        WHERE NOT EXISTS (
+          SELECT 1 FROM accounts WHERE kind = 'balance' AND accounts.tenant_id = credits.tenant_id AND accounts.unit = credits.unit
+        )
+      )
+      SELECT subject, allocated AS found, ${sumText('paid')} AS expected FROM balances WHERE ${sumDiffers('allocated', 'paid')}`,
   },
   {
     name: 'reported usage is charged as it says',
     sql: `
       WITH used AS (
-        SELECT id, prompt_tokens + completion_tokens AS tokens, charge_microcents FROM usage_tail WHERE id LIKE 'report:%'
+        SELECT id, prompt_tokens + completion_tokens AS tokens, ${MONEY} FROM usage_tail WHERE id LIKE 'report:%'
         UNION ALL
-        SELECT id, prompt_tokens + completion_tokens, charge_microcents FROM usage_events WHERE id LIKE 'report:%'
+        SELECT id, prompt_tokens + completion_tokens, ${MONEY} FROM usage_events WHERE id LIKE 'report:%'
       )
       SELECT subject, found, expected FROM (
         SELECT used.id || ' on account ' || no AS subject, d_spent AS found,
-          CASE unit WHEN 'TOKENS' THEN tokens ELSE charge_microcents END AS expected
+          CASE unit WHEN 'TOKENS' THEN tokens ELSE ${DUE} END AS expected
         FROM used JOIN ledger_entries ON command = used.id AND verb = 'debit' JOIN accounts ON no = account_no
       ) WHERE found <> expected`,
   },

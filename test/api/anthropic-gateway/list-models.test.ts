@@ -95,3 +95,16 @@ describe("errors have Anthropic's form", () => {
     expect(answer.headers.get('request-id')).toBeTruthy();
   });
 });
+
+test('what the project forbids is in no list and cannot be looked up', async () => {
+  const inference = { blacklistedModels: ['latest'] };
+  gateway.setTenant({ projectSettings: { allowOverwrite: true, inference, createdAtMs: 0, updatedAtMs: 0 } });
+  try {
+    expect(await idsOf('/models')).toEqual(['m1']);
+    expect((await get('/models/org/new')).status).toBe(404);
+    expect((await get('/models/latest')).status).toBe(404);
+  } finally {
+    const { projectSettings: _projectSettings, ...tenant } = gateway.ledger.tenants.get('acme') ?? {};
+    gateway.ledger.tenants.set('acme', tenant as NonNullable<ReturnType<typeof gateway.ledger.tenants.get>>);
+  }
+});

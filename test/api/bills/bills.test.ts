@@ -63,6 +63,34 @@ describe('200 transactions', () => {
     expect((await get(pathOf(bill))).status).toBe(200);
   });
 
+  test('credits of the prepaid balance are Charges with pages of their own, which can be revoked', async () => {
+    await firstBill();
+    await at.operator('PATCH', OPERATOR, { currency: 'USD' });
+    at.clock.advance(1000);
+    await at.operator('POST', `${OPERATOR}/credits`, { amount: 250.5, reason: 'Top-up <b>' });
+    at.clock.advance(1000);
+    const taken = await at.operator('POST', `${OPERATOR}/credits`, { amount: '-0.5', reason: 'Typo' });
+    expect(taken.status).toBe(201);
+    const { transactions } = (await at.as(ann)('GET', '/api/billing/transactions')).json as {
+      transactions: { id: string; invoice_url: string }[];
+    };
+    expect(transactions).toMatchObject([
+      { type: 'Charge', description: 'Prepaid balance: Typo', amount: -0.5, currency: 'USD', status: 'completed' },
+      { type: 'Charge', description: 'Prepaid balance: Top-up <b>', amount: 250.5 },
+      { type: 'Invoice' },
+    ]);
+    const [back, topUp] = transactions as [BillObject, BillObject];
+    const { text } = await get(pathOf(topUp));
+    for (const part of ['Receipt', topUp.id, 'Top-up &lt;b&gt;', '250.50 USD']) expect(text).toContain(part);
+    expect((await get(pathOf(back))).text).toContain('\u22120.50 USD');
+    expect((await at.operator('POST', `${OPERATOR}/bills/${topUp.id}/revoke-link`)).json).toMatchObject({
+      id: topUp.id,
+      invoice_url: null,
+    });
+    expect((await get(pathOf(topUp))).status).toBe(404);
+    expect((await get(pathOf(back))).status).toBe(200);
+  });
+
   test('newest first, and of the own tenant only', async () => {
     const { ann: other } = await at.addTenant('beta');
     await firstBill();
@@ -249,6 +277,23 @@ describe('bills for the operator', () => {
       'add-bill-correction operator',
     ]);
     expect(at.store.tables.events.map(({ type }) => type)).toEqual(expect.arrayContaining(['statement.issued', 'bill_correction.created']));
+  });
+
+  test('the open bill shows what no bill has yet: of this month, of months before, and corrections', async () => {
+    const open = async (): Promise<object> => (await at.operator('GET', `${OPERATOR}/open-bill`)).json;
+    expect(await open()).toMatchObject({ month: '2026-04', total_usd: 0, lines: [] });
+    use(at, { tenantId: 'acme', keyId, atMs: Date.parse('2026-03-31T00:00:00Z'), chargeMicrocents: 40n });
+    use(at, { tenantId: 'acme', keyId, atMs: Date.parse('2026-04-01T00:00:00Z'), chargeMicrocents: 2n });
+    await at.operator('POST', `${OPERATOR}/bill-corrections`, { amount_usd: '-0.0000001', reason: 'x' });
+    expect(await open()).toMatchObject({
+      total_usd: 0.00000032,
+      lines: [{ month: '2026-04' }, { month: '2026-03' }, { kind: 'correction' }],
+    });
+    await issueAt('2026-05-01T01:00:00Z');
+    expect(await open()).toMatchObject({ month: '2026-05', total_usd: 0, lines: [] });
+    use(at, { tenantId: 'acme', keyId, atMs: Date.parse('2026-04-30T00:00:00Z'), chargeMicrocents: 5n });
+    expect(await open()).toMatchObject({ total_usd: 0.00000005, lines: [{ month: '2026-04' }] });
+    expect((await at.operator('GET', '/v1/x-castellan/tenants/nobody/open-bill')).status).toBe(404);
   });
 
   test('401 without the operator key', async () => {

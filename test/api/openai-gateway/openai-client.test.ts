@@ -56,6 +56,31 @@ describe.each(['an upstream', 'demo'] as const)('over %s', (kind) => {
     expect(gateway.ledger.usage[0]).toMatchObject({ streaming: true, estimated: false });
   });
 
+  test('answers and streams that carry the routing trace', async () => {
+    await begin();
+    // The client's types know no field for the router; it sends what it is given.
+    const body = { model: 'm1', messages, include_metadata: true, preference: 'cost' };
+    const answer = await client.chat.completions.create(body);
+    expect(answer.choices[0]?.message.content).toContain('hello there');
+    expect(answer).toMatchObject({ metadata: { routing_results: { selected_upstream: 'u1' } } });
+    let text = '';
+    const traced: unknown[] = [];
+    for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      if ('metadata' in chunk) traced.push(chunk.choices[0]?.finish_reason);
+    }
+    expect(text).toContain('hello there');
+    expect(traced).toEqual(['stop']);
+    const { include_metadata: include, preference } = body;
+    const events: string[] = [];
+    const asked = { model: 'm1', input: 'hello there', include_metadata: include, preference };
+    for await (const event of await client.responses.create({ ...asked, stream: true }))
+      if ('routing_metadata' in event) events.push(event.type);
+    expect(events).toEqual(['response.completed']);
+    const response = await client.responses.create({ ...asked, metadata: { mine: 'yes' } });
+    expect(response).toMatchObject({ routing_metadata: { routing_results: { selected_upstream: 'u1' } } });
+  });
+
   test('a stream with its usage', async () => {
     await begin();
     const stream = await client.chat.completions.create({ model: 'm1', messages, stream: true, stream_options: { include_usage: true } });
@@ -106,6 +131,9 @@ test('lists models', async () => {
   for await (const model of client.models.list()) ids.push(model.id);
   expect(ids).toEqual(['m1']);
   expect(await client.models.retrieve('m1')).toMatchObject({ id: 'm1', object: 'model' });
+  const tagged = await client.models.list({ query: { tag: ['instruct', 'Tools'], currency: 'USD' } });
+  expect(tagged.data).toEqual([]);
+  expect((await client.models.list({ query: { tag: 'instruct' } })).data).toMatchObject([{ id: 'm1', owned_by: 'castellan' }]);
 });
 
 test('an abort in the middle of a stream is settled', async () => {

@@ -86,6 +86,15 @@ describe('200', () => {
     ]);
   });
 
+  test("tells the tenant's prepaid balance, which is a limit where it is required", async () => {
+    await at.operator('POST', `${OPERATOR}/exchange-rates`, { currency: 'EUR', per_usd: 0.92 });
+    await at.operator('POST', `${OPERATOR}/tenants/acme/credits`, { amount: '0.00000007', reason: 'paid' });
+    const balance = { kind: 'balance', scope: 'tenant:acme', unit: 'EUR_MICROCENTS', spent: 0, reserved: 0, resets_at: null };
+    expect((await own()).limits.at(-1)).toEqual({ ...balance, limit: null, remaining: null });
+    await at.operator('PATCH', `${OPERATOR}/tenants/acme`, { require_balance: true });
+    expect((await own()).limits.at(-1)).toEqual({ ...balance, limit: 7, remaining: 7 });
+  });
+
   test('a tenant that hides amounts tells its keys their own, and nothing of its budget', async () => {
     await at.operator('PUT', `${OPERATOR}/tenants/acme/money-budget`, { money_budget_usd: 12.34 });
     await at.operator('PATCH', `${OPERATOR}/tenants/acme`, { hide_amounts: true });

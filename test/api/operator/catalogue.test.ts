@@ -169,6 +169,7 @@ describe('models', () => {
       max_file_tokens: null,
       aliases: [],
       tags: [],
+      description: null,
       created_at: '2026-04-09T00:00:00Z',
     });
     expect((await at.operator('GET', `${BASE}/models/org%2Fsmall:1b`)).json).toEqual(json);
@@ -177,8 +178,10 @@ describe('models', () => {
 
   test('200: PATCH changes what it names, and calls see it at once', async () => {
     await at.operator('POST', `${BASE}/models`, { id: 'm', upstreams: [{ id: 'scw' }] });
-    expect((await at.operator('PATCH', `${BASE}/models/m`, { tags: ['Tools'], tokenizer: 'o200k_base' })).json).toMatchObject({
+    const changes = { tags: ['Tools'], tokenizer: 'o200k_base', description: 'Small and quick' };
+    expect((await at.operator('PATCH', `${BASE}/models/m`, changes)).json).toMatchObject({
       tags: ['Tools'],
+      description: 'Small and quick',
       tokenizer: 'o200k_base',
       context_tokens: 131_072,
       upstreams: [{ id: 'scw', model: 'm' }],

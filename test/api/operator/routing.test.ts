@@ -118,6 +118,36 @@ describe('weights of upstreams', () => {
   });
 });
 
+describe("an upstream's own limits for a model", () => {
+  const LIMITS = { context_tokens: 8000, max_output_tokens: 1000 };
+
+  test('201 and 200: are shown as they were given, and may be left out', async () => {
+    const upstreams = [
+      { id: 'one', model: 'a', context_tokens: 8000 },
+      { id: 'two', model: 'b', weight: 2, max_output_tokens: 1000 },
+    ];
+    expect(await makeModel('m', { ...LIMITS, default_output_tokens: 10, upstreams })).toMatchObject({ status: 201, json: { upstreams } });
+    const changed = [{ id: 'one', model: 'm' }];
+    expect((await patchModel('m', { upstreams: changed })).json).toMatchObject({ upstreams: changed });
+  });
+
+  test.each([
+    [[{ id: 'one', context_tokens: 8001 }], 'upstreams.context_tokens'],
+    [[{ id: 'one', context_tokens: 0 }], 'upstreams.context_tokens'],
+    [[{ id: 'one' }, { id: 'two', max_output_tokens: 1001 }], 'upstreams.max_output_tokens'],
+    [[{ id: 'one', max_output_tokens: '9' }], 'upstreams.0.max_output_tokens'],
+  ])('400: %j', async (upstreams, field) => {
+    const refused = await makeModel('m', { ...LIMITS, default_output_tokens: 10, upstreams });
+    expect([refused.status, fieldOf(refused)]).toEqual([400, field]);
+  });
+
+  test('400: a model that takes less than one of its upstreams', async () => {
+    await makeModel('m', { ...LIMITS, default_output_tokens: 10, upstreams: [{ id: 'one', context_tokens: 8000 }] });
+    const refused = await patchModel('m', { context_tokens: 7999 });
+    expect([refused.status, fieldOf(refused)]).toEqual([400, 'upstreams.context_tokens']);
+  });
+});
+
 describe('headers of an upstream', () => {
   const HEADERS = { 'X-Team': 'castle-canary-1', Authorization: 'Basic castle-canary-2' };
 

@@ -24,6 +24,8 @@ describe('201', () => {
       require_budget: false,
       allow_unpriced: false,
       hide_amounts: false,
+      currency: 'EUR',
+      require_balance: false,
       entitlements: {
         token_billing: true,
         container_subscription: true,

@@ -112,6 +112,27 @@ describe('200', () => {
     await expectStatus(402, at.as(null)('POST', '/api/shim/validate-key', { api_key: key.value }));
   });
 
+  test('of a tenant that keeps a balance it is taken from that, by the rate of the moment at which it happened', async () => {
+    await expectStatus(201, at.operator('POST', `${OPERATOR}/exchange-rates`, { currency: 'EUR', per_usd: 0.5 }));
+    await expectStatus(201, at.operator('POST', `${OPERATOR}/tenants/acme/credits`, { amount: '0.0055', reason: 'paid' }));
+    const heldAtMs = at.clock.nowMs();
+    at.clock.set(heldAtMs + MINUTE_MS);
+    await expectStatus(201, at.operator('POST', `${OPERATOR}/exchange-rates`, { currency: 'EUR', per_usd: 2 }));
+    await expectStatus(200, send(delivery([event({}, heldAtMs), event({ customer_requests: 0 }, heldAtMs - 1)])));
+    // 10022000 and 22000 nano-dollars at 0.5; one from before the first rate takes the present one.
+    expect([...at.store.tables.usage.values()].map(({ debit }) => debit)).toEqual([
+      { currency: 'EUR', perUsdNanos: 500_000_000, microcents: 501_100n },
+      { currency: 'EUR', perUsdNanos: 2_000_000_000, microcents: 4400n },
+    ]);
+    const { json } = await at.operator('GET', `${OPERATOR}/tenants/acme/balance`);
+    expect(json).toMatchObject({ balance: 0.000445, spent: 0.005055, per_usd: 2 });
+    // More than is left is booked too; where the balance is required, the next call is refused.
+    await expectStatus(200, send(delivery([event()])));
+    await expectStatus(200, at.as(null)('POST', '/api/shim/validate-key', { api_key: key.value }));
+    await expectStatus(200, at.operator('PATCH', `${OPERATOR}/tenants/acme`, { require_balance: true }));
+    await expectStatus(402, at.as(null)('POST', '/api/shim/validate-key', { api_key: key.value }));
+  });
+
   test('older reporters send who they are in the body, and requests as a meter', async () => {
     const meters = [
       { name: 'requests', quantity: 2 },

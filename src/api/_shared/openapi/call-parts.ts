@@ -39,6 +39,7 @@ export const CALL_HEADERS: Readonly<Record<string, Parameter>> = {
 export const CALL_ANSWER_HEADERS = {
   'x-request-id': 'The id of the request in the log.',
   'x-castellan-call-id': 'The id of the call in the ledger.',
+  'x-castellan-model': 'The model that answered, where it is another than the call asked for.',
 } as const;
 
 /** Errors of every model call: refused by an account, not understood, or failed at the upstream. */

@@ -4,6 +4,8 @@ import { mayUseModel } from '../../../core/access/allowed-models.ts';
 import { stringifyJson } from '../../../core/json/int64.ts';
 import type { Model } from '../../../core/records.ts';
 import { dialectsOf } from '../../../core/routing/dialects.ts';
+import { isBlacklisted } from '../../../core/routing/model-choices.ts';
+import { projectInference } from '../../../core/routing/settings.ts';
 import { RefusedRequest } from '../../_shared/problem.ts';
 import { queryText, queryWhole, refuseUnknownQuery } from '../../_shared/query.ts';
 import { modelInfo, pageOfModels, type WantedModels } from '../model-info.ts';
@@ -19,9 +21,10 @@ const DEFAULT_PAGE_SIZE = 20;
 const LIFECYCLE = ['lifecycle', 'lifecycle[]'] as const;
 const LIFECYCLES: readonly unknown[] = ['active', 'deprecated', 'retired'];
 
-/** Whether the key may call the model, and any of its upstreams speaks Anthropic's API. */
-const isServed = ({ messagesPrincipal: { key } }: FastifyRequest, model: Model, catalogue: MessagesCatalogue): boolean =>
+/** Whether the key may call the model, its project does not forbid it, and any of its upstreams speaks Anthropic's API. */
+const isServed = ({ messagesPrincipal: { key, tenant } }: FastifyRequest, model: Model, catalogue: MessagesCatalogue): boolean =>
   mayUseModel(key, model) &&
+  !isBlacklisted(model, tenant.projectSettings === undefined ? null : projectInference(tenant.projectSettings)) &&
   model.upstreams.some(({ id }) => {
     const upstream = catalogue.upstream(id);
     return upstream !== undefined && dialectsOf(upstream).includes('anthropic');

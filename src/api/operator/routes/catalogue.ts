@@ -43,9 +43,23 @@ export function mountUpstreams(app: TypedApp, deps: CatalogueDeps & { readonly h
   mountRemove(app, catalogue, 'upstream');
 }
 
+interface GivenModelUpstream {
+  readonly id: string;
+  readonly model?: string;
+  readonly weight?: number;
+  readonly context_tokens?: number;
+  readonly max_output_tokens?: number;
+}
+
 /** The upstreams of a model; one that names no model of its own calls it as we do. */
-const modelUpstreams = (upstreams: readonly { id: string; model?: string; weight?: number }[], modelId: string): ModelFields['upstreams'] =>
-  upstreams.map(({ id, model = modelId, weight }) => ({ id, model, ...(weight === undefined ? {} : { weight }) }));
+const modelUpstreams = (upstreams: readonly GivenModelUpstream[], modelId: string): ModelFields['upstreams'] =>
+  upstreams.map(({ id, model = modelId, weight, context_tokens: context, max_output_tokens: output }) => ({
+    id,
+    model,
+    ...(weight === undefined ? {} : { weight }),
+    ...(context === undefined ? {} : { contextTokens: context }),
+    ...(output === undefined ? {} : { maxOutputTokens: output }),
+  }));
 
 /** `/models`. */
 export function mountModels(app: TypedApp, { catalogue, records }: CatalogueDeps): void {

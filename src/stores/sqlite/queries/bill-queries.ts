@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { UsageCharge } from '../../../core/bills/make-statement.ts';
-import { ALL_KEYS, DAY_LEVEL_MS } from '../../../core/usage/rollups.ts';
+import { ALL_KEYS, ALL_TIME_LEVEL_MS, DAY_LEVEL_MS } from '../../../core/usage/rollups.ts';
 import type { Queries } from '../messages.ts';
 
 /**
@@ -18,6 +18,12 @@ const BILL_SQL = {
       SELECT key_id, model, requests, prompt_tokens, completion_tokens, charge_microcents FROM usage_tail
       WHERE tenant_id = @tenantId AND at_ms >= @fromMs AND at_ms < @toMs
     ) GROUP BY key_id, model ORDER BY key_id, model`,
+  charged: `
+    SELECT sum(charge_microcents) FROM (
+      SELECT charge_microcents FROM usage_rollups
+      WHERE tenant_id = @tenantId AND level_ms = ${ALL_TIME_LEVEL_MS} AND bucket_ms = 0 AND key_id = '${ALL_KEYS}'
+      UNION ALL SELECT charge_microcents FROM usage_tail WHERE tenant_id = @tenantId
+    )`,
   first: `
     SELECT min(first_ms) FROM (
       SELECT min(bucket_ms) AS first_ms FROM usage_rollups WHERE tenant_id = @tenantId AND level_ms = ${DAY_LEVEL_MS}
@@ -35,8 +41,9 @@ interface ChargeRow {
 }
 
 /** Queries that bills are made from, prepared on a reading connection. */
-export function makeBillQueries(db: Database): Pick<Queries, 'usageCharges' | 'firstUsageMs'> {
+export function makeBillQueries(db: Database): Pick<Queries, 'usageCharges' | 'firstUsageMs' | 'chargedMicrocents'> {
   const charges = db.prepare<[{ tenantId: string; fromMs: number; toMs: number }], ChargeRow>(BILL_SQL.charges).safeIntegers();
+  const charged = db.prepare<[{ tenantId: string }], bigint | null>(BILL_SQL.charged).pluck().safeIntegers();
   const first = db.prepare<[{ tenantId: string }], number | null>(BILL_SQL.first).pluck();
   return {
     usageCharges: (query) =>
@@ -48,6 +55,7 @@ export function makeBillQueries(db: Database): Pick<Queries, 'usageCharges' | 'f
         completionTokens: Number(row.completion_tokens),
         chargeMicrocents: row.charge_microcents,
       })),
+    chargedMicrocents: (tenantId) => charged.get({ tenantId }) ?? 0n,
     firstUsageMs: (tenantId) => first.get({ tenantId }) ?? null,
   };
 }

@@ -38,6 +38,8 @@ describe('queries find their rows by the index that they name', () => {
     ['events of a tenant', RECORD_SQL.events, /SEARCH events USING INDEX events_of_tenant \(tenant_id=\? AND seq<\?\)$/],
     ['events of a type', RECORD_SQL.eventsOfType, /SEARCH events USING INDEX events_of_type \(tenant_id=\? AND type=\? AND seq<\?\)$/],
     ['keys of a tenant', RECORD_SQL.keysOfTenant, /SEARCH api_keys USING INDEX api_keys_of_tenant \(tenant_id=\?\)/],
+    ['credits of a tenant', RECORD_SQL.creditsOfTenant, /SEARCH balance_credits USING INDEX balance_credits_of_tenant \(tenant_id=\?\)$/],
+    ['a page of credits', RECORD_SQL.credits, /SEARCH balance_credits USING INDEX balance_credits_of_tenant \(tenant_id=\? AND id<\?\)$/],
     ['members of a tenant', RECORD_SQL.membersOfTenant, /SEARCH members USING INDEX members_of_tenant \(tenant_id=\?\)/],
     ['names of keys', RECORD_SQL.keyNames, /SEARCH api_keys USING PRIMARY KEY \(id=\?\)/],
     [

@@ -28,6 +28,10 @@ export const RECORD_SQL = {
   policiesOfTenant: 'SELECT body FROM policies WHERE tenant_id = ? ORDER BY id',
   /** By webhooks_of_tenant, which gives the order as well. */
   webhooksOfTenant: 'SELECT body FROM webhooks WHERE tenant_id = ? ORDER BY id',
+  /** By balance_credits_of_tenant, which gives the order as well. */
+  creditsOfTenant: 'SELECT body FROM balance_credits WHERE tenant_id = ? ORDER BY id',
+  /** The same from the other end. */
+  credits: 'SELECT body FROM balance_credits WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?',
   /** By statements_of_tenant, which gives the order as well. */
   statementsOfTenant: 'SELECT body FROM statements WHERE tenant_id = ? ORDER BY id',
   /** By bill_corrections_of_tenant, which gives the order as well. */
@@ -43,8 +47,11 @@ export const RECORD_SQL = {
 
 type RecordQueries = Pick<
   Queries,
-  'record' | 'records' | 'keyByHash' | 'deletedKeyByHash' | 'quarantinedReports' | 'keys' | 'keyNames' | 'events' | 'generation'
+  'record' | 'records' | 'keyByHash' | 'deletedKeyByHash' | 'quarantinedReports' | 'keys' | 'keyNames' | 'credits' | 'events' | 'generation'
 >;
+
+/** Behind every id. */
+const LAST_ID = '\u{10FFFF}';
 
 interface BodyRow {
   readonly id: string;
@@ -62,6 +69,7 @@ export function makeRecordQueries(db: Database): RecordQueries {
     ['key', db.prepare<[string], string>(RECORD_SQL.keysOfTenant).pluck()],
     ['member', db.prepare<[string], string>(RECORD_SQL.membersOfTenant).pluck()],
     ['policy', db.prepare<[string], string>(RECORD_SQL.policiesOfTenant).pluck()],
+    ['credit', db.prepare<[string], string>(RECORD_SQL.creditsOfTenant).pluck()],
     ['webhook', db.prepare<[string], string>(RECORD_SQL.webhooksOfTenant).pluck()],
     ['statement', db.prepare<[string], string>(RECORD_SQL.statementsOfTenant).pluck()],
     ['bill-link', db.prepare<[string], string>(RECORD_SQL.billLinksOfTenant).pluck()],
@@ -74,6 +82,7 @@ export function makeRecordQueries(db: Database): RecordQueries {
   const events = db.prepare<[string, number, number], EventRow>(RECORD_SQL.events);
   const eventsOfType = db.prepare<[string, number, string, number], EventRow>(RECORD_SQL.eventsOfType);
   const keyNames = db.prepare<[string, string], { id: string; name: string }>(RECORD_SQL.keyNames);
+  const credits = db.prepare<[string, string, number], string>(RECORD_SQL.credits).pluck();
   const generation = db.prepare<[], number>(RECORD_SQL.generation).pluck();
 
   return {
@@ -103,6 +112,8 @@ export function makeRecordQueries(db: Database): RecordQueries {
       return inOrder.slice(0, limit).map(({ body }) => recordFromBody<'key'>(body));
     }),
     keyNames: (tenantId, keyIds) => new Map(keyNames.all(JSON.stringify(keyIds), tenantId).map(({ id, name }) => [id, name])),
+    credits: ({ tenantId, beforeId = LAST_ID, limit }) =>
+      credits.all(tenantId, beforeId, limit).map((body) => recordFromBody<'credit'>(body)),
     events: ({ tenantId, type, beforeSeq = Number.MAX_SAFE_INTEGER, limit }) =>
       (type === undefined ? events.all(tenantId, beforeSeq, limit) : eventsOfType.all(tenantId, beforeSeq, type, limit)).map(eventFromRow),
     generation: () => generation.get() ?? 0,
