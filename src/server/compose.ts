@@ -206,10 +206,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     tokenizers: deps.tokenizers,
     policies: (tenantId) => directory.policies(tenantId),
-    currentTenant: async (tenantId) => {
-      await directory.poll();
-      return directory.tenant(tenantId);
-    },
+    currentTenant: (tenantId) => directory.currentTenant(tenantId),
     clock,
     elapsedMs,
     ids,

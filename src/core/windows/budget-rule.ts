@@ -1,5 +1,5 @@
 import { accountId, USD_MICROCENTS, type AccountId } from '../ledger/account.ts';
-import { windowLabel, type WindowPeriod } from './window-period.ts';
+import { WINDOW_PERIODS, windowLabel, type WindowPeriod } from './window-period.ts';
 
 /**
  * Whose spend a rule limits: that of the whole project, of each user by themselves, of one user, of each key by itself, of one key. A
@@ -86,7 +86,7 @@ export function windowsOf(rules: readonly BudgetRule[] | undefined, caller: Call
   if (rules === undefined || rules.length === 0) return NO_WINDOWS;
   const windows: CallWindow[] = [];
   for (const [level, target] of targetsOf(caller)) {
-    for (const period of ['daily', 'weekly', 'monthly'] as const) {
+    for (const period of WINDOW_PERIODS) {
       let found: BudgetRule | undefined;
       for (const rule of rules) {
         if (rule.period !== period || LEVELS[rule.scope] !== level) continue;

@@ -87,7 +87,7 @@ const told = (tenantId: string, rule: BudgetRule) => ({
  * What a call in flight may cost at most, in USD micro-cents: what it holds on another account in that unit, else all the tokens that it
  * holds, each at the dearest rate of any upstream that it may go to.
  */
-export function moneyHeld(call: Reservation): bigint {
+function moneyHeld(call: Reservation): bigint {
   const sameUnit = call.legs.find(({ accountId }) => parseAccountId(accountId).unit === USD_MICROCENTS);
   if (sameUnit !== undefined) return sameUnit.amount;
   const context = readCallContext(call.context);

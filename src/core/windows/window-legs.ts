@@ -12,7 +12,7 @@ export interface WindowLeg {
 }
 
 /** What an account may be allocated by a rule: the limit, and on top of it what a reset has put out of account. */
-export const allocationOf = (rule: BudgetRule, account: Account | undefined): bigint =>
+const allocationOf = (rule: BudgetRule, account: Account | undefined): bigint =>
   BigInt(rule.limitMicrocents) + (account?.window?.resetSpent ?? 0n);
 
 /** The account of a window with the limit that its rule has now; made where the window is touched first. */
