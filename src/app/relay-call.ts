@@ -221,7 +221,10 @@ function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books }: C
     const limit = sentLimit(plan, call);
     if (limit !== null) headers['x-castellan-output-limit'] = String(limit.tokens);
     const { model } = targetOf(plan, call);
-    if (model.id !== plan.model.id) headers['x-castellan-model'] = model.id;
+    if (model.id !== plan.model.id) {
+      counters.modelFallbacks += 1;
+      headers['x-castellan-model'] = model.id;
+    }
     const book: BookCall = (counted) => {
       noteAnswer({ speeds, elapsedMs: deps.elapsedMs }, { call, plan, answer, counted });
       return books.book(call, counted);

@@ -101,6 +101,18 @@ describe('a call whose owner is gone', () => {
     ]);
   });
 
+  test('is recorded under the model that was answering in the place of the one it asked for', async () => {
+    const candidates = [
+      { upstreamId: 'u1', price: { id: 'p1', rates } },
+      { upstreamId: 'u2', model: 'm2', price: { id: 'p2', rates: dearRates } },
+    ];
+    const fields = { keyId: 'k1', model: 'm1', route: '/chat/completions', streaming: true, promptTokens: 10 };
+    hold('c1', { context: writeCallContext({ ...fields, candidates }) });
+    keep('c1', writeCheckpoint({ candidate: 1, outputTokens: 30 }));
+    await settle({ liveOwnerIds: [] });
+    expect(ledger.usage).toMatchObject([{ model: 'm2', upstreamId: 'u2', priceId: 'p2', costNanoUsd: 31_000n }]);
+  });
+
   test('is charged its prompt where it has shown nothing', async () => {
     hold('c1');
     await settle({ liveOwnerIds: [] });

@@ -342,6 +342,9 @@ export async function mountDataPlane(
   await app.register(makeCyclesRuntime({ ...deps, ...parts, records: deps.store, sharesBalances: listener.isControlPlane }));
 }
 
+/** What the operator may see of upstreams, as their calls tell. */
+const pickReports = ({ health, speeds }: Calls): Pick<Calls, 'health' | 'speeds'> => ({ health, speeds });
+
 /** Mounts what only the control plane serves. */
 export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps, parts: Parts): Promise<void> {
   const { writer, directory } = parts;
@@ -357,5 +360,5 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));
   const { file, secret } = deps.trail;
   const verify = async (): Promise<Verification> => deps.store.verify({ ...(await file.read()), secret });
-  await app.register(makeOperatorApi({ ...shared, store: { verify }, health: parts.calls.health, tokenizerNames: deps.tokenizers.names }));
+  await app.register(makeOperatorApi({ ...shared, ...pickReports(parts.calls), store: { verify }, tokenizerNames: deps.tokenizers.names }));
 }

@@ -27,7 +27,7 @@ interface Told {
 }
 
 /** An event of a usage report, at 37 nano-dollars for each token that was sent. */
-export function reportedItem(of: {
+function reportedItem(of: {
   readonly tenantId: string;
   readonly keyId: string;
   readonly eventId: string;
@@ -179,6 +179,28 @@ export function describeBills(makeStore: MakeStore): void {
         expect(lateLines.length).toBeGreaterThan(2);
       }
       expect((await at.store.verify()).discrepancies).toEqual([]);
+    });
+
+    test('charges by key and model, all charges and the first day are those of the events, folded or not', async () => {
+      const random = seededRandom(SEED + 6);
+      expect([await at.store.chargedMicrocents('acme'), await at.store.firstUsageMs('acme')]).toEqual([0n, null]);
+      const told = Array.from({ length: 30 }, () => event(random, START_MS - random.between(0, 20 * DAY_MS), 'acme'));
+      await tell(told);
+      const firstMs = Math.min(...told.map(({ item }) => item.occurredAtMs));
+      const all = told.reduce((sum, one) => sum + chargeOf(one), 0n);
+      const range = { fromMs: START_MS - (START_MS % DAY_MS) - 5 * DAY_MS, toMs: START_MS - (START_MS % DAY_MS) };
+      const inRange = told.filter(({ item: { occurredAtMs } }) => occurredAtMs >= range.fromMs && occurredAtMs < range.toMs);
+      for (const folded of [0, 11, 100]) {
+        await at.store.foldUsage(folded);
+        expect(await at.store.chargedMicrocents('acme')).toBe(all);
+        expect(Math.floor(((await at.store.firstUsageMs('acme')) ?? 0) / DAY_MS)).toBe(Math.floor(firstMs / DAY_MS));
+        const charges = await at.store.usageCharges({ tenantId: 'acme', ...range });
+        expect(charges.reduce((sum, { chargeMicrocents }) => sum + chargeMicrocents, 0n)).toBe(
+          inRange.reduce((sum, one) => sum + chargeOf(one), 0n),
+        );
+        expect(charges.reduce((sum, { requests }) => sum + requests, 0)).toBe(inRange.length);
+      }
+      expect(await at.store.usageCharges({ tenantId: 'beta', ...range })).toEqual([]);
     });
 
     test('a month is billed an hour after its end at the earliest, and what happened in its last millisecond is on it', async () => {
@@ -343,6 +365,63 @@ export function describeBills(makeStore: MakeStore): void {
       const [, february] = await statementsOf('acme');
       expect(february?.lines).toMatchObject([{ month: '2024-01', perUsdNanos: 333_333_333, chargeMicrocents: `${chargeOf(late)}` }]);
       expect(february?.statement.totalMicrocents).toBe(`${chargeOf(late)}`);
+      expect((await at.store.verify()).discrepancies).toEqual([]);
+    });
+
+    test('a payment service: one customer, one portion of usage at a time, and each payment credited once', async () => {
+      const base = () => ({ id: commands.id('cmd'), tenantId: 'acme' });
+      const values = async (list: readonly Command[]): Promise<unknown[]> => {
+        const { outcomes } = await at.store.execute(commands.id('bat'), list, 0);
+        return outcomes.map((outcome) => (outcome.ok ? outcome.value : outcome.rejection.code));
+      };
+      const link = (customerId: string, replace = false): Command => ({ verb: 'link-billing-customer', ...base(), customerId, replace });
+      expect(await values([link('cus_1'), link('cus_2'), link('cus_3', true)])).toMatchObject([
+        { customerId: 'cus_1' },
+        { customerId: 'cus_1' },
+        { customerId: 'cus_3' },
+      ]);
+      const claim = (totalMicrocents: bigint): Command => ({
+        verb: 'claim-usage-report',
+        ...base(),
+        totalMicrocents,
+        customerId: 'cus_3',
+        sinceMs: START_MS,
+      });
+      const finish = (no: number, wasTaken: boolean): Command => ({ verb: 'finish-usage-report', ...base(), no, wasTaken });
+      expect(await values([claim(10n), claim(12n), finish(2, true), finish(1, true), claim(12n)])).toMatchObject([
+        { pending: { no: 1, microcents: '10' } },
+        { pending: null, isStuck: false },
+        'conflict',
+        { no: 1, reportedMicrocents: '10', pending: null },
+        { pending: { no: 2, microcents: '2' } },
+      ]);
+      expect(await at.store.record('usage-meter', 'acme')).toMatchObject({
+        reportedMicrocents: '10',
+        pending: { no: 2, customerId: 'cus_3' },
+      });
+
+      await run([
+        {
+          verb: 'add-exchange-rate',
+          id: commands.id('cmd'),
+          tenantId: '_system',
+          rate: { id: 'r1', currency: 'EUR', perUsdNanos: 900_000_000, appliesFromMs: null },
+        },
+      ]);
+      const pay = (id: string, currency: string): Command => ({
+        verb: 'take-payment',
+        ...base(),
+        payment: { id, eventId: `evt_${id}`, currency, microcents: 700n },
+        creditId: commands.id('credit'),
+        rateId: 'r1',
+      });
+      expect(await values([pay('pi_1', 'EUR'), pay('pi_1', 'EUR'), pay('pi_2', 'GBP')])).toMatchObject([
+        { isNew: true, payment: { refusal: null } },
+        { isNew: false },
+        { isNew: true, payment: { creditId: null, refusal: expect.stringContaining('EUR') as string } },
+      ]);
+      expect(await at.store.credits({ tenantId: 'acme', limit: 9 })).toMatchObject([{ microcents: '700', reason: 'Payment pi_1' }]);
+      expect(await at.store.record('payment', 'pi_2')).toMatchObject({ creditId: null, tenantId: 'acme' });
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
 

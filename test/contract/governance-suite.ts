@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeCloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
+import { SPEEDS_SETTING } from '../../src/core/access/decide-speeds.ts';
+import type { PlainJson } from '../../src/core/json/plain-json.ts';
 import { budgetId, TOKENS } from '../../src/core/ledger/account.ts';
 import type { ApiKey, Tenant, Webhook } from '../../src/core/records.ts';
 import type { Command } from '../../src/core/verbs.ts';
@@ -187,6 +189,23 @@ export function describeGovernance(makeStore: MakeStore): void {
         ['k2', 60],
       ]),
     );
+  });
+
+  test('the speed of an upstream is the newest that any node kept', async () => {
+    const nowMs = clock.nowMs();
+    const keep = (speeds: Record<string, PlainJson>): Command => ({
+      verb: 'keep-speeds',
+      id: commands.id('cmd'),
+      tenantId: '_system',
+      speeds,
+    });
+    await execute(keep({ 'u1 m': [10, 50, nowMs], 'u2 m': [5, null, nowMs] }));
+    await execute(keep({ 'u1 m': [20, 40, nowMs - 1], 'u3 m': [7, 30, nowMs] }));
+    expect((await at.store.record('setting', SPEEDS_SETTING))?.value).toEqual({
+      'u1 m': [10, 50, nowMs],
+      'u2 m': [5, null, nowMs],
+      'u3 m': [7, 30, nowMs],
+    });
   });
 
   describe('what a closed tenant owns', () => {

@@ -1,22 +1,21 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Statement } from '../../src/core/bills/bill-records.ts';
 import { lastDueMonth } from '../../src/core/bills/make-statement.ts';
 import { monthRange } from '../../src/core/bills/month.ts';
-import type { Command } from '../../src/core/verbs.ts';
-import { makeSystemClock } from '../../src/server/secrets/system-clock.ts';
-import { openSqliteStore } from '../../src/stores/sqlite/open-sqlite-store.ts';
-import { reportedItem } from '../contract/bill-suite.ts';
-import { makeCommands } from '../contract/commands.ts';
+import { USAGE_COLUMNS, usageValues } from '../../src/stores/_shared/usage-row.ts';
+import { DATABASE_FILE } from '../../src/stores/sqlite/connection.ts';
 import { makeControlPlane } from '../support/control-plane.ts';
 import { makeHttpClient, type HttpClient } from '../support/http-client.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
-import { signedDelivery, wireEvent } from '../support/report-client.ts';
 import { makeServer, type TestServer } from '../support/server-process.ts';
 import type { TestStore } from '../support/store-reader.ts';
+import { usageEvent } from '../support/test-app.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { BILL_POINTS } from './kill-points.ts';
 
-const SECRET = 'secret-of-the-reporter-0123456789';
 const ENV = { CASTELLAN_MASTER_KEY: Buffer.alloc(32, 5).toString('base64') };
 const DEAD = { code: null, signal: 'SIGKILL' };
 
@@ -32,18 +31,32 @@ function add(store: TestStore, env: Readonly<Record<string, string>> = ENV): Tes
   return server;
 }
 
-/** Makes a tenant that used something in the last month that is due, by a report. */
-async function useLastMonth(server: TestServer, tenantId: string): Promise<void> {
+/** Makes tenants in a first start. */
+async function makeTenants(server: TestServer, tenants: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+  await server.start({ env });
   const control = makeControlPlane(server, http);
-  const tenant = await control.makeTenant(tenantId);
-  const { key } = await control.makeKey(tenant, { name: 'k' });
-  const reporterId = `of-${tenantId}`;
-  await control.operator('POST', '/usage-reporters', { id: reporterId, tenants: [tenantId], secret: SECRET });
-  const nowMs = Date.now();
-  const occurredAtMs = monthRange(lastDueMonth(nowMs)).toMs - 1;
-  const delivery = signedDelivery({ reporterId, secret: SECRET, nowMs, events: [wireEvent(key, { occurredAtMs, model: 'demo-echo' })] });
-  const { status, text } = await http.ask(`${server.admin}${delivery.path}`, delivery);
-  expect([status, text]).toEqual([200, expect.stringContaining('"accepted":1') as string]);
+  await Promise.all(tenants.map((id) => control.operator('POST', '/tenants', { id, name: id })));
+  await server.stop();
+}
+
+/** One event of each tenant in the last millisecond of the last month that is due, put past the program: who reports of the past may be too late. */
+async function useLastMonth({ store, dataDir }: TestServer, tenants: readonly string[]): Promise<void> {
+  const atMs = monthRange(lastDueMonth(Date.now())).toMs - 1;
+  const rows = tenants.map((tenantId) =>
+    usageValues(usageEvent({ id: `use_${tenantId}`, tenantId, keyId: `key_${tenantId}`, atMs, promptTokens: 3, chargeMicrocents: 7n })),
+  );
+  const into = `INSERT INTO usage_tail (${USAGE_COLUMNS.join(', ')}) VALUES`;
+  if (store.kind === 'sqlite') {
+    const db = new Database(join(dataDir, DATABASE_FILE));
+    const insert = db.prepare(`${into} (${USAGE_COLUMNS.map(() => '?').join(', ')})`);
+    for (const row of rows) insert.run(...row);
+    db.close();
+    return;
+  }
+  const client = new pg.Client({ connectionString: store.url });
+  await client.connect();
+  for (const row of rows) await client.query(`${into} (${USAGE_COLUMNS.map((_, index) => `$${index + 1}`).join(', ')})`, row);
+  await client.end();
 }
 
 /** The statements of all tenants, as the database has them. */
@@ -54,31 +67,12 @@ async function statements(server: TestServer): Promise<Statement[]> {
 
 const billed = async (server: TestServer): Promise<string[]> => (await statements(server)).map(({ number }) => number).toSorted();
 
-/** Makes tenants that used something in the last month that is due, in a store that no server has open. */
-async function useBeforeStart(server: TestServer, tenants: readonly string[]): Promise<void> {
-  const store = await openSqliteStore({ dataDir: server.dataDir, clock: makeSystemClock() });
-  const commands = makeCommands();
-  const occurredAtMs = monthRange(lastDueMonth(Date.now())).toMs - 1;
-  const reporter = { id: 'router', secretSealed: 'none', previous: null, tenants };
-  const items = tenants.map((tenantId) => reportedItem({ tenantId, keyId: `key_${tenantId}`, eventId: tenantId, occurredAtMs }));
-  const list: Command[] = [
-    ...tenants.flatMap((id) => [commands.createTenant(id), commands.createKey(id, `key_${id}`)]),
-    { verb: 'put-usage-reporter', id: commands.id('cmd'), tenantId: '_system', replace: false, reporter },
-    { verb: 'report-usage', id: commands.id('cmd'), tenantId: '_system', reporterId: 'router', nonce: null, nonceKeepMs: 1, items },
-  ];
-  try {
-    const { outcomes } = await store.execute('before', list, 0);
-    expect(outcomes.filter(({ ok }) => !ok)).toEqual([]);
-  } finally {
-    await store.close();
-  }
-}
-
 /** Each start goes on from what the kill before left: a kill before the command that bills, one after it, each with tenants yet to be billed. */
 test('a process that is killed at every step of a month’s end bills each tenant once', { timeout: 60_000 }, async () => {
   const server = add({ kind: 'sqlite' });
   const tenants = ['four', 'one', 'three', 'two'];
-  await useBeforeStart(server, tenants);
+  await makeTenants(server, tenants);
+  await useLastMonth(server, tenants);
   for (const [index, point] of BILL_POINTS.entries()) {
     await server.start({ kill: { point, hit: 1, armFile: null } });
     expect(await server.ended()).toEqual(DEAD);
@@ -102,10 +96,9 @@ describePostgres('on PostgreSQL', () => {
     const store: TestStore = { kind: 'postgres', url: await cluster.createDatabase() };
     const first = add(store);
     const env = { ...ENV, ADMIN_API_KEY: 'operator-key-of-both-nodes-0123456789ab' };
-    await first.start({ env });
     const tenants = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `tenant-${name}`);
-    await Promise.all(tenants.map((id) => useLastMonth(first, id)));
-    await first.kill();
+    await makeTenants(first, tenants, env);
+    await useLastMonth(first, tenants);
     const second = add(store, env);
     await Promise.all([first.start({ env }), second.start({ env })]);
     await waitUntil(async () => (await billed(first)).length >= tenants.length);

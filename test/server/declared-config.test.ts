@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { budgetId, USD_MICROCENTS, type Account } from '../../src/core/ledger/account.ts';
 import { DEFAULT_RETENTION } from '../../src/core/retention/retention.ts';
@@ -324,4 +325,33 @@ test('currency and required balance of a tenant: made, changed while nothing is 
   await expect(folder.start({ yaml: 'tenants: [{ id: beta, currency: CHF, require_balance: true }]\n', env: ENV })).rejects.toThrow(
     'currency must have an exchange rate that applies',
   );
+});
+
+test('the section billing says where links lead, who issues, and how Stripe is reached', async () => {
+  const yaml = `billing:
+  public_url: "https://castellan.example.com"
+  issuer: { name: Example Ltd, lines: [1 Example Street, Berlin] }
+  stripe: { api_key: "\${STRIPE_KEY}", webhook_secret: "\${STRIPE_SECRET}", base_url: "http://127.0.0.1:9", meter: tokens }`;
+  writeFileSync(folder.configPath, yaml);
+  const env = { CASTELLAN_CONFIG: folder.configPath, STRIPE_KEY: 'sk_test_0123', STRIPE_SECRET: 'whsec_0123' };
+  expect((await readConfig(env)).billing).toEqual({
+    publicUrl: 'https://castellan.example.com',
+    issuer: { name: 'Example Ltd', lines: ['1 Example Street', 'Berlin'] },
+    stripe: { apiKey: 'sk_test_0123', webhookSecret: 'whsec_0123', baseUrl: 'http://127.0.0.1:9', meter: 'tokens' },
+  });
+});
+
+test.each([
+  ['public_url: "https://a.example/bills"', 'billing.public_url must be an origin such as https://bills.example.com'],
+  ['public_url: "ftp://a.example"', 'billing.public_url must be an origin'],
+  ['issuer: { lines: [a] }', 'billing.issuer.name is missing'],
+  ['issuer: { name: x, lines: [a, b, c, d, e, f, g, h, i] }', 'billing.issuer.lines must have at most 8 lines'],
+  ['stripe: { meter: x }', 'billing.stripe.api_key is missing'],
+  ['stripe: { api_key: short }', 'billing.stripe.api_key must be of 8 to 512 visible ASCII characters'],
+  ['stripe: { api_key: sk_test_0123, meter: "a b" }', 'billing.stripe.meter must be the name of a meter'],
+  ['striped: {}', 'billing.striped is not a known name; write stripe if you meant that'],
+])('a section billing with %s is refused, and no secret is shown', async (field, complaint) => {
+  const refused = folder.start({ yaml: `billing: { ${field} }` });
+  await expect(refused).rejects.toThrow(complaint);
+  await expect(refused).rejects.not.toThrow('short');
 });

@@ -62,6 +62,12 @@ test('settings hold from the next call on, and what was measured outlives a rest
   expect((await putSettings(first, { eu_native: true, include_metadata: true, preference: 'speed' }, false)).status).toBe(200);
   const held = await call(first, { eu_native: false, preference: 'cost' });
   expect(held.body.metadata.routing_results.selected_upstream).toBe('ours');
+  const seen = await fetch(`${first.listeners.admin.origin}/v1/x-castellan/upstreams/ours`, {
+    headers: { 'x-admin-api-key': first.prepared.credentials.operator_key },
+  });
+  expect(await seen.json()).toMatchObject({
+    speeds: [{ model: 'echo', first_token_ms: expect.any(Number) as number, tokens_per_second: expect.any(Number) as number }],
+  });
   await first.stop();
 
   const kept = await folder.withStore((store) => store.record('setting', SPEEDS_SETTING));

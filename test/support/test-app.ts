@@ -22,6 +22,7 @@ import { makeFailedCredentials, type FailedCredentials } from '../../src/app/aud
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
 import { makeReadBill } from '../../src/app/bills/read-bill.ts';
 import { makeUpstreamHealth } from '../../src/app/calls/upstream-health.ts';
+import { makeUpstreamSpeeds } from '../../src/app/calls/upstream-speeds.ts';
 import { makeCloseTenants, type CloseTenants } from '../../src/app/cycles/close-tenant.ts';
 import type { Denial } from '../../src/app/cycles/record-denial.ts';
 import { makeKeyUses, type KeyUses } from '../../src/app/cycles/key-uses.ts';
@@ -228,6 +229,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       billTokens,
       publicUrl: null,
       health: makeUpstreamHealth({ elapsedMs: () => clock.nowMs(), log }),
+      speeds: makeUpstreamSpeeds({ clock }),
       declared: declaredFields,
     }),
   );

@@ -1,4 +1,5 @@
 import type { UpstreamHealthReport } from '../../app/calls/upstream-health.ts';
+import type { UpstreamSpeeds } from '../../app/calls/upstream-speeds.ts';
 import type { KeyWithUse } from '../../app/list-keys.ts';
 import { exactNumber } from '../../core/json/int64.ts';
 import type { DomainEvent } from '../../core/effects.ts';
@@ -94,8 +95,21 @@ const healthObject = ({ state, window, lastFailure, ...report }: UpstreamHealthR
   last_failure: lastFailure === null ? null : { code: lastFailure.code, ago_ms: lastFailure.agoMs },
 });
 
+/** How fast an upstream has been with one model. */
+const speedObject = ({ modelId, speed }: ReturnType<UpstreamSpeeds['report']>[number]): object => ({
+  model: modelId,
+  first_token_ms: Math.round(speed.firstTokenMs),
+  tokens_per_second: speed.tokensPerSecond === null ? null : Math.round(speed.tokensPerSecond * 10) / 10,
+});
+
+/** What calls have shown of an upstream. */
+export interface UpstreamReport {
+  readonly health: UpstreamHealthReport;
+  readonly speeds: ReturnType<UpstreamSpeeds['report']>;
+}
+
 /** An upstream as the operator sees it: never its credential or the values of its headers. */
-export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport): object => ({
+export const upstreamObject = (upstream: Upstream, { health, speeds }: UpstreamReport): object => ({
   id: upstream.id,
   kind: upstream.kind,
   base_url: upstream.baseUrl,
@@ -109,6 +123,7 @@ export const upstreamObject = (upstream: Upstream, health: UpstreamHealthReport)
   timeout_ms: upstream.timeoutMs,
   header_names: upstream.headerNames ?? [],
   health: healthObject(health),
+  speeds: speeds.map(speedObject),
   speaks: dialectsOf(upstream),
   created_at: formatRfc3339(upstream.createdAtMs),
 });

@@ -152,6 +152,14 @@ const Upstream = named(
     timeout_ms: orNull(Type.Integer()),
     header_names: Type.Array(Type.String(), { description: 'Headers that go with every request to it; their values are never shown.' }),
     health: UpstreamHealth,
+    speeds: Type.Array(
+      object({
+        model: Type.String(),
+        first_token_ms: Type.Integer(),
+        tokens_per_second: orNull(Type.Number(), 'Of output, after the first token; null where the model gives none.'),
+      }),
+      { description: 'How fast it has been with each model within the hour, as averages that favour the newest answers.' },
+    ),
     speaks: Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), { description: 'The APIs that it answers.' }),
     created_at: Timestamp,
   }),

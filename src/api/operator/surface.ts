@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { UpstreamHealth } from '../../app/calls/upstream-health.ts';
+import type { UpstreamSpeeds } from '../../app/calls/upstream-speeds.ts';
 import { makeBalanceManagement } from '../../app/balance/manage-balance.ts';
 import { makeReadBalance } from '../../app/balance/read-balance.ts';
 import { makeBillManagement } from '../../app/bills/manage-bills.ts';
@@ -70,6 +71,7 @@ export interface OperatorDeps extends TenantScopeDeps {
   readonly declared: DeclaredFields;
   readonly tokenizerNames: readonly string[];
   readonly health: Pick<UpstreamHealth, 'report'>;
+  readonly speeds: Pick<UpstreamSpeeds, 'report'>;
   readonly billTokens: BillTokens;
   /** The origin of links that leave this server; null: that of the request. */
   readonly publicUrl: string | null;

@@ -10,6 +10,8 @@ export interface CallCounters {
   abandoned: number;
   /** Attempts beyond the first upstream. */
   retriedUpstreams: number;
+  /** Calls that another model answered than the one they asked for. */
+  modelFallbacks: number;
   /** Calls that used more than was held for them: the bound was wrong. */
   holdViolations: number;
   /** Calls of soft keys that used more than was held for them, which they may. */
@@ -35,6 +37,7 @@ export const newCallCounters = (): CallCounters => ({
   failed: 0,
   abandoned: 0,
   retriedUpstreams: 0,
+  modelFallbacks: 0,
   holdViolations: 0,
   softOverruns: 0,
   lateSettles: 0,

@@ -7,6 +7,8 @@ import type { Clock } from '../../ports/clock.ts';
 export interface UpstreamSpeeds {
   /** What is known now of the upstreams of a model, each by its id; null where nothing recent is. */
   speedsOf(modelId: string): (upstreamId: string) => MeasuredSpeed | null;
+  /** What is known now of an upstream, by the ids of its models, in their order. */
+  report(upstreamId: string): readonly { readonly modelId: string; readonly speed: MeasuredSpeed }[];
   /** Takes in one answer. */
   note(upstreamId: string, modelId: string, sample: SpeedSample): void;
   /** Takes what was kept, where nothing newer is known. */
@@ -34,6 +36,14 @@ export function makeUpstreamSpeeds({ clock }: { readonly clock: Clock }): Upstre
       const nowMs = clock.nowMs();
       const known = models.get(modelId);
       return (upstreamId) => speedAt(known?.get(upstreamId), nowMs);
+    },
+    report: (upstreamId) => {
+      const nowMs = clock.nowMs();
+      const found = [...models].flatMap(([modelId, known]) => {
+        const speed = speedAt(known.get(upstreamId), nowMs);
+        return speed === null ? [] : { modelId, speed };
+      });
+      return found.sort((a, b) => (a.modelId < b.modelId ? -1 : 1));
     },
     note: (upstreamId, modelId, sample) => {
       const known = upstreamsOf(modelId);

@@ -11,6 +11,7 @@ const EVENTS: Readonly<Record<Exclude<keyof CallCounters, 'holdViolations'>, str
   failed: 'failed',
   abandoned: 'abandoned',
   retriedUpstreams: 'upstream_retried',
+  modelFallbacks: 'model_fallback',
   lateSettles: 'settled_late',
   estimates: 'estimated',
   softOverruns: 'soft_overrun',

@@ -286,7 +286,7 @@ describe('another model', () => {
     // Held for the dearest of the three: 2000 nano-dollars a token of output.
     const [reserve] = gateway.commands.flatMap((command) => (command.verb === 'reserve' ? [command] : []));
     expect(reserve?.legs[1]).toMatchObject({ perUnit: 2000n });
-    expect(gateway.calls.counters.holdViolations).toBe(0);
+    expect(gateway.calls.counters).toMatchObject({ holdViolations: 0, modelFallbacks: 1 });
   });
 
   test('is told by the usage header and the trace', async () => {

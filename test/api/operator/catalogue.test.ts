@@ -55,6 +55,7 @@ describe('upstreams', () => {
         rests_for_ms: null,
         last_failure: null,
       },
+      speeds: [],
       speaks: ['openai'],
       created_at: '2026-04-09T00:00:00Z',
     });

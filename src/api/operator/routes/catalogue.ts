@@ -1,4 +1,5 @@
 import type { UpstreamHealth } from '../../../app/calls/upstream-health.ts';
+import type { UpstreamSpeeds } from '../../../app/calls/upstream-speeds.ts';
 import type { CatalogueManagement, ModelFields, UpstreamFields } from '../../../app/manage-catalogue.ts';
 import type { Upstream } from '../../../core/records.ts';
 import type { RecordStore } from '../../../ports/record-store.ts';
@@ -19,9 +20,13 @@ interface CatalogueDeps {
 }
 
 /** `/upstreams`. */
-export function mountUpstreams(app: TypedApp, deps: CatalogueDeps & { readonly health: Pick<UpstreamHealth, 'report'> }): void {
-  const { catalogue, records, health } = deps;
-  const describe = (upstream: Upstream): object => upstreamObject(upstream, health.report(upstream));
+export function mountUpstreams(
+  app: TypedApp,
+  deps: CatalogueDeps & { readonly health: Pick<UpstreamHealth, 'report'>; readonly speeds: Pick<UpstreamSpeeds, 'report'> },
+): void {
+  const { catalogue, records, health, speeds } = deps;
+  const describe = (upstream: Upstream): object =>
+    upstreamObject(upstream, { health: health.report(upstream), speeds: speeds.report(upstream.id) });
   app.post('/upstreams', { schema: { body: CreateUpstreamBody } }, async (request, reply) => {
     const upstream = { id: request.body.id, ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES) };
     return reply.code(201).send(describe(valueOf(await catalogue.createUpstream(operatorOf(request), upstream))));

@@ -7,7 +7,7 @@ import type { Queries } from '../messages.ts';
  * The statements of the reads that bills are made from: a range of usage_rollups' primary key, and the tail, which is short. One statement
  * reads both, hence one snapshot: an event is in exactly one of the two.
  */
-const BILL_SQL = {
+export const BILL_SQL = {
   charges: `
     SELECT key_id, model, sum(requests) AS requests, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,
       sum(charge_microcents) AS charge_microcents

@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadMigrations } from '../../_shared/migrations.ts';
 import { migrate } from '../migrate.ts';
+import { BILL_SQL } from './bill-queries.ts';
 import { LEDGER_SQL } from './ledger-queries.ts';
 import { OBJECT_SQL } from './object-queries.ts';
 import { RECORD_SQL } from './record-queries.ts';
@@ -53,6 +54,16 @@ describe('queries find their rows by the index that they name', () => {
     ['calls in flight', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_due/],
     ['calls without a charge', LEDGER_SQL.unsettledCalls, /SCAN reservations USING INDEX reservations_uncharged/],
     ['objects of upstreams', OBJECT_SQL.upstreamObjects, /SEARCH upstream_objects USING PRIMARY KEY \(tenant_id=\? AND id=\?\)/],
+    [
+      'charges of a month',
+      BILL_SQL.charges,
+      /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\? AND bucket_ms>\? AND bucket_ms<\?\)/,
+    ],
+    ['all charges', BILL_SQL.charged, ROLLUPS_BY_KEY],
+    ['first usage', BILL_SQL.first, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
+    ['statements of a tenant', RECORD_SQL.statementsOfTenant, /SEARCH statements USING INDEX statements_of_tenant \(tenant_id=\?\)$/],
+    ['corrections of a tenant', RECORD_SQL.correctionsOfTenant, /USING INDEX bill_corrections_of_tenant \(tenant_id=\?\)$/],
+    ['links of a tenant', RECORD_SQL.billLinksOfTenant, /USING INDEX bill_links_of_tenant \(tenant_id=\?\)$/],
     ['totals', USAGE_SQL.totals, ROLLUPS_BY_KEY],
     ['totals of a key', USAGE_SQL.totalsOfKey, ROLLUPS_BY_KEY],
     ['series', USAGE_SQL.series, ROLLUPS_BY_KEY],
