@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: ff9ab030e93c295e72457d6c33c8e5a637099fa6ccc2cd2148c4587164807857
+-- Migrations: ce53c0a94151833a00594c8fb111da3717f95261d01f8098f93bc7e3d8a8aa47
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -833,6 +833,8 @@ CREATE INDEX upstream_objects_age ON public.upstream_objects USING brin (at_ms) 
 CREATE INDEX usage_events_age ON public.usage_events USING brin (at_ms) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX usage_events_of_tenant ON public.usage_events USING btree (tenant_id, at_ms DESC, id DESC);
+
+CREATE INDEX usage_over_midnight ON public.usage_events USING btree (tenant_id, at_ms) WHERE ((at_ms / 86400000) <> (held_at_ms / 86400000));
 
 CREATE INDEX usage_reports_age ON public.usage_reports USING brin (received_at_ms) WITH (pages_per_range='32', autosummarize='on');
 

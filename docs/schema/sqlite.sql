@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 3b72cfd79138e4a967132aaeb261232d4dc4835a1750b18d6f5560f1f81f9709
+-- Migrations: 5adcbd04d31ec7f82c698698afc6de2ef42023c68768ef724057ec757e7039df
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -493,6 +493,8 @@ CREATE TABLE usage_events (
 CREATE INDEX usage_events_age ON usage_events (at_ms);
 
 CREATE INDEX usage_events_of_tenant ON usage_events (tenant_id, at_ms);
+
+CREATE INDEX usage_over_midnight ON usage_events (tenant_id, at_ms) WHERE at_ms / 86400000 <> held_at_ms / 86400000;
 
 CREATE TABLE usage_meters (
   id TEXT PRIMARY KEY,

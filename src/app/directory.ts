@@ -31,6 +31,8 @@ export interface Directory {
   /** Reads again what may be old. */
   refresh(): Promise<void>;
   tenant(id: string): Promise<Tenant | undefined>;
+  /** The same as it is in the store now, for whoever learned that what is remembered is not. */
+  currentTenant(id: string): Promise<Tenant | undefined>;
   /** The policies of a tenant, as fresh as its record is; none for a tenant that has none. */
   policies(tenantId: string): PolicyRules | Promise<PolicyRules>;
   /** Forgets changed records; call it before anybody learns that they changed. */
@@ -152,6 +154,10 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     refresh,
     poll,
     tenant: (id) => tenants.get(id),
+    currentTenant: async (id) => {
+      await poll();
+      return tenants.get(id);
+    },
     policies: (tenantId) => policies.peek(tenantId)?.rules ?? policies.get(tenantId).then((found) => found?.rules ?? NO_POLICIES),
     authenticate: async (plaintext, nowMs) => {
       await refresh();

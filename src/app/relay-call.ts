@@ -1,6 +1,6 @@
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
 import { rateHeaders } from '../core/policy/rate-headers.ts';
-import type { Upstream } from '../core/records.ts';
+import type { Tenant, Upstream } from '../core/records.ts';
 import { dialectOf } from '../core/routing/dialects.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
@@ -38,6 +38,8 @@ export interface RelayCallDeps {
   readonly tokenizers: Tokenizers;
   /** The policies of a tenant, as they are now. */
   readonly policies: Directory['policies'];
+  /** A tenant as it is in the store now, for a call that met it changed. */
+  readonly currentTenant: (tenantId: string) => Promise<Tenant | undefined>;
   readonly clock: Clock;
   /** A clock that never goes back, for measuring lengths only: whatever of a call has a deadline goes by it. */
   readonly elapsedMs: () => number;

@@ -3,6 +3,7 @@ import type { BillCorrection, BillLink, BillState, Statement, StatementLines } f
 import type { BillingCustomer, Payment, UsageMeter } from './payments/payment-records.ts';
 import type { PlainJson } from './json/plain-json.ts';
 import type { ProjectSettings } from './routing/settings.ts';
+import type { BudgetRule } from './windows/budget-rule.ts';
 
 /** What a tenant may do. Source: architecture section 7; `maxKeys` counts its inference and management keys. */
 export interface Entitlements {
@@ -54,6 +55,8 @@ export interface Tenant {
   readonly hasBalance?: boolean;
   /** What its members have set for its calls; absent: nothing yet. */
   readonly projectSettings?: ProjectSettings;
+  /** Limits of what its calls may spend in a day, week or month; absent: none. */
+  readonly budgetRules?: readonly BudgetRule[];
 }
 
 /**

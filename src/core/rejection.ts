@@ -51,6 +51,7 @@ export const REJECTIONS = {
   idempotency_mismatch: 'The idempotency key was used with another body.',
   amount_out_of_range: 'The amount does not fit into 64 bits, or would take an account beyond them.',
   model_not_found: 'No such model for this tenant.',
+  stale_view: 'What the command was made from has changed meanwhile: it is to be made anew.',
   no_upstream_left: 'Every upstream of the model was filtered out; the message says which filter removed which.',
   model_unpriced: 'The model has no price, and the tenant does not allow unpriced calls.',
 } as const;

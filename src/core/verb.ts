@@ -7,6 +7,7 @@ import type { RateRef, RateWindow } from './policy/rate-window.ts';
 import type { RecordKind, RecordRef, RecordTypes } from './records.ts';
 import type { Outcome, RejectionCode } from './rejection.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
+import type { Spending, SpendingRef } from './windows/spending.ts';
 
 /**
  * How the surface that a command came by answers: with which status where it is done, and with which status and code each refusal.
@@ -61,6 +62,8 @@ export interface Needs {
   readonly records?: readonly RecordRef[];
   readonly reports?: readonly ReportRef[];
   readonly rates?: readonly RateRef[];
+  /** For a command that holds its tenant's lock exclusively; the accounts of what it finds are loaded with it. */
+  readonly spending?: SpendingRef;
 }
 
 /**
@@ -69,6 +72,10 @@ export interface Needs {
  */
 export interface State {
   account(id: AccountId): Account | undefined;
+  /** Whether an account was named in {@link Needs}, by this command or another one of the batch. */
+  isLoaded(id: AccountId): boolean;
+  /** What {@link Needs} asked for as `spending`. */
+  spending(ref: SpendingRef): Spending;
   reservation(id: string): Reservation | undefined;
   idempotency(ref: IdempotencyRef): IdempotencyRecord | undefined;
   record<K extends RecordKind>(kind: K, id: string): RecordTypes[K] | undefined;

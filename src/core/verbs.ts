@@ -20,6 +20,8 @@ import { WEBHOOK_VERBS } from './webhooks/verbs.ts';
 import type { PaymentCommand } from './payments/commands.ts';
 import { PAYMENT_VERBS } from './payments/verbs.ts';
 import type { Decision, Needs, State, Verb } from './verb.ts';
+import type { WindowCommand } from './windows/commands.ts';
+import { WINDOW_VERBS } from './windows/decide-budget-rule.ts';
 
 /** Every command that a store executes. */
 export type Command =
@@ -33,6 +35,7 @@ export type Command =
   | EventCommand
   | WebhookCommand
   | AuditCommand
+  | WindowCommand
   | BillCommand
   | PaymentCommand;
 
@@ -47,6 +50,7 @@ const VERBS = {
   ...EVENT_VERBS,
   ...WEBHOOK_VERBS,
   ...AUDIT_VERBS,
+  ...WINDOW_VERBS,
   ...BILL_VERBS,
   ...PAYMENT_VERBS,
 };

@@ -188,8 +188,8 @@ describe('what a batch changed', () => {
     for (const reservation of [made, extended, ended]) rows.applyEffect({ type: 'reservation', reservation });
     expect(rows.reservation('res_2')).toEqual(ended);
     expect(rows.changes().reservations).toEqual([
-      { reservation: ended, isNew: true },
-      { reservation: extended, isNew: false },
+      { reservation: ended, isNew: true, hasNewLegs: false },
+      { reservation: extended, isNew: false, hasNewLegs: false },
     ]);
   });
 

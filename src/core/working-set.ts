@@ -9,16 +9,24 @@ import type { RecordKind, RecordTypes } from './records.ts';
 import type { UsageEvent } from './usage/usage-event.ts';
 import type { ReportRef, UsageReport } from './usage/usage-report.ts';
 import type { State } from './verb.ts';
+import { isOpenCall, spendingKey, type Spending, type SpendingRef } from './windows/spending.ts';
 
 /** A row of a record kind, or null where a batch removed it. `kind` tells the type of `record`. */
 export type RecordChange = {
   [K in RecordKind]: { readonly kind: K; readonly id: string; readonly record: RecordTypes[K] | null };
 }[RecordKind];
 
+/** A reservation as it ends up. `hasNewLegs`: it was in the store, and holds on more accounts now. */
+export interface ReservationChange {
+  readonly reservation: Reservation;
+  readonly isNew: boolean;
+  readonly hasNewLegs: boolean;
+}
+
 /** What a batch did, for a store to write: rows as they end up, and lines to append in order. `isNew` rows were not in the store. */
 export interface Changes {
   readonly accounts: readonly { readonly account: Account; readonly isNew: boolean }[];
-  readonly reservations: readonly { readonly reservation: Reservation; readonly isNew: boolean }[];
+  readonly reservations: readonly ReservationChange[];
   readonly records: readonly RecordChange[];
   readonly idempotency: readonly { readonly ref: IdempotencyRef; readonly record: IdempotencyRecord }[];
   readonly rates: readonly { readonly ref: RateRef; readonly window: RateWindow; readonly isNew: boolean }[];
@@ -69,6 +77,8 @@ export class WorkingSet implements State {
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
   readonly #periodic = new Set<AccountId>();
+  readonly #spending = new Map<string, Spending>();
+  readonly #relegged = new Set<string>();
 
   putAccount(id: AccountId, account: Account | undefined): void {
     this.#accounts.set(id, account);
@@ -78,6 +88,10 @@ export class WorkingSet implements State {
   /** The loaded budgets that have periods, as they are now. */
   periodicBudgets(): Account[] {
     return [...this.#periodic].map((id) => this.account(id)).filter((account) => account !== undefined);
+  }
+
+  putSpending(ref: SpendingRef, spending: Spending): void {
+    this.#spending.set(spendingKey(ref), spending);
   }
 
   putReservation(id: string, reservation: Reservation | undefined): void {
@@ -108,6 +122,28 @@ export class WorkingSet implements State {
   account(id: AccountId): Account | undefined {
     invariant(this.#accounts.has(id), `account ${id} was not loaded`);
     return this.#accounts.get(id);
+  }
+
+  isLoaded(id: AccountId): boolean {
+    return this.#accounts.has(id);
+  }
+
+  spending(ref: SpendingRef): Spending {
+    const found = this.#spending.get(spendingKey(ref));
+    invariant(found !== undefined, `the spending of ${ref.tenantId} since ${ref.sinceMs} was not loaded`);
+    // With what the commands before this one of the batch did, which the store has not seen.
+    const charges = new Map(found.charges);
+    for (const { tenantId, keyId, heldAtMs, chargeMicrocents } of this.#usage) {
+      if (tenantId === ref.tenantId && heldAtMs >= ref.sinceMs) charges.set(keyId, (charges.get(keyId) ?? 0n) + chargeMicrocents);
+    }
+    const calls = new Map(found.calls.map((call) => [call.id, call]));
+    for (const id of this.#changedReservations.keys()) {
+      const call = this.reservation(id);
+      if (call === undefined) continue;
+      if (isOpenCall(call, ref)) calls.set(id, call);
+      else calls.delete(id);
+    }
+    return { charges, owners: found.owners, calls: [...calls.values()] };
   }
 
   reservation(id: string): Reservation | undefined {
@@ -164,7 +200,9 @@ export class WorkingSet implements State {
         return this.#addEntry(effect.entry);
       case 'reservation': {
         const { reservation } = effect;
-        const isNew = this.#changedReservations.get(reservation.id) ?? this.#reservations.get(reservation.id) === undefined;
+        const before = this.#reservations.get(reservation.id);
+        const isNew = this.#changedReservations.get(reservation.id) ?? before === undefined;
+        if (before !== undefined && before.legs.length !== reservation.legs.length) this.#relegged.add(reservation.id);
         this.#changedReservations.set(reservation.id, isNew);
         this.#reservations.set(reservation.id, reservation);
         return;
@@ -223,7 +261,11 @@ export class WorkingSet implements State {
   changes(): Changes {
     return {
       accounts: [...this.#changedAccounts].map(([id, isNew]) => ({ account: this.account(id) as Account, isNew })),
-      reservations: [...this.#changedReservations].map(([id, isNew]) => ({ reservation: this.reservation(id) as Reservation, isNew })),
+      reservations: [...this.#changedReservations].map(([id, isNew]) => ({
+        reservation: this.reservation(id) as Reservation,
+        isNew,
+        hasNewLegs: !isNew && this.#relegged.has(id),
+      })),
       records: [...this.#changedRecords.values()],
       idempotency: [...this.#changedIdempotency.values()],
       rates: [...this.#changedRates.values()],

@@ -206,6 +206,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     openUpstream,
     tokenizers: deps.tokenizers,
     policies: (tenantId) => directory.policies(tenantId),
+    currentTenant: (tenantId) => directory.currentTenant(tenantId),
     clock,
     elapsedMs,
     ids,

@@ -368,6 +368,63 @@ export function describeBills(makeStore: MakeStore): void {
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
 
+    test('a payment service: one customer, one portion of usage at a time, and each payment credited once', async () => {
+      const base = () => ({ id: commands.id('cmd'), tenantId: 'acme' });
+      const values = async (list: readonly Command[]): Promise<unknown[]> => {
+        const { outcomes } = await at.store.execute(commands.id('bat'), list, 0);
+        return outcomes.map((outcome) => (outcome.ok ? outcome.value : outcome.rejection.code));
+      };
+      const link = (customerId: string, replace = false): Command => ({ verb: 'link-billing-customer', ...base(), customerId, replace });
+      expect(await values([link('cus_1'), link('cus_2'), link('cus_3', true)])).toMatchObject([
+        { customerId: 'cus_1' },
+        { customerId: 'cus_1' },
+        { customerId: 'cus_3' },
+      ]);
+      const claim = (totalMicrocents: bigint): Command => ({
+        verb: 'claim-usage-report',
+        ...base(),
+        totalMicrocents,
+        customerId: 'cus_3',
+        sinceMs: START_MS,
+      });
+      const finish = (no: number, wasTaken: boolean): Command => ({ verb: 'finish-usage-report', ...base(), no, wasTaken });
+      expect(await values([claim(10n), claim(12n), finish(2, true), finish(1, true), claim(12n)])).toMatchObject([
+        { pending: { no: 1, microcents: '10' } },
+        { pending: null, isStuck: false },
+        'conflict',
+        { no: 1, reportedMicrocents: '10', pending: null },
+        { pending: { no: 2, microcents: '2' } },
+      ]);
+      expect(await at.store.record('usage-meter', 'acme')).toMatchObject({
+        reportedMicrocents: '10',
+        pending: { no: 2, customerId: 'cus_3' },
+      });
+
+      await run([
+        {
+          verb: 'add-exchange-rate',
+          id: commands.id('cmd'),
+          tenantId: '_system',
+          rate: { id: 'r1', currency: 'EUR', perUsdNanos: 900_000_000, appliesFromMs: null },
+        },
+      ]);
+      const pay = (id: string, currency: string): Command => ({
+        verb: 'take-payment',
+        ...base(),
+        payment: { id, eventId: `evt_${id}`, currency, microcents: 700n },
+        creditId: commands.id('credit'),
+        rateId: 'r1',
+      });
+      expect(await values([pay('pi_1', 'EUR'), pay('pi_1', 'EUR'), pay('pi_2', 'GBP')])).toMatchObject([
+        { isNew: true, payment: { refusal: null } },
+        { isNew: false },
+        { isNew: true, payment: { creditId: null, refusal: expect.stringContaining('EUR') as string } },
+      ]);
+      expect(await at.store.credits({ tenantId: 'acme', limit: 9 })).toMatchObject([{ microcents: '700', reason: 'Payment pi_1' }]);
+      expect(await at.store.record('payment', 'pi_2')).toMatchObject({ creditId: null, tenantId: 'acme' });
+      expect((await at.store.verify()).discrepancies).toEqual([]);
+    });
+
     test('nothing that was used in a month is no statement', async () => {
       await tell([event(seededRandom(SEED), START_MS, 'acme')]);
       clock.set(START_MS + 100 * DAY_MS);

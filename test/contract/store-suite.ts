@@ -20,6 +20,7 @@ import { describeUsage } from './usage-suite.ts';
 import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
 import { describeWebhooks } from './webhook-suite.ts';
+import { describeWindows } from './window-suite.ts';
 
 /** The parts of the suite, by name. */
 const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
@@ -43,6 +44,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   verification: describeVerify,
   'lists of events': describeEventLists,
   webhooks: describeWebhooks,
+  windows: describeWindows,
 };
 
 /**

@@ -19,6 +19,14 @@ export async function askManagement(ask: Ask, managementKey: string): Promise<vo
     await ask(`PUT ${configs}`, configs, 200, { ...MOMENTS, inference_config: {} }, headers);
     await ask(`PUT ${configs}`, configs, 400, {}, headers);
     await ask(`GET ${configs}`, configs, 200, undefined, headers);
+    const budgets = `${base}/budgets`;
+    await ask(`PUT ${budgets}`, budgets, 200, { scope: 'project', period: 'monthly', limit_usd: 1000 }, headers);
+    await ask(`PUT ${budgets}`, budgets, 400, { scope: 'project', period: 'hourly', limit_usd: 5 }, headers);
+    await ask(`GET ${budgets}`, budgets, 200, undefined, headers);
+    await ask(`POST ${budgets}/reset`, `${budgets}/reset`, 200, { id: 'project:monthly' }, headers);
+    await ask(`POST ${budgets}/reset`, `${budgets}/reset`, 404, { id: 'project:daily' }, headers);
+    await ask(`DELETE ${budgets}`, budgets, 200, { id: 'project:monthly' }, headers);
+    await ask(`DELETE ${budgets}`, `${budgets}?id=project:monthly`, 404, undefined, headers);
     await ask(`GET ${base}/users/balance`, `${base}/users/balance`, 200, undefined, headers);
   }
 }

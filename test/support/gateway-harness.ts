@@ -267,6 +267,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const parts = { policies, writer, catalogue, records, openUpstream, tokenizers, clock, ids, random, log, limits };
   const calls = makeCalls({
     ...parts,
+    currentTenant: async () => tenant(),
     elapsedMs: options.elapsedMs ?? (() => performance.now()),
     failpoints,
     backgroundPollMs: 5,

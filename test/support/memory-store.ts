@@ -13,6 +13,7 @@ import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { ReportRef, UsageReport } from '../../src/core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../src/core/verbs.ts';
 import { rateMapKey, type RateWindow } from '../../src/core/policy/rate-window.ts';
+import { isOpenCall, spendingAccounts, type SpendingRef } from '../../src/core/windows/spending.ts';
 import { idempotencyMapKey, WorkingSet, type Changes } from '../../src/core/working-set.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { Discrepancy } from '../../src/ports/discrepancy.ts';
@@ -99,6 +100,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
         if (record?.keptBy !== undefined) rows.putKeeper(record.keptBy, tables.reservations.get(record.keptBy)?.state === 'ACTIVE');
       }
       for (const { kind, id } of needs.records ?? []) rows.putRecord(kind, id, tables.records.get(recordKey(kind, id)));
+      if (needs.spending !== undefined) loadSpending(rows, needs.spending);
       for (const ref of needs.reports ?? []) rows.putReport(ref, tables.reports.get(reportKey(ref)));
       for (const id of needs.reservations ?? []) {
         const reservation = tables.reservations.get(id);
@@ -107,6 +109,22 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
       }
     }
     return rows;
+  }
+
+  function loadSpending(rows: WorkingSet, ref: SpendingRef): void {
+    const charges = new Map<string, bigint>();
+    for (const { tenantId, keyId, heldAtMs, chargeMicrocents } of tables.usage.values()) {
+      if (tenantId === ref.tenantId && heldAtMs >= ref.sinceMs) charges.set(keyId, (charges.get(keyId) ?? 0n) + chargeMicrocents);
+    }
+    const keys = [...tables.records].flatMap(([key, record]) => (key.startsWith('key ') ? [record as ApiKey] : []));
+    const owners = new Map(keys.flatMap((key) => (key.tenantId === ref.tenantId ? [[key.id, key.createdBy] as const] : [])));
+    const calls = [...tables.reservations.values()].filter((reservation) => isOpenCall(reservation, ref));
+    for (const call of calls) {
+      rows.putReservation(call.id, call);
+      for (const leg of call.legs) rows.putAccount(leg.accountId, tables.accounts.get(leg.accountId));
+    }
+    for (const id of spendingAccounts(ref, { owners })) rows.putAccount(id, tables.accounts.get(id));
+    rows.putSpending(ref, { charges, owners, calls });
   }
 
   function write(changes: Changes): void {

@@ -74,6 +74,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   idempotency_mismatch: CONFLICT,
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
+  stale_view: { status: 429, retry: true },
   model_unpriced: INVALID,
   no_upstream_left: INVALID,
   key_revoked: UNAUTHORIZED,

@@ -39,6 +39,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, number>> = {
   idempotency_mismatch: 409,
   amount_out_of_range: 400,
   model_not_found: 404,
+  stale_view: 409,
   model_unpriced: 400,
   no_upstream_left: 400,
   invalid_transition: 409,

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { named, object, orNull, type DocumentedSurface, type Operation, type Operations } from '../_shared/openapi/operation.ts';
+import { WindowBudget, WindowReset } from '../_shared/budget-rules.ts';
 import { MANAGEMENT_PREFIXES } from './prefixes.ts';
 
 const ManagedKey = named(
@@ -91,6 +92,36 @@ const OPERATIONS: Operations = {
     description:
       'For members who are admins. `inference_config` replaces the one before as a whole; what it leaves out has its default. What the body leaves out, or gives as null, stays. The two moments are required and set nothing.',
     answers: { 200: { description: 'They are changed.', schema: object({ success: Type.Literal(true) }) } },
+  },
+  'GET /budgets': {
+    id: 'listBudgets',
+    summary: 'List the budgets of the project',
+    description: 'What its calls may spend in a day, week or month, with what of the present windows is used. Our extension.',
+    answers: { 200: { description: 'The budgets, oldest first.', schema: object({ budgets: Type.Array(WindowBudget) }) } },
+  },
+  'PUT /budgets': {
+    id: 'putBudget',
+    summary: 'Set the limit of a budget',
+    description:
+      'For members who are admins. Scope, target and period name the budget, which is made where there is none; a new one counts what was spent in its present window before. A key is named by its id, or by its name where no other key of the project has it. Our extension.',
+    answers: { 200: { description: 'The budget as it is now.', schema: WindowBudget } },
+    errors: [404, 409],
+  },
+  'DELETE /budgets': {
+    id: 'deleteBudget',
+    summary: 'Delete a budget',
+    description: 'For members who are admins. Named in the body or in the query. Our extension.',
+    query: { id: { description: 'The id, for clients that send no body.', schema: Type.String() } },
+    answers: { 200: { description: 'It is deleted.', schema: object({ success: Type.Literal(true), deleted: Type.String() }) } },
+    errors: [404],
+  },
+  'POST /budgets/reset': {
+    id: 'resetBudget',
+    summary: 'Let a window begin anew',
+    description:
+      'For members who are admins. What was spent so far in the present window counts no more. A budget for each user or key takes the `target` whose window it is. Our extension.',
+    answers: { 200: { description: 'What was put out of account.', schema: WindowReset } },
+    errors: [404, 409],
   },
   'GET /users/balance': {
     id: 'getUserBalance',

@@ -4,6 +4,7 @@ import type { RequestAudit } from '../../app/audit/request-audit.ts';
 import { makeCreateKey } from '../../app/create-key.ts';
 import { makeDeleteKey } from '../../app/delete-key.ts';
 import type { Directory } from '../../app/directory.ts';
+import { makeBudgetRules } from '../../app/manage/budget-rules.ts';
 import { makeMemberKeys } from '../../app/manage/member-keys.ts';
 import { makeReadBalance } from '../../app/balance/read-balance.ts';
 import { makeSetProjectSettings } from '../../app/manage/set-project-settings.ts';
@@ -23,6 +24,7 @@ import { MANAGEMENT_PREFIXES } from './prefixes.ts';
 import { makeAuthenticateManager, managerPrincipal } from './principal.ts';
 import { mountApiKeys } from './routes/api-keys.ts';
 import { mountBalance } from './routes/balance.ts';
+import { mountBudgets } from './routes/budgets.ts';
 import { mountProjectConfigs } from './routes/project-configs.ts';
 
 /** What the surface is made of. */
@@ -57,10 +59,16 @@ export const makeManagement =
     app.addHook('onRequest', makeAuthenticateManager(deps));
 
     const memberKeys = makeMemberKeys({ ...deps, createKey: makeCreateKey(deps), deleteKey: makeDeleteKey(deps) });
-    const uses = { memberKeys, setProjectSettings: makeSetProjectSettings(deps), readBalance: makeReadBalance(deps) };
+    const uses = {
+      memberKeys,
+      setProjectSettings: makeSetProjectSettings(deps),
+      readBalance: makeReadBalance(deps),
+      budgetRules: makeBudgetRules(deps),
+    };
     for (const prefix of MANAGEMENT_PREFIXES) {
       mountApiKeys(app, prefix, uses);
       mountProjectConfigs(app, prefix, uses);
       mountBalance(app, prefix, uses);
+      mountBudgets(app, prefix, uses);
     }
   };

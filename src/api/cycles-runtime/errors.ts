@@ -56,6 +56,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   idempotency_mismatch: [409, 'IDEMPOTENCY_MISMATCH'],
   amount_out_of_range: [400, 'INVALID_REQUEST'],
   model_not_found: [404, 'NOT_FOUND'],
+  stale_view: [409, 'BUDGET_EXCEEDED'],
   model_unpriced: [400, 'INVALID_REQUEST'],
   no_upstream_left: [400, 'INVALID_REQUEST'],
 };

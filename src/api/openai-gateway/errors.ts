@@ -69,6 +69,7 @@ const REJECTION_FORMS: Readonly<Record<RejectionCode, Form>> = {
   idempotency_mismatch: CONFLICT,
   amount_out_of_range: INVALID,
   model_not_found: UNKNOWN,
+  stale_view: { status: 429, type: 'rate_limit_error', retry: true },
   model_unpriced: INVALID,
   no_upstream_left: INVALID,
   key_revoked: { status: 401, type: 'invalid_request_error' },

@@ -70,6 +70,24 @@ const OWN_EVENTS = [
   named('MemberRemovedEvent', eventOf(['member.removed'], object(aMember))),
   named('ProjectSettingsEvent', eventOf(['project_settings.updated'], object({ ...aMember, changed_fields: Type.Array(Type.String()) }))),
   named(
+    'WindowBudgetEvent',
+    eventOf(
+      ['budget_rule.created', 'budget_rule.updated', 'budget_rule.deleted', 'budget_rule.reset'],
+      object({
+        tenant_id: Id,
+        budget_id: Id,
+        scope: Type.String(),
+        target: Type.Optional(Id),
+        period: Type.String(),
+        limit: WholeNumber,
+        unit: Type.String(),
+        window: Type.Optional(Type.String()),
+        window_target: Type.Optional(Type.String()),
+        spent: Type.Optional(WholeNumber),
+      }),
+    ),
+  ),
+  named(
     'BalanceCreditedEvent',
     eventOf(
       ['balance.credited'],

@@ -19,6 +19,7 @@ import { EXCHANGE_RATE_OPERATIONS } from './exchange-rate-operations.ts';
 import { Entitlements } from './schemas.ts';
 import { SERVER_OPERATIONS } from './server-operations.ts';
 import { OPERATOR_PREFIX } from './prefix.ts';
+import { windowBudgetOperations } from './window-budget-operations.ts';
 import { USAGE_REPORTER_OPERATIONS } from './usage-reporter-operations.ts';
 
 const Usd = Type.Number({ description: 'USD, exact.' });
@@ -311,6 +312,7 @@ const TENANT_OPERATIONS: Operations = {
     answers: { 200: { description: 'The budget as it is now.', schema: MoneyBudget } },
     errors: [404, 409],
   },
+  ...windowBudgetOperations(at('/tenants/:id/budgets'), TENANT_PATH),
 };
 
 const makeKeyOperation = (kind: 'admin' | 'management'): Operation => ({

@@ -43,6 +43,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   idempotency_mismatch: CONFLICT,
   amount_out_of_range: BAD_REQUEST,
   model_not_found: NOT_FOUND,
+  stale_view: CONFLICT,
   model_unpriced: BAD_REQUEST,
   no_upstream_left: BAD_REQUEST,
   key_revoked: UNAUTHORIZED,

@@ -4,8 +4,13 @@ import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
 import { countedTokens } from '../../core/policy/minute-limits.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
-import type { Rejection } from '../../core/rejection.ts';
+import type { Outcome, Rejection } from '../../core/rejection.ts';
+import type { ApiKey, Tenant } from '../../core/records.ts';
+import type { ReserveAnswer } from '../../core/ledger/reserve.ts';
+import { windowAccounts, windowsOf, type WindowDemand } from '../../core/windows/budget-rule.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Ids } from '../../ports/ids.ts';
+import type { Written } from '../ledger-writer.ts';
 import { releaseCommand } from './book-call.ts';
 import type { CallLimits, CallRequest, CommandWriter } from './call-types.ts';
 import type { ActiveCall } from './keep-calls.ts';
@@ -27,6 +32,9 @@ export interface HoldCallDeps {
   readonly ids: Ids;
   readonly limits: CallLimits;
   readonly ownerId: string;
+  readonly clock: Clock;
+  /** A tenant as it is in the store now, for whoever met it changed. */
+  readonly currentTenant: (tenantId: string) => Promise<Tenant | undefined>;
 }
 
 /**
@@ -56,8 +64,8 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
     });
     const nowMs = elapsedMs();
     const minutes = callMinuteLimits(key, plan.model);
-    try {
-      const { outcome, durable } = await writer.write({
+    const reserve = (holder: Tenant): Promise<Written<ReserveAnswer>> =>
+      writer.write({
         verb: 'reserve',
         id: `${id}.hold`,
         tenantId: tenant.id,
@@ -76,8 +84,14 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         context: writeCallContext(context),
         limit: callRateLimit(plan.policy),
         ...(minutes.length === 0 ? {} : { rates: { limits: minutes, inputTokens } }),
+        windows: windowDemand(holder, key, deps.clock.nowMs()),
         origin: { requestId: request.requestId, actor: { type: 'api_key', keyId: key.id }, source: GATEWAY_SOURCE },
       });
+    try {
+      let held = await reserve(tenant);
+      for (let again = 0; again < MAX_STALE_VIEWS && isStale(held.outcome); again += 1)
+        held = await reserve((await deps.currentTenant(tenant.id)) ?? tenant);
+      const { outcome, durable } = held;
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
       const { rates } = outcome.value;
       const heldOutput = BigInt(outcome.value.output);
@@ -108,6 +122,19 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
       throw error;
     }
   };
+}
+
+/** How often a call is made anew whose tenant changed its rules while it was made. */
+const MAX_STALE_VIEWS = 5;
+
+const isStale = (outcome: Outcome<unknown>): boolean => !outcome.ok && outcome.rejection.code === 'stale_view';
+
+/** The windows that a call of `key` has to fit into by the rules of its tenant, as far as this node knows them; null where it has none. */
+function windowDemand(tenant: Tenant, key: ApiKey, nowMs: number): WindowDemand | null {
+  const caller = { keyId: key.id, memberId: key.createdBy };
+  const { budgetRules } = tenant;
+  if (budgetRules === undefined || budgetRules.length === 0) return null;
+  return { ...caller, accounts: windowAccounts(tenant.id, windowsOf(budgetRules, caller), nowMs) };
 }
 
 const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({

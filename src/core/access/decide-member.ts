@@ -1,6 +1,8 @@
 import { accepted, rejected } from '../rejection.ts';
+import type { Effect } from '../effects.ts';
 import { memberRecordId, type Member } from '../records.ts';
 import { refuse, type Verb } from '../verb.ts';
+import { withoutRulesOf } from '../windows/budget-rule.ts';
 import { eventEffects } from './access-events.ts';
 import type { AddMemberCommand, RemoveMemberCommand } from './commands.ts';
 import { openTenant } from './decide-tenant.ts';
@@ -34,7 +36,7 @@ export const addMemberVerb: Verb<AddMemberCommand, Member> = {
 };
 
 /**
- * Removes a member, who stays as the name of what they made. The value is the member.
+ * Removes a member, who stays as the name of what they made; budgets that name them go with them. The value is the member.
  *
  * Rejects, in this order: `not_found` (tenant, or member, or removed before), `tenant_closed`.
  */
@@ -47,7 +49,9 @@ export const removeMemberVerb: Verb<RemoveMemberCommand, Member> = {
     const before = state.record('member', id);
     if (before === undefined || before.removedAtMs !== null) return refuse(notFound(`member ${command.memberId}`));
     const member: Member = { ...before, removedAtMs: nowMs };
+    const tenant = withoutRulesOf(open.tenant, `user:${before.id}`);
+    const rules: Effect[] = tenant === open.tenant ? [] : [{ type: 'record', kind: 'tenant', id: tenant.id, record: tenant }];
     const events = eventEffects(command, nowMs, [{ type: 'member.removed', data: { tenant_id: command.tenantId, member_id: before.id } }]);
-    return { outcome: accepted(member), effects: [{ type: 'record', kind: 'member', id, record: member }, ...events] };
+    return { outcome: accepted(member), effects: [{ type: 'record', kind: 'member', id, record: member }, ...rules, ...events] };
   },
 };

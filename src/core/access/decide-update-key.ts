@@ -10,6 +10,7 @@ import type { DeleteKeyCommand, UpdateKeyCommand } from './commands.ts';
 import { checkTenantKey, tenantKeyData, tenantKeyStatus } from '../cycles/tenant-key.ts';
 import { isCounted } from './decide-create-key.ts';
 import { openTenant } from './decide-tenant.ts';
+import { withoutRulesOf } from '../windows/budget-rule.ts';
 import { checkKeyLevels } from './subject-levels.ts';
 import { checkAmount, checkExpiry, checkKeyName, firstOf, invalid, notFound, type Refusal } from './rules.ts';
 
@@ -161,7 +162,14 @@ export const deleteKeyVerb: Verb<DeleteKeyCommand, ApiKey> = {
     const tenant = state.record('tenant', command.tenantId);
     const counted: Effect[] =
       tenant !== undefined && isCounted(key.kind)
-        ? [{ type: 'record', kind: 'tenant', id: tenant.id, record: { ...tenant, keyCount: tenant.keyCount - 1 } }]
+        ? [
+            {
+              type: 'record',
+              kind: 'tenant',
+              id: tenant.id,
+              record: { ...withoutRulesOf(tenant, `key:${key.id}`), keyCount: tenant.keyCount - 1 },
+            },
+          ]
         : [];
     const plain = { tenant_id: key.tenantId, key_id: key.id, kind: key.kind, name: key.name };
     // Tenant keys are the Cycles surfaces' as well, where to delete is to revoke.

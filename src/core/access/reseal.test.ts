@@ -22,6 +22,8 @@ const stateWith = (record: unknown): State => ({
   report: () => undefined,
   rate: () => undefined,
   isHeld: () => false,
+  isLoaded: () => false,
+  spending: () => ({ charges: new Map(), owners: new Map(), calls: [] }),
   record: (() => record) as State['record'],
 });
 

@@ -1,4 +1,4 @@
-import { remainingOf, type Account, type AccountKind } from '../ledger/account.ts';
+import { countedOf, remainingOf, type Account, type AccountKind } from '../ledger/account.ts';
 import type { StateEvent } from './state-event.ts';
 
 /** The shares of its limit, in percent and rising, at which the use of an account is told to everybody. */
@@ -21,7 +21,7 @@ const KEY_SCOPE = 'key:';
 const SHARE_SCALE = 1_000_000;
 
 /** What of an account counts towards its thresholds: of a budget what is held as well, of others what is spent. */
-const usedOf = (account: Account): bigint => (account.kind === 'budget' ? account.spent + account.reserved : account.spent);
+const usedOf = (account: Account): bigint => (account.kind === 'budget' ? account.spent + account.reserved : countedOf(account).spent);
 
 /** Whether `percent` of `allocated` is used. Nothing used reaches nothing, also of a limit of 0. */
 const isReached = (used: bigint, allocated: bigint, percent: number): boolean =>
@@ -29,8 +29,9 @@ const isReached = (used: bigint, allocated: bigint, percent: number): boolean =>
 
 /** Whether `account` has reached a threshold; one that does not exist or has no limit reaches none. */
 function reaches(account: Account | undefined, percent: number): boolean {
-  if (account === undefined || account.allocated === null) return false;
-  return isReached(usedOf(account), account.allocated, percent);
+  const limit = account === undefined ? null : countedOf(account).limit;
+  if (account === undefined || limit === null) return false;
+  return isReached(usedOf(account), limit, percent);
 }
 
 /**
@@ -81,7 +82,8 @@ export const budgetThresholdData = (account: Account, percent: number, direction
 });
 
 function thresholdData(account: Account, percent: number) {
-  const { tenantId, kind, scope, unit, period, spent, reserved } = account;
+  const { tenantId, kind, scope, unit, period, reserved } = account;
+  const { limit, spent } = countedOf(account);
   return {
     tenant_id: tenantId,
     ...(scope.startsWith(KEY_SCOPE) ? { key_id: scope.slice(KEY_SCOPE.length) } : {}),
@@ -90,7 +92,7 @@ function thresholdData(account: Account, percent: number) {
     unit,
     ...(period === '' ? {} : { period }),
     threshold_percent: percent,
-    limit: `${account.allocated}`,
+    limit: `${limit}`,
     spent: `${spent}`,
     reserved: `${reserved}`,
     remaining: `${remainingOf(account)}`,

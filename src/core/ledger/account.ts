@@ -1,4 +1,5 @@
 import type { PlainJson } from '../json/plain-json.ts';
+import { endOfLabel } from '../windows/window-period.ts';
 
 /**
  * The kinds of account. `budget`: a Cycles budget (a tenant's money budget is the one at `tenant:<id>` in USD_MICROCENTS).
@@ -50,6 +51,12 @@ export interface BudgetTerms {
   readonly closedAtMs?: number;
 }
 
+/** What a window keeps of its last manual reset: what was spent by then, which counts no more, and when it was. */
+export interface WindowReset {
+  readonly resetSpent: bigint;
+  readonly resetAtMs: number;
+}
+
 /** Identity of an account: its five parts joined by `|`, in the order tenant, kind, scope, unit, period. */
 export type AccountId = string & { readonly __brand: 'AccountId' };
 
@@ -81,6 +88,8 @@ export interface Account extends AccountRef {
   readonly createdAtMs: number;
   /** Absent or null for accounts that no Cycles client made. */
   readonly budget?: BudgetTerms | null;
+  /** Of windows that were reset by hand; their `allocated` is their limit and what was spent by then. */
+  readonly window?: WindowReset;
 }
 
 /** What a refusal tells of the account that refused. `resetsAtMs` is null where the account never resets, such as a key cap. */
@@ -131,14 +140,19 @@ export const newAccount = (id: AccountId, options: { nowMs: number; unlimited: b
 export const remainingOf = (account: Account): bigint | null =>
   account.allocated === null ? null : account.allocated - account.spent - account.reserved - account.debt;
 
+/** What of an account counts: of a window that was reset, its limit and what was spent since. */
+export const countedOf = (account: Account): { readonly limit: bigint | null; readonly spent: bigint } => {
+  const before = account.window?.resetSpent ?? 0n;
+  return { limit: account.allocated === null ? null : account.allocated - before, spent: account.spent - before };
+};
+
 /** What a refusal may tell of `account`. */
 export const snapshotOf = (account: Account): AccountSnapshot => ({
   kind: account.kind,
   scope: account.scope,
   unit: account.unit,
-  limit: account.allocated,
-  spent: account.spent,
+  ...countedOf(account),
   reserved: account.reserved,
   remaining: remainingOf(account),
-  resetsAtMs: account.budget?.periodEndMs ?? null,
+  resetsAtMs: account.kind === 'window' ? endOfLabel(account.period) : (account.budget?.periodEndMs ?? null),
 });

@@ -8,6 +8,7 @@ import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
 import type { PlainJson } from '../json/plain-json.ts';
 import type { ReservationPurpose } from './reservation.ts';
+import type { WindowDemand } from '../windows/budget-rule.ts';
 
 /**
  * One account that a reservation would hold on. The amount for `u` units of output is `ceil((base + perUnit * u) / divisor)`, so that
@@ -60,6 +61,8 @@ export interface ReserveCommand extends CommandBase {
   readonly limit?: RateLimit | null;
   /** The limits of requests and tokens that a call obeys; absent where it has none. It uses `inputTokens` beside its output. */
   readonly rates?: { readonly limits: readonly MinuteLimit[]; readonly inputTokens: number };
+  /** Of a call whose tenant has rules for windows: what names those that it must fit into. */
+  readonly windows?: WindowDemand | null;
   readonly idempotency?: CommandIdempotency;
 }
 

@@ -29,7 +29,7 @@ export interface ClientHold {
 /**
  * A hold on one or more accounts, with a time to live. All moments are milliseconds since the epoch, all lengths milliseconds.
  *
- * `legs` never change after the hold was made. `charged` are the amounts booked at settlement, one for each leg in order, debt
+ * `legs` stay as the hold was made, but for accounts that a new rule puts behind the others while the call is in flight. `charged` are the amounts booked at settlement, one for each leg in order, debt
  * included; null until then. `settledAtMs` is when a charge was booked: for a call whose hold had expired it lies after
  * `finalizedAtMs`. `ownerId` is the run of the process that relays the call; empty for holds of Cycles clients. `context` is what a
  * settlement by someone else needs (a call's key, model and pinned price), or JSON text of what a Cycles client said of its hold. `checkpoint` is the last output seen of a call in flight.

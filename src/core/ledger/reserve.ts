@@ -7,8 +7,9 @@ import type { RateRef, RateStanding } from '../policy/rate-window.ts';
 import { countRate, rateNeeds as policyNeeds, refuseRate } from '../policy/rate-limit.ts';
 import { accepted, rejected, type Rejection } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
+import { windowLegs, type WindowLeg } from '../windows/window-legs.ts';
 import type { Tenant } from '../records.ts';
-import { parseAccountId, remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
+import { parseAccountId, remainingOf, snapshotOf, TOKENS, USD_MICROCENTS, type Account } from './account.ts';
 import type { LegRequest, ReserveCommand } from './commands.ts';
 import { decideOnce, idempotencyNeeds } from './idempotency.ts';
 import { entryEffect } from './journal.ts';
@@ -112,6 +113,15 @@ function refuseLegs(legs: readonly CoveredLeg[], output: bigint, purpose: Reserv
   return held;
 }
 
+/** Puts windows behind the caps of the key. They hold what every money account of the call holds. */
+function addWindows(legs: CoveredLeg[], command: ReserveCommand, windows: readonly WindowLeg[]): void {
+  const money = command.legs.find(({ accountId }) => parseAccountId(accountId).unit === USD_MICROCENTS);
+  invariant(money !== undefined, `the call ${command.reservationId} names no account in ${USD_MICROCENTS}`);
+  const place = legs.findIndex(({ account }) => account.kind !== 'key_cap');
+  const added = windows.map(({ account }) => ({ request: { ...money, accountId: account.id, required: false }, account }));
+  legs.splice(place === -1 ? legs.length : place, 0, ...added);
+}
+
 /** Refuses a subject that nothing covers: `unit_mismatch` where it has budgets in other units, else `budget_not_found`. */
 function refuseUncovered(state: State, command: ReserveCommand): Rejection {
   const others = command.otherUnitAccounts.map((id) => state.account(id)).filter((account) => account !== undefined);
@@ -144,6 +154,9 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
     if (account !== undefined) legs.push({ request, account: judgedBalance(account, tenant) });
     else if (request.required) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${request.accountId}` }));
   }
+  const windows = command.purpose === 'call' ? windowLegs(state, command.windows, { ...command, command: command.id, nowMs }) : [];
+  if (windows === null) return refuse(rejected({ code: 'stale_view', message: 'the rules of the tenant have changed meanwhile' }));
+  if (windows.length > 0) addWindows(legs, command, windows);
   if (command.mustCover && legs.length === 0) return refuse(rejected(refuseUncovered(state, command)));
   if (command.mustCoverMoney && !legs.some(({ account }) => account.unit !== TOKENS && account.allocated !== null)) {
     return refuse(
@@ -160,9 +173,10 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
 
   const held: Leg[] = legs.map(({ request, account }) => ({ accountId: account.id, amount: legAmount(request, output) }));
   const reservation = newReservation(command, held, nowMs);
-  const effects: Effect[] = held.map(({ accountId, amount }) =>
+  const entries = held.map(({ accountId, amount }) =>
     entryEffect(accountId, { command: command.reservationId, verb: 'reserve', atMs: nowMs, dReserved: amount }),
   );
+  const effects: Effect[] = windows.length === 0 ? entries : [...windows.flatMap((window) => window.effects), ...entries];
   const answer: ReserveAnswer = {
     reservationId: reservation.id,
     output: output.toString(),
@@ -217,7 +231,7 @@ function rateNeeds({ tenantId, limit, rates }: ReserveCommand): { readonly rates
  *
  * Where the caller left the output open, the hold pays for as much of it as every account allows, never less than the minimum.
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `held` (a call planned
- * by other terms of the tenant's balance), `budget_not_found` or `unit_mismatch` (nothing
+ * by other terms of the tenant's balance), `stale_view` (one whose windows are not those that it was made for), `budget_not_found` or `unit_mismatch` (nothing
  * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
  * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; then `rate_limited`
  * (a limit of the call's key or model); last `held`, if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.
@@ -225,7 +239,7 @@ function rateNeeds({ tenantId, limit, rates }: ReserveCommand): { readonly rates
 export const reserveVerb: Verb<ReserveCommand, ReserveAnswer> = {
   needs: (command) => ({
     tenantLock: 'shared',
-    accounts: [...command.legs.map((leg) => leg.accountId), ...command.otherUnitAccounts],
+    accounts: [...command.legs.map((leg) => leg.accountId), ...command.otherUnitAccounts, ...(command.windows?.accounts ?? [])],
     reservations: [command.reservationId],
     ...rateNeeds(command),
     ...idempotencyNeeds(command.idempotency),

@@ -72,10 +72,22 @@ export const accountStateValues = (account: Account): AccountValue[] => [
   account.isOverLimit ? 1 : 0,
   account.status,
   account.overagePolicy,
-  account.budget === undefined || account.budget === null ? null : JSON.stringify(account.budget),
+  termsText(account),
   termsSum(account),
   usedPercentOf(account),
 ];
+
+/** What the column `terms` keeps: the terms of a budget, or the last reset of a window. */
+function termsText({ budget, window }: Account): string | null {
+  if (window !== undefined) return JSON.stringify({ resetSpent: `${window.resetSpent}`, resetAtMs: window.resetAtMs });
+  return budget === undefined || budget === null ? null : JSON.stringify(budget);
+}
+
+function termsOf(kind: string, text: string): Pick<Account, 'budget' | 'window'> {
+  if (kind !== 'window') return { budget: JSON.parse(text) as BudgetTerms };
+  const { resetSpent, resetAtMs } = JSON.parse(text) as { readonly resetSpent: string; readonly resetAtMs: number };
+  return { window: { resetSpent: BigInt(resetSpent), resetAtMs } };
+}
 
 /** The values of {@link ACCOUNT_COLUMNS}. */
 export const accountValues = (account: Account): AccountValue[] => [
@@ -99,6 +111,6 @@ export function accountFromRow(row: AccountRow): Account {
     status: row.status as AccountStatus,
     overagePolicy: row.overage_policy as OveragePolicy | null,
     createdAtMs: Number(row.created_at_ms),
-    ...(row.terms === null ? {} : { budget: JSON.parse(row.terms) as BudgetTerms }),
+    ...(row.terms === null ? {} : termsOf(row.kind, row.terms)),
   };
 }

@@ -100,7 +100,7 @@ const ANSWER_COLUMNS: ReadonlySet<string> = new Set(['request_hash', 'request_an
 export const RESERVATION_OWN_COLUMNS: readonly string[] = RESERVATION_COLUMNS.filter((column) => !ANSWER_COLUMNS.has(column));
 
 /** The text of a `legs` column: `[[account number, "amount"], ...]`. Account numbers are far below 2^53. */
-function legsToText(legs: readonly Leg[], numberOf: (id: AccountId) => bigint | number): string {
+export function legsToText(legs: readonly Leg[], numberOf: (id: AccountId) => bigint | number): string {
   let text = '[';
   for (const leg of legs) text += `${text.length > 1 ? ',' : ''}[${numberOf(leg.accountId)},"${leg.amount}"]`;
   return `${text}]`;

@@ -6,6 +6,7 @@ import { rateMapKey, type RateRef } from '../../core/policy/rate-window.ts';
 import type { RecordKind } from '../../core/records.ts';
 import type { ReportRef } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
+import { spendingKey, type SpendingRef } from '../../core/windows/spending.ts';
 
 /** The rows that the commands of one batch look at, each named once. */
 export interface BatchNeeds {
@@ -19,6 +20,7 @@ export interface BatchNeeds {
   readonly records: ReadonlyMap<RecordKind, readonly string[]>;
   readonly reports: readonly ReportRef[];
   readonly rates: readonly RateRef[];
+  readonly spending: readonly SpendingRef[];
 }
 
 /**
@@ -37,6 +39,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
   const records = new Map<RecordKind, Set<string>>();
   const reports = new Map<string, ReportRef>();
   const rates = new Map<string, RateRef>();
+  const spending = new Map<string, SpendingRef>();
   for (const command of commands) {
     const needs = needsOf(command);
     const { tenantId } = command;
@@ -47,6 +50,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     for (const ref of needs.idempotency ?? []) idempotency.set(idempotencyMapKey(ref), ref);
     for (const ref of needs.reports ?? []) reports.set(`${ref.reporterId} ${ref.eventId}`, ref);
     for (const ref of needs.rates ?? []) rates.set(rateMapKey(ref), ref);
+    if (needs.spending !== undefined) spending.set(spendingKey(needs.spending), needs.spending);
     for (const { kind, id } of needs.records ?? []) {
       if (kind === 'tenant') tenants.add(id);
       else if (!records.get(kind)?.add(id)) records.set(kind, new Set([id]));
@@ -68,5 +72,6 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     records: new Map([...records].map(([kind, ids]) => [kind, [...ids]])),
     reports: [...reports.values()],
     rates: [...rates.values()],
+    spending: [...spending.values()],
   };
 }

@@ -4,6 +4,7 @@ import type { AccountId } from '../../core/ledger/account.ts';
 import type { PlainJson } from '../../core/json/plain-json.ts';
 import type { RateKind } from '../../core/policy/rate-window.ts';
 import type { RecordKind } from '../../core/records.ts';
+import { spendingAccounts, type Spending, type SpendingRef } from '../../core/windows/spending.ts';
 import { idempotencyMapKey, WorkingSet } from '../../core/working-set.ts';
 import { ACCOUNT_COLUMNS, accountFromRow, type AccountRow } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
@@ -15,6 +16,7 @@ import {
   type KeptAnswersRow,
   type ReservationRow,
 } from '../_shared/reservation-row.ts';
+import { chargesByKey, chargesSql, openCallsSql } from '../_shared/spending-sql.ts';
 import type { BatchNeeds } from './batch-needs.ts';
 import { ACCOUNT_ID, arrayText, columnArrays } from './columns.ts';
 import type { Answer, Request } from './exchange.ts';
@@ -61,7 +63,8 @@ const LOCK_ACCOUNTS: Statement = {
     ORDER BY no FOR UPDATE`,
 };
 
-// The same with the accounts of reservations, whose legs never change once written and so can be read before they are locked.
+// The same with the accounts of reservations, whose legs change under their tenant's exclusive lock alone and so can be read before they are
+// locked.
 // Indexes: accounts_id, accounts_pkey, reservations_pkey.
 const LOCK_ACCOUNTS_AND_LEGS: Statement = {
   name: 'lock_accounts_and_legs',
@@ -136,21 +139,68 @@ const READ_MOMENT: Statement = {
     LEFT JOIN tenants t ON t.id = ANY ($1::text[])`,
 };
 
+// What keys of a tenant were charged, whose keys they are, and which calls are not settled: read under the tenant's exclusive lock, so that
+// nothing of it changes before the batch is written.
+const SINCE = { tenant: '$1::text', since: '$2::bigint' };
+const READ_CHARGES: Statement = { name: 'read_charges', text: chargesSql(SINCE) };
+const READ_OPEN_CALLS: Statement = { name: 'read_open_calls', text: openCallsSql(SINCE) };
+const READ_OWNERS: Statement = {
+  name: 'read_owners',
+  text: `SELECT id, body ->> 'createdBy' AS owner FROM api_keys WHERE tenant_id = $1::text`,
+};
+
+/** Spending as its rows tell it, without the reservations themselves. */
+type FoundSpending = Omit<Spending, 'calls'> & { readonly ref: SpendingRef; readonly callIds: readonly string[] };
+
+/** What a batch needs beside what its commands named, because spending was asked for. */
+interface ExtendedNeeds {
+  readonly needs: BatchNeeds;
+  readonly found: readonly FoundSpending[];
+}
+
+/** Begins the transaction and reads spending, whose calls and accounts the batch then needs as well. A round trip of its own. */
+async function readSpending(session: Session, needs: BatchNeeds): Promise<ExtendedNeeds> {
+  const requests = needs.spending.flatMap(({ tenantId, sinceMs }): Request[] => [
+    { statement: READ_CHARGES, values: [tenantId, sinceMs] },
+    { statement: READ_OPEN_CALLS, values: [tenantId, sinceMs] },
+    { statement: READ_OWNERS, values: [tenantId] },
+  ]);
+  const answers = (await session.send([...lockTenants(needs).values(), ...requests])).slice(-requests.length);
+  const rowsAt = <R>(index: number): readonly R[] => (answers[index]?.rows ?? []) as unknown as readonly R[];
+  const accounts = new Set(needs.accounts);
+  const reservations = new Set(needs.reservations);
+  const found = needs.spending.map((ref, index): FoundSpending => {
+    const charges = chargesByKey(rowsAt<{ key_id: string; microcents: bigint }>(index * 3));
+    const calls = rowsAt<{ id: string }>(index * 3 + 1);
+    const owners = new Map(rowsAt<{ id: string; owner: string }>(index * 3 + 2).map(({ id, owner }) => [id, owner]));
+    for (const id of spendingAccounts(ref, { owners })) accounts.add(id);
+    for (const { id } of calls) reservations.add(id);
+    return { ref, charges, owners, callIds: calls.map(({ id }) => id) };
+  });
+  return { needs: { ...needs, accounts: [...accounts], reservations: [...reservations] }, found };
+}
+
 /** Tells a key under which a reservation may have been made. */
 const isRequest = (ref: IdempotencyRef): boolean => ref.target === '' && isKeptWithReservation(ref.operation);
 
 /** Tells a key whose answer may stand in the table of answers: all but those of what ends a reservation, which stand in its row. */
 const isInTable = (ref: IdempotencyRef): boolean => ref.target === '' || !isKeptWithReservation(ref.operation);
 
-/** The requests of a load by what they load, in the order of the locks. */
-function loadRequests(needs: BatchNeeds): Map<string, Request> {
-  const requests = new Map<string, Request>();
-  requests.set('begin', { statement: BEGIN });
+/** The beginning of a transaction: nothing is read before the tenants are locked. */
+function lockTenants(needs: BatchNeeds): Map<string, Request> {
   const locks = [
     arrayText(needs.tenantLocks.map(({ key }) => key)),
     arrayText(needs.tenantLocks.map(({ isExclusive }) => Number(isExclusive))),
   ];
-  requests.set('tenants', { statement: LOCK_TENANTS, values: locks });
+  return new Map([
+    ['begin', { statement: BEGIN }],
+    ['tenants', { statement: LOCK_TENANTS, values: locks }],
+  ]);
+}
+
+/** The requests of a load by what they load, in the order of the locks; without the beginning where the transaction has begun. */
+function loadRequests(needs: BatchNeeds, hasBegun: boolean): Map<string, Request> {
+  const requests = hasBegun ? new Map<string, Request>() : lockTenants(needs);
   if (needs.reservations.length > 0) {
     const reservations = arrayText(needs.reservations);
     requests.set('accounts', { statement: LOCK_ACCOUNTS_AND_LEGS, values: [arrayText(needs.accounts), reservations] });
@@ -183,12 +233,13 @@ function loadRequests(needs: BatchNeeds): Map<string, Request> {
 
 /**
  * Begins a transaction, takes every lock that the batch needs (tenants, accounts, reservations; each class in the order of its keys)
- * and reads the rows. All in one round trip.
+ * and reads the rows. All in one round trip, two where spending is asked for.
  *
  * Throws {@link StaleLoad} where the batch must be run again, and what {@link Session.send} throws.
  */
-export async function loadBatch(session: Session, needs: BatchNeeds): Promise<LoadedBatch> {
-  const requests = loadRequests(needs);
+export async function loadBatch(session: Session, named: BatchNeeds): Promise<LoadedBatch> {
+  const { needs, found } = named.spending.length === 0 ? { needs: named, found: [] } : await readSpending(session, named);
+  const requests = loadRequests(needs, named.spending.length > 0);
   const answers = await session.send([...requests.values()]);
   const answerOf = new Map<string, Answer>([...requests.keys()].map((name, index) => [name, answers[index] as Answer]));
   const rowsOf = <R>(name: string): readonly R[] => (answerOf.get(name)?.rows ?? []) as unknown as readonly R[];
@@ -215,6 +266,11 @@ export async function loadBatch(session: Session, needs: BatchNeeds): Promise<Lo
   for (const row of rowsOf<ReservationRow & KeptAnswersRow>('reservations')) {
     rows.putReservation(row.id, reservationFromRow(row, idOf));
     endedById.set(row.id, row);
+  }
+
+  for (const { ref, charges, owners, callIds } of found) {
+    const calls = callIds.map((id) => rows.reservation(id)).filter((call) => call !== undefined);
+    rows.putSpending(ref, { charges, owners, calls });
   }
 
   const answeredKeys = new Set<string>();

@@ -22,6 +22,7 @@ import {
   RESERVATION_COLUMNS,
   RESERVATION_STATE_COLUMNS,
   reservationFixedValues,
+  legsToText,
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
@@ -57,6 +58,7 @@ const UPDATE_ACCOUNTS: Statement = {
 const INSERT_ENTRIES = insertMany('ledger_entries', ENTRY_COLUMNS);
 const INSERT_RESERVATIONS = insertMany('reservations', RESERVATION_COLUMNS);
 const UPDATE_RESERVATIONS = updateMany('reservations', 'id', RESERVATION_STATE_COLUMNS);
+const UPDATE_LEGS: Statement = { ...updateMany('reservations', 'id', ['legs']), name: 'update_reservation_legs' };
 const INSERT_IDEMPOTENCY = insertMany('idempotency', IDEMPOTENCY_COLUMNS);
 const RATE_COLUMNS = ['tenant_id', 'policy_id', 'kind', 'minute', 'count'] as const;
 const INSERT_RATES = insertMany('rate_windows', RATE_COLUMNS);
@@ -187,7 +189,9 @@ function reservationRequests({ reservations, idempotency }: Changes, numberOf: (
   const answers = answersByReservation(idempotency);
   const created: ColumnValue[][] = [];
   const changed: ColumnValue[][] = [];
-  for (const { reservation, isNew } of reservations) {
+  const joined: ColumnValue[][] = [];
+  for (const { reservation, isNew, hasNewLegs } of reservations) {
+    if (hasNewLegs) joined.push([reservation.id, legsToText(reservation.legs, numberOf)]);
     const { made, ended } = answers.get(reservation.id) ?? {};
     const state = reservationStateValues(reservation, ended);
     if (isNew) created.push([...reservationFixedValues(reservation, numberOf, made), ...state]);
@@ -195,6 +199,7 @@ function reservationRequests({ reservations, idempotency }: Changes, numberOf: (
   }
   if (created.length > 0) requests.push(writeRows(INSERT_RESERVATIONS, sortedByKey(created, 1)));
   if (changed.length > 0) requests.push(writeRows(UPDATE_RESERVATIONS, changed));
+  if (joined.length > 0) requests.push(writeRows(UPDATE_LEGS, joined));
   return requests;
 }
 

@@ -9,11 +9,13 @@ import type { RateRef, RateWindow } from '../../core/policy/rate-window.ts';
 import type { RecordKind, RecordRef, RecordTypes, Tenant } from '../../core/records.ts';
 import type { ReportRef, UsageReport } from '../../core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../core/verbs.ts';
+import { spendingAccounts, type Spending, type SpendingRef } from '../../core/windows/spending.ts';
 import type { WorkingSet } from '../../core/working-set.ts';
 import { accountFromRow, accountKeyValues, type AccountRow, type AccountValue } from '../_shared/account-row.ts';
 import { RECORD_TABLES, recordFromBody } from '../_shared/record-tables.ts';
 import { reportFromRow, type ReportRow } from '../_shared/report-row.ts';
 import { keptAnswerOf, reservationFromRow, type KeptAnswersRow, type ReservationRow } from '../_shared/reservation-row.ts';
+import { chargesByKey, chargesSql, openCallsSql } from '../_shared/spending-sql.ts';
 import { RowCache } from './row-cache.ts';
 
 /** An account with the number of its row. */
@@ -99,6 +101,14 @@ export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
   const findKept = (ref: IdempotencyRef): Kept | undefined =>
     ref.target !== '' && caches.reservations.get(ref.target)?.state === 'ACTIVE' ? undefined : find.kept(ref);
 
+  const loadSpending = (rows: WorkingSet, ref: SpendingRef): void => {
+    const { charges, owners, callIds } = find.spending(ref);
+    for (const id of callIds) loadReservation(rows, id);
+    const calls = callIds.map((id) => rows.reservation(id)).filter((call) => call !== undefined);
+    for (const id of spendingAccounts(ref, { owners })) loadAccount(rows, id);
+    rows.putSpending(ref, { charges, owners, calls });
+  };
+
   return (rows, commands) => {
     for (const command of commands) {
       const needs = needsOf(command);
@@ -108,6 +118,7 @@ export function makeRowLoader(db: Database, caches: WriterCaches): RowLoader {
       for (const ref of needs.rates ?? []) rows.putRate(ref, find.rate(ref) ?? undefined);
       for (const ref of needs.idempotency ?? []) loadIdempotency(rows, ref);
       for (const ref of needs.records ?? []) loadRecord(ref, rows);
+      if (needs.spending !== undefined) loadSpending(rows, needs.spending);
       for (const ref of needs.reports ?? []) rows.putReport(ref, find.report(ref) ?? undefined);
     }
   };
@@ -128,6 +139,7 @@ interface Lookups {
   readonly record: <K extends RecordKind>(kind: K, id: string) => RecordTypes[K] | null;
   readonly idempotency: (ref: IdempotencyRef) => IdempotencyRecord | null;
   readonly report: (ref: ReportRef) => UsageReport | null;
+  readonly spending: (ref: SpendingRef) => Omit<Spending, 'calls'> & { readonly callIds: readonly string[] };
 }
 
 function prepareLookups(db: Database): Lookups {
@@ -153,6 +165,13 @@ function prepareLookups(db: Database): Lookups {
     'SELECT minute, count FROM rate_windows WHERE tenant_id = ? AND policy_id = ? AND kind = ?',
   );
   const report = db.prepare<[string, string], ReportRow>('SELECT * FROM usage_reports WHERE reporter_id = ? AND event_id = ?');
+  const places = { tenant: '@tenant', since: '@since' };
+  type Since = { readonly tenant: string; readonly since: bigint };
+  const charges = db.prepare<[Since], { key_id: string; microcents: bigint }>(chargesSql(places)).safeIntegers();
+  const openCalls = db.prepare<[Since], string>(openCallsSql(places)).pluck();
+  const owners = db.prepare<[string], { id: string; owner: string }>(
+    "SELECT id, body ->> 'createdBy' AS owner FROM api_keys WHERE tenant_id = ?",
+  );
   const records = new Map(
     Object.entries(RECORD_TABLES).map(([kind, { table }]) => [
       kind,
@@ -188,6 +207,11 @@ function prepareLookups(db: Database): Lookups {
       return row === undefined || record === undefined ? undefined : { record, keptBy: row.id, isHeld: row.state === 'ACTIVE' };
     },
     rate: ({ tenantId, policyId, kind }) => rate.get(tenantId, policyId, kind) ?? null,
+    spending: ({ tenantId, sinceMs }) => ({
+      charges: chargesByKey(charges.iterate({ tenant: tenantId, since: BigInt(sinceMs) })),
+      owners: new Map(owners.all(tenantId).map(({ id, owner }) => [id, owner])),
+      callIds: openCalls.all({ tenant: tenantId, since: BigInt(sinceMs) }),
+    }),
     report: ({ reporterId, eventId }) => {
       const row = report.get(reporterId, eventId);
       return row === undefined ? null : reportFromRow(row);

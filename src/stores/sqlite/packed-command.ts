@@ -65,6 +65,7 @@ const RESERVE = namesOf<ReserveRest>({
   context: true,
   limit: true,
   rates: true,
+  windows: true,
 });
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 

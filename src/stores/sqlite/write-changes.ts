@@ -25,6 +25,7 @@ import { RECORD_TABLES, recordColumns, recordValues } from '../_shared/record-ta
 import { REPORT_COLUMNS, REPORT_STATE_COLUMNS, reportValues } from '../_shared/report-row.ts';
 import {
   answersByReservation,
+  legsToText,
   RESERVATION_COLUMNS,
   type KeptAnswer,
   RESERVATION_FIXED_COLUMNS,
@@ -178,6 +179,7 @@ const isUseAlone = (stored: Account, account: Account): boolean =>
   stored.status === account.status &&
   stored.overagePolicy === account.overagePolicy &&
   stored.budget === account.budget &&
+  stored.window === account.window &&
   (account.kind !== 'budget' || usedPercentOf(stored) === usedPercentOf(account));
 
 /** What every reservation begins with, written out in the statement that inserts one: a value costs more to bind than to parse once. */
@@ -197,6 +199,7 @@ function makeReservationWriter(db: Database, caches: WriterCaches): ReservationW
      VALUES (${placeholders(RESERVATION_FIXED_COLUMNS)}, 'ACTIVE', 0, ?, ?)`,
   );
   const update = db.prepare<BindValue[]>(`UPDATE reservations SET ${assignments(RESERVATION_STATE_COLUMNS)} WHERE id = ?`);
+  const updateLegs = db.prepare<[string, string]>('UPDATE reservations SET legs = ? WHERE id = ?');
   const numberOf = (id: AccountId): number => accountNo(caches, id);
 
   const writeNew = (reservation: Reservation, made: KeptAnswer | undefined, ended: KeptAnswer | undefined): void => {
@@ -210,8 +213,9 @@ function makeReservationWriter(db: Database, caches: WriterCaches): ReservationW
     update.run(...reservationStateValues(reservation, ended), reservation.id);
   };
   return (reservations, answers) => {
-    for (const { reservation, isNew } of reservations) {
+    for (const { reservation, isNew, hasNewLegs } of reservations) {
       const kept = answers.get(reservation.id);
+      if (hasNewLegs) updateLegs.run(legsToText(reservation.legs, numberOf), reservation.id);
       if (isNew) writeNew(reservation, kept?.made, kept?.ended);
       else writeChanged(reservation, kept?.ended);
       // A settled one is asked for again by a late repeat at most.

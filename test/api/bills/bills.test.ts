@@ -131,6 +131,19 @@ describe('200 the page of a bill', () => {
     expect(headers['content-type']).toBe('text/html; charset=utf-8');
   });
 
+  test('tells the total in the tenant’s currency by the rate, as the transaction does', async () => {
+    const rate = { currency: 'EUR', per_usd: '0.92', applies_from: '2026-04-30T00:00:00Z' };
+    expect((await at.operator('POST', '/v1/x-castellan/exchange-rates', rate)).status).toBe(201);
+    use(at, { tenantId: 'acme', keyId, atMs: Date.parse('2026-05-02T00:00:00Z'), chargeMicrocents: 1_000_000_001n });
+    await issueAt('2026-06-01T01:00:00Z');
+    const [bill] = await billsOf(at, 'acme');
+    expect(bill).toMatchObject({ total_usd: 10.00000001, currency: 'EUR', total: 9.20000001 });
+    const { text } = await get(pathOf(bill as BillObject));
+    for (const part of ['9.20 EUR', '10.00000001 USD at 0.92 EUR', 'Total in EUR', '9.20000001 EUR']) expect(text).toContain(part);
+    const [transaction] = ((await at.as(ann)('GET', '/api/billing/transactions')).json as { transactions: object[] }).transactions;
+    expect(transaction).toMatchObject({ amount: 9.2, currency: 'EUR' });
+  });
+
   test('runs nothing, loads nothing, stays in no cache and tells nobody where it came from', async () => {
     const { headers, text } = await get(pathOf(await firstBill()));
     expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; img-src data:; .*sandbox$/);
