@@ -56,6 +56,8 @@ export interface CommandBase {
  */
 export interface Needs {
   readonly tenantLock: 'shared' | 'exclusive';
+  /** Further tenants whose rows it touches, to be locked shared. */
+  readonly lockedTenants?: readonly string[];
   readonly accounts?: readonly AccountId[];
   readonly reservations?: readonly string[];
   readonly idempotency?: readonly IdempotencyRef[];

@@ -266,6 +266,37 @@ export function describeWindows(makeStore: MakeStore): void {
       expect(await told()).toEqual([50, 80]);
     });
 
+    test('what a reporter tells of the present window counts in it, also where nobody touched it before; stale judgements are judged anew', async () => {
+      const reporter = { id: 'router', secretSealed: 'sealed', previous: null, tenants: [TENANT] };
+      await run([
+        { verb: 'put-usage-reporter', id: commands.id('cmd'), tenantId: '_system', replace: false, reporter },
+        put({ scope: 'each_user', period: 'weekly' }),
+      ]);
+      const rules = await rulesNow();
+      const told = (eventId: string, microcents: bigint, occurredAtMs: number, known: readonly BudgetRule[]): Command => {
+        const settled = settle(hold('key_3', microcents, known), microcents);
+        if (settled.verb !== 'settle-call' || settled.usage === null || settled.actuals === null)
+          throw new Error('a call that was settled');
+        const caller = { keyId: 'key_3', memberId: 'bob' };
+        const windows = { ...caller, accounts: windowAccounts(TENANT, windowsOf(known, caller), occurredAtMs) };
+        const booking = {
+          accounts: [moneyOf(TENANT)],
+          actuals: settled.actuals,
+          usage: { ...settled.usage, id: `report:router:${eventId}`, keyId: 'key_3' },
+          ...(known.length === 0 ? {} : { windows }),
+        };
+        const items = [{ eventId, hash: eventId, occurredAtMs, judgement: { kind: 'book' as const, booking }, body: null }];
+        const base = { verb: 'report-usage' as const, id: commands.id('cmd'), tenantId: '_system', reporterId: 'router' };
+        return { ...base, nonce: null, nonceKeepMs: 0, items };
+      };
+      expect((await execute([told('e1', 5n, clock.nowMs(), [])]))[0]).toMatchObject({ rejection: { code: 'stale_view' } });
+      await run([told('e1', 5n, clock.nowMs(), rules), told('e2', 7n, clock.nowMs() - HOUR_MS, rules)]);
+      // Before the window began: it counts in none that is there.
+      await run([told('e3', 9n, windowStartMs('weekly', clock.nowMs()) - 1, rules)]);
+      expect(await windowOf('user:bob', 'weekly')).toEqual({ spent: 12n, reserved: 0n });
+      expect((await at.store.verify()).discrepancies).toEqual([]);
+    });
+
     test('rules of a key and of a member go with them; what was counted on others stays', async () => {
       const scopesOf = (rules: readonly BudgetRule[]): string[] => rules.map(({ id }) => id);
       await run([

@@ -10,7 +10,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { KeyHasher } from '../../ports/secret-box.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
-import { makeJudgeReports, type EventToJudge, type JudgeReportsDeps } from './judge-reports.ts';
+import { judgedAnew, makeJudgeReports, type EventToJudge, type JudgeReportsDeps } from './judge-reports.ts';
 
 /** A delivery whose signature was found good. `body` are the bytes that were signed. */
 export interface ReportDelivery {
@@ -71,23 +71,25 @@ export function makeAcceptReport(
     const read = readBody(body, nonce);
     if (!read.ok) return read;
     const events = read.value.map((value) => readEvent(value, hasher));
-    const judged = await judge(
-      reporterId,
-      events.flatMap((event) => (event.kind === 'good' ? [event.toJudge] : [])),
-    );
-    const good = judged[Symbol.iterator]();
-    const items = events.flatMap((event): ReportItem[] => {
-      if (event.kind === 'nameless') return [];
-      return event.kind === 'good' ? [good.next().value as ReportItem] : [brokenItem(event)];
-    });
-    const outcome = await writer.execute({
-      verb: 'report-usage',
-      id: ids.next('cmd'),
-      tenantId: SYSTEM_TENANT,
-      reporterId,
-      nonce,
-      nonceKeepMs: NONCE_KEEP_MS,
-      items,
+    const outcome = await judgedAnew(async () => {
+      const judged = await judge(
+        reporterId,
+        events.flatMap((event) => (event.kind === 'good' ? [event.toJudge] : [])),
+      );
+      const good = judged[Symbol.iterator]();
+      const items = events.flatMap((event): ReportItem[] => {
+        if (event.kind === 'nameless') return [];
+        return event.kind === 'good' ? [good.next().value as ReportItem] : [brokenItem(event)];
+      });
+      return writer.execute({
+        verb: 'report-usage',
+        id: ids.next('cmd'),
+        tenantId: SYSTEM_TENANT,
+        reporterId,
+        nonce,
+        nonceKeepMs: NONCE_KEEP_MS,
+        items,
+      });
     });
     if (!outcome.ok) return outcome;
     const receipt = receiptOf(nonce, events, outcome.value.events);

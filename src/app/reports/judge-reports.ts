@@ -3,6 +3,7 @@ import { currencyOf, type PinnedRate } from '../../core/pricing/currency.ts';
 import type { ApiKey, Tenant } from '../../core/records.ts';
 import { judgeReport } from '../../core/usage/judge-report.ts';
 import { writeQuarantined, type QuarantinedEvent } from '../../core/usage/reported-event.ts';
+import type { Outcome } from '../../core/rejection.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { Directory } from '../directory.ts';
@@ -20,7 +21,7 @@ export type JudgeReports = (reporterId: string, events: readonly EventToJudge[])
 /** What judging needs. */
 export interface JudgeReportsDeps {
   readonly records: Pick<RecordStore, 'keyByHash' | 'deletedKeyByHash'>;
-  readonly directory: Pick<Directory, 'catalogue' | 'refresh' | 'tenant'>;
+  readonly directory: Pick<Directory, 'catalogue' | 'refresh' | 'currentTenant'>;
   readonly clock: Clock;
 }
 
@@ -35,7 +36,7 @@ export function makeJudgeReports({ records, directory, clock }: JudgeReportsDeps
   };
 
   const findTenants = async (tenantIds: ReadonlySet<string>): Promise<Map<string, Tenant | undefined>> => {
-    const find = async (id: string): Promise<[string, Tenant | undefined]> => [id, await directory.tenant(id)];
+    const find = async (id: string): Promise<[string, Tenant | undefined]> => [id, await directory.currentTenant(id)];
     return new Map(await Promise.all([...tenantIds].map(find)));
   };
 
@@ -57,10 +58,22 @@ export function makeJudgeReports({ records, directory, clock }: JudgeReportsDeps
         model,
         prices: model === undefined ? [] : catalogue.prices(model.id),
         nowMs,
+        rules: tenant?.budgetRules,
       });
       return { eventId: event.eventId, hash, occurredAtMs: event.occurredAtMs, judgement, body: writeQuarantined(event) };
     });
   };
+}
+
+/** How often events are judged anew whose tenants changed their rules while they were judged. */
+const TRIES = 5;
+
+/** What `attempt` comes to, which judges events and books them, by rules that hold. */
+export async function judgedAnew<T>(attempt: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  for (let left = TRIES; ; left -= 1) {
+    const outcome = await attempt();
+    if (outcome.ok || outcome.rejection.code !== 'stale_view' || left === 1) return outcome;
+  }
 }
 
 /** The rate of the moment at which an event happened or, for one from before the first rate, the present one. Null without a balance. */

@@ -7,7 +7,7 @@ import type { Ids } from '../../ports/ids.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
-import { makeJudgeReports, type JudgeReportsDeps } from './judge-reports.ts';
+import { judgedAnew, makeJudgeReports, type JudgeReportsDeps } from './judge-reports.ts';
 
 /** A page of events in quarantine. `nextAfter` is the event id after which the next page begins, null on the last one. */
 export interface QuarantinePage {
@@ -72,15 +72,11 @@ export function makeQuarantine(
       const found = await page(reporterId, { limit: MAX_RETRIED, ...(after === undefined ? {} : { after }) });
       if (!found.ok) return found;
       const { reports, nextAfter } = found.value;
-      const items = await judgeAgain(reporterId, reports);
       const operation = { name: 'retry-usage-reports', tenantId: SYSTEM_TENANT, resourceKind: 'usage-reporter', resourceId: reporterId };
-      const outcome = await writer.execute({
-        verb: 'report-usage',
-        ...auditedBase(ids, actor, operation),
-        reporterId,
-        nonce: null,
-        nonceKeepMs: 0,
-        items,
+      const outcome = await judgedAnew(async () => {
+        const items = await judgeAgain(reporterId, reports);
+        const base = auditedBase(ids, actor, operation);
+        return writer.execute({ verb: 'report-usage', ...base, reporterId, nonce: null, nonceKeepMs: 0, items });
       });
       if (!outcome.ok) return outcome;
       const booked = outcome.value.events.filter(({ status }) => status === 'booked').length;

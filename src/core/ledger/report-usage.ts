@@ -10,7 +10,10 @@ import {
   type UsageReport,
 } from '../usage/usage-report.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
-import type { AccountId } from './account.ts';
+import { windowId, windowsOf, type CallWindow, type WindowDemand } from '../windows/budget-rule.ts';
+import { windowLeg } from '../windows/window-legs.ts';
+import { windowLabel } from '../windows/window-period.ts';
+import type { Account, AccountId } from './account.ts';
 import type { ReportItem, ReportUsageCommand } from './commands.ts';
 import { entryEffect } from './journal.ts';
 import { actualIn } from './settle-amounts.ts';
@@ -34,6 +37,27 @@ export interface ReportUsageAnswer {
 const deliveryRef = ({ reporterId, nonce }: ReportUsageCommand): IdempotencyRef | null =>
   nonce === null ? null : { tenantId: SYSTEM_TENANT, operation: 'usage-delivery', target: reporterId, key: nonce };
 
+const tenantsOf = (items: readonly ReportItem[]): string[] => [
+  ...new Set(items.flatMap(({ judgement }) => (judgement.kind === 'book' ? [judgement.booking.usage.tenantId] : []))),
+];
+
+/** The windows that an event's key has by the rules of its tenant as they are now. */
+function windowsAt(state: State, of: { readonly tenantId: string; readonly windows: WindowDemand | undefined }): readonly CallWindow[] {
+  return of.windows === undefined ? [] : windowsOf(state.record('tenant', of.tenantId)?.budgetRules, of.windows);
+}
+
+/** Whether an event was judged by other rules than its tenant has: an account that it counts on was not loaded. */
+function isStale(state: State, { judgement, occurredAtMs }: ReportItem, nowMs: number): boolean {
+  if (judgement.kind !== 'book') return false;
+  const { usage, windows } = judgement.booking;
+  const rules = state.record('tenant', usage.tenantId)?.budgetRules ?? [];
+  if (rules.length === 0) return false;
+  const atMs = Math.min(occurredAtMs, nowMs);
+  const isLoaded = ({ rule, target }: CallWindow): boolean =>
+    state.isLoaded(windowId(usage.tenantId, target, windowLabel(rule.period, atMs)));
+  return windows === undefined || !windowsOf(rules, windows).every(isLoaded);
+}
+
 /** What the events of a report come to, one after another. Sees what those before it did, which the state does not show yet. */
 class Booking {
   readonly effects: Effect[] = [];
@@ -43,6 +67,7 @@ class Booking {
   readonly #nowMs: number;
   readonly #spent = new Map<AccountId, bigint>();
   readonly #received = new Map<string, UsageReport>();
+  readonly #made = new Map<AccountId, Account>();
 
   constructor(state: State, command: ReportUsageCommand, at: { readonly tenants: readonly string[]; readonly nowMs: number }) {
     this.#state = state;
@@ -79,22 +104,43 @@ class Booking {
   #book({ judgement, occurredAtMs }: ReportItem): QuarantineReason | null {
     if (judgement.kind !== 'book') return judgement.reason;
     const { usage } = judgement.booking;
-    const charges = this.#charges(judgement.booking);
+    // A clock that is a little ahead of ours must not put usage where no window looks yet.
+    const atMs = Math.min(occurredAtMs, this.#nowMs);
+    const made = this.#madeWindows(judgement.booking, atMs);
+    const charges = this.#charges(judgement.booking, atMs);
     if (charges.some(({ spent }) => spent > INT64_MAX)) return 'out_of_range';
+    this.effects.push(...made);
     for (const { accountId, amount, spent } of charges) {
       this.#spent.set(accountId, spent);
       // A debit of nothing is no debit.
       if (amount > 0n) this.effects.push(entryEffect(accountId, { command: usage.id, verb: 'debit', atMs: this.#nowMs, dSpent: amount }));
     }
-    // A clock that is a little ahead of ours must not put usage where no window looks yet.
-    const atMs = Math.min(occurredAtMs, this.#nowMs);
     this.effects.push({ type: 'usage', event: { ...usage, atMs, heldAtMs: atMs } });
     return null;
   }
 
-  #charges({ accounts, actuals }: ReportBooking): { accountId: AccountId; amount: bigint; spent: bigint }[] {
-    return accounts.flatMap((accountId) => {
-      const account = this.#state.account(accountId);
+  /** Makes the accounts of present windows that nobody touched before, so that nothing is lost to them. */
+  #madeWindows({ usage, windows }: ReportBooking, atMs: number): Effect[] {
+    return windowsAt(this.#state, { tenantId: usage.tenantId, windows }).flatMap((window) => {
+      const id = windowId(usage.tenantId, window.target, windowLabel(window.rule.period, atMs));
+      const isPresent = windowLabel(window.rule.period, atMs) === windowLabel(window.rule.period, this.#nowMs);
+      if (!isPresent || this.#made.has(id) || this.#state.account(id) !== undefined) return [];
+      const { account, effects } = windowLeg(this.#state, window, {
+        tenantId: usage.tenantId,
+        command: this.#command.id,
+        nowMs: this.#nowMs,
+      });
+      this.#made.set(id, account);
+      return effects;
+    });
+  }
+
+  #charges({ accounts, actuals, usage, windows }: ReportBooking, atMs: number): { accountId: AccountId; amount: bigint; spent: bigint }[] {
+    const ofWindows = windowsAt(this.#state, { tenantId: usage.tenantId, windows }).map(({ rule, target }) =>
+      windowId(usage.tenantId, target, windowLabel(rule.period, atMs)),
+    );
+    return [...accounts, ...ofWindows].flatMap((accountId) => {
+      const account = this.#made.get(accountId) ?? this.#state.account(accountId);
       if (account === undefined) return [];
       const amount = actualIn(account.unit, actuals);
       return [{ accountId, amount, spent: (this.#spent.get(accountId) ?? account.spent) + amount }];
@@ -109,7 +155,8 @@ class Booking {
  *
  * An event is booked once at most: its id is remembered for as long as it is not too old to be booked. One that cannot be booked is
  * kept in quarantine and hinders no other. The whole report takes effect, or nothing of it.
- * Rejects, in this order: `unauthorized` (the reporter was removed meanwhile), `conflict` (the delivery was taken before).
+ * Rejects, in this order: `unauthorized` (the reporter was removed meanwhile), `conflict` (the delivery was taken before), `stale_view` (it
+ * was judged by other rules for windows than its tenants have now: judge it again).
  * Source: Tinfoil reference section 5, "Usage reports"; architecture section 4, "Two ways to settle". Invariants: L1, L5, L7.
  */
 export const reportUsageVerb: Verb<ReportUsageCommand, ReportUsageAnswer> = {
@@ -119,8 +166,15 @@ export const reportUsageVerb: Verb<ReportUsageCommand, ReportUsageAnswer> = {
     return {
       // A first attempt makes rows only, and who makes the same row second runs again. A second one changes rows, so it is alone.
       tenantLock: delivery === null ? 'exclusive' : 'shared',
-      accounts: [...new Set(items.flatMap(({ judgement }) => (judgement.kind === 'book' ? judgement.booking.accounts : [])))],
-      records: [{ kind: 'usage-reporter', id: reporterId }],
+      lockedTenants: tenantsOf(items),
+      accounts: [
+        ...new Set(
+          items.flatMap(({ judgement }) =>
+            judgement.kind === 'book' ? [...judgement.booking.accounts, ...(judgement.booking.windows?.accounts ?? [])] : [],
+          ),
+        ),
+      ],
+      records: [{ kind: 'usage-reporter', id: reporterId }, ...tenantsOf(items).map((id) => ({ kind: 'tenant', id }) as const)],
       reports: items.map(({ eventId }) => ({ reporterId, eventId })),
       idempotency: delivery === null ? [] : [delivery],
     };
@@ -133,6 +187,8 @@ export const reportUsageVerb: Verb<ReportUsageCommand, ReportUsageAnswer> = {
     if (taken !== undefined && taken.expiresAtMs > nowMs) {
       return refuse(rejected({ code: 'conflict', message: 'this delivery was received before', field: 'delivery_id' }));
     }
+    if (command.items.some((item) => isStale(state, item, nowMs)))
+      return refuse(rejected({ code: 'stale_view', message: 'the rules of a tenant have changed meanwhile' }));
     const booking = new Booking(state, command, { tenants: reporter.tenants, nowMs });
     const events = command.items.map((item) => booking.take(item));
     const remembered: Effect[] =

@@ -7,6 +7,7 @@ import { chargeMicrocents, costNanoUsd, ratesOfPrice } from '../pricing/rates.ts
 import type { ApiKey, Model, Price } from '../records.ts';
 import { priceAt } from '../routing/candidates.ts';
 import type { ReportedEvent } from './reported-event.ts';
+import { windowAccounts, windowsOf, type BudgetRule, type WindowDemand } from '../windows/budget-rule.ts';
 import { reportUsageId, type QuarantineReason, type ReportJudgement } from './usage-report.ts';
 
 /** What is known of an event beside itself: undefined is what nobody knows. */
@@ -19,6 +20,8 @@ export interface ReportFacts {
   readonly model: Model | undefined;
   readonly prices: readonly Price[];
   readonly nowMs: number;
+  /** The rules of the key's tenant for windows; absent: none. */
+  readonly rules?: readonly BudgetRule[] | undefined;
 }
 
 /**
@@ -37,11 +40,13 @@ export function judgeReport(event: ReportedEvent, facts: ReportFacts): ReportJud
   if (price === null && !facts.allowUnpriced) return quarantine('model_unpriced');
   const cost = price === null ? 0n : costOf(event, price);
   const charge = chargeMicrocents(cost);
+  const windows = windowsOfReport(key, facts, event.occurredAtMs);
   const debit = facts.rate === null ? null : balanceDebit(facts.rate, cost);
   return {
     kind: 'book',
     booking: {
       accounts: accountsOf(key, facts.rate),
+      ...(windows === null ? {} : { windows }),
       actuals: {
         tokens: BigInt(event.promptTokens + event.completionTokens),
         microcents: charge,
@@ -78,6 +83,15 @@ const accountsOf = (key: ApiKey, rate: CallRate | null): AccountId[] =>
   callLegs({ tenantId: key.tenantId, keyId: key.id, scopes: pinnedScopes(key, key.tenantId), inputTokens: 0, rates: null, rate }).map(
     ({ accountId }) => accountId,
   );
+
+/** The windows that an event may count in: those of its own moment, or of now for one from a clock that is a little ahead. */
+function windowsOfReport(key: ApiKey, { rules, nowMs }: ReportFacts, occurredAtMs: number): WindowDemand | null {
+  if (rules === undefined || rules.length === 0) return null;
+  const caller = { keyId: key.id, memberId: key.createdBy };
+  const windows = windowsOf(rules, caller);
+  const moments = occurredAtMs > nowMs ? [nowMs, occurredAtMs] : [occurredAtMs];
+  return { ...caller, accounts: [...new Set(moments.flatMap((atMs) => windowAccounts(key.tenantId, windows, atMs)))] };
+}
 
 /** The fee is due for each request of a customer, and not for the calls inside of one. */
 function costOf(event: ReportedEvent, price: Price): bigint {

@@ -3,6 +3,7 @@ import type { PlainJson } from '../json/plain-json.ts';
 import type { TokenActuals } from '../ledger/settle-amounts.ts';
 import { USAGE_EVENTS_KEEP_MS } from './rollups.ts';
 import type { UsageEvent } from './usage-event.ts';
+import type { WindowDemand } from '../windows/budget-rule.ts';
 
 /**
  * Why an event of a usage report was not booked.
@@ -46,6 +47,8 @@ export interface ReportBooking {
   readonly accounts: readonly AccountId[];
   readonly actuals: TokenActuals;
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'>;
+  /** Where the tenant has rules for windows: what names those that it counts in. */
+  readonly windows?: WindowDemand;
 }
 
 /** An event that can be booked, or why not. */

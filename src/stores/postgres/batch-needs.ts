@@ -45,6 +45,7 @@ export function batchNeeds(commands: readonly Command[]): BatchNeeds {
     const { tenantId } = command;
     exclusiveByTenant.set(tenantId, (exclusiveByTenant.get(tenantId) ?? false) || needs.tenantLock === 'exclusive');
     tenants.add(tenantId);
+    for (const id of needs.lockedTenants ?? []) exclusiveByTenant.set(id, exclusiveByTenant.get(id) ?? false);
     for (const id of needs.accounts ?? []) accounts.add(id);
     for (const id of needs.reservations ?? []) reservations.add(id);
     for (const ref of needs.idempotency ?? []) idempotency.set(idempotencyMapKey(ref), ref);
