@@ -212,6 +212,7 @@ export class LedgerModel {
       legs: parts.map((part) => ({ accountId: part.account, amount: String(part.amount) })),
       createdAtMs: now,
       expiresAtMs: now + command.ttlMs,
+      rates: [],
     };
   }
 

@@ -7,7 +7,7 @@ import type { ActiveCall } from './keep-calls.ts';
 
 /**
  * Takes a call's share of what the upstream that is about to be tried may take in a minute, as all nodes count it. Null where there is
- * room, and at once where it declares no limit; else the refusal, with how the call's own limits stand.
+ * room, and at once where it declares no limit or the call holds nothing; else the refusal, with how the call's own limits stand.
  */
 export type TakeShare = (call: ActiveCall, upstream: Upstream) => Promise<Rejection | null> | null;
 
@@ -16,9 +16,10 @@ export const makeTakeShare =
   ({ writer }: { readonly writer: Pick<CommandWriter, 'write'> }): TakeShare =>
   (call, upstream) => {
     const limits = minuteLimits('upstream', upstream);
-    if (limits.length === 0) return null;
     const [held] = call.legs;
-    const tokens = held === undefined ? 0 : Number(legAmount(held, call.heldOutput));
+    // A count of tokens holds nothing.
+    if (limits.length === 0 || held === undefined) return null;
+    const tokens = Number(legAmount(held, call.heldOutput));
     const { candidate } = call;
     const take = async (): Promise<Rejection | null> => {
       const id = `${call.id}.take${candidate}`;

@@ -240,6 +240,11 @@ test("in Anthropic's API limits have its names", async () => {
     'retry-after': '13',
   });
   expect(await refused.json()).toMatchObject({ error: { type: 'rate_limit_error', code: 'rate_limited' } });
+  // A count of tokens takes nothing of any limit, and is refused by none.
+  limitUpstream('u1', 1);
+  const { max_tokens: _max, ...counted } = body;
+  const counts = [await gateway.post('/messages/count_tokens', counted), await gateway.post('/messages/count_tokens', counted)];
+  expect(counts.map(({ status }) => status)).toEqual([200, 200]);
 });
 
 test("OpenAI's own client reads the limits, and tries again when it is told to", async () => {
