@@ -223,6 +223,8 @@ export function describeWindows(makeStore: MakeStore): void {
         ok: false,
         rejection: {
           code: 'window_exceeded',
+          message:
+            'the daily budget of project is used up: 0.0000004 of 0.000001 USD left, 0.00000041 needed; it resets at 2024-02-26T00:00:00Z',
           account: { kind: 'window', scope: 'project', limit: 100n, spent: 60n, remaining: 40n, resetsAtMs: Date.parse('2024-02-26') },
         },
       });

@@ -1,7 +1,10 @@
 import { invariant } from '../invariant.ts';
 import type { Rejection } from '../rejection.ts';
 import type { State } from '../verb.ts';
-import { remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
+import { renderUsdMicrocents } from '../pricing/usd.ts';
+import { formatRfc3339 } from '../rfc3339.ts';
+import { endOfLabel, periodOfLabel } from '../windows/window-period.ts';
+import { countedOf, remainingOf, snapshotOf, TOKENS, type Account } from './account.ts';
 
 /** Refuses an account that takes no new spend: `budget_frozen` or `budget_closed`; null where it is active. */
 export function refuseStatus(account: Account): Rejection | null {
@@ -43,10 +46,20 @@ export function shortOf(account: Account, amount: bigint): Rejection {
     case 'balance':
       return { code: 'balance_empty', message: `the prepaid balance is used up: ${figures}`, ...snapshot };
     case 'window':
-      return { code: 'window_exceeded', message: `the budget ${scope} is used up for ${account.period}: ${figures}`, ...snapshot };
+      return { code: 'window_exceeded', message: windowMessage(account, amount), ...snapshot };
     case 'key_cap':
       return account.unit === TOKENS
         ? { code: 'cap_exceeded', message: `the token cap of the key is used up: ${figures}`, ...snapshot }
         : { code: 'budget_exceeded', message: `the money budget of the key is used up: ${figures}`, ...snapshot };
   }
+}
+
+/** Which window is used up, by how much, and until when, in words. Its unit is money. */
+function windowMessage(account: Account, amount: bigint): string {
+  const { limit } = countedOf(account);
+  const usd = (microcents: bigint | null): string => renderUsdMicrocents(microcents ?? 0n);
+  const endMs = endOfLabel(account.period);
+  const until = endMs === null ? '' : `; it resets at ${formatRfc3339(endMs)}`;
+  const left = remainingOf(account) ?? 0n;
+  return `the ${periodOfLabel(account.period)} budget of ${account.scope} is used up: ${usd(left < 0n ? 0n : left)} of ${usd(limit)} USD left, ${usd(amount)} needed${until}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { endOfLabel, WINDOW_PERIODS, windowEndMs, windowLabel, windowStartMs, type WindowPeriod } from './window-period.ts';
+import { endOfLabel, periodOfLabel, WINDOW_PERIODS, windowEndMs, windowLabel, windowStartMs, type WindowPeriod } from './window-period.ts';
 
 const at = (text: string): number => Date.parse(text);
 const DAY_MS = 86_400_000;
@@ -31,6 +31,7 @@ describe('windows', () => {
     expect(windowStartMs(period, atMs)).toBe(at(start));
     expect(windowEndMs(period, atMs)).toBe(at(end));
     expect(endOfLabel(label)).toBe(at(end));
+    expect(periodOfLabel(label)).toBe(period);
   });
 
   test('follow each other without a gap, each under a name of its own, over forty years of days', () => {

@@ -63,3 +63,9 @@ export function endOfLabel(label: string): number | null {
   const [year, month, day] = [Number(date[1]), Number(date[2]) - 1, date[3]];
   return day === undefined ? Date.UTC(year, month + 1, 1) : Date.UTC(year, month, Number(day) + 1);
 }
+
+/** How often windows of such a name start anew. */
+export function periodOfLabel(label: string): WindowPeriod {
+  if (label.includes('W')) return 'weekly';
+  return label.length > '2026-11'.length ? 'daily' : 'monthly';
+}
