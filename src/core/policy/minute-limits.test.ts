@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryLedger } from '../../../test/support/ledger-memory.ts';
-import { accountWith, fixedLeg, reserve, TENANT_BUDGET } from '../../../test/support/ledger-fixtures.ts';
+import { accountWith, fixedLeg, reserve, settleCall, TENANT, TENANT_BUDGET } from '../../../test/support/ledger-fixtures.ts';
 import type { RateLimits } from '../records.ts';
-import { checkRateLimits, minuteLimits } from './minute-limits.ts';
+import { checkRateLimits, minuteLimits, minuteRef } from './minute-limits.ts';
 import type { MinuteLimit } from './rate-window.ts';
 
 const NOW_MS = Date.parse('2026-11-22T10:07:30Z');
@@ -79,6 +79,15 @@ describe('a hold under limits', () => {
     [99, 500n, '1'],
   ])('an open output beside %d tokens and up to %d becomes %s', (tokens, max, output) => {
     expect(hold(ledgerWith(1000n), { n: 11, tokens, output: { min: 1n, max } })).toMatchObject({ ok: true, value: { output } });
+  });
+
+  test('a minute in which more was used than it had has no room for anything', () => {
+    const ledger = ledgerWith(1000n);
+    expect(messageOf(hold(ledger, { n: 11, tokens: 100 }))).toBe('ok');
+    const minute = Math.floor(NOW_MS / 60_000);
+    const rates = [{ ref: minuteRef(TENANT, TOKENS), minute, change: 1 }];
+    ledger.run(settleCall({ tokens: 101n, microcents: 0n }, { reservationId: 'res_11', rates }), NOW_MS);
+    expect(messageOf(hold(ledger, { n: 12, tokens: 0 }))).toMatch(/^rate_limited: .* of which 0 are left/);
   });
 
   test('a call that no minute has room for is told so, without a moment to come back', () => {

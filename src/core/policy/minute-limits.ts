@@ -88,7 +88,10 @@ export function refuseMinute(state: State, share: MinuteShare, nowMs: number): R
     const message = `the call may use ${share.tokens} tokens, and ${owner(never)} may use ${never.perMinute} a minute; ask for less output`;
     return { code: 'rate_limited', message, rates };
   }
-  const index = share.limits.findIndex((limit, at) => (rates[at]?.remaining ?? 0) < shareOf(limit, share));
+  const index = share.limits.findIndex((limit) => {
+    const { count } = present(state, minuteRef(share.tenantId, limit), nowMs);
+    return count + shareOf(limit, share) > limit.perMinute;
+  });
   const [limit, standing] = [share.limits[index], rates[index]];
   if (limit === undefined || standing === undefined) return null;
   const left = limit.unit === 'requests' ? '' : ` of which ${standing.remaining} are left, and the call may use ${share.tokens};`;
