@@ -73,6 +73,20 @@ const LIMITS: readonly Limit[] = [
       return { ...(await control.makeKey(tenant, { name })), scope: `tenant:${tenant.id}` };
     },
   },
+  {
+    name: "the key's budget of a month",
+    unit: 'USD_MICROCENTS',
+    spare: (hold) => hold - 1n,
+    usedUpCode: 'window_exceeded',
+    isLikeABudget: true,
+    arrange: async (control, name, amount) => {
+      const tenant = await control.makeTenant(name);
+      const key = await control.makeKey(tenant, { name });
+      const budget = { scope: 'each_key', period: 'monthly', limit_usd: Number(amount) / 1e8 };
+      await control.operator('PUT', `/tenants/${tenant.id}/budgets`, budget);
+      return { ...key, scope: `key:${key.id}` };
+    },
+  },
 ];
 
 /** Where a suite runs: its store, how many processes share it, and what must not have happened to it in the end. */
