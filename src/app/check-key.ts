@@ -3,6 +3,7 @@ import { judgedBalance, tenantBalanceId } from '../core/balance/balance-account.
 import { callLegs } from '../core/calls/call-hold.ts';
 import { inCurrentPeriod } from '../core/budgets/budget-period.ts';
 import { decideNextSpend } from '../core/ledger/next-spend.ts';
+import { presentWindowIds, presentWindows } from '../core/windows/window-legs.ts';
 import { accepted, REJECTIONS, rejected, type Outcome } from '../core/rejection.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RecordStore } from '../ports/record-store.ts';
@@ -55,12 +56,18 @@ export function makeKeyChecks(deps: {
       const legs = callLegs({ tenantId: tenant.id, keyId: key.id, scopes, inputTokens: 0, rates: null });
       const balance = tenantBalanceId(tenant);
       const ids = [...legs.map(({ accountId }) => accountId), ...(balance === null ? [] : [balance])];
-      const accounts = await records.accounts(ids);
+      const nowMs = clock.nowMs();
+      const caller = { keyId: key.id, memberId: key.createdBy };
+      const windows = { tenantId: tenant.id, rules: tenant.budgetRules, caller, nowMs };
+      const accounts = await records.accounts([...ids, ...presentWindowIds(windows)]);
       // Nobody may have touched a budget since its period has ended.
-      const existing = ids
-        .flatMap((id) => accounts.get(id) ?? [])
-        .map((account) => judgedBalance(inCurrentPeriod(account, clock.nowMs()), tenant));
-      const spend = decideNextSpend(existing, { mustCoverMoney: tenant.requireBudget });
+      const existing = ids.flatMap((id) => accounts.get(id) ?? []).map((account) => judgedBalance(inCurrentPeriod(account, nowMs), tenant));
+      const covering = [
+        ...existing.filter(({ kind }) => kind === 'key_cap'),
+        ...presentWindows(windows, accounts).map(({ account }) => account),
+        ...existing.filter(({ kind }) => kind !== 'key_cap'),
+      ];
+      const spend = decideNextSpend(covering, { mustCoverMoney: tenant.requireBudget });
       if (spend.ok) return accepted(found.value);
       const { rejection } = spend;
       const hides = tenant.hideAmounts && rejection.account !== undefined;

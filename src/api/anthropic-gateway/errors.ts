@@ -142,9 +142,10 @@ function errorOfRejection(rejection: Rejection, { hideAmounts, nowMs }: RefusalO
 }
 
 function accountFields(account: AccountSnapshot, hideAmounts: boolean): NonNullable<AnthropicError['account']> {
-  const { kind, scope, unit, limit, spent, reserved, remaining } = account;
+  const { kind, scope, unit, rule, limit, spent, reserved, remaining } = account;
   const amounts = hideAmounts ? {} : { limit, spent, reserved, remaining };
-  return { kind, scope, unit, ...amounts, resets_at: account.resetsAtMs === null ? null : new Date(account.resetsAtMs).toISOString() };
+  const resetsAt = account.resetsAtMs === null ? null : new Date(account.resetsAtMs).toISOString();
+  return { kind, scope, unit, ...(rule === undefined ? {} : { rule }), ...amounts, resets_at: resetsAt };
 }
 
 function retryAfter({ code, account, retryAfterMs }: Rejection, nowMs: number): { readonly retryAfterSeconds?: number } {

@@ -102,6 +102,8 @@ export interface AccountSnapshot {
   readonly reserved: bigint;
   readonly remaining: bigint | null;
   readonly resetsAtMs: number | null;
+  /** Of a window, the id of the rule that limits it. */
+  readonly rule?: string;
 }
 
 /** Joins the parts of an account's identity. */

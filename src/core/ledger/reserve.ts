@@ -34,6 +34,8 @@ const NO_RATES: readonly RateStanding[] = [];
 interface CoveredLeg {
   readonly request: LegRequest;
   readonly account: Account;
+  /** Of a window, the id of the rule that limits it. */
+  readonly rule?: string;
 }
 
 /**
@@ -104,9 +106,10 @@ export function refuseLeg(account: Account, amount: bigint, purpose: ReserveComm
 /** The first account that refuses for good, else the first that only waits for others: waiting is no use where another says no. */
 function refuseLegs(legs: readonly CoveredLeg[], output: bigint, purpose: ReserveCommand['purpose']): Rejection | null {
   let held: Rejection | null = null;
-  for (const { request, account } of legs) {
-    const refusal = refuseLeg(account, legAmount(request, output), purpose);
-    if (refusal === null) continue;
+  for (const { request, account, rule } of legs) {
+    const found = refuseLeg(account, legAmount(request, output), purpose);
+    if (found === null) continue;
+    const refusal = rule === undefined || found.account === undefined ? found : { ...found, account: { ...found.account, rule } };
     if (refusal.code !== 'held') return refusal;
     held ??= refusal;
   }
@@ -118,7 +121,11 @@ function addWindows(legs: CoveredLeg[], command: ReserveCommand, windows: readon
   const money = command.legs.find(({ accountId }) => parseAccountId(accountId).unit === USD_MICROCENTS);
   invariant(money !== undefined, `the call ${command.reservationId} names no account in ${USD_MICROCENTS}`);
   const place = legs.findIndex(({ account }) => account.kind !== 'key_cap');
-  const added = windows.map(({ account }) => ({ request: { ...money, accountId: account.id, required: false }, account }));
+  const added = windows.map(({ account, rule }) => ({
+    request: { ...money, accountId: account.id, required: false },
+    account,
+    rule: rule.id,
+  }));
   legs.splice(place === -1 ? legs.length : place, 0, ...added);
 }
 

@@ -1,13 +1,15 @@
 import type { Effect } from '../effects.ts';
-import { newAccount, type Account } from '../ledger/account.ts';
+import { newAccount, type Account, type AccountId } from '../ledger/account.ts';
 import { allocateEffects } from '../ledger/allocate.ts';
 import type { State } from '../verb.ts';
-import { windowId, windowsOf, type BudgetRule, type CallWindow, type WindowDemand } from './budget-rule.ts';
+import { windowId, windowsOf, type BudgetRule, type Caller, type CallWindow, type WindowDemand } from './budget-rule.ts';
 import { windowLabel } from './window-period.ts';
 
 /** A window's account as a call meets it, and what makes it so in the store. */
 export interface WindowLeg {
   readonly account: Account;
+  /** The rule that limits it. */
+  readonly rule: BudgetRule;
   readonly effects: readonly Effect[];
 }
 
@@ -25,7 +27,7 @@ export function windowLeg(
   const before = state.account(id);
   const allocated = allocationOf(rule, before);
   const account = { ...(before ?? newAccount(id, { nowMs: at.nowMs, unlimited: false })), allocated };
-  return { account, effects: allocateEffects(before, id, allocated, at) };
+  return { account, rule, effects: allocateEffects(before, id, allocated, at) };
 }
 
 /**
@@ -47,3 +49,24 @@ export function windowLegs(
   }
   return legs;
 }
+
+/** The accounts of the windows that a caller is in at `nowMs`: to be read for {@link presentWindows}. */
+export const presentWindowIds = (of: WindowsOf): AccountId[] =>
+  windowsOf(of.rules, of.caller).map(({ rule, target }) => windowId(of.tenantId, target, windowLabel(rule.period, of.nowMs)));
+
+/** Whose windows are meant, by which rules and at which moment. */
+export interface WindowsOf {
+  readonly tenantId: string;
+  readonly rules: readonly BudgetRule[] | undefined;
+  readonly caller: Caller;
+  readonly nowMs: number;
+}
+
+/** Those windows as the next call would meet them, by the limits as they are now, with the ids of their rules; `accounts` are those that exist. */
+export const presentWindows = (
+  of: WindowsOf,
+  accounts: ReadonlyMap<AccountId, Account>,
+): { readonly account: Account; readonly rule: BudgetRule }[] =>
+  windowsOf(of.rules, of.caller).map((window) =>
+    windowLeg({ account: (id) => accounts.get(id) }, window, { tenantId: of.tenantId, command: '', nowMs: of.nowMs }),
+  );

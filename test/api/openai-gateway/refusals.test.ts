@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { windowAccount } from './window-account.ts';
 import {
   eventually,
   CAP,
@@ -163,12 +162,6 @@ describe('429', () => {
     expect((await first).status).toBe(200);
     // 14 of the 138 are used now, and 124 are less than a hold.
     expect((await refused()).error.code).toBe('cap_exceeded');
-  });
-
-  test('a used-up window tells when it resets and that retries are no use before', () => {
-    const { status, headers, body } = windowAccount();
-    expect({ status, headers }).toEqual({ status: 429, headers: { 'retry-after': '90', 'x-should-retry': 'false' } });
-    expect(body).toMatchObject({ error: { code: 'window_exceeded', account: { resets_at: '2026-11-23T00:00:00.000Z' } } });
   });
 
   test('a cap that fits K holds admits exactly K of many at once', async () => {

@@ -167,6 +167,18 @@ test('validate-key, 429: only calls in flight are in the way, and trying again s
   expect(headers['retry-after']).toBe('1');
 });
 
+test('validate-key, 429: a budget of a day that is used up, by its limit as it is now, until it resets', async () => {
+  const put = (limit: string) => {
+    const body = { scope: 'each_key', period: 'daily', limit_usd: limit };
+    return settle(at.operator('PUT', `${OPERATOR}/tenants/acme/budgets`, body));
+  };
+  await put('0');
+  const { headers, text } = await expectCode(validate(), 429, 'RATE_LIMITED');
+  expect([headers['retry-after'], text]).toEqual(['86400', expect.stringContaining(`the daily budget of key:${key.id} is used up`)]);
+  await put('5');
+  expect((await validate()).status).toBe(200);
+});
+
 describe('route-context', () => {
   test('200: whose key it is, whatever is left', async () => {
     await cappedKey(100);

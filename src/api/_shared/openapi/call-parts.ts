@@ -14,6 +14,7 @@ export const RefusingAccount = object(
     kind: Type.String(),
     scope: Type.String(),
     unit: Type.String(),
+    rule: Type.Optional(Type.String({ description: 'Of a budget of a day, week or month: its id, such as `each_key:daily`.' })),
     limit: Type.Optional(Amount),
     spent: Type.Optional(Amount),
     reserved: Type.Optional(Amount),
