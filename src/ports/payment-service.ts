@@ -32,7 +32,7 @@ export interface PaymentService {
   /** A customer's invoices and standalone charges, newest first. Empty for one that is not there. */
   transactions(customerId: string): Promise<Transaction[]>;
   /**
-   * Tells of a portion of usage. `taken`: it counts, be it from an earlier time that it was sent. `refused`: it certainly does not.
+   * Tells of a portion of usage. `taken`: it counts, be it from an earlier time that it was sent. `refused`: this sending of it certainly does not.
    */
   reportUsage(portion: UsagePortion): Promise<'taken' | 'refused'>;
   /** Reads what came by a webhook, over the bytes as they came. */

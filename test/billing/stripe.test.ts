@@ -79,6 +79,8 @@ describe('usage as meter events', () => {
     ['no answer in time', ['hang']],
     ['a connection that is cut', ['cut']],
     ['too many requests', [{ status: 429 }]],
+    ['too many requests, after one whose answer was lost', [{ status: 500, lost: true }, { status: 429 }]],
+    ['a key that is taken back, after a request whose answer was lost', [{ status: 500, lost: true }, { status: 401 }]],
     ['all of them in a row', [{ status: 429 }, 'hang', { status: 503 }, 'cut', { status: 500, lost: true }]],
   ])('%s: it counts once', async (_name, faults) => {
     use('acme', 700n);

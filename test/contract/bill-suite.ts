@@ -390,7 +390,7 @@ export function describeBills(makeStore: MakeStore): void {
       const finish = (no: number, wasTaken: boolean): Command => ({ verb: 'finish-usage-report', ...base(), no, wasTaken });
       expect(await values([claim(10n), claim(12n), finish(2, true), finish(1, true), claim(12n)])).toMatchObject([
         { pending: { no: 1, microcents: '10' } },
-        { pending: null, isStuck: false },
+        { pending: null, isStuck: false, isFirst: false },
         'conflict',
         { no: 1, reportedMicrocents: '10', pending: null },
         { pending: { no: 2, microcents: '2' } },

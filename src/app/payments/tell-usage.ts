@@ -64,7 +64,7 @@ export function makeTellUsage(deps: {
     });
     failpoints.hit('usage.claimed');
     if (!claimed.ok || claimed.value.pending === null) return;
-    const { pending, isStuck } = claimed.value;
+    const { pending, isStuck, isFirst } = claimed.value;
     if (isStuck) {
       log.error(
         { tenantId: tenant.id, portion: pending.no, identifier: pending.identifier },
@@ -72,13 +72,18 @@ export function makeTellUsage(deps: {
       );
       return;
     }
-    await send(tenant.id, pending);
+    await send(tenant.id, pending, isFirst);
   }
 
-  async function send(tenantId: string, pending: PendingUsage): Promise<void> {
+  async function send(tenantId: string, pending: PendingUsage, isFirst: boolean): Promise<void> {
     const { no, customerId, identifier, microcents, firstSentAtMs } = pending;
     const result = await service.reportUsage({ customerId, identifier, microcents: BigInt(microcents), atMs: firstSentAtMs });
     failpoints.hit('usage.sent');
+    if (result === 'refused' && !isFirst) {
+      // That it is not taken now says nothing of the time before, whose answer was lost: under another identifier it could count twice.
+      log.error({ tenantId, identifier }, 'the payment service refuses a portion of usage that it may have; it is told again');
+      return;
+    }
     if (result === 'refused') log.error({ tenantId, identifier }, 'the payment service refuses a portion of usage; it is due again');
     await writer.execute({ verb: 'finish-usage-report', id: ids.next('cmd'), tenantId, no, wasTaken: result === 'taken' });
     failpoints.hit('usage.told');

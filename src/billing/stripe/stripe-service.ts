@@ -154,9 +154,16 @@ const isDuplicate = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError &&
   (error.code === 'duplicate_meter_event' || /already exists with identifier/.test(error.message));
 
+/** What Stripe answers before it looks: the library may have sent it once before, over a connection that was cut. */
+const NOT_LOOKED_AT: ReadonlySet<number> = new Set([408, 409, 429]);
+
 /** Stripe has answered that it does not take it; of anything else nobody knows. */
 const isRefused = (error: unknown): boolean =>
-  error instanceof Stripe.errors.StripeError && error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500;
+  error instanceof Stripe.errors.StripeError &&
+  error.statusCode !== undefined &&
+  error.statusCode >= 400 &&
+  error.statusCode < 500 &&
+  !NOT_LOOKED_AT.has(error.statusCode);
 
 /** Puts what the library throws into a `Fault`. Its messages may hold a part of the key. */
 async function asking<T>(ask: () => Promise<T>): Promise<T> {

@@ -17,14 +17,15 @@ const RESEND_WITHIN_MS = 23 * HOUR_MS;
 
 /**
  * The portion to send now; null where nothing is due or another node is at it. `stuck` is one that may or may not have arrived so long ago that
- * sending it again could count it twice: only somebody who looks can say.
+ * sending it again could count it twice: only somebody who looks can say. `isFirst`: nobody has sent it before.
  */
 export interface ClaimedUsage {
   readonly pending: PendingUsage | null;
   readonly isStuck: boolean;
+  readonly isFirst: boolean;
 }
 
-const nothing: ClaimedUsage = { pending: null, isStuck: false };
+const nothing: ClaimedUsage = { pending: null, isStuck: false, isFirst: false };
 
 const put = (meter: UsageMeter, value: ClaimedUsage): Decision<ClaimedUsage> => ({
   outcome: accepted(value),
@@ -51,9 +52,9 @@ export const claimUsageVerb: Verb<ClaimUsageCommand, ClaimedUsage> = {
     if (meter.pending !== null) {
       if (meter.pending.claimedUntilMs > nowMs) return { outcome: accepted(nothing), effects: [] };
       if (meter.pending.firstSentAtMs < nowMs - RESEND_WITHIN_MS)
-        return { outcome: accepted({ pending: meter.pending, isStuck: true }), effects: [] };
+        return { outcome: accepted({ pending: meter.pending, isStuck: true, isFirst: false }), effects: [] };
       const pending = { ...meter.pending, claimedUntilMs: claim.claimedUntilMs };
-      return put({ ...meter, pending }, { pending, isStuck: false });
+      return put({ ...meter, pending }, { pending, isStuck: false, isFirst: false });
     }
     const due = totalMicrocents - BigInt(meter.reportedMicrocents);
     if (due <= 0n) return known === undefined ? put(meter, nothing) : { outcome: accepted(nothing), effects: [] };
@@ -64,7 +65,7 @@ export const claimUsageVerb: Verb<ClaimUsageCommand, ClaimedUsage> = {
       microcents: due.toString(),
       ...claim,
     };
-    return put({ ...meter, pending }, { pending, isStuck: false });
+    return put({ ...meter, pending }, { pending, isStuck: false, isFirst: true });
   },
 };
 
