@@ -6,7 +6,7 @@ import { bearer, makeHttpClient } from '../support/http-client.ts';
 import { startCampaign, type Campaign } from './campaign.ts';
 import { LOAD_POINTS, START_POINTS } from './kill-points.ts';
 
-const RANDOM_KILLS = 10;
+const RANDOM_KILLS = 7;
 const LATEST_KILL_MS = 900;
 const KILL_TIMEOUT_MS = 60_000;
 

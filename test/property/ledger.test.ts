@@ -75,8 +75,8 @@ const play = async (script: Script, tally: Map<string, number>): Promise<void> =
 };
 
 const SHAPES = [
-  { batches: 120, batchSize: 1, runs: 1200 },
-  { batches: 30, batchSize: 8, runs: 800 },
+  { batches: 120, batchSize: 1, runs: 700 },
+  { batches: 30, batchSize: 8, runs: 500 },
 ];
 
 describe('random commands come to what the specification says, and every law holds after every batch', () => {
