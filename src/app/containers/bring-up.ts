@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Container, Deployment, Endpoint } from '../../core/containers/container-records.ts';
 import { networkName } from '../../core/containers/engine-names.ts';
 import { imageAddress, type ImageRef, type Registries, type RegistryKind } from '../../core/containers/images.ts';
@@ -25,6 +24,8 @@ export interface BringUpDeps {
   readonly registries: Registries;
   readonly secrets: DeploymentSecrets;
   readonly probe: ProbeEndpoint;
+  /** Lets time pass; rejects with the signal's reason where it is aborted. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly elapsedMs: () => number;
   /** From the start of its units until a deployment must answer, beside the time that its health checks ask for. */
   readonly readyTimeoutMs: number;
@@ -185,7 +186,7 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
           `the container ${upstream} did not answer HTTP on port ${upstreamPort} within ${Math.round(limitMs / 1000)} s`,
         );
       }
-      await wait(LOOK_EVERY_MS, undefined, { signal: request.signal });
+      await deps.wait(LOOK_EVERY_MS, request.signal);
     }
   }
 
