@@ -27,7 +27,8 @@ async function created(harness: ContainerHarness, changes: Partial<NewContainer>
 }
 
 /** Ids of the deployments that have units on the engine. */
-const running = ({ engine }: ContainerHarness): Set<string | null> => new Set([...engine.units.values()].map(({ spec }) => spec.owner.deployment));
+const running = ({ engine }: ContainerHarness): Set<string | null> =>
+  new Set([...engine.units.values()].map(({ spec }) => spec.owner.deployment));
 
 describe('one container', () => {
   test('is deployed, serves under its own name, and leaves nothing when it is deleted', async () => {
@@ -55,10 +56,16 @@ describe('one container', () => {
     harness.open.set(before?.id ?? '', 1);
     const { container } = valueOf(await harness.containers.deploy(ANN, 'acme', id, { tag: 'v2', start: false }));
     expect(container).toMatchObject({ status: 'ready', current: { tag: 'v1' }, update: { tag: 'v2', state: 'pending' } });
-    await harness.reconciler().run();
-    for (let looks = 0; looks < 20 && harness.container(id)?.update !== null; looks += 1) await settleOnce(harness);
-    expect(harness.container(id)).toMatchObject({ current: { tag: 'v2', state: 'serving' }, update: null, retired: [{ state: 'draining' }] });
-    expect(harness.routes.find(HOST)).toMatchObject({ deploymentId: harness.container(id)?.current.id, fallback: { deploymentId: before?.id } });
+    for (let looks = 0; looks < 20 && harness.container(id)?.update !== null; looks += 1) await harness.look();
+    expect(harness.container(id)).toMatchObject({
+      current: { tag: 'v2', state: 'serving' },
+      update: null,
+      retired: [{ state: 'draining' }],
+    });
+    expect(harness.routes.find(HOST)).toMatchObject({
+      deploymentId: harness.container(id)?.current.id,
+      fallback: { deploymentId: before?.id },
+    });
     expect(running(harness)).toContain(before?.id);
     harness.open.clear();
     await harness.settle();
@@ -93,7 +100,7 @@ describe('one container', () => {
     harness.releases.set('v2', { config: configOf({ units: [unitOf('web', { image: `ghcr.io/acme/next@sha256:${'b'.repeat(64)}` })] }) });
     harness.open.set(before ?? '', 1);
     valueOf(await harness.containers.deploy(ANN, 'acme', id, { tag: 'v2', start: false }));
-    for (let looks = 0; looks < 20 && harness.container(id)?.status === 'ready'; looks += 1) await settleOnce(harness);
+    for (let looks = 0; looks < 20 && harness.container(id)?.status === 'ready'; looks += 1) await harness.look();
     expect(harness.container(id)).toMatchObject({ status: 'deploying', current: { tag: 'v1', state: 'draining' }, update: { tag: 'v2' } });
     expect(codeOf(await harness.containers.cancel(ANN, 'acme', id))).toBe('invalid_transition');
     harness.open.clear();
@@ -102,7 +109,9 @@ describe('one container', () => {
     const order = harness.engine.done.filter((step) => !step.startsWith('pull'));
     expect(order.findIndex((step) => step.startsWith('remove'))).toBeLessThan(order.findLastIndex((step) => step.startsWith('create')));
     // What it needs from elsewhere was there before the other one went.
-    expect(harness.engine.done.findIndex((step) => step.includes('acme/next'))).toBeLessThan(harness.engine.done.findIndex((step) => step.startsWith('remove')));
+    expect(harness.engine.done.findIndex((step) => step.includes('acme/next'))).toBeLessThan(
+      harness.engine.done.findIndex((step) => step.startsWith('remove')),
+    );
   });
 
   test('holds an update that is ready until it is accepted, and shows it under a name of its own', async () => {
@@ -161,7 +170,10 @@ describe('one container', () => {
     harness.deaf.add('acme/web');
     valueOf(await harness.containers.deploy(ANN, 'acme', id, { variables: { A: '1' }, start: true }));
     await harness.settle();
-    expect(harness.container(id)).toMatchObject({ status: 'failed', current: { errorMessage: 'the container web did not answer HTTP on port 80 within 5 s' } });
+    expect(harness.container(id)).toMatchObject({
+      status: 'failed',
+      current: { errorMessage: 'the container web did not answer HTTP on port 80 within 5 s' },
+    });
     expect(harness.engine.units.size).toBe(0);
     harness.deaf.clear();
     valueOf(await harness.containers.deploy(ANN, 'acme', id, { start: false }));
@@ -193,7 +205,7 @@ describe('one container', () => {
     harness.open.set(before, 1);
     valueOf(await harness.containers.deploy(ANN, 'acme', id, { start: false }));
     for (let looks = 0; looks < 40 && harness.open.has(before); looks += 1) {
-      await settleOnce(harness);
+      await harness.look();
       harness.advance(5000);
     }
     await harness.settle();
@@ -243,9 +255,3 @@ describe('what a tenant may do', () => {
     expect(codeOf(await harness.containers.remove(ANN, 'other', id))).toBe('not_found');
   });
 });
-
-/** One look, and the work that it began, as far as that does not wait for long. */
-async function settleOnce(harness: ContainerHarness): Promise<void> {
-  await harness.reconciler().run();
-  await new Promise((resolve) => setImmediate(resolve));
-}

@@ -18,6 +18,11 @@ import { makeCountingIds, makeManualClock, makeMemoryLog } from './fakes.ts';
 import { makeFakeEngine, type FakeEngine } from './fake-engine.ts';
 import { makeMemoryStore, type MemoryStore } from './memory-store.ts';
 
+const LOOK_EVERY_MS = 500;
+const TURNS = 12;
+/** Longer than a host that failed is left alone, and than a lease of a process that was killed. */
+const QUIET_LOOKS = 70;
+const MAX_LOOKS = 1500;
 const NOW_MS = Date.UTC(2026, 3, 9);
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
@@ -58,7 +63,7 @@ export const unitOf = (name: string, changes: Partial<UnitConfig> = {}): UnitCon
   tmpfs: [],
   readOnly: true,
   pidsLimit: 64,
-  restart: 'no',
+  restart: { name: 'no', maximumRetries: 0 },
   stopSignal: null,
   stopTimeoutS: null,
   healthcheck: null,
@@ -103,7 +108,9 @@ export interface ContainerHarness {
   readonly reconciler: () => ContainerReconciler;
   /** Ends the process as a kill does: nothing of it goes on. A new one takes over once the lease of the old one has run out, or at once. */
   crash(): void;
-  /** Lets the reconciler look until nothing changes any more. */
+  /** Lets the reconciler look once, and half a second pass. */
+  look(): Promise<void>;
+  /** Lets the reconciler look until nothing has changed for longer than anything waits. */
   settle(): Promise<void>;
   /** Lets time pass. */
   advance(ms: number): void;
@@ -128,16 +135,29 @@ export function makeContainerHarness(): ContainerHarness {
   let run = 0;
   let reconciler = makeRun();
 
+  const sleepers = new Set<{ readonly untilMs: number; readonly wake: () => void }>();
+
   function advance(ms: number): void {
     elapsed += ms;
     clock.advance(ms);
+    for (const sleeper of sleepers) {
+      if (sleeper.untilMs > elapsed) continue;
+      sleepers.delete(sleeper);
+      sleeper.wake();
+    }
   }
 
-  async function wait(ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    await turn();
-    advance(ms);
-    signal.throwIfAborted();
+  function wait(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => (signal.aborted ? reject(signal.reason as Error) : resolve());
+      if (signal.aborted) return end();
+      const sleeper = { untilMs: elapsed + ms, wake: end };
+      sleepers.add(sleeper);
+      signal.addEventListener('abort', () => {
+        sleepers.delete(sleeper);
+        end();
+      });
+    });
   }
 
   function makeRun(): ContainerReconciler {
@@ -207,6 +227,13 @@ export function makeContainerHarness(): ContainerHarness {
     stopDrainMs: 1000,
   });
 
+  async function look(): Promise<void> {
+    await reconciler.run();
+    for (let turns = 0; turns < TURNS; turns += 1) await turn();
+    advance(LOOK_EVERY_MS);
+    await turn();
+  }
+
   return {
     store,
     engine,
@@ -220,12 +247,13 @@ export function makeContainerHarness(): ContainerHarness {
     crash: () => {
       reconciler = makeRun();
     },
+    look,
     settle: async () => {
-      for (let quiet = 0, last = ''; quiet < 3; ) {
-        await reconciler.run();
-        // Work that waits for requests to end, or for a host, is left waiting.
-        for (let turns = 0; turns < 60; turns += 1) await turn();
-        const now = JSON.stringify([...store.tables.records.values(), engine.done]);
+      for (let quiet = 0, last = '', rounds = 0; quiet < QUIET_LOOKS; rounds += 1) {
+        if (rounds > MAX_LOOKS) throw new Error('something changes for ever');
+        await look();
+        const containers = [...store.tables.records].filter(([key]) => key.startsWith('container '));
+        const now = JSON.stringify([containers, engine.done.length]);
         quiet = now === last ? quiet + 1 : 0;
         last = now;
       }

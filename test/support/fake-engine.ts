@@ -49,7 +49,8 @@ export function makeFakeEngine(): FakeEngine {
   const step = async <T>(name: string, act: () => T): Promise<T> => {
     await Promise.resolve();
     const planned = engine.fault?.(name) ?? null;
-    const fail = (kind: EngineFaultKind): EngineFault => new EngineFault({ kind, message: `planned: ${name}`, publicMessage: `${name} failed: ${kind}` });
+    const fail = (kind: EngineFaultKind): EngineFault =>
+      new EngineFault({ kind, message: `planned: ${name}`, publicMessage: `${name} failed: ${kind}` });
     if (planned !== null && planned.after !== true) throw fail(planned.kind);
     const value = act();
     if (planned !== null) throw fail(planned.kind);

@@ -42,6 +42,9 @@ const MAX_RESTARTS = 3;
 const HIDDEN = '***';
 const SHORTEST_HIDDEN = 4;
 
+/** A unit ended that is to run. Its host may have been started anew: it is given a second time. */
+class UnitEnded extends DeploymentFailed {}
+
 /** Faults that end a deployment: trying again would end the same way. */
 const FINAL: ReadonlySet<EngineFault['kind']> = new Set(['refused', 'conflict', 'unstartable', 'image_refused', 'firewall']);
 
@@ -138,7 +141,7 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
     // What has ended well may have prepared something for the others; what serves may not end.
     if (isDone && (isUpstream || unit.exitCode !== 0 || unit.oomKilled)) {
       const why = unit.error === '' ? '' : `: ${unit.error}`;
-      throw new DeploymentFailed(`the container ${name} ended with exit code ${unit.exitCode}${memory}${why}`);
+      throw new UnitEnded(`the container ${name} ended with exit code ${unit.exitCode}${memory}${why}`);
     }
     if (unit.health === 'unhealthy') {
       const said = unit.healthOutput.trim();
@@ -201,7 +204,12 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
         await pullAll(planned.images, request);
         const ids = await make(planned, request);
         await request.onStarted();
-        return await waitReady(ids, planned.upstream, request);
+        try {
+          return await waitReady(ids, planned.upstream, request);
+        } catch (err) {
+          if (!(err instanceof UnitEnded)) throw err;
+          return await waitReady(await make(planned, request), planned.upstream, request);
+        }
       } catch (err) {
         return fail(err, hidden);
       }

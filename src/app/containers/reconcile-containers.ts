@@ -386,10 +386,18 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     for (const of of due) await begin(of, onHost);
     for (const [index, host] of hosts.entries()) {
       const objects = owned[index];
-      if (objects !== null && objects !== undefined && lease.isHeld()) await removeOrphans(host, objects, containers);
+      if (objects !== null && objects !== undefined) await attempt(host.name, () => removeOrphans(host, objects, containers));
     }
     const reachable = owned.map((objects) => objects ?? { units: [], networks: [], volumes: [] });
-    for (const container of containers) await forgetGone(container, reachable);
+    for (const container of containers) await attempt(container.current.hostName, () => forgetGone(container, reachable));
+  }
+
+  /** Does what the next look does again where a host fails: the others are not kept waiting. */
+  async function attempt(hostName: string, work: () => Promise<void>): Promise<void> {
+    await work().catch((err: unknown) => {
+      if (!(err instanceof EngineFault)) throw err;
+      log.warn({ err, host: hostName }, 'what is not needed any more could not be removed from a host');
+    });
   }
 
   /** Begins work where its host is there. What was on a host that is not declared any more is out of our reach. */

@@ -54,4 +54,5 @@ export function parseRegistries(field: Field): Registries {
 }
 
 /** Reads the domain of the section `ingress`. */
-export const parseBaseDomain = (field: Field): string => field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));
+export const parseBaseDomain = (field: Field): string =>
+  field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));

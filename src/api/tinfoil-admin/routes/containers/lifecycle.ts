@@ -29,7 +29,10 @@ export function mountReadContainers(app: TypedApp, { containers, baseDomain }: C
 /** What ends or settles a deployment. `stop` and `accept` return the container, `delete` and `cancel` nothing. */
 export function mountContainerLifecycle(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
   app.post('/api/containers/:id/stop', async (request) =>
-    containerObject(valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))), baseDomain),
+    containerObject(
+      valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))),
+      baseDomain,
+    ),
   );
   app.delete('/api/containers/:id', async (request, reply) => {
     valueOf(await containers.remove(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request)));
@@ -38,7 +41,10 @@ export function mountContainerLifecycle(app: TypedApp, { containers, baseDomain 
   // Later clients call it promote.
   for (const path of ['/api/containers/:id/update/accept', '/api/containers/:id/update/promote']) {
     app.post(path, async (request) =>
-      containerObject(valueOf(await containers.accept(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))), baseDomain),
+      containerObject(
+        valueOf(await containers.accept(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))),
+        baseDomain,
+      ),
     );
   }
   app.post('/api/containers/:id/update/cancel', async (request, reply) => {

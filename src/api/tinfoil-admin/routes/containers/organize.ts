@@ -7,8 +7,7 @@ import { GroupBody, RenameGroupBody, ReorderBody, ReorderGroupsBody } from '../.
 import { actorOf } from '../../principal.ts';
 import { containerIdOf, type ContainerRouteDeps } from './deploy.ts';
 
-const required = (field: string): RefusedRequest =>
-  new RefusedRequest({ code: 'invalid_request', message: `${field} is required`, field });
+const required = (field: string): RefusedRequest => new RefusedRequest({ code: 'invalid_request', message: `${field} is required`, field });
 
 /** Groups of containers, and the order of both. */
 export function mountOrganizeContainers(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
@@ -27,7 +26,10 @@ export function mountOrganizeContainers(app: TypedApp, { containers, baseDomain 
   app.put('/api/containers/reorder', { schema: { body: ReorderBody } }, async (request) => {
     const orders = request.body.containers ?? request.body.orders;
     if (orders === undefined) throw required('containers');
-    return organize(request, { type: 'reorder', orders: orders.map(({ id, display_order: displayOrder }) => ({ containerId: id, displayOrder })) });
+    return organize(request, {
+      type: 'reorder',
+      orders: orders.map(({ id, display_order: displayOrder }) => ({ containerId: id, displayOrder })),
+    });
   });
   app.put('/api/containers/groups/rename', { schema: { body: RenameGroupBody } }, async (request) => {
     const { old_name: from, new_name: to } = request.body;
