@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: ce53c0a94151833a00594c8fb111da3717f95261d01f8098f93bc7e3d8a8aa47
+-- Migrations: 0f29d8b77079f40bd1f2298faca0ddef33f4f11d8f57efbe93a17e184e6c2179
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -193,6 +193,17 @@ CREATE TABLE public.billing_customers (
     body json NOT NULL
 );
 
+CREATE TABLE public.container_rosters (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.containers (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.deliveries (
     webhook_id text NOT NULL COLLATE pg_catalog."C",
     event_seq bigint NOT NULL,
@@ -275,6 +286,11 @@ CREATE TABLE public.key_names (
 CREATE TABLE public.key_uses (
     key_id text NOT NULL COLLATE pg_catalog."C",
     last_used_at_ms bigint NOT NULL
+);
+
+CREATE TABLE public.leases (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
 );
 
 CREATE TABLE public.ledger_checkpoints (
@@ -595,6 +611,12 @@ ALTER TABLE ONLY public.bill_states
 ALTER TABLE ONLY public.billing_customers
     ADD CONSTRAINT billing_customers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.container_rosters
+    ADD CONSTRAINT container_rosters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.containers
+    ADD CONSTRAINT containers_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (webhook_id, event_seq, replay_id);
 
@@ -621,6 +643,9 @@ ALTER TABLE ONLY public.key_names
 
 ALTER TABLE ONLY public.key_uses
     ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ledger_checkpoints
     ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (account_no);
@@ -769,6 +794,8 @@ CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant
 CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
+
+CREATE INDEX containers_by_tenant ON public.containers USING btree (tenant_id);
 
 CREATE INDEX deliveries_ended ON public.deliveries USING btree (completed_at_ms) WHERE (completed_at_ms IS NOT NULL);
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 5adcbd04d31ec7f82c698698afc6de2ef42023c68768ef724057ec757e7039df
+-- Migrations: d25ae353cf814e15d96b2af094c60b12066cec2d92fcf477621b230b3a31e28d
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -176,6 +176,19 @@ CREATE TABLE billing_customers (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE container_rosters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE containers (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX containers_by_tenant ON containers (tenant_id);
+
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
   event_seq INTEGER NOT NULL,
@@ -270,6 +283,11 @@ CREATE TABLE key_names (
 CREATE TABLE key_uses (
   key_id TEXT PRIMARY KEY,
   last_used_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leases (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_checkpoints (

@@ -1,3 +1,4 @@
+import type { Container, ContainerRoster, Lease } from './containers/container-records.ts';
 import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
 import type { BillingCustomer, Payment, UsageMeter } from './payments/payment-records.ts';
@@ -364,6 +365,9 @@ export interface RecordTypes {
   readonly 'billing-customer': BillingCustomer;
   readonly 'usage-meter': UsageMeter;
   readonly payment: Payment;
+  readonly container: Container;
+  readonly 'container-roster': ContainerRoster;
+  readonly lease: Lease;
 }
 
 /** The name of a kind of record. */

@@ -6,6 +6,8 @@ import type { PolicyCommand } from './policy/commands.ts';
 import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BillCommand } from './bills/commands.ts';
 import { BILL_VERBS } from './bills/verbs.ts';
+import type { ContainerCommand } from './containers/commands.ts';
+import { CONTAINER_VERBS } from './containers/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -37,7 +39,8 @@ export type Command =
   | AuditCommand
   | WindowCommand
   | BillCommand
-  | PaymentCommand;
+  | PaymentCommand
+  | ContainerCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -53,6 +56,7 @@ const VERBS = {
   ...WINDOW_VERBS,
   ...BILL_VERBS,
   ...PAYMENT_VERBS,
+  ...CONTAINER_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

@@ -2,10 +2,10 @@ import type { Failpoint } from '../../src/ports/failpoints.ts';
 
 /**
  * Every point between two steps: whether a load passes it, only a start, only a change of the master key, only the closing of a tenant, only the
- * end of a month, only what a payment service is told, or what
- * is delivered to webhooks. The compiler refuses a table that forgets one.
+ * end of a month, only what a payment service is told, only a
+ * deployment on a container host, or what is delivered to webhooks. The compiler refuses a table that forgets one.
  */
-const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'bill' | 'usage' | 'webhook'>> = {
+const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close' | 'bill' | 'usage' | 'webhook' | 'container'>> = {
   'call.authenticated': 'load',
   'call.held': 'load',
   'call.sent': 'load',
@@ -34,6 +34,9 @@ const POINTS: Readonly<Record<Failpoint, 'load' | 'start' | 'rotation' | 'close'
   'close.ended': 'close',
   'bill.made': 'bill',
   'bill.closed': 'bill',
+  'container.started': 'container',
+  'container.ready': 'container',
+  'container.removed': 'container',
   'usage.claimed': 'usage',
   'usage.sent': 'usage',
   'usage.told': 'usage',
@@ -69,3 +72,6 @@ export const WEBHOOK_POINTS: readonly string[] = Object.entries(POINTS).flatMap(
 
 /** The points that the end of a month passes, in its order. */
 export const BILL_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'bill' ? [point] : []));
+
+/** The points that a deployment passes on a container host, in their order. */
+export const CONTAINER_POINTS: readonly string[] = Object.entries(POINTS).flatMap(([point, when]) => (when === 'container' ? [point] : []));

@@ -45,6 +45,9 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   'billing-customer': [],
   'usage-meter': [],
   payment: [],
+  container: [],
+  'container-roster': [],
+  lease: [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

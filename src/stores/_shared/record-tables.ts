@@ -48,6 +48,9 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   'billing-customer': { table: 'billing_customers', columns: [], values: none },
   'usage-meter': { table: 'usage_meters', columns: [], values: none },
   payment: { table: 'payments', columns: ['tenant_id'], values: (payment) => [payment.tenantId] },
+  container: { table: 'containers', columns: ['tenant_id'], values: (container) => [container.tenantId] },
+  'container-roster': { table: 'container_rosters', columns: [], values: none },
+  lease: { table: 'leases', columns: [], values: none },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 
@@ -61,6 +64,7 @@ export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>([
   'statement',
   'bill-correction',
   'bill-link',
+  'container',
 ]);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */

@@ -1,0 +1,81 @@
+import { generatedDomain } from '../../core/containers/container-names.ts';
+import type { Container, Deployment } from '../../core/containers/container-records.ts';
+import type { IngressRoutes, IngressSlot, IngressTarget } from '../../ports/ingress-routes.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+
+/** Label under which an update that waits to be accepted is reached, before the domain of its container. */
+const STAGING_LABEL = 'staging';
+
+const slotOf = ({ id, endpoint }: Deployment): IngressSlot | null => (endpoint === null ? null : { deploymentId: id, ...endpoint });
+
+/** The domains under which a deployment of a container is reached. */
+const hostsOf = (container: Container, { debug, customDomain }: Deployment, baseDomain: string): string[] => [
+  generatedDomain({ name: container.name, debug, tenantId: container.tenantId }, baseDomain),
+  ...(customDomain === null ? [] : [customDomain.toLowerCase()]),
+];
+
+/** Where the requests of one container go: those of its domains to what serves, those of its staging domain to an update that waits. */
+export function routesOf(container: Container, baseDomain: string): readonly (readonly [host: string, target: IngressTarget])[] {
+  const { current, update, retired } = container;
+  if (container.deletedAtMs !== null) return [];
+  const targetOf = (deployment: Deployment, fallback: IngressSlot | null): IngressTarget | null => {
+    const slot = slotOf(deployment);
+    if (slot === null) return null;
+    return { ...slot, tenantId: container.tenantId, containerId: container.id, shim: deployment.config.shim, fallback };
+  };
+  const before = retired.at(-1);
+  const serving = current.state === 'serving' ? targetOf(current, before === undefined ? null : slotOf(before)) : null;
+  const waiting = update?.state === 'ready' ? targetOf(update, null) : null;
+  return [
+    ...(serving === null ? [] : hostsOf(container, current, baseDomain).map((host) => [host, serving] as const)),
+    ...(waiting === null || update === null
+      ? []
+      : hostsOf(container, update, baseDomain).map((host) => [`${STAGING_LABEL}.${host}`, waiting] as const)),
+  ];
+}
+
+/** The table of where requests of containers go, kept in memory. */
+export interface RouteTable extends IngressRoutes {
+  /** Reads again; resolves when look-ups see what was durable when it was called. */
+  refresh(): Promise<void>;
+}
+
+/** Makes the {@link RouteTable}, empty until it is first refreshed. */
+export function makeRouteTable({
+  records,
+  baseDomain,
+}: {
+  readonly records: Pick<RecordStore, 'records'>;
+  readonly baseDomain: string;
+}): RouteTable {
+  let table = new Map<string, IngressTarget>();
+  let running: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+
+  async function read(): Promise<void> {
+    const containers = await records.records('container');
+    // Where two have a domain, one is taking the other's place: the one that serves and is older goes on until it is deleted.
+    const ordered = containers.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
+    table = new Map(ordered.flatMap((container) => routesOf(container, baseDomain)));
+  }
+
+  const start = (): Promise<void> => {
+    running = read().finally(() => (running = null));
+    return running;
+  };
+
+  return {
+    find: (host) => table.get(host),
+    refresh: () => {
+      if (running === null) return start();
+      // One that is under way may have read before the change; whoever comes meanwhile shares the one after it.
+      next ??= running
+        .catch(() => undefined)
+        .then(() => {
+          next = null;
+          return start();
+        });
+      return next;
+    },
+  };
+}

@@ -1,0 +1,13 @@
+import type { ContainerEngine } from './container-engine.ts';
+
+/** A declared engine. `address` is where its published ports are reached; `gpus` are the numbers of GPUs that a container may ask for there. */
+export interface ContainerHost {
+  readonly name: string;
+  readonly address: string;
+  readonly gpus: readonly number[];
+  readonly isDefault: boolean;
+  readonly engine: ContainerEngine;
+}
+
+/** The hosts that containers may run on, in the order of their declaration. */
+export type ContainerHosts = readonly ContainerHost[];
