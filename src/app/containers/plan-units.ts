@@ -102,7 +102,7 @@ export function planDeployment(
       tmpfs: unit.tmpfs,
       readOnly: unit.readOnly,
       pidsLimit: unit.pidsLimit,
-      restart: { name: unit.restart, maximumRetries: 0 },
+      restart: unit.restart,
       stopSignal: unit.stopSignal,
       stopTimeoutS: unit.stopTimeoutS,
       healthcheck: unit.healthcheck,

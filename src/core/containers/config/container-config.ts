@@ -4,7 +4,10 @@ export interface UnitVariable {
   readonly value: string | null;
 }
 
-/** How the engine asks a unit whether it is well. Lengths in milliseconds. */
+/**
+ * How the engine asks a unit whether it is well. Lengths in milliseconds. `test` begins with `CMD`, `CMD-SHELL` or `NONE`; empty: what the image asks,
+ * with these lengths.
+ */
 export interface UnitHealthcheck {
   readonly test: readonly string[];
   readonly intervalMs: number;
@@ -13,8 +16,11 @@ export interface UnitHealthcheck {
   readonly startPeriodMs: number;
 }
 
-/** When the engine starts a unit again that ended. */
-export type RestartPolicy = 'no' | 'always' | 'on-failure' | 'unless-stopped';
+/** When the engine starts a unit again that ended. `maximumRetries` counts for `on-failure` only; 0 is without end. */
+export interface UnitRestart {
+  readonly name: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  readonly maximumRetries: number;
+}
 
 /**
  * One Docker container of a deployment. Null stands for what the image says, or for no limit of its own. `image` is as written, with its digest;
@@ -42,7 +48,7 @@ export interface UnitConfig {
   readonly tmpfs: readonly { readonly path: string; readonly options: string }[];
   readonly readOnly: boolean;
   readonly pidsLimit: number;
-  readonly restart: RestartPolicy;
+  readonly restart: UnitRestart;
   readonly stopSignal: string | null;
   readonly stopTimeoutS: number | null;
   readonly healthcheck: UnitHealthcheck | null;
@@ -55,7 +61,7 @@ export interface NetworkConfig {
   readonly allow: readonly string[];
 }
 
-/** A volume that stays when deployments go. */
+/** A volume that stays when deployments go. `owner` is a user id; null: what the image says of the place. */
 export interface VolumeConfig {
   readonly name: string;
   readonly exec: boolean;
@@ -89,13 +95,19 @@ export interface ContainerConfig {
   readonly shim: ShimConfig;
 }
 
-/** A rule that a configuration breaks: where (`containers[1].env[0]`), and the rule in words. */
+/**
+ * A rule that a configuration breaks: where (`containers[1].env[0]`, or `tinfoil-config.yml` for the whole of it), and the rule in words that complete
+ * the sentence, such as `must be a list`.
+ */
 export interface ConfigViolation {
   readonly path: string;
   readonly rule: string;
 }
 
-/** What a configuration comes to. `runsTwice`: two deployments of it may run at a time. */
+/**
+ * What a configuration comes to. `warnings` are sentences that name a field and what does not happen of it. `runsTwice`: two deployments of it may run at
+ * a time.
+ */
 export type ConfigResult =
   | { readonly ok: true; readonly config: ContainerConfig; readonly warnings: readonly string[]; readonly runsTwice: boolean }
   | { readonly ok: false; readonly violations: readonly ConfigViolation[] };
