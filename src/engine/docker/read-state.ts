@@ -1,5 +1,6 @@
 import type { ContainerInfo, ContainerInspectInfo } from 'dockerode';
 import type { OwnedUnit, UnitHealth, UnitRunState, UnitState } from '../../ports/container-engine.ts';
+import { tellStartFailure } from './engine-faults.ts';
 import { LABELS, readOwner } from './labels.ts';
 
 const RUN_STATES: readonly string[] = ['created', 'running', 'restarting', 'paused', 'removing', 'exited', 'dead'] satisfies UnitRunState[];
@@ -34,7 +35,7 @@ export function readUnitState(inspected: ContainerInspectInfo): UnitState {
     health: healthOf(state.Health?.Status),
     exitCode: state.ExitCode,
     oomKilled: state.OOMKilled,
-    error: state.Error,
+    error: tellStartFailure(state.Error),
     healthOutput: (checks.at(-1)?.Output ?? '').trim().slice(0, MAX_HEALTH_OUTPUT),
     publishedPort: publishedPort(inspected),
     startedAtMs: startedAt(state.StartedAt),

@@ -18,11 +18,8 @@ export const LOG_FILES = 3;
 const MIB = 1024 * 1024;
 const DEFAULT_SHM_BYTES = 64 * MIB;
 const MAX_HOST_NAME = 63;
-/** Files that a unit may have open, and no core dumps: they would fill the host's disk outside of any limit. */
-const ULIMITS = [
-  { Name: 'nofile', Soft: 65_536, Hard: 65_536 },
-  { Name: 'core', Soft: 0, Hard: 0 },
-];
+/** No core dumps: they would fill the host's disk outside of any limit. Other limits are the engine's own, which may not be raised here. */
+const ULIMITS = [{ Name: 'core', Soft: 0, Hard: 0 }];
 /**
  * The resolver of units without a way out: an address of the block that is for documentation, so that nobody answers. Otherwise the engine's
  * own resolver would ask the world for them, and a name is enough to carry a secret out.
