@@ -1,10 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ImageRef } from '../../src/core/containers/images.ts';
-import { volumeName } from '../../src/core/containers/engine-names.ts';
 import type { ContainerEngine } from '../../src/ports/container-engine.ts';
 import { startDockerEngine, type TestEngine } from '../support/docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from '../support/docker-registry.ts';
-import { adapterOf, clear, imageOf, isEnded, linesOf, networkOf, ownerOf, runUnit, unitOf, until } from './stage.ts';
+import { adapterOf, clear, imageOf, linesOf, ownerOf, unitOf } from './stage.ts';
 
 const MIB = 1024 * 1024;
 
@@ -29,8 +28,6 @@ afterAll(async () => {
   await registry.stop();
   await docker.stop();
 });
-
-const sh = (script: string): { command: string[]; entrypoint: string[] } => ({ entrypoint: ['sh', '-c'], command: [script] });
 
 test('an engine tells its version, its size and that its traffic is kept in', async () => {
   const state = await engine.ping();

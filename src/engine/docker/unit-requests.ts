@@ -88,7 +88,13 @@ export function makeUnitRequests({ requests, host, hostSide, requestMs }: UnitRe
     await remove(name);
     const Mounts = [{ Type: 'volume', Source: mount.volume, Target: `/${VOLUME_FOLDER}` }];
     // Without the unit's name: a listing must not take it for the unit.
-    const body = { Image: imageAddress(spec.image), Labels: ownerLabels(spec.owner), Cmd: ['none'], NetworkDisabled: true, HostConfig: { NetworkMode: 'none', Mounts } };
+    const body = {
+      Image: imageAddress(spec.image),
+      Labels: ownerLabels(spec.owner),
+      Cmd: ['none'],
+      NetworkDisabled: true,
+      HostConfig: { NetworkMode: 'none', Mounts },
+    };
     const made = await requests.send({ method: 'POST', path: '/containers/create', query: { name }, body });
     if (made.status !== 201) throw answerFault(`${host}: creating ${name}`, made);
     try {
