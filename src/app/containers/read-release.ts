@@ -1,6 +1,6 @@
 import { checkConfig } from '../../core/containers/config/check-config.ts';
 import type { ConfigViolation, ContainerConfig } from '../../core/containers/config/container-config.ts';
-import { checkRepo, checkTag } from '../../core/containers/release-names.ts';
+import { CONFIG_FILE, checkRepo, checkTag } from '../../core/containers/release-names.ts';
 import type { Registries } from '../../core/containers/images.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
 import type { ConfigReader } from '../../ports/config-reader.ts';
@@ -17,9 +17,6 @@ export interface Release {
 
 /** Reads a release, and checks everything about it that can be checked before it runs. */
 export type ReadRelease = (of: { readonly repo: string; readonly tag: string }) => Promise<Outcome<Release>>;
-
-/** The name of the file, at the root of a repository. */
-export const CONFIG_FILE = 'tinfoil-config.yml';
 
 const SHOWN_VIOLATIONS = 20;
 
