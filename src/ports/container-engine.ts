@@ -57,6 +57,8 @@ export interface UnitMount {
   readonly volume: string;
   /** Absolute path inside. */
   readonly path: string;
+  /** The volume's top folder is given to this user and group, its mode left as it is. Null: to whom the image, or an earlier unit, gave it. */
+  readonly ownerId: number | null;
 }
 
 /** When the engine itself starts a unit again that ended. `maximumRetries` counts for `on-failure` only; 0 is without end. */
@@ -91,9 +93,9 @@ export interface UnitSpec {
   /** Values may be secrets: they are given to the engine and kept nowhere else. */
   readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly mounts: readonly UnitMount[];
-  /** Names of networks made before. None: the unit has no network at all. */
-  readonly networks: readonly string[];
-  /** A port of the unit that is published on a port of the engine's choice; null for none. One of the networks must be open or shim. */
+  /** Networks made before. None: the unit has no network at all. */
+  readonly networks: readonly { readonly name: string; readonly role: NetworkRole }[];
+  /** A port of the unit that is published on a port of the engine's choice; null for none. One of the networks must be the shim's. */
   readonly shimPort: number | null;
   /** Ports published on fixed ports of the host. */
   readonly ports: readonly { readonly hostPort: number; readonly containerPort: number }[];

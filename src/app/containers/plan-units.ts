@@ -61,6 +61,7 @@ export function planDeployment(
   if (!(images instanceof Map)) throw new Error(`${images.path} ${images.rule}`);
   const owner: EngineOwner = { installation, tenant: container.tenantId, container: container.id, deployment: deployment.id };
   const roles = new Map(config.networks.map(({ name, egress }) => [name, roleOf(egress)]));
+  const owners = new Map(config.volumes.map((volume) => [volume.name, volume.owner]));
   const shim: NetworkSpec = { name: networkName(deployment.id, 'shim', ''), role: 'shim', owner };
   const used = new Set(config.units.flatMap(({ networks }) => networks));
   const networks = [...roles]
@@ -74,7 +75,10 @@ export function planDeployment(
     const image = images.get(unit.name);
     if (image === undefined) throw new Error(`no image for ${unit.name}`);
     const isUpstream = unit.name === config.shim.upstreamUnit;
-    const own = unit.networks.map((name) => networkName(deployment.id, roles.get(name) ?? 'closed', name));
+    const own = unit.networks.map((name) => {
+      const role = roles.get(name) ?? 'closed';
+      return { name: networkName(deployment.id, role, name), role };
+    });
     return {
       name: unitName(deployment.id, unit.name),
       unit: unit.name,
@@ -85,8 +89,8 @@ export function planDeployment(
       workingDir: unit.workingDir,
       user: unit.user,
       env: environment.env,
-      mounts: unit.volumes.map(({ name, path }) => ({ volume: volumeName(container.id, name), path })),
-      networks: isUpstream ? [...own, shim.name] : own,
+      mounts: unit.volumes.map(({ name, path }) => ({ volume: volumeName(container.id, name), path, ownerId: owners.get(name) ?? null })),
+      networks: isUpstream ? [...own, { name: shim.name, role: shim.role }] : own,
       shimPort: isUpstream ? config.shim.upstreamPort : null,
       ports: unit.ports,
       gpus: gpusOf(unit, deployment.gpus),

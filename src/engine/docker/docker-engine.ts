@@ -1,0 +1,390 @@
+import Docker from 'dockerode';
+import type { ContainerInfo, ImageInspectInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { imageAddress, type ImageRef } from '../../core/containers/images.ts';
+import {
+  EngineFault,
+  type ContainerEngine,
+  type EngineState,
+  type LogLine,
+  type LogRequest,
+  type NetworkSpec,
+  type OwnedObject,
+  type UnitSpec,
+} from '../../ports/container-engine.ts';
+import type { EngineAddress } from './engine-address.ts';
+import { answerFault } from './engine-faults.ts';
+import { makeFirewall, type Firewall } from './firewall.ts';
+import type { FirewallExceptions } from './firewall-rules.ts';
+import { installationFilter, LABELS, ownerLabels, readOwner, type Labels } from './labels.ts';
+import { networkBody } from './network-body.ts';
+import { pullImage, type PullLimits } from './pull-image.ts';
+import { readLogLines } from './read-logs.ts';
+import { readListedUnit } from './read-state.ts';
+import { makeEngineRequests, type EngineRequests, type RequestLimits } from './requests.ts';
+import { SshAgent } from './ssh-agent.ts';
+import { makeUnitRequests } from './unit-requests.ts';
+
+/** How a host keeps its containers in. */
+export interface FirewallSettings {
+  /**
+   * `strict`: rules are kept in place, and a network with a way out is refused where they cannot be. `lenient`: then it is made without.
+   * `off`: the host's rules are never touched, and every network is made.
+   */
+  readonly mode: 'strict' | 'lenient' | 'off';
+  /** Put before `iptables` and its relatives; null where no command reaches the engine's networks from here. */
+  readonly via: readonly string[] | null;
+  readonly exceptions: FirewallExceptions;
+}
+
+/** Limits of one engine's requests; see `DEFAULT_ENGINE_LIMITS`. */
+export interface EngineLimits extends RequestLimits, PullLimits {
+  /** The log of a unit, in bytes. */
+  readonly logBytes: number;
+  /** Of one line of a log, at most 16 KiB. */
+  readonly logLineBytes: number;
+  /** For each command of the firewall. */
+  readonly firewallMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
+  requestMs: 30_000,
+  answerBytes: 64 * MIB,
+  stallMs: 120_000,
+  totalMs: 3_600_000,
+  logBytes: 24 * MIB,
+  logLineBytes: 16 * 1024,
+  firewallMs: 10_000,
+};
+
+export interface DockerEngineOptions {
+  /** Names the host in messages for logs. */
+  readonly host: string;
+  readonly docker: EngineAddress;
+  /** The host's own address, on which ports are published. */
+  readonly address: string;
+  readonly firewall: FirewallSettings;
+  readonly limits?: Partial<EngineLimits>;
+  /** Run instead of `ssh`. */
+  readonly sshProgram?: readonly string[];
+}
+
+const SSH_CONNECT_S = 10;
+const MAX_SOCKETS = 64;
+
+/** Everything that `dockerode` would take from the environment is given, so that a variable meant for others changes nothing here. */
+function connect({ docker, sshProgram }: DockerEngineOptions): { docker: Docker; agent: HttpAgent } {
+  const over = (agent: HttpAgent, protocol: 'http' | 'https', where: Docker.DockerOptions): { docker: Docker; agent: HttpAgent } => {
+    // The connection layer takes the agent, which the published types of this one do not say.
+    const given: Docker.DockerOptions & { agent: HttpAgent } = { ...none, ...where, protocol, agent };
+    return { agent, docker: new Docker(given) };
+  };
+  const none = {
+    host: undefined,
+    port: undefined,
+    socketPath: undefined,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    timeout: undefined,
+  };
+  if (docker.kind === 'unix') {
+    const agent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+    return over(agent, 'http', { socketPath: docker.path });
+  }
+  if (docker.kind === 'ssh') {
+    const agent = new SshAgent(docker, sshProgram ?? ['ssh'], { maxSockets: MAX_SOCKETS, connectTimeoutS: SSH_CONNECT_S });
+    return over(agent, 'http', { host: docker.host, port: 80 });
+  }
+  const { host, port, tls } = docker;
+  if (tls === null) {
+    const agent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+    return over(agent, 'http', { host, port });
+  }
+  const agent = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tls });
+  return over(agent, 'https', { host, port, ...tls });
+}
+
+/**
+ * Opens a Docker engine, of 20.10 or newer. Nothing is asked of it before the first call.
+ *
+ * The firewall is for engines whose networks are within reach of commands here: those on this machine.
+ */
+export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine {
+  const { host, address, firewall: settings } = options;
+  const limits = { ...DEFAULT_ENGINE_LIMITS, ...options.limits };
+  const connection = connect(options);
+  const requests = makeEngineRequests({ ...connection, host, limits });
+  const hostSide = { address, dns: settings.exceptions.dns, logBytes: limits.logBytes };
+  const units = makeUnitRequests({ requests, host, hostSide, requestMs: limits.requestMs });
+  const firewall =
+    settings.mode === 'off' || settings.via === null
+      ? null
+      : makeFirewall({ host, via: settings.via, exceptions: settings.exceptions, commandMs: limits.firewallMs });
+  const keepIn = makeKeepIn(firewall, settings.mode, host);
+  const images = makeImageRequests(requests, host);
+  const networks = makeNetworkRequests(requests, host);
+  const volumes = makeVolumeRequests(requests, host);
+
+  return {
+    ping: async () => readState(requests, host, await keepIn.isManaged()),
+
+    pull: async (request) => {
+      await pullImage(request, { requests, host, limits });
+      if (await images.has(request.image)) return;
+      throw new EngineFault({
+        kind: 'image_refused',
+        message: `${host}: after pulling ${imageAddress(request.image)} the engine has no such digest`,
+        publicMessage: `The image ${request.image.host}/${request.image.repository} is not of the digest that was asked for.`,
+      });
+    },
+    hasImage: images.has,
+    removeImage: images.remove,
+
+    ensureNetwork: async (spec) => {
+      await keepIn.before(spec.role === 'open');
+      await networks.ensure(spec);
+    },
+    removeNetwork: networks.remove,
+    ensureVolume: volumes.ensure,
+    removeVolume: volumes.remove,
+
+    createUnit: async (spec) => {
+      refuseWrongWayOut(spec);
+      if (spec.networks.length > 0) await keepIn.before(spec.networks.some(({ role }) => role === 'open'));
+      return units.create(spec);
+    },
+    startUnit: units.start,
+    stopUnit: units.stop,
+    removeUnit: units.remove,
+    inspectUnit: units.inspect,
+    list: async (installation) => {
+      const filters = installationFilter(installation);
+      const [listed, nets, vols] = await Promise.all([
+        getJson<ContainerInfo[]>(requests, host, '/containers/json', { all: true, filters }),
+        getJson<NetworkInspectInfo[]>(requests, host, '/networks', { filters }),
+        getJson<{ Volumes: VolumeInspectInfo[] | null }>(requests, host, '/volumes', { filters }),
+      ]);
+      return {
+        units: listed.map(readListedUnit),
+        networks: nets.map(readOwned),
+        volumes: (vols.Volumes ?? []).map(readOwned),
+      };
+    },
+
+    logs: (id, request) => readLogs({ requests, host, maxLineBytes: limits.logLineBytes }, id, request),
+    stats: units.stats,
+    close: () => {
+      requests.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The way out of a unit is the network whose name sorts first: a wrong order would send everything into the shim's. */
+function refuseWrongWayOut(spec: UnitSpec): void {
+  const first = spec.networks.filter(({ role }) => role !== 'closed').toSorted((a, b) => (a.name < b.name ? -1 : 1))[0];
+  if (first?.role === 'shim' && spec.networks.some(({ role }) => role === 'open')) {
+    throw new Error(`the open network of ${spec.name} must have a name that sorts before ${first.name}`);
+  }
+}
+
+interface KeepIn {
+  /** Puts the firewall in place before something is made; throws for what needs it, in strict mode, where that cannot be. */
+  before(hasWayOut: boolean): Promise<void>;
+  isManaged(): Promise<boolean>;
+}
+
+function makeKeepIn(firewall: Firewall | null, mode: FirewallSettings['mode'], host: string): KeepIn {
+  const attempt = async (): Promise<unknown> => {
+    if (firewall === null) return new Error('no command reaches the networks of this host');
+    try {
+      await firewall.ensure();
+      return null;
+    } catch (error) {
+      return error;
+    }
+  };
+  return {
+    isManaged: async () => (await attempt()) === null,
+    before: async (hasWayOut) => {
+      if (mode === 'off') return;
+      const failure = await attempt();
+      if (failure === null || mode === 'lenient' || !hasWayOut) return;
+      throw new EngineFault({
+        kind: 'firewall',
+        message: `${host}: a network with a way out is refused: ${failure instanceof Error ? failure.message : 'the firewall is not in place'}`,
+        publicMessage: 'The host cannot keep outgoing traffic away from private networks, so it makes no network with `egress: open`.',
+        cause: failure,
+      });
+    },
+  };
+}
+
+async function getJson<T>(requests: EngineRequests, host: string, path: string, query?: Record<string, string | boolean>): Promise<T> {
+  const answer = await requests.send({ method: 'GET', path, ...(query === undefined ? {} : { query }) });
+  if (answer.status !== 200) throw answerFault(`${host}: GET ${path}`, answer);
+  return answer.json as T;
+}
+
+async function readState(requests: EngineRequests, host: string, isManaged: boolean): Promise<EngineState> {
+  const [info, version] = await Promise.all([
+    getJson<{ NCPU: number; MemTotal: number }>(requests, host, '/info'),
+    getJson<{ Version: string; ApiVersion: string }>(requests, host, '/version'),
+  ]);
+  return {
+    version: version.Version,
+    apiVersion: version.ApiVersion,
+    cpus: info.NCPU,
+    memoryBytes: info.MemTotal,
+    firewall: isManaged ? 'managed' : 'unmanaged',
+  };
+}
+
+const readOwned = (listed: { readonly Name: string; readonly Labels?: Labels | null | undefined }): OwnedObject => ({
+  name: listed.Name,
+  owner: readOwner(listed.Labels ?? {}),
+});
+
+/** An engine calls images of Docker Hub by their short names. */
+const shortName = ({ host, repository }: ImageRef): string => {
+  if (host !== 'docker.io') return `${host}/${repository}`;
+  return repository.startsWith('library/') ? repository.slice('library/'.length) : repository;
+};
+
+function makeImageRequests(
+  requests: EngineRequests,
+  host: string,
+): { has(image: ImageRef): Promise<boolean>; remove(image: ImageRef): Promise<boolean> } {
+  return {
+    async has(image) {
+      const answer = await requests.send({ method: 'GET', path: `/images/${imageAddress(image)}/json` });
+      if (answer.status === 404) return false;
+      if (answer.status !== 200) throw answerFault(`${host}: inspecting ${imageAddress(image)}`, answer);
+      const { RepoDigests } = answer.json as Partial<ImageInspectInfo>;
+      return (RepoDigests ?? []).includes(`${shortName(image)}@${image.digest}`);
+    },
+    async remove(image) {
+      const answer = await requests.send({ method: 'DELETE', path: `/images/${imageAddress(image)}` });
+      if (answer.status === 200 || answer.status === 404) return true;
+      if (answer.status === 409) return false;
+      throw answerFault(`${host}: removing ${imageAddress(image)}`, answer);
+    },
+  };
+}
+
+function makeNetworkRequests(
+  requests: EngineRequests,
+  host: string,
+): { ensure(spec: NetworkSpec): Promise<void>; remove(name: string): Promise<void> } {
+  const pathOf = (name: string): string => `/networks/${encodeURIComponent(name)}`;
+  const inspect = async (name: string): Promise<NetworkInspectInfo | null> => {
+    const answer = await requests.send({ method: 'GET', path: pathOf(name) });
+    if (answer.status === 404) return null;
+    if (answer.status !== 200) throw answerFault(`${host}: inspecting ${name}`, answer);
+    return answer.json as NetworkInspectInfo;
+  };
+  return {
+    async ensure(spec) {
+      const body = networkBody(spec);
+      const answer = await requests.send({ method: 'POST', path: '/networks/create', body });
+      if (answer.status === 201) return;
+      const present = await inspect(spec.name);
+      if (present === null) throw answerFault(`${host}: making the network ${spec.name}`, answer);
+      const isSame =
+        present.Labels?.[LABELS.spec] === spec.role &&
+        present.Labels[LABELS.installation] === spec.owner.installation &&
+        present.Options?.['com.docker.network.bridge.name'] === body.Options?.['com.docker.network.bridge.name'];
+      if (!isSame) throw answerFault(`${host}: making the network ${spec.name}, of whose name another is there`, answer, 'conflict');
+    },
+    async remove(name) {
+      let answer = await requests.send({ method: 'DELETE', path: pathOf(name) });
+      if (answer.status === 403) {
+        for (const id of Object.keys((await inspect(name))?.Containers ?? {})) {
+          await requests.send({ method: 'POST', path: `${pathOf(name)}/disconnect`, body: { Container: id, Force: true } });
+        }
+        answer = await requests.send({ method: 'DELETE', path: pathOf(name) });
+      }
+      if (answer.status !== 204 && answer.status !== 404) throw answerFault(`${host}: removing the network ${name}`, answer);
+    },
+  };
+}
+
+function makeVolumeRequests(
+  requests: EngineRequests,
+  host: string,
+): {
+  ensure: ContainerEngine['ensureVolume'];
+  remove: ContainerEngine['removeVolume'];
+} {
+  const ensure: ContainerEngine['ensureVolume'] = async (spec) => {
+    const answer = await requests.send({
+      method: 'POST',
+      path: '/volumes/create',
+      body: { Name: spec.name, Driver: 'local', Labels: ownerLabels(spec.owner) },
+    });
+    if (answer.status !== 201) throw answerFault(`${host}: making the volume ${spec.name}`, answer);
+    // An engine takes a volume that is there, whoever's it is.
+    const labels = (answer.json as VolumeInspectInfo).Labels as Labels | null;
+    if (labels?.[LABELS.installation] !== spec.owner.installation || labels[LABELS.container] !== spec.owner.container) {
+      throw answerFault(`${host}: making the volume ${spec.name}, of whose name another is there`, answer, 'conflict');
+    }
+  };
+  const remove: ContainerEngine['removeVolume'] = async (name) => {
+    const answer = await requests.send({ method: 'DELETE', path: `/volumes/${encodeURIComponent(name)}` });
+    if (answer.status === 204 || answer.status === 404) return;
+    throw answerFault(`${host}: removing the volume ${name}`, answer, answer.status === 409 ? 'in_use' : 'refused');
+  };
+  return { ensure, remove };
+}
+
+interface LogOptions {
+  readonly requests: EngineRequests;
+  readonly host: string;
+  readonly maxLineBytes: number;
+}
+
+async function* readLogs(
+  { requests, host, maxLineBytes }: LogOptions,
+  id: string,
+  request: LogRequest,
+): AsyncGenerator<LogLine, void, undefined> {
+  const { signal } = request;
+  if (signal.aborted) return;
+  try {
+    const answer = await requests.open({
+      method: 'GET',
+      path: `/containers/${encodeURIComponent(id)}/logs`,
+      query: {
+        stdout: true,
+        stderr: true,
+        timestamps: true,
+        follow: request.follow,
+        tail: request.tail ?? 'all',
+        ...(request.sinceMs === null ? {} : { since: (request.sinceMs / 1000).toFixed(3) }),
+      },
+      signal,
+    });
+    const end = (): void => void answer.destroy();
+    signal.addEventListener('abort', end);
+    try {
+      if (answer.statusCode === 404) return;
+      if (answer.statusCode !== 200) {
+        throw answerFault(`${host}: logs of ${id}`, { status: answer.statusCode ?? 0, headers: {}, json: undefined, said: '' });
+      }
+      yield* readLogLines(answer as AsyncIterable<Uint8Array>, maxLineBytes);
+    } finally {
+      signal.removeEventListener('abort', end);
+      answer.destroy();
+    }
+  } catch (error) {
+    // The type checker cannot see that a signal changes meanwhile.
+    if ((signal as { aborted: boolean }).aborted) return;
+    if (error instanceof EngineFault) throw error;
+    const message = `${host}: logs of ${id}: ${error instanceof Error ? error.message : String(error)}`;
+    throw new EngineFault({ kind: 'unreachable', message, publicMessage: 'The host of the container cannot be reached.', cause: error });
+  }
+}

@@ -1,0 +1,37 @@
+import { EngineFault, type EngineFaultKind } from '../../ports/container-engine.ts';
+import type { EngineAnswer } from './requests.ts';
+
+/** What engines say of a start that fails, and what its owner is told. What is not here may name folders of the host. */
+const START_FAILURES: readonly { readonly said: RegExp; readonly tell: (match: RegExpExecArray) => string }[] = [
+  {
+    said: /exec: \\?"([^"\\]+)\\?": (?:[^:]*: )?(executable file not found|no such file or directory|permission denied)/,
+    tell: ([, command, why]) => `its command ${command} cannot be run: ${why}`,
+  },
+  { said: /(?:port is already allocated|address already in use)/, tell: () => 'a host port that it wants is taken' },
+  { said: /could not select device driver|nvidia/i, tell: () => 'the host has no GPUs for containers' },
+  { said: /unable to find (?:user|group) ([^:]+): no matching entries/, tell: ([, user]) => `its image has no user or group ${user}` },
+  { said: /(?:Cwd|working directory|chdir to cwd)[^:]*/i, tell: () => 'its working directory cannot be entered' },
+  { said: /read-only file system/, tell: () => 'a path that is mounted is not in its image, which is read-only' },
+];
+
+/** Why a unit could not be started, in words for its owner; empty for nothing said. */
+export function tellStartFailure(said: string): string {
+  if (said === '') return '';
+  for (const { said: pattern, tell } of START_FAILURES) {
+    const match = pattern.exec(said);
+    if (match !== null) return tell(match);
+  }
+  return 'the host could not start it';
+}
+
+/** What an engine says where its networks have used up the addresses that it gives them. */
+const NO_ADDRESSES = /non-overlapping IPv4 address pool|no available network|fully subnetted/;
+
+const tellRefusal = (said: string): string =>
+  NO_ADDRESSES.test(said) ? 'The host has no addresses left for another network.' : 'The host refused what was asked of it.';
+
+/** An answer that is no success, as a fault. `what` says for logs what was asked. */
+export function answerFault(what: string, answer: EngineAnswer, kind: EngineFaultKind = 'refused'): EngineFault {
+  const { status, said } = answer;
+  return new EngineFault({ kind, status, message: `${what}: status ${status}: ${said}`, publicMessage: tellRefusal(said) });
+}
