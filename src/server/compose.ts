@@ -90,7 +90,11 @@ export interface Trail {
   readonly secret: string;
 }
 
-const NO_SECRETS = { values: async () => new Map<string, string>(), registryAuth: async () => null, noteRefusedAuth: async () => undefined };
+const NO_SECRETS = {
+  values: async () => new Map<string, string>(),
+  registryAuth: async () => null,
+  noteRefusedAuth: async () => undefined,
+};
 
 /** What everything is wired from. */
 export interface ComposeDeps {

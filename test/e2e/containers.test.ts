@@ -11,6 +11,7 @@ containers:
   - name: web
     image: "${image}"
     cap_add: [NET_BIND_SERVICE]
+    stop_timeout: 1s
 shim:
   upstream-port: 80
 `;

@@ -111,12 +111,13 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
     until: async (id, wanted) => {
       let last: ShownContainer | undefined;
       await waitUntil(async () => {
-        last = (await api('GET', `/containers/${id}`)).body;
+        last = (await api<ShownContainer>('GET', `/containers/${id}`)).body;
         return wanted(last);
       }, WAIT_MS).catch(() => {
         throw new Error(`the container is not as it should be: ${JSON.stringify(last)}`);
       });
-      return last as ShownContainer;
+      if (last === undefined) throw new Error(`nobody looked at the container ${id}`);
+      return last;
     },
     left: () => {
       const ours = ['--filter', 'label=io.castellan.installation'];

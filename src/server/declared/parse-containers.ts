@@ -83,5 +83,4 @@ function parseRegistries(field: Field): Registries {
   };
 }
 
-const parseBaseDomain = (field: Field): string =>
-  field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));
+const parseBaseDomain = (field: Field): string => field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));

@@ -16,7 +16,11 @@ export interface DeclaredSources {
 export const DEFAULT_SOURCES: DeclaredSources = { github: { baseUrl: 'https://api.github.com', token: null }, git: [] };
 
 const OWNER = { pattern: /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?$/, rule: 'the name of an owner as GitHub has them' };
-const GIT_URL = { pattern: /^(?:file|https?|ssh):\/\/[^\s]{1,2000}$/, rule: 'an address that begins with file://, https://, http:// or ssh://', secret: true };
+const GIT_URL = {
+  pattern: /^(?:file|https?|ssh):\/\/[^\s]{1,2000}$/,
+  rule: 'an address that begins with file://, https://, http:// or ssh://',
+  secret: true,
+};
 const API_URL = { pattern: /^https?:\/\/[^\s?#@]{1,2000}$/, rule: 'an address that begins with https:// or http://', secret: true };
 
 /** Reads the section `sources`. */
