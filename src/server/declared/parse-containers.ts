@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
 import type { Field } from './field.ts';
+import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
+import { DEFAULT_SOURCES, parseSources, type DeclaredSources } from './parse-sources.ts';
 
 /** How containers are deployed. Lengths in milliseconds. */
 export interface ContainerSettings {
@@ -16,8 +19,26 @@ export interface ContainerSettings {
 /** What holds where the file says nothing. */
 export const DEFAULT_CONTAINERS: ContainerSettings = { drainMs: 600_000, stopDrainMs: 30_000, readyTimeoutMs: 120_000, giveUpMs: 600_000 };
 
+/** Everything that the file says of containers. */
+export interface ContainersConfig {
+  readonly hosts: readonly DeclaredHost[];
+  readonly sources: DeclaredSources;
+  readonly registries: Registries;
+  readonly baseDomain: string;
+  readonly settings: ContainerSettings;
+}
+
 /** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
 export const DEFAULT_BASE_DOMAIN = 'containers.localhost';
+
+/** What holds without a file: no host, so nothing runs. */
+export const NO_CONTAINERS: ContainersConfig = {
+  hosts: [],
+  sources: DEFAULT_SOURCES,
+  registries: DEFAULT_REGISTRIES,
+  baseDomain: DEFAULT_BASE_DOMAIN,
+  settings: DEFAULT_CONTAINERS,
+};
 
 const HOUR_MS = 3_600_000;
 const DOMAIN = {
@@ -30,8 +51,18 @@ const REGISTRY = {
 };
 const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host, with a port where it has one' };
 
-/** Reads the section `containers`. */
-export function parseContainers(field: Field): ContainerSettings {
+/** Reads the sections that are about containers. */
+export const parseContainers = (
+  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers', Field>>,
+): ContainersConfig => ({
+  hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
+  sources: parseSources(sections.sources),
+  registries: parseRegistries(sections.registries),
+  baseDomain: parseBaseDomain(sections.ingress),
+  settings: parseSettings(sections.containers),
+});
+
+function parseSettings(field: Field): ContainerSettings {
   const given = field.fields(['drain_ms', 'stop_drain_ms', 'ready_timeout_ms', 'give_up_ms']);
   const length = (value: Field, fallback: number): number => value.or(fallback, (f) => f.integer({ min: 0, max: 24 * HOUR_MS }));
   return {
@@ -42,8 +73,7 @@ export function parseContainers(field: Field): ContainerSettings {
   };
 }
 
-/** Reads the section `registries`. */
-export function parseRegistries(field: Field): Registries {
+function parseRegistries(field: Field): Registries {
   const given = field.fields(['ghcr', 'gcr', 'dockerhub', 'allow']);
   return {
     ghcr: given.ghcr.or(DEFAULT_REGISTRIES.ghcr, (f) => f.text(REGISTRY)),
@@ -53,6 +83,4 @@ export function parseRegistries(field: Field): Registries {
   };
 }
 
-/** Reads the domain of the section `ingress`. */
-export const parseBaseDomain = (field: Field): string =>
-  field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));
+const parseBaseDomain = (field: Field): string => field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));

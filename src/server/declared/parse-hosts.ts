@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { FirewallSettings } from '../../engine/docker/docker-engine.ts';
 import { parseEngineAddress, type EngineAddress, type EngineTls } from '../../engine/docker/engine-address.ts';
 import type { Field } from './field.ts';
 import { refuseDouble } from './named-fields.ts';
@@ -12,12 +13,7 @@ export interface DeclaredHost {
   /** The numbers of GPUs that a container may ask for. */
   readonly gpus: readonly number[];
   readonly isDefault: boolean;
-  /** Ranges of addresses that containers may reach though they are not the internet, in CIDR form. */
-  readonly egressAllow: readonly string[];
-  /** What runs the firewall's commands where the engine's networks are; empty: nothing is put before them. Null: the firewall cannot be managed. */
-  readonly firewallVia: readonly string[] | null;
-  /** Networks that are open to the internet are refused where the firewall cannot be managed. */
-  readonly isStrict: boolean;
+  readonly firewall: FirewallSettings;
 }
 
 const NAME = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 64 letters, digits, ".", "_" and "-"' };
@@ -38,20 +34,31 @@ export function parseHosts(section: Field, readFile: (path: string) => string): 
     const isDefault = given.default.or(false, (f) => f.boolean());
     defaults += Number(isDefault);
     if (defaults > 1) given.default.fail('must be true for one host only');
-    const firewall = given.firewall.fields(['via', 'strict']);
-    const isNear = parsed.address.kind === 'unix';
-    const via = firewall.via.or(null, (field) => field.items().map((part) => part.text({ maxLength: 256 })));
     return {
       name,
       engine: parsed.address,
       address: given.address.or(defaultAddress(parsed.address), (f) => f.text(ADDRESS)),
       gpus: given.gpus.items().map((f) => f.integer({ min: 1, max: MAX_GPUS })),
       isDefault,
-      egressAllow: given.egress_allow.items().map(readCidr),
-      firewallVia: via ?? (isNear ? [] : null),
-      isStrict: firewall.strict.or(true, (f) => f.boolean()),
+      firewall: readFirewall(given.firewall, given.egress_allow, parsed.address.kind === 'unix'),
     };
   });
+}
+
+/** How a host keeps its containers in. Commands reach the networks of an engine on this machine, and others only by what is put before them. */
+function readFirewall(field: Field, egressAllow: Field, isNear: boolean): FirewallSettings {
+  const given = field.fields(['mode', 'via', 'dns']);
+  const via = given.via.or(null, (list) => list.items().map((part) => part.text({ maxLength: 256 })));
+  return {
+    mode: given.mode.or('strict', (f) => f.oneOf(['strict', 'lenient', 'off'])),
+    via: via ?? (isNear ? [] : null),
+    exceptions: { allow: egressAllow.items().map(readCidr), dns: given.dns.items().map(readAddress) },
+  };
+}
+
+function readAddress(field: Field): string {
+  const text = field.text({ maxLength: 64 });
+  return isIP(text) === 4 ? text : field.fail('must be an IPv4 address');
 }
 
 /** Ports of an engine on this machine are published on loopback. */
