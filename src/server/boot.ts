@@ -102,6 +102,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       retention: config.retention,
       declared: makeDeclaredFields(config.declared),
       billing: config.billing,
+      containers: config.containers,
       operatorKey,
     };
     const isStoreLost = (): boolean => lostBecause !== null;

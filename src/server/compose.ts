@@ -32,7 +32,7 @@ import { makeRotateMasterKey, type RotateMasterKey } from '../app/rotate-master-
 import { makeCalls, type Calls } from '../app/relay-call.ts';
 import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
-import type { Upstream } from '../core/records.ts';
+import type { RecordRef, Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
@@ -63,6 +63,8 @@ import { makeBuiltInBilling } from '../billing/built-in/built-in-billing.ts';
 import type { PaymentService } from '../ports/payment-service.ts';
 import type { BillTokens } from '../ports/bill-tokens.ts';
 import type { BillingConfig } from './declared/parse-billing.ts';
+import { composeContainers, type ContainerParts } from './compose-containers.ts';
+import type { ContainersConfig } from './declared/parse-containers.ts';
 import { sha256Digest } from './secrets/sha256-digest.ts';
 import type { Closers } from './closers.ts';
 import type { GatewayConfig } from './declared/declared-config.ts';
@@ -88,6 +90,12 @@ export interface Trail {
   readonly secret: string;
 }
 
+const NO_SECRETS = {
+  values: async () => new Map<string, string>(),
+  registryAuth: async () => null,
+  noteRefusedAuth: async () => undefined,
+};
+
 /** What everything is wired from. */
 export interface ComposeDeps {
   readonly store: LedgerStore & RecordStore & WebhookStore;
@@ -110,6 +118,7 @@ export interface ComposeDeps {
   readonly trail: Trail;
   readonly billTokens: BillTokens;
   readonly billing: BillingConfig;
+  readonly containers: ContainersConfig;
   readonly onRotated: OnRotated;
   readonly log: Log;
   readonly closers: Closers;
@@ -120,6 +129,7 @@ export interface ComposeDeps {
 export interface Parts extends Refusals {
   /** Where customers pay; null where nothing is declared. */
   readonly payments: PaymentService | null;
+  readonly containers: ContainerParts;
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly calls: Calls;
@@ -151,10 +161,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   // After the last batch of the writer, which closes before it.
   const exportHeads = makeExportHeads({ store, file: deps.trail.file, barrier: () => writer.barrier(), clock, log });
   closers.add('ends of the audit trail', () => (deps.isStoreLost() ? undefined : exportHeads()));
+  let containers: ContainerParts | null = null;
+  const aboutContainers = { recordsChanged: (refs: readonly RecordRef[]) => containers?.recordsChanged(refs) };
   const plainWriter = makeLedgerWriter({
     store: observeStore(store, metrics),
     ids,
-    onRecordsChanged: (refs) => tellChanged(directory, watched.subscriptions)(refs),
+    onRecordsChanged: (refs) => tellChanged(directory, watched.subscriptions, aboutContainers)(refs),
     maxQueued: MAX_QUEUED_COMMANDS,
     failpoints,
     log,
@@ -194,6 +206,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
+  containers = await composeContainers({ ...deps, writer, secrets: NO_SECRETS, inFlight: { count: () => 0, cut: () => 0 } });
+
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
 
@@ -226,7 +240,12 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  const failures = () => ({ ...jobs.failures(), ...events.jobs.failures(), [keepSpeeds.name]: keepSpeeds.failures() });
+  const watchedJobs = [keepSpeeds, ...containers.jobs];
+  const failures = () => ({
+    ...jobs.failures(),
+    ...events.jobs.failures(),
+    ...Object.fromEntries(watchedJobs.map((job) => [job.name, job.failures()])),
+  });
   metrics.jobFailures.readAllFrom(() => Object.entries(failures()).map(([job, value]) => ({ labels: { job }, value })));
   const unmetered = {
     ...deps,
@@ -241,6 +260,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     limits: gateway,
   };
   return {
+    containers,
     payments,
     writer,
     directory,
@@ -353,7 +373,8 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const bills = { records: deps.store, tokens: deps.billTokens };
   const service = parts.payments;
   const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
-  await app.register(makeTinfoilAdmin({ ...shared, billing }));
+  const { manage, baseDomain } = parts.containers;
+  await app.register(makeTinfoilAdmin({ ...shared, billing, containers: manage, baseDomain }));
   await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));

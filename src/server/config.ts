@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { NO_CONTAINERS, type ContainersConfig } from './declared/parse-containers.ts';
 import { DEFAULT_BILLING, type BillingConfig } from './declared/parse-billing.ts';
 import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
 import { ConfigError } from './config-error.ts';
@@ -41,6 +42,7 @@ export interface Config {
   readonly traces: TraceConfig | null;
   readonly retention: Retention;
   readonly billing: BillingConfig;
+  readonly containers: ContainersConfig;
   readonly declared: DeclaredConfig | null;
 }
 
@@ -117,6 +119,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     traces: readTraceConfig(env),
     retention: DEFAULT_RETENTION,
     billing: DEFAULT_BILLING,
+    containers: NO_CONTAINERS,
     declared: null,
   };
   // These two listeners come with containers; a wrong value is refused now rather than then.
@@ -138,6 +141,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     metrics: declared.metrics,
     retention: declared.retention,
     billing: declared.billing,
+    containers: declared.containers,
     declared,
   };
 }

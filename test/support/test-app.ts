@@ -38,6 +38,7 @@ import { parseJson } from '../../src/core/json/int64.ts';
 import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import { makeBuiltInBilling } from '../../src/billing/built-in/built-in-billing.ts';
+import { makeManageContainers } from '../../src/app/containers/manage-containers.ts';
 import type { Billing, Transaction } from '../../src/ports/billing.ts';
 import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
 import type { Ids } from '../../src/ports/ids.ts';
@@ -216,7 +217,16 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const given = options.transactions;
   const billing: Billing =
     given === undefined ? makeBuiltInBilling({ records: store, tokens: billTokens }) : { transactions: async () => [...given] };
-  await app.register(makeTinfoilAdmin({ ...deps, publicUrl: null, billing }));
+  const containers = makeManageContainers({
+    ...deps,
+    hosts: [],
+    hostFault: () => null,
+    readRelease: async ({ repo }) => rejected({ code: 'not_found', message: `there is no repository ${repo}` }),
+    settleUse: async () => undefined,
+    drainMs: 0,
+    stopDrainMs: 0,
+  });
+  await app.register(makeTinfoilAdmin({ ...deps, publicUrl: null, billing, containers, baseDomain: 'containers.localhost' }));
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(
     makeOperatorApi({

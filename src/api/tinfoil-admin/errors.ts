@@ -1,5 +1,5 @@
 import type { RejectionCode } from '../../core/rejection.ts';
-import { TRANSPORT_STATUS, type ErrorForm, type TransportCode } from '../_shared/problem.ts';
+import { TRANSPORT_STATUS, type ErrorForm, type Problem, type TransportCode } from '../_shared/problem.ts';
 
 /** A status and a code on the wire. Source: Tinfoil Admin API, error responses; `CONFLICT` and what lies beyond are our own. */
 type Wire = readonly [status: number, code: string];
@@ -10,6 +10,8 @@ const PAYMENT_REQUIRED: Wire = [402, 'PAYMENT_REQUIRED'];
 const FORBIDDEN: Wire = [403, 'FORBIDDEN'];
 const NOT_FOUND: Wire = [404, 'NOT_FOUND'];
 const CONFLICT: Wire = [409, 'CONFLICT'];
+/** Source: later versions of the public client. */
+const INVALID_STATE: Wire = [409, 'INVALID_CONTAINER_STATE'];
 
 const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   invalid_request: BAD_REQUEST,
@@ -48,7 +50,7 @@ const REJECTIONS: Readonly<Record<RejectionCode, Wire>> = {
   no_upstream_left: BAD_REQUEST,
   key_revoked: UNAUTHORIZED,
   insufficient_permissions: FORBIDDEN,
-  invalid_transition: CONFLICT,
+  invalid_transition: INVALID_STATE,
   already_in_state: CONFLICT,
   webhook_not_found: NOT_FOUND,
   webhook_url_invalid: BAD_REQUEST,
@@ -94,10 +96,22 @@ const SHIM_REJECTIONS: Readonly<Partial<Record<RejectionCode, Wire>>> = {
 
 const isTransport = (code: string): code is TransportCode => Object.hasOwn(TRANSPORT_STATUS, code);
 
+/**
+ * What some problems tell beside the sentence: every rule that a configuration breaks, and the containers that use what is to be deleted. Source: Tinfoil
+ * reference sections 1.3 and 1.4.
+ */
+function shownDetails(details: Problem['details']): object {
+  const { violations, containers } = details ?? {};
+  return {
+    ...(violations === undefined ? {} : { valid: false, errors: violations }),
+    ...(containers === undefined ? {} : { containers, used_by: containers }),
+  };
+}
+
 /** Problems as this surface writes them: the newest document's `{error, code}` beside the older ones' `{status, message}`. */
-export const tinfoilForm: ErrorForm = ({ code: name, message }) => {
+export const tinfoilForm: ErrorForm = ({ code: name, message, details }) => {
   const [status, code] = isTransport(name) ? [TRANSPORT_STATUS[name], TRANSPORT[name]] : REJECTIONS[name];
-  return { status, body: { error: message, code, status: 'error', message }, challenge: 'Bearer' };
+  return { status, body: { error: message, code, status: 'error', message, ...shownDetails(details) }, challenge: 'Bearer' };
 };
 
 /** Problems as the proxies of this API's ecosystem read them: by their status. Source: Tinfoil reference section 1.5, `validate-key`. */

@@ -11,6 +11,7 @@ import {
   type Operations,
   type Parameter,
 } from '../_shared/openapi/operation.ts';
+import { CONTAINER_OPERATIONS } from './container-operations.ts';
 import { tinfoilForm } from './errors.ts';
 import { TINFOIL_PREFIX } from './prefix.ts';
 
@@ -197,9 +198,9 @@ const BILLING_OPERATIONS: Operations = {
 export const TINFOIL_SURFACE: DocumentedSurface = {
   id: 'tinfoil-admin',
   title: 'Tinfoil Admin API',
-  description: 'Keys, usage and billing of one tenant, for the members who administer it.',
+  description: 'Keys, usage, billing and containers of one tenant, for the members who administer it.',
   prefixes: [TINFOIL_PREFIX],
-  operations: { ...KEY_OPERATIONS, ...BILLING_OPERATIONS },
+  operations: { ...KEY_OPERATIONS, ...BILLING_OPERATIONS, ...CONTAINER_OPERATIONS },
   security: ['adminKey'],
   errors: {
     form: TinfoilError,

@@ -23,6 +23,11 @@ import { compileValidator } from '../_shared/validation.ts';
 import { tinfoilForm } from './errors.ts';
 import { TINFOIL_SURFACE } from './operations.ts';
 import { adminPrincipal, makeAuthenticateAdmin } from './principal.ts';
+import type { ManageContainers } from '../../app/containers/manage-containers.ts';
+import { mountCreateContainer, mountDeployContainer } from './routes/containers/deploy.ts';
+import { mountContainerLifecycle, mountReadContainers } from './routes/containers/lifecycle.ts';
+import { mountOrganizeContainers } from './routes/containers/organize.ts';
+import { mountValidateContainer } from './routes/containers/validate.ts';
 import { mountBillingUsage, mountKeyUsage } from './routes/billing-usage.ts';
 import { mountCreateKey } from './routes/create-key.ts';
 import { mountDeleteKey } from './routes/delete-key.ts';
@@ -39,6 +44,9 @@ export interface TinfoilAdminDeps {
   readonly billing: Billing;
   /** The origin of links that leave this server; null: that of the request. */
   readonly publicUrl: string | null;
+  readonly containers: ManageContainers;
+  /** The domain below which containers are reached. */
+  readonly baseDomain: string;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly hasher: KeyHasher;
@@ -46,10 +54,10 @@ export interface TinfoilAdminDeps {
   readonly log: Log;
 }
 
-/** Largest body: metadata may have 5 KB, the rest is small. */
-const BODY_LIMIT_BYTES = 64 * 1024;
+/** Largest body: a container's variables may have 256 KiB, more where JSON escapes them; the rest is small. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
 
-/** The Tinfoil Admin API's keys and billing as one Fastify plugin, to be registered without a prefix. */
+/** The Tinfoil Admin API's keys, billing and containers as one Fastify plugin, to be registered without a prefix. */
 export const makeTinfoilAdmin =
   (given: TinfoilAdminDeps): FastifyPluginAsync =>
   async (root) => {
@@ -82,4 +90,11 @@ export const makeTinfoilAdmin =
     mountKeyUsage(app, usageUse);
     mountTimeSeries(app, usageUse);
     mountTransactions(app, deps);
+
+    mountReadContainers(app, deps);
+    mountCreateContainer(app, deps);
+    mountDeployContainer(app, deps);
+    mountContainerLifecycle(app, deps);
+    mountOrganizeContainers(app, deps);
+    mountValidateContainer(app, deps);
   };

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Container, Deployment, Endpoint } from '../../core/containers/container-records.ts';
 import { networkName } from '../../core/containers/engine-names.ts';
 import { imageAddress, type ImageRef, type Registries, type RegistryKind } from '../../core/containers/images.ts';
@@ -25,6 +24,8 @@ export interface BringUpDeps {
   readonly registries: Registries;
   readonly secrets: DeploymentSecrets;
   readonly probe: ProbeEndpoint;
+  /** Lets time pass; rejects with the signal's reason where it is aborted. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly elapsedMs: () => number;
   /** From the start of its units until a deployment must answer, beside the time that its health checks ask for. */
   readonly readyTimeoutMs: number;
@@ -40,6 +41,9 @@ const LOOK_EVERY_MS = 100;
 const MAX_RESTARTS = 3;
 const HIDDEN = '***';
 const SHORTEST_HIDDEN = 4;
+
+/** A unit ended that is to run. Its host may have been started anew: it is given a second time. */
+class UnitEnded extends DeploymentFailed {}
 
 /** Faults that end a deployment: trying again would end the same way. */
 const FINAL: ReadonlySet<EngineFault['kind']> = new Set(['refused', 'conflict', 'unstartable', 'image_refused', 'firewall']);
@@ -137,7 +141,7 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
     // What has ended well may have prepared something for the others; what serves may not end.
     if (isDone && (isUpstream || unit.exitCode !== 0 || unit.oomKilled)) {
       const why = unit.error === '' ? '' : `: ${unit.error}`;
-      throw new DeploymentFailed(`the container ${name} ended with exit code ${unit.exitCode}${memory}${why}`);
+      throw new UnitEnded(`the container ${name} ended with exit code ${unit.exitCode}${memory}${why}`);
     }
     if (unit.health === 'unhealthy') {
       const said = unit.healthOutput.trim();
@@ -185,7 +189,7 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
           `the container ${upstream} did not answer HTTP on port ${upstreamPort} within ${Math.round(limitMs / 1000)} s`,
         );
       }
-      await wait(LOOK_EVERY_MS, undefined, { signal: request.signal });
+      await deps.wait(LOOK_EVERY_MS, request.signal);
     }
   }
 
@@ -200,7 +204,12 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
         await pullAll(planned.images, request);
         const ids = await make(planned, request);
         await request.onStarted();
-        return await waitReady(ids, planned.upstream, request);
+        try {
+          return await waitReady(ids, planned.upstream, request);
+        } catch (err) {
+          if (!(err instanceof UnitEnded)) throw err;
+          return await waitReady(await make(planned, request), planned.upstream, request);
+        }
       } catch (err) {
         return fail(err, hidden);
       }

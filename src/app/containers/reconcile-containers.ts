@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { ContainerProgress } from '../../core/containers/commands.ts';
 import { liveDeployments, type Container, type Deployment } from '../../core/containers/container-records.ts';
 import { imageAddress, resolveImage, type ImageRef, type Registries } from '../../core/containers/images.ts';
@@ -35,6 +34,8 @@ export interface ReconcilerDeps {
   readonly giveUpMs: number;
   /** Called when a piece of work has ended: another look may find the next. */
   readonly onWorkEnded: () => void;
+  /** Lets time pass; rejects with the signal's reason where it is aborted. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly elapsedMs: () => number;
   readonly ids: Pick<Ids, 'next'>;
@@ -162,7 +163,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
         log.warn({ err, deploymentId: id, host: hostName }, 'a host did not do what was asked; it is asked again');
         const isNew = isComingUp(of.deployment);
         if (isNew && deps.elapsedMs() - sinceMs > deps.giveUpMs) throw new DeploymentFailed(err.publicMessage, { cause: err });
-        await wait(pauseMs, undefined, { signal });
+        await deps.wait(pauseMs, signal);
       }
     }
   }
@@ -190,7 +191,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     if (!(err instanceof DeploymentFailed)) throw err;
     if (deployment.state === 'serving' || deployment.state === 'ready') {
       log.warn({ err, containerId: container.id, deploymentId: deployment.id }, 'a container that serves is not well; it is started again');
-      await wait(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      await deps.wait(RETRY_MS, signal).catch(() => undefined);
       return;
     }
     await advance(container, deployment, { type: 'failed', errorMessage: err.message });
@@ -208,7 +209,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
       const audit = auditOf('delete-container', replaces);
       await writer.execute({ verb: 'delete-container', id: ids.next('cmd'), tenantId: container.tenantId, audit, containerId: replaces });
     }
-    while ((await records.record('container', replaces)) !== undefined) await wait(LOOK_MS, undefined, { signal });
+    while ((await records.record('container', replaces)) !== undefined) await deps.wait(LOOK_MS, signal);
   }
 
   /** Lets what serves go, once everything that its successor needs from elsewhere is there. */
@@ -230,7 +231,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     const sinceMs = deps.elapsedMs();
     const isOver = (): boolean => deps.clock.nowMs() >= untilMs;
     const isSettled = (): boolean => deps.elapsedMs() - sinceMs >= deps.settleMs;
-    while (!isOver() && !(isSettled() && inFlight.count(deployment.id) === 0)) await wait(LOOK_MS, undefined, { signal });
+    while (!isOver() && !(isSettled() && inFlight.count(deployment.id) === 0)) await deps.wait(LOOK_MS, signal);
     const cut = inFlight.cut(deployment.id);
     if (cut > 0) log.warn({ deploymentId: deployment.id, cut }, 'requests of a deployment that was replaced took too long and were cut');
   }
@@ -385,10 +386,18 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     for (const of of due) await begin(of, onHost);
     for (const [index, host] of hosts.entries()) {
       const objects = owned[index];
-      if (objects !== null && objects !== undefined && lease.isHeld()) await removeOrphans(host, objects, containers);
+      if (objects !== null && objects !== undefined) await attempt(host.name, () => removeOrphans(host, objects, containers));
     }
     const reachable = owned.map((objects) => objects ?? { units: [], networks: [], volumes: [] });
-    for (const container of containers) await forgetGone(container, reachable);
+    for (const container of containers) await attempt(container.current.hostName, () => forgetGone(container, reachable));
+  }
+
+  /** Does what the next look does again where a host fails: the others are not kept waiting. */
+  async function attempt(hostName: string, work: () => Promise<void>): Promise<void> {
+    await work().catch((err: unknown) => {
+      if (!(err instanceof EngineFault)) throw err;
+      log.warn({ err, host: hostName }, 'what is not needed any more could not be removed from a host');
+    });
   }
 
   /** Begins work where its host is there. What was on a host that is not declared any more is out of our reach. */

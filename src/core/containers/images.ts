@@ -36,7 +36,7 @@ const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z
 const DOCKER_HUB_HOSTS: readonly string[] = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 const MAX_NAME_LENGTH = 255;
 
-const refuse = (rule: string): ImageResult => ({ ok: false, rule });
+const refuse = (rule: string): { readonly ok: false; readonly rule: string } => ({ ok: false, rule });
 
 /** The first part of a name is a host if it looks like one: a dot, a port or `localhost`; else the image is of Docker Hub. */
 function splitHost(name: string): { host: string; path: string } {
@@ -58,17 +58,17 @@ function splitTag(name: string): { path: string; tag: string | null } {
   return colon === -1 ? { path: name, tag: null } : { path: name.slice(0, colon), tag: name.slice(colon + 1) };
 }
 
+/** An image as a configuration names it, before the operator's mapping. `path` is below the registry's host. */
+type NamedImage = { readonly ok: true; readonly host: string; readonly path: string; readonly digest: string; readonly kind: RegistryKind };
+
 /**
- * Reads an image as a configuration writes it, and finds where it is pulled from.
+ * Reads an image as a configuration writes it: `[host/]path[:tag]@sha256:<64 hex>`. A tag is checked and left out: the digest decides. A name without a
+ * host is of Docker Hub, and there a name of one part is below `library/`. Nothing is normalized beyond that: capital letters are refused.
  *
- * `image` is `[host/]path[:tag]@sha256:<64 hex>`. A tag is checked and left out: the digest decides. A name without a host is of Docker Hub,
- * and there a name of one part is below `library/`. Names of ghcr.io, gcr.io and Docker Hub go to the hosts that are declared for them;
- * any other host must be on the operator's list as it is written. Nothing is normalized beyond that: capital letters are refused.
- *
- * Rejects, in this order: no digest, not a sha256 digest, a bad tag, a name that is not one, a host that is not on the list.
+ * Rejects, in this order: no digest, not a sha256 digest, a bad tag, a name that is not one.
  * Source: the grammar of references of the OCI distribution specification.
  */
-export function resolveImage(image: string, registries: Registries): ImageResult {
+export function readImageName(image: string): NamedImage | { readonly ok: false; readonly rule: string } {
   const at = image.indexOf('@');
   if (at === -1) return refuse('must name its digest: a tag alone may change, so write name@sha256:<64 hexadecimal digits>');
   const digest = image.slice(at + 1);
@@ -83,12 +83,25 @@ export function resolveImage(image: string, registries: Registries): ImageResult
   if (!isPath || written.length + host.length + 1 > MAX_NAME_LENGTH) {
     return refuse('is not an image name: parts of lower case letters, digits and single separators, at most 255 characters');
   }
+  return { ok: true, host, path: written, digest, kind };
+}
+
+/**
+ * Reads an image as a configuration writes it, and finds where it is pulled from. Names of ghcr.io, gcr.io and Docker Hub go to the hosts that are
+ * declared for them; any other host must be on the operator's list as it is written.
+ *
+ * Rejects as {@link readImageName}, and then a host that is not on the list.
+ */
+export function resolveImage(image: string, registries: Registries): ImageResult {
+  const named = readImageName(image);
+  if (!named.ok) return named;
+  const { host, path, digest, kind } = named;
   if (kind === 'other') {
     if (!registries.allow.includes(host)) return refuse('comes from a registry that the operator does not allow');
-    return { ok: true, image: { host, repository: written, digest, kind } };
+    return { ok: true, image: { host, repository: path, digest, kind } };
   }
   const [mappedHost = '', ...below] = registries[kind].split('/');
-  return { ok: true, image: { host: mappedHost, repository: [...below, written].join('/'), digest, kind } };
+  return { ok: true, image: { host: mappedHost, repository: [...below, path].join('/'), digest, kind } };
 }
 
 /** The address of an image as programs write it, by its digest. */

@@ -1,5 +1,8 @@
 import { invalid, type Refusal } from '../access/rules.ts';
 
+/** The name of the configuration file, at the root of a repository. Source: Tinfoil reference section 3. */
+export const CONFIG_FILE = 'tinfoil-config.yml';
+
 const OWNER = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?$/;
 const REPOSITORY = /^[A-Za-z0-9._-]{1,100}$/;
 const MAX_TAG_LENGTH = 250;

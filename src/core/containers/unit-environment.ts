@@ -16,8 +16,8 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
  * The environment of a unit: what its configuration fixes, the variables that it names, the secrets that both it and the deployment name. A fixed
- * value wins over a variable, and either over a secret of the same name; what nobody declared is not passed on. A variable or secret that is missing or
- * empty is left out with a warning. Source: Tinfoil reference section 3, injection.
+ * value wins over a variable, and either over a secret of the same name; what nobody declared is not passed on. A variable that is missing, and a
+ * secret that is missing or empty, are left out with a warning. Source: Tinfoil reference section 3, injection.
  */
 export function unitEnvironment(unit: UnitConfig, { variables, secrets }: GivenValues): UnitEnvironment {
   const warnings: string[] = [];
@@ -29,8 +29,9 @@ export function unitEnvironment(unit: UnitConfig, { variables, secrets }: GivenV
   }
   for (const name of unit.secrets) {
     const value = secrets.get(name) ?? '';
-    if (env.has(name)) warnings.push(`${unit.name}: the secret ${name} is hidden by a variable of that name`);
-    else if (!ENV_NAME.test(name)) warnings.push(`${unit.name}: the secret ${name} is no name of an environment`);
+    if (env.has(name)) {
+      if (value !== '') warnings.push(`${unit.name}: the secret ${name} is hidden by a variable of that name`);
+    } else if (!ENV_NAME.test(name)) warnings.push(`${unit.name}: the secret ${name} is no name of an environment`);
     else if (value === '') warnings.push(`${unit.name}: the secret ${name} is declared and was not given`);
     else env.set(name, value);
   }

@@ -1,5 +1,6 @@
 import type { Rates } from '../../core/pricing/rates.ts';
 import type { MetricsConfig } from './parse-metrics.ts';
+import type { ContainersConfig } from './parse-containers.ts';
 import type { BillingConfig } from './parse-billing.ts';
 import type { Retention } from '../../core/retention/retention.ts';
 import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
@@ -94,6 +95,7 @@ export interface DeclaredConfig {
   readonly metrics: MetricsConfig;
   readonly retention: Retention;
   readonly billing: BillingConfig;
+  readonly containers: ContainersConfig;
   readonly upstreams: readonly DeclaredUpstream[];
   readonly models: readonly DeclaredModel[];
   readonly exchangeRates: readonly DeclaredExchangeRate[];

@@ -1,6 +1,7 @@
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared-config.ts';
 import type { Field } from './field.ts';
 import { NamedFields } from './named-fields.ts';
+import { parseContainers } from './parse-containers.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
 import { parseBilling } from './parse-billing.ts';
 import { parseExchangeRates } from './parse-exchange-rates.ts';
@@ -26,6 +27,7 @@ const SECTIONS = [
   'sources',
   'registries',
   'ingress',
+  'containers',
   'dns',
   'metrics',
   'retention',
@@ -41,6 +43,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const exchangeRates = parseExchangeRates(sections.exchange_rates, named);
   const tenants = parseTenants(sections.tenants, named);
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
+  const containers = parseContainers(sections);
   const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
@@ -53,6 +56,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
     metrics,
     retention,
     billing,
+    containers,
     upstreams,
     models,
     exchangeRates,

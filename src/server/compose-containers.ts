@@ -1,0 +1,144 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { makeBringUp, type DeploymentSecrets } from '../app/containers/bring-up.ts';
+import { makeContainerLease } from '../app/containers/container-lease.ts';
+import { fenceEngine } from '../app/containers/fenced-engine.ts';
+import { makeManageContainers, type ManageContainers } from '../app/containers/manage-containers.ts';
+import { makeReadRelease } from '../app/containers/read-release.ts';
+import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
+import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
+import type { LedgerWriter } from '../app/ledger-writer.ts';
+import { SYSTEM_TENANT, type RecordRef } from '../core/records.ts';
+import { probeEndpoint } from '../ingress/probe-endpoint.ts';
+import { startJob, type Job } from '../jobs/start-job.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { ContainerHost, ContainerHosts } from '../ports/container-hosts.ts';
+import type { Failpoints } from '../ports/failpoints.ts';
+import type { Ids } from '../ports/ids.ts';
+import type { InFlight } from '../ports/ingress-routes.ts';
+import type { Log } from '../ports/log.ts';
+import type { RecordStore } from '../ports/record-store.ts';
+import { makeConfigReader } from '../sources/_shared/read-config.ts';
+import type { Closers } from './closers.ts';
+import { makeReleaseSources } from './compose-sources.ts';
+import type { ContainersConfig } from './declared/parse-containers.ts';
+import type { RunIdentity } from './run-identity.ts';
+
+/** What the part about containers is wired from. */
+export interface ContainerDeps {
+  readonly containers: ContainersConfig;
+  readonly writer: LedgerWriter;
+  readonly store: Pick<RecordStore, 'record' | 'records'>;
+  readonly isShared: boolean;
+  readonly run: RunIdentity;
+  readonly secrets: DeploymentSecrets;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly failpoints: Failpoints;
+  readonly log: Log;
+  readonly closers: Closers;
+}
+
+/** The part about containers. */
+export interface ContainerParts {
+  readonly manage: ManageContainers;
+  readonly routes: RouteTable;
+  readonly hosts: ContainerHosts;
+  /** The domain below which containers are reached. */
+  readonly baseDomain: string;
+  /** Told of every change of records on this node. */
+  recordsChanged(refs: readonly RecordRef[]): void;
+  readonly jobs: readonly Job[];
+}
+
+/** Hosts and containers are looked at that often, and whenever one changed on this node. */
+const LOOK_EVERY_MS = 1000;
+/** Where another node may have changed something, this one knows within twice that. */
+const REFRESH_EVERY_MS = 500;
+const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
+
+/** Under this name the installation is known on hosts, which other installations may use as well. */
+async function installationId({ store, writer, ids }: Pick<ContainerDeps, 'store' | 'writer' | 'ids'>): Promise<string> {
+  const known = await store.record('setting', 'installation');
+  if (typeof known?.value === 'string') return known.value;
+  const setting = { id: 'installation', value: ids.next('inst') };
+  const outcome = await writer.execute({ verb: 'init-setting', id: ids.next('cmd'), tenantId: SYSTEM_TENANT, setting });
+  if (!outcome.ok || typeof outcome.value.value !== 'string') throw new Error('this installation could not be given a name');
+  return outcome.value.value;
+}
+
+/** Opens the declared hosts. Nothing is asked of them yet, and their library is loaded only where there is one: it takes its time. */
+async function openHosts({ hosts }: ContainersConfig): Promise<ContainerHosts> {
+  if (hosts.length === 0) return [];
+  const { makeDockerEngine } = await import('../engine/docker/docker-engine.ts');
+  return hosts.map(({ name, address, gpus, isDefault, engine, firewall }): ContainerHost => {
+    return { name, address, gpus, isDefault, engine: makeDockerEngine({ host: name, docker: engine, address, firewall }) };
+  });
+}
+
+/** Wires the part about containers, and starts what looks after them where hosts are declared. */
+export async function composeContainers(deps: ContainerDeps): Promise<ContainerParts> {
+  const { containers: config, writer, store, clock, ids, failpoints, log, closers } = deps;
+  const { settings, registries, baseDomain } = config;
+  const hosts = await openHosts(config);
+  const routes = makeRouteTable({ records: store, baseDomain });
+  const readRelease = makeReadRelease({ source: await makeReleaseSources(config.sources), reader: makeConfigReader(), registries });
+  const elapsedMs = (): number => performance.now();
+  const jobs: Job[] = [];
+  let hostFault: (name: string) => string | null = () => null;
+
+  if (hosts.length > 0) {
+    await routes.refresh();
+    const lease = makeContainerLease({ writer, ids, ownerId: deps.run.ownerId, elapsedMs });
+    const installation = await installationId(deps);
+    const timers = { elapsedMs, wait: (ms: number, signal: AbortSignal): Promise<void> => wait(ms, undefined, { signal }) };
+    const shared = { ...timers, installation, registries };
+    const reconciler = makeContainerReconciler({
+      ...shared,
+      hosts: hosts.map((host) => ({ ...host, engine: fenceEngine(host.engine, lease) })),
+      records: store,
+      writer,
+      lease,
+      bringUp: makeBringUp({ ...shared, secrets: deps.secrets, probe: probeEndpoint, readyTimeoutMs: settings.readyTimeoutMs }),
+      inFlight: deps.inFlight,
+      refreshRoutes: () => routes.refresh(),
+      drainMs: settings.drainMs,
+      settleMs: deps.isShared ? SETTLE_SHARED_MS : 0,
+      giveUpMs: settings.giveUpMs,
+      onWorkEnded: () => jobs[0]?.wake(),
+      clock,
+      ids,
+      failpoints,
+      log,
+    });
+    hostFault = reconciler.hostFault;
+    closers.add('container hosts', async () => void (await Promise.all(hosts.map(({ engine }) => engine.close()))));
+    closers.add('containers', () => reconciler.stop());
+    jobs.push(startJob({ name: 'reconcile-containers', everyMs: LOOK_EVERY_MS, run: () => reconciler.run(), log }));
+    if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
+    closers.add('jobs about containers', async () => void (await Promise.all(jobs.map((job) => job.stop()))));
+  }
+
+  return {
+    routes,
+    hosts,
+    baseDomain,
+    jobs,
+    manage: makeManageContainers({
+      records: store,
+      writer,
+      ids,
+      hosts,
+      hostFault: (name) => hostFault(name),
+      readRelease,
+      settleUse: async () => undefined,
+      drainMs: settings.drainMs,
+      stopDrainMs: Math.min(settings.stopDrainMs, settings.drainMs),
+    }),
+    recordsChanged: (refs) => {
+      if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container')) return;
+      routes.refresh().catch((err: unknown) => log.error({ err }, 'the routes of containers could not be read'));
+      jobs[0]?.wake();
+    },
+  };
+}

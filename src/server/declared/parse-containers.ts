@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
+import type { Field } from './field.ts';
+import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
+import { DEFAULT_SOURCES, parseSources, type DeclaredSources } from './parse-sources.ts';
+
+/** How containers are deployed. Lengths in milliseconds. */
+export interface ContainerSettings {
+  /** How long what an old deployment serves may take to end after a switch. Source: design section 7, `drain_timeout`. */
+  readonly drainMs: number;
+  /** The same at a stop. */
+  readonly stopDrainMs: number;
+  /** From the start of its units until a deployment must answer, beside the time that its health checks ask for. */
+  readonly readyTimeoutMs: number;
+  /** For how long a deployment is tried again whose host or registry is out of reach. */
+  readonly giveUpMs: number;
+}
+
+/** What holds where the file says nothing. */
+export const DEFAULT_CONTAINERS: ContainerSettings = { drainMs: 600_000, stopDrainMs: 30_000, readyTimeoutMs: 120_000, giveUpMs: 600_000 };
+
+/** Everything that the file says of containers. */
+export interface ContainersConfig {
+  readonly hosts: readonly DeclaredHost[];
+  readonly sources: DeclaredSources;
+  readonly registries: Registries;
+  readonly baseDomain: string;
+  readonly settings: ContainerSettings;
+}
+
+/** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
+export const DEFAULT_BASE_DOMAIN = 'containers.localhost';
+
+/** What holds without a file: no host, so nothing runs. */
+export const NO_CONTAINERS: ContainersConfig = {
+  hosts: [],
+  sources: DEFAULT_SOURCES,
+  registries: DEFAULT_REGISTRIES,
+  baseDomain: DEFAULT_BASE_DOMAIN,
+  settings: DEFAULT_CONTAINERS,
+};
+
+const HOUR_MS = 3_600_000;
+const DOMAIN = {
+  pattern: /^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/,
+  rule: 'a domain in lower case',
+};
+const REGISTRY = {
+  pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?(?:\/[a-z0-9._/-]+)?$/,
+  rule: 'a host, with a port and a path where it has them',
+};
+const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host, with a port where it has one' };
+
+/** Reads the sections that are about containers. */
+export const parseContainers = (
+  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers', Field>>,
+): ContainersConfig => ({
+  hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
+  sources: parseSources(sections.sources),
+  registries: parseRegistries(sections.registries),
+  baseDomain: parseBaseDomain(sections.ingress),
+  settings: parseSettings(sections.containers),
+});
+
+function parseSettings(field: Field): ContainerSettings {
+  const given = field.fields(['drain_ms', 'stop_drain_ms', 'ready_timeout_ms', 'give_up_ms']);
+  const length = (value: Field, fallback: number): number => value.or(fallback, (f) => f.integer({ min: 0, max: 24 * HOUR_MS }));
+  return {
+    drainMs: length(given.drain_ms, DEFAULT_CONTAINERS.drainMs),
+    stopDrainMs: length(given.stop_drain_ms, DEFAULT_CONTAINERS.stopDrainMs),
+    readyTimeoutMs: length(given.ready_timeout_ms, DEFAULT_CONTAINERS.readyTimeoutMs),
+    giveUpMs: length(given.give_up_ms, DEFAULT_CONTAINERS.giveUpMs),
+  };
+}
+
+function parseRegistries(field: Field): Registries {
+  const given = field.fields(['ghcr', 'gcr', 'dockerhub', 'allow']);
+  return {
+    ghcr: given.ghcr.or(DEFAULT_REGISTRIES.ghcr, (f) => f.text(REGISTRY)),
+    gcr: given.gcr.or(DEFAULT_REGISTRIES.gcr, (f) => f.text(REGISTRY)),
+    dockerhub: given.dockerhub.or(DEFAULT_REGISTRIES.dockerhub, (f) => f.text(REGISTRY)),
+    allow: given.allow.items().map((host) => host.text(REGISTRY_HOST)),
+  };
+}
+
+const parseBaseDomain = (field: Field): string => field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));

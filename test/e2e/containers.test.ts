@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startContainerStage, type ContainerStage } from '../support/container-stage.ts';
+
+let stage: ContainerStage;
+
+const configOf = (image: string): string => `
+cvm-version: 0.0.1
+cpus: 1
+memory: 64
+containers:
+  - name: web
+    image: "${image}"
+    cap_add: [NET_BIND_SERVICE]
+    stop_timeout: 1s
+shim:
+  upstream-port: 80
+`;
+
+beforeAll(async () => {
+  stage = await startContainerStage();
+}, 60_000);
+
+afterAll(async () => {
+  await stage.stop();
+}, 60_000);
+
+test('a container comes up, is relaunched, and leaves nothing when it is deleted', async () => {
+  stage.release('web', 'v1', configOf(await stage.page('one')));
+  stage.release('web', 'v2', configOf(await stage.page('two')));
+  const created = await stage.api('POST', '/containers', { name: 'web', repo: 'acme/web', tag: 'v1' });
+  expect(created).toMatchObject({ status: 201, body: { status: 'deploying' } });
+  const { id } = created.body;
+  await stage.until(id, ({ status }) => status !== 'deploying');
+  expect((await stage.api('GET', `/containers/${id}`)).body).toMatchObject({ status: 'ready', error_message: null });
+  const relaunched = await stage.api('POST', `/containers/${id}/relaunch`, { tag: 'v2' });
+  expect(relaunched).toMatchObject({ status: 200, body: { status: 'ready', current_tag: 'v1', update_tag: 'v2' } });
+  await stage.until(id, ({ current_tag: tag, update_tag: update }) => tag === 'v2' && update === null);
+  expect((await stage.api('DELETE', `/containers/${id}`)).status).toBe(204);
+  await expect.poll(() => stage.left(), { timeout: 20_000 }).toEqual({ containers: [], networks: [], volumes: [], images: [] });
+}, 60_000);

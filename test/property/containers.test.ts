@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isLive, liveDeployments, type Container, type ContainerRoster } from '../../src/core/containers/container-records.ts';
+import type { EngineFaultKind } from '../../src/ports/container-engine.ts';
+import { ANN, configOf, makeContainerHarness, unitOf, type ContainerHarness } from '../support/container-harness.ts';
+
+/** What a random script does next. Numbers choose among the containers that there are. */
+type Step =
+  | {
+      readonly do: 'create';
+      readonly name: string;
+      readonly tag: string;
+      readonly gpus: number;
+      readonly staging: boolean;
+      readonly replaces: number | null;
+    }
+  | { readonly do: 'deploy'; readonly at: number; readonly tag: string; readonly start: boolean; readonly staging: boolean }
+  | { readonly do: 'stop' | 'remove' | 'accept' | 'cancel'; readonly at: number }
+  | { readonly do: 'look' | 'crash' | 'lose' | 'wait' }
+  | { readonly do: 'open'; readonly at: number };
+
+const tag = fc.constantFrom('v1', 'v2', 'once', 'broken', 'deaf');
+const at = fc.nat({ max: 5 });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('create' as const),
+      name: fc.constantFrom('a', 'b', 'c'),
+      tag,
+      gpus: fc.constantFrom(0, 0, 1, 2),
+      staging: fc.boolean(),
+      replaces: fc.option(at, { freq: 4 }),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('deploy' as const), at, tag, start: fc.boolean(), staging: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'remove' as const, 'accept' as const, 'cancel' as const), at }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constantFrom('look' as const, 'look' as const, 'look' as const, 'crash' as const, 'lose' as const, 'wait' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('open' as const), at }) },
+);
+
+const fault = fc.record({
+  kind: fc.constantFrom<EngineFaultKind>('unreachable', 'timeout', 'registry_failed', 'refused', 'image_refused'),
+  after: fc.boolean(),
+  every: fc.integer({ min: 2, max: 9 }),
+});
+
+const script = fc.record({ steps: fc.array(step, { minLength: 5, maxLength: 40 }), fault: fc.option(fault, { freq: 2 }) });
+
+const containersOf = ({ store }: ContainerHarness): Container[] =>
+  [...store.tables.records].filter(([key]) => key.startsWith('container ')).map(([, record]) => record as Container);
+
+/** What holds of the records after every command. */
+function checkRecords(harness: ContainerHarness): void {
+  const containers = containersOf(harness);
+  for (const { status, current, update, retired, deletedAtMs } of containers) {
+    expect(retired.every(({ state }) => state === 'draining')).toBe(true);
+    if (deletedAtMs !== null) continue;
+    if (status === 'ready') expect(current.state).toBe('serving');
+    if (status === 'stopped' || status === 'failed') expect(current.state).toBe(status);
+    if (status === 'stopping') expect(current.state).toBe('draining');
+    if (status !== 'ready' && status !== 'deploying') expect(update).toBeNull();
+    if (current.state === 'serving' || update?.state === 'ready') expect(current.endpoint ?? update?.endpoint).not.toBeNull();
+    if (update?.strategy === 'stop-first') expect(['pending', 'started', 'failed']).toContain(update.state);
+  }
+  const roster = harness.store.tables.records.get('container-roster acme') as ContainerRoster | undefined;
+  const listed = (roster?.containers ?? []).map(({ id }) => id).sort();
+  expect(listed).toEqual(
+    containers
+      .filter(({ deletedAtMs }) => deletedAtMs === null)
+      .map(({ id }) => id)
+      .sort(),
+  );
+  // A name is held twice only by one that takes the other's place.
+  const names = (roster?.containers ?? [])
+    .filter(({ id }) => containers.find((container) => container.id === id)?.replaces === null)
+    .map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+}
+
+/** What holds of the engine once nothing is under way: exactly what the records ask for, once each. */
+function checkEngine(harness: ContainerHarness): void {
+  const containers = containersOf(harness);
+  expect(containers.filter(({ deletedAtMs }) => deletedAtMs !== null)).toEqual([]);
+  const wanted = containers.flatMap(liveDeployments);
+  expect(wanted.map(({ state }) => state).filter((state) => state !== 'serving' && state !== 'ready')).toEqual([]);
+  const units = [...harness.engine.units.values()];
+  expect(units.map(({ spec }) => spec.owner.deployment).sort()).toEqual(wanted.map(({ id }) => id).sort());
+  expect(units.every(({ state }) => state === 'running')).toBe(true);
+  for (const { id, endpoint } of wanted) expect(units.find(({ spec }) => spec.owner.deployment === id)?.publishedPort).toBe(endpoint?.port);
+  expect(new Set([...harness.engine.networks.values()].map(({ deployment }) => deployment))).toEqual(new Set(wanted.map(({ id }) => id)));
+  const images = new Set(wanted.map(({ config }) => config.units[0]?.image));
+  expect(harness.engine.images.size).toBeGreaterThanOrEqual(images.size);
+}
+
+/** Never two deployments at a time of what cannot run twice, nor the same one twice. */
+function checkNeverTwice({ engine }: ContainerHarness): void {
+  const alone = new Map<string, Set<string | null>>();
+  const names = new Set<string>();
+  for (const { spec, state } of engine.units.values()) {
+    expect(names.has(spec.name)).toBe(false);
+    names.add(spec.name);
+    if (state !== 'running' || !spec.image.repository.endsWith('once')) continue;
+    alone.set(spec.owner.container, (alone.get(spec.owner.container) ?? new Set()).add(spec.owner.deployment));
+  }
+  for (const deployments of alone.values()) expect(deployments.size).toBe(1);
+}
+
+function prepare(): ContainerHarness {
+  const harness = makeContainerHarness();
+  const release = (name: string, mark: string) => ({
+    config: configOf({ units: [unitOf('web', { image: `ghcr.io/acme/${name}@sha256:${mark.repeat(64)}` })] }),
+  });
+  harness.releases.set('v2', release('next', 'b'));
+  harness.releases.set('once', { ...release('once', 'c'), runsTwice: false });
+  harness.releases.set('broken', release('broken', 'd'));
+  harness.releases.set('deaf', release('deaf', 'e'));
+  harness.deaf.add('acme/deaf');
+  harness.engine.behave = ({ image }) => (image.repository === 'acme/broken' ? { state: 'exited', exitCode: 1 } : {});
+  return harness;
+}
+
+async function play(harness: ContainerHarness, next: Step): Promise<void> {
+  const { containers } = harness;
+  const ids = containersOf(harness).map(({ id }) => id);
+  const idAt = (index: number): string => ids[index % Math.max(ids.length, 1)] ?? '';
+  if (next.do === 'create') {
+    const { name, gpus, staging } = next;
+    const place = { groupName: null, groupOrder: 0, displayOrder: 0 };
+    const replaces = next.replaces === null || ids.length === 0 ? null : idAt(next.replaces);
+    await containers.create(ANN, 'acme', { name, repo: 'acme/web', tag: next.tag, gpus, staging, place, replaces, createdBy: 'ann' });
+  } else if (next.do === 'deploy') await containers.deploy(ANN, 'acme', idAt(next.at), next);
+  else if (next.do === 'stop') await containers.stop(ANN, 'acme', idAt(next.at));
+  else if (next.do === 'remove') await containers.remove(ANN, 'acme', idAt(next.at));
+  else if (next.do === 'accept') await containers.accept(ANN, 'acme', idAt(next.at));
+  else if (next.do === 'cancel') await containers.cancel(ANN, 'acme', idAt(next.at));
+  else if (next.do === 'crash') harness.crash();
+  else if (next.do === 'lose') harness.engine.restart();
+  else if (next.do === 'wait') harness.advance(20_000);
+  else if (next.do === 'open') {
+    const current = containersOf(harness).find(({ id }) => id === idAt(next.at))?.current;
+    if (current !== undefined && isLive(current)) harness.open.set(current.id, 1);
+  } else await harness.look();
+}
+
+describe('whatever is asked, and whatever fails or is killed in between', () => {
+  test('records stay sound, nothing runs twice, and hosts come to what the records ask for', async () => {
+    await fc.assert(
+      fc.asyncProperty(script, async ({ steps, fault: planned }) => {
+        const harness = prepare();
+        let asked = 0;
+        harness.engine.fault = () => {
+          asked += 1;
+          return planned !== null && asked % planned.every === 0 ? planned : null;
+        };
+        for (const next of steps) {
+          await play(harness, next);
+          checkRecords(harness);
+          checkNeverTwice(harness);
+        }
+        harness.engine.fault = null;
+        harness.open.clear();
+        await harness.settle();
+        checkRecords(harness);
+        checkNeverTwice(harness);
+        checkEngine(harness);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startSecondEngine, type TestEngine } from './docker-engine.ts';
+import { startDockerRegistry, type TestRegistry } from './docker-registry.ts';
+import { startServer, type TestServer } from './server-process.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** A container as the API shows it. */
+export interface ShownContainer {
+  readonly id: string;
+  readonly status: string;
+  readonly domain: string;
+  readonly current_tag: string;
+  readonly update_tag: string | null;
+  readonly update_status: string | null;
+  readonly error_message: string | null;
+  readonly [name: string]: unknown;
+}
+
+/** An answer of the API. */
+export interface Answer<T = ShownContainer> {
+  readonly status: number;
+  readonly body: T;
+}
+
+/** A server with a real Docker engine, an image registry and git repositories: everything that containers need. */
+export interface ContainerStage {
+  readonly engine: TestEngine;
+  readonly registry: TestRegistry;
+  readonly server: TestServer;
+  /** Sends a request of the Tinfoil Admin API. */
+  api<T = ShownContainer>(method: string, path: string, body?: unknown): Promise<Answer<T>>;
+  /** Puts a commit with that configuration into a repository of `acme`, and a tag on it. */
+  release(repo: string, tag: string, config: string): void;
+  /** An image that serves `page` over HTTP on port 80, by its digest. */
+  page(page: string): Promise<string>;
+  /** Waits until a container is as wanted; throws with how it is where it is not in time. */
+  until(id: string, wanted: (container: ShownContainer) => boolean): Promise<ShownContainer>;
+  /** What of this installation stands on the engine: names of containers, networks and volumes, and images. */
+  left(): { readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] };
+  stop(): Promise<void>;
+}
+
+const AUTHOR = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.com', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.com' };
+const WAIT_MS = 20_000;
+
+/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
+export async function startContainerStage(
+  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<ContainerStage> {
+  const folder = mkdtempSync(join(tmpdir(), 'castellan-stage-'));
+  const engine = await startSecondEngine();
+  const registry = await startDockerRegistry({ address: engine.testAddress });
+  const server = await startServer({
+    store: { kind: 'sqlite' },
+    ...(options.env === undefined ? {} : { env: options.env }),
+    config: `
+hosts: [{ name: here, docker: "${engine.docker}", address: ${engine.address}, default: true, firewall: { via: ${JSON.stringify(engine.via)} } }]
+sources: { git: [{ owner: acme, base_url: "file://${folder}" }] }
+registries: { ghcr: "${registry.host}" }
+containers: { ready_timeout_ms: 5000${options.containers === undefined ? '' : `, ${options.containers}`} }
+tenants: [{ id: default, entitlements: { container_subscription: true, max_containers: 20 } }]
+`,
+  });
+
+  const git = (cwd: string, ...args: string[]): string =>
+    execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
+
+  const api = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
+    const answer = await fetch(`${server.admin}/api${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${server.credentials().admin_key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: (text === '' ? null : JSON.parse(text)) as T };
+  };
+
+  const listed = (...args: readonly string[]): string[] =>
+    execFileSync('docker', ['--host', engine.docker, ...args], { encoding: 'utf8' })
+      .split('\n')
+      .filter((line) => line !== '');
+
+  return {
+    engine,
+    registry,
+    server,
+    api,
+    release: (repo, tag, config) => {
+      const path = join(folder, repo);
+      mkdirSync(path, { recursive: true });
+      git(path, 'init', '--quiet');
+      writeFileSync(join(path, 'tinfoil-config.yml'), config);
+      git(path, 'add', '--all');
+      git(path, 'commit', '--quiet', '--allow-empty', '--message', tag);
+      git(path, 'tag', tag);
+    },
+    page: async (page) => {
+      const { address } = await registry.push({
+        name: 'acme/page',
+        command: ['/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'],
+        files: { '/srv/index.html': page },
+      });
+      return address.replace(registry.host, 'ghcr.io');
+    },
+    until: async (id, wanted) => {
+      let last: ShownContainer | undefined;
+      await waitUntil(async () => {
+        last = (await api<ShownContainer>('GET', `/containers/${id}`)).body;
+        return wanted(last);
+      }, WAIT_MS).catch(() => {
+        throw new Error(`the container is not as it should be: ${JSON.stringify(last)}`);
+      });
+      if (last === undefined) throw new Error(`nobody looked at the container ${id}`);
+      return last;
+    },
+    left: () => {
+      const ours = ['--filter', 'label=io.castellan.installation'];
+      return {
+        containers: listed('ps', '--all', '--format', '{{.Names}}', ...ours),
+        networks: listed('network', 'ls', '--format', '{{.Name}}', ...ours),
+        volumes: listed('volume', 'ls', '--format', '{{.Name}}', ...ours),
+        images: listed('images', '--all', '--quiet'),
+      };
+    },
+    stop: async () => {
+      await server.dispose();
+      await registry.stop();
+      await engine.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
