@@ -31,7 +31,7 @@ beforeAll(async () => {
   server = createServer((asked, answer) => answer.end(`from ${asked.socket.remoteAddress}`));
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   ({ port } = server.address() as AddressInfo);
-  const [program = '', ...args] = [...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel'];
+  const [program, ...args] = [...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel'];
   hostServer = spawn(program, args, { stdio: 'ignore' });
   engine = withExceptions([`${ALLOWED}/32`]);
   image = imageOf(await registry.push({ name: 'acme/tools', command: ['sleep', '60'] }));
