@@ -183,11 +183,11 @@ describe('an engine that is killed', () => {
     const { id } = await engine.createUnit(spec);
     await engine.startUnit(id);
     const signal = new AbortController().signal;
-    const following = Array.fromAsync(engine.logs(id, { tail: 0, sinceMs: null, follow: true, signal }));
-    const cut = expect(following).rejects.toMatchObject({ kind: 'unreachable' });
+    const lines = Array.fromAsync(engine.logs(id, { tail: 0, sinceMs: null, follow: true, signal }));
+    const following = lines.catch((error: unknown) => error);
     await until(engine, id, ({ state }) => state === 'running');
     await docker.kill();
-    await cut;
+    expect(await following).toMatchObject({ kind: 'unreachable' });
     await expect(engine.ping()).rejects.toMatchObject({
       kind: 'unreachable',
       publicMessage: 'The host of the container cannot be reached.',
