@@ -101,7 +101,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       records: store,
       writer,
       lease,
-      bringUp: makeBringUp({ ...shared, secrets: deps.secrets, probe: probeEndpoint, readyTimeoutMs: settings.readyTimeoutMs }),
+      bringUp: makeBringUp({ ...shared, log, secrets: deps.secrets, probe: probeEndpoint, readyTimeoutMs: settings.readyTimeoutMs }),
       inFlight,
       refreshRoutes: () => routes.refresh(),
       drainMs: settings.drainMs,

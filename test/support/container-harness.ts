@@ -188,6 +188,7 @@ export function makeContainerHarness(): ContainerHarness {
         return unit !== undefined && !deaf.has(unit.spec.image.repository);
       },
       readyTimeoutMs: 5000,
+      log,
     });
     return makeContainerReconciler({
       ...timers,

@@ -17,6 +17,9 @@ export interface TestEngine {
   readonly via: readonly string[];
   /** Runs a command where the engine's networks are, and returns what it printed. Throws what it complained of. */
   run(...command: readonly string[]): string;
+  /** Addresses of a container on its networks, and those of the host on a network. */
+  addressesOf(container: string): string[];
+  gateways(network: string): string[];
   /** Kills the engine as a fault would; its containers' processes may live on. Only an engine of the test's own. */
   kill(): Promise<void>;
   /** Starts it again after `kill`. */
@@ -52,7 +55,8 @@ pid=
 while read -r order; do
   case $order in
     start) nsenter --net=/run/netns/$ns -- "$@" </dev/null & pid=$! ;;
-    kill) kill -KILL $pid; wait $pid 2>/dev/null; echo "killed $pid" ;;
+    # Its own child ends with it, and the pid file of that one would be taken for a running process until someone has reaped it.
+    kill) kill -KILL $pid; wait $pid 2>/dev/null; rm -f "$folder/exec/containerd/containerd.pid"; echo "killed $pid" ;;
   esac
 done
 [ -n "$pid" ] && kill -TERM $pid 2>/dev/null && wait $pid 2>/dev/null
@@ -95,6 +99,21 @@ const answers = (socketPath: string): Promise<boolean> =>
     asked.end();
   });
 
+/** An engine whose machine is a namespace of the test's own. */
+export interface OwnEngine extends TestEngine {
+  /** Gives the test further addresses, where the engine's machine finds them. They go with the engine. */
+  giveAddresses(addresses: readonly string[]): void;
+}
+
+const lookUp = (docker: string): Pick<TestEngine, 'addressesOf' | 'gateways'> => {
+  const inspect = (what: string, format: string, name: string): string[] =>
+    must(['docker', '--host', docker, what, 'inspect', '--format', format, name]).trim().split(' ');
+  return {
+    addressesOf: (container) => inspect('container', '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}', container),
+    gateways: (network) => inspect('network', '{{range .IPAM.Config}}{{.Gateway}} {{end}}', network),
+  };
+};
+
 /** The engine that is there for the whole run, or one of the test's own. */
 export function startDockerEngine(): Promise<TestEngine> {
   const shared = process.env['DOCKER_HOST'];
@@ -110,6 +129,7 @@ export function startDockerEngine(): Promise<TestEngine> {
     testAddress: '127.0.0.1',
     via: [],
     run: (...command) => must(command),
+    ...lookUp(shared),
     kill: none,
     start: none,
     log: () => '',
@@ -135,7 +155,7 @@ function freePair(): { readonly test: string; readonly engine: string } {
  * An engine in a network namespace of its own, joined to the test's by a pair of virtual interfaces, with a folder and a socket of its own.
  * Takes about two seconds, and needs root.
  */
-export async function startSecondEngine(): Promise<TestEngine> {
+export async function startSecondEngine(): Promise<OwnEngine> {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-docker-'));
   const socket = join(folder, 'docker.sock');
   const name = `cst${process.pid.toString(36)}${made.count.toString(36)}`;
@@ -182,6 +202,10 @@ export async function startSecondEngine(): Promise<TestEngine> {
     testAddress: pair.test,
     via,
     run: (...command) => must([...via, ...command]),
+    ...lookUp(`unix://${socket}`),
+    giveAddresses: (addresses) => {
+      for (const address of addresses) must(['ip', 'addr', 'add', `${address}/32`, 'dev', `${name}a`]);
+    },
     kill: async () => {
       const kills = log().split('killed ').length;
       order('kill');

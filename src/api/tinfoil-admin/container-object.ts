@@ -1,4 +1,5 @@
 import type { ContainerView } from '../../app/containers/manage-containers.ts';
+import { deploymentWarnings } from '../../core/containers/config/declared-names.ts';
 import { generatedDomain } from '../../core/containers/container-names.ts';
 import { formatRfc3339 } from '../../core/rfc3339.ts';
 
@@ -33,6 +34,7 @@ export function containerObject({ container, entry }: ContainerView, baseDomain:
     variables: current.variables,
     secrets: current.secrets,
     ssh_keys: current.sshKeys,
+    warnings: deploymentWarnings(current.config, { variables: Object.keys(current.variables), secrets: current.secrets }),
     stale: entry.staleSinceMs !== null,
     update_tag: update?.tag ?? null,
     update_status: update?.state ?? null,

@@ -30,6 +30,9 @@ const Container = named(
     variables: Type.Record(Type.String(), Type.String()),
     secrets: Texts,
     ssh_keys: Texts,
+    warnings: Type.Array(Type.String(), {
+      description: 'Variables and secrets that are given and reach nothing, or are asked for and not given.',
+    }),
     stale: Type.Boolean({ description: 'A secret that it uses has another value than it was given: a relaunch brings the new one.' }),
     update_tag: orNull(Text),
     update_status: orNull(Text, 'pending, started, ready or failed.'),

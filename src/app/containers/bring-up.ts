@@ -2,6 +2,7 @@ import type { Container, Deployment, Endpoint } from '../../core/containers/cont
 import { networkName } from '../../core/containers/engine-names.ts';
 import { imageAddress, type ImageRef, type Registries, type RegistryKind } from '../../core/containers/images.ts';
 import { EngineFault, type ContainerEngine, type RegistryAuth, type UnitState } from '../../ports/container-engine.ts';
+import type { Log } from '../../ports/log.ts';
 import type { ContainerHost } from '../../ports/container-hosts.ts';
 import { planDeployment, type DeploymentPlan } from './plan-units.ts';
 
@@ -27,6 +28,8 @@ export interface BringUpDeps {
   /** Lets time pass; rejects with the signal's reason where it is aborted. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly elapsedMs: () => number;
+  /** Told what of an environment is left out; names, and no values. */
+  readonly log: Pick<Log, 'warn'>;
   /** From the start of its units until a deployment must answer, beside the time that its health checks ask for. */
   readonly readyTimeoutMs: number;
 }
@@ -201,6 +204,9 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
     run: async (request) => {
       const { plan: planned, hidden } = await plan(request);
       try {
+        for (const warning of planned.warnings) {
+          deps.log.warn({ containerId: request.container.id, deploymentId: request.deployment.id }, warning);
+        }
         await pullAll(planned.images, request);
         const ids = await make(planned, request);
         await request.onStarted();

@@ -1,4 +1,4 @@
-import type { ContainerConfig, UnitConfig } from '../../core/containers/config/container-config.ts';
+import type { ConfigViolation, ContainerConfig, UnitConfig } from '../../core/containers/config/container-config.ts';
 import type { Container, Deployment } from '../../core/containers/container-records.ts';
 import { networkName, unitName, volumeName, type NetworkRole } from '../../core/containers/engine-names.ts';
 import { resolveImage, type ImageRef, type Registries } from '../../core/containers/images.ts';
@@ -18,18 +18,16 @@ export interface DeploymentPlan {
   readonly warnings: readonly string[];
 }
 
-/** The images of a configuration, by unit; or the rule that one breaks. */
-export function imagesOf(
-  config: ContainerConfig,
-  registries: Registries,
-): Map<string, ImageRef> | { readonly path: string; readonly rule: string } {
+/** The images of a configuration, by unit; or the rules that they break. */
+export function imagesOf(config: ContainerConfig, registries: Registries): Map<string, ImageRef> | readonly ConfigViolation[] {
   const images = new Map<string, ImageRef>();
+  const violations: ConfigViolation[] = [];
   for (const [index, unit] of config.units.entries()) {
     const resolved = resolveImage(unit.image, registries);
-    if (!resolved.ok) return { path: `containers[${index}].image`, rule: resolved.rule };
-    images.set(unit.name, resolved.image);
+    if (resolved.ok) images.set(unit.name, resolved.image);
+    else violations.push({ path: `containers[${index}].image`, rule: resolved.rule });
   }
-  return images;
+  return violations.length === 0 ? images : violations;
 }
 
 /** An allow-list of names cannot be kept on a plain engine: such a network is closed. */
@@ -58,7 +56,7 @@ export function planDeployment(
   const { container, deployment, installation } = of;
   const { config } = deployment;
   const images = imagesOf(config, given.registries);
-  if (!(images instanceof Map)) throw new Error(`${images.path} ${images.rule}`);
+  if (!(images instanceof Map)) throw new Error(images.map(({ path, rule }) => `${path} ${rule}`).join('; '));
   const owner: EngineOwner = { installation, tenant: container.tenantId, container: container.id, deployment: deployment.id };
   const roles = new Map(config.networks.map(({ name, egress }) => [name, roleOf(egress)]));
   const owners = new Map(config.volumes.map((volume) => [volume.name, volume.owner]));

@@ -52,7 +52,7 @@ export function makeReadRelease(deps: {
     const checked = checkConfig(read.value);
     if (!checked.ok) return broken(release, checked.violations);
     const images = imagesOf(checked.config, deps.registries);
-    if (!(images instanceof Map)) return broken(release, [images]);
+    if (!(images instanceof Map)) return broken(release, images);
     const { config, warnings, runsTwice } = checked;
     return accepted({ commit: found.commit, config, warnings, runsTwice });
   };

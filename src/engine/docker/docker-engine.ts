@@ -1,26 +1,19 @@
 import Docker from 'dockerode';
-import type { ContainerInfo, ImageInspectInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode';
+import type { ContainerInfo, NetworkInspectInfo, VolumeInspectInfo } from 'dockerode';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { imageAddress, type ImageRef } from '../../core/containers/images.ts';
-import {
-  EngineFault,
-  type ContainerEngine,
-  type EngineState,
-  type LogLine,
-  type LogRequest,
-  type NetworkSpec,
-  type OwnedObject,
-  type UnitSpec,
-} from '../../ports/container-engine.ts';
+import { inspect } from 'node:util';
+import { imageAddress } from '../../core/containers/images.ts';
+import { EngineFault, type ContainerEngine, type EngineState, type OwnedObject, type UnitSpec } from '../../ports/container-engine.ts';
 import type { EngineAddress } from './engine-address.ts';
-import { answerFault } from './engine-faults.ts';
+import { getJson } from './engine-faults.ts';
 import { makeFirewall, type Firewall } from './firewall.ts';
 import type { FirewallExceptions } from './firewall-rules.ts';
-import { installationFilter, LABELS, ownerLabels, readOwner, type Labels } from './labels.ts';
-import { networkBody } from './network-body.ts';
+import { makeImageRequests } from './image-requests.ts';
+import { installationFilter, readOwner, type Labels } from './labels.ts';
+import { readLogs } from './log-requests.ts';
+import { makeNetworkRequests, makeVolumeRequests } from './network-requests.ts';
 import { pullImage, type PullLimits } from './pull-image.ts';
-import { readLogLines } from './read-logs.ts';
 import { readListedUnit } from './read-state.ts';
 import { makeEngineRequests, type EngineRequests, type RequestLimits } from './requests.ts';
 import { SshAgent } from './ssh-agent.ts';
@@ -78,7 +71,9 @@ const MAX_SOCKETS = 64;
 /** Everything that `dockerode` would take from the environment is given, so that a variable meant for others changes nothing here. */
 function connect({ docker, sshProgram }: DockerEngineOptions): { docker: Docker; agent: HttpAgent } {
   const over = (agent: HttpAgent, protocol: 'http' | 'https', where: Docker.DockerOptions): { docker: Docker; agent: HttpAgent } => {
-    // The connection layer takes the agent, which the published types of this one do not say.
+    // The connection layer writes what it is given out in full for its debug log before every request, whether anyone reads that or not.
+    Object.assign(agent, { [inspect.custom]: () => 'Agent' });
+    // It takes the agent, which the published types do not say.
     const given: Docker.DockerOptions & { agent: HttpAgent } = { ...none, ...where, protocol, agent };
     return { agent, docker: new Docker(given) };
   };
@@ -224,12 +219,6 @@ function makeKeepIn(firewall: Firewall | null, mode: FirewallSettings['mode'], h
   };
 }
 
-async function getJson<T>(requests: EngineRequests, host: string, path: string, query?: Record<string, string | boolean>): Promise<T> {
-  const answer = await requests.send({ method: 'GET', path, ...(query === undefined ? {} : { query }) });
-  if (answer.status !== 200) throw answerFault(`${host}: GET ${path}`, answer);
-  return answer.json as T;
-}
-
 async function readState(requests: EngineRequests, host: string, isManaged: boolean): Promise<EngineState> {
   const [info, version] = await Promise.all([
     getJson<{ NCPU: number; MemTotal: number }>(requests, host, '/info'),
@@ -248,143 +237,3 @@ const readOwned = (listed: { readonly Name: string; readonly Labels?: Labels | n
   name: listed.Name,
   owner: readOwner(listed.Labels ?? {}),
 });
-
-/** An engine calls images of Docker Hub by their short names. */
-const shortName = ({ host, repository }: ImageRef): string => {
-  if (host !== 'docker.io') return `${host}/${repository}`;
-  return repository.startsWith('library/') ? repository.slice('library/'.length) : repository;
-};
-
-function makeImageRequests(
-  requests: EngineRequests,
-  host: string,
-): { has(image: ImageRef): Promise<boolean>; remove(image: ImageRef): Promise<boolean> } {
-  return {
-    async has(image) {
-      const answer = await requests.send({ method: 'GET', path: `/images/${imageAddress(image)}/json` });
-      if (answer.status === 404) return false;
-      if (answer.status !== 200) throw answerFault(`${host}: inspecting ${imageAddress(image)}`, answer);
-      const { RepoDigests } = answer.json as Partial<ImageInspectInfo>;
-      return (RepoDigests ?? []).includes(`${shortName(image)}@${image.digest}`);
-    },
-    async remove(image) {
-      const answer = await requests.send({ method: 'DELETE', path: `/images/${imageAddress(image)}` });
-      if (answer.status === 200 || answer.status === 404) return true;
-      if (answer.status === 409) return false;
-      throw answerFault(`${host}: removing ${imageAddress(image)}`, answer);
-    },
-  };
-}
-
-function makeNetworkRequests(
-  requests: EngineRequests,
-  host: string,
-): { ensure(spec: NetworkSpec): Promise<void>; remove(name: string): Promise<void> } {
-  const pathOf = (name: string): string => `/networks/${encodeURIComponent(name)}`;
-  const inspect = async (name: string): Promise<NetworkInspectInfo | null> => {
-    const answer = await requests.send({ method: 'GET', path: pathOf(name) });
-    if (answer.status === 404) return null;
-    if (answer.status !== 200) throw answerFault(`${host}: inspecting ${name}`, answer);
-    return answer.json as NetworkInspectInfo;
-  };
-  return {
-    async ensure(spec) {
-      const body = networkBody(spec);
-      const answer = await requests.send({ method: 'POST', path: '/networks/create', body });
-      if (answer.status === 201) return;
-      const present = await inspect(spec.name);
-      if (present === null) throw answerFault(`${host}: making the network ${spec.name}`, answer);
-      const isSame =
-        present.Labels?.[LABELS.spec] === spec.role &&
-        present.Labels[LABELS.installation] === spec.owner.installation &&
-        present.Options?.['com.docker.network.bridge.name'] === body.Options?.['com.docker.network.bridge.name'];
-      if (!isSame) throw answerFault(`${host}: making the network ${spec.name}, of whose name another is there`, answer, 'conflict');
-    },
-    async remove(name) {
-      let answer = await requests.send({ method: 'DELETE', path: pathOf(name) });
-      if (answer.status === 403) {
-        for (const id of Object.keys((await inspect(name))?.Containers ?? {})) {
-          await requests.send({ method: 'POST', path: `${pathOf(name)}/disconnect`, body: { Container: id, Force: true } });
-        }
-        answer = await requests.send({ method: 'DELETE', path: pathOf(name) });
-      }
-      if (answer.status !== 204 && answer.status !== 404) throw answerFault(`${host}: removing the network ${name}`, answer);
-    },
-  };
-}
-
-function makeVolumeRequests(
-  requests: EngineRequests,
-  host: string,
-): {
-  ensure: ContainerEngine['ensureVolume'];
-  remove: ContainerEngine['removeVolume'];
-} {
-  const ensure: ContainerEngine['ensureVolume'] = async (spec) => {
-    const answer = await requests.send({
-      method: 'POST',
-      path: '/volumes/create',
-      body: { Name: spec.name, Driver: 'local', Labels: ownerLabels(spec.owner) },
-    });
-    if (answer.status !== 201) throw answerFault(`${host}: making the volume ${spec.name}`, answer);
-    // An engine takes a volume that is there, whoever's it is.
-    const labels = (answer.json as VolumeInspectInfo).Labels as Labels | null;
-    if (labels?.[LABELS.installation] !== spec.owner.installation || labels[LABELS.container] !== spec.owner.container) {
-      throw answerFault(`${host}: making the volume ${spec.name}, of whose name another is there`, answer, 'conflict');
-    }
-  };
-  const remove: ContainerEngine['removeVolume'] = async (name) => {
-    const answer = await requests.send({ method: 'DELETE', path: `/volumes/${encodeURIComponent(name)}` });
-    if (answer.status === 204 || answer.status === 404) return;
-    throw answerFault(`${host}: removing the volume ${name}`, answer, answer.status === 409 ? 'in_use' : 'refused');
-  };
-  return { ensure, remove };
-}
-
-interface LogOptions {
-  readonly requests: EngineRequests;
-  readonly host: string;
-  readonly maxLineBytes: number;
-}
-
-async function* readLogs(
-  { requests, host, maxLineBytes }: LogOptions,
-  id: string,
-  request: LogRequest,
-): AsyncGenerator<LogLine, void, undefined> {
-  const { signal } = request;
-  if (signal.aborted) return;
-  try {
-    const answer = await requests.open({
-      method: 'GET',
-      path: `/containers/${encodeURIComponent(id)}/logs`,
-      query: {
-        stdout: true,
-        stderr: true,
-        timestamps: true,
-        follow: request.follow,
-        tail: request.tail ?? 'all',
-        ...(request.sinceMs === null ? {} : { since: (request.sinceMs / 1000).toFixed(3) }),
-      },
-      signal,
-    });
-    const end = (): void => void answer.destroy();
-    signal.addEventListener('abort', end);
-    try {
-      if (answer.statusCode === 404) return;
-      if (answer.statusCode !== 200) {
-        throw answerFault(`${host}: logs of ${id}`, { status: answer.statusCode ?? 0, headers: {}, json: undefined, said: '' });
-      }
-      yield* readLogLines(answer as AsyncIterable<Uint8Array>, maxLineBytes);
-    } finally {
-      signal.removeEventListener('abort', end);
-      answer.destroy();
-    }
-  } catch (error) {
-    // The type checker cannot see that a signal changes meanwhile.
-    if ((signal as { aborted: boolean }).aborted) return;
-    if (error instanceof EngineFault) throw error;
-    const message = `${host}: logs of ${id}: ${error instanceof Error ? error.message : String(error)}`;
-    throw new EngineFault({ kind: 'unreachable', message, publicMessage: 'The host of the container cannot be reached.', cause: error });
-  }
-}

@@ -1,5 +1,5 @@
 import { EngineFault, type EngineFaultKind } from '../../ports/container-engine.ts';
-import type { EngineAnswer } from './requests.ts';
+import type { EngineAnswer, EngineRequests } from './requests.ts';
 
 /** What engines say of a start that fails, and what its owner is told. What is not here may name folders of the host. */
 const START_FAILURES: readonly { readonly said: RegExp; readonly tell: (match: RegExpExecArray) => string }[] = [
@@ -34,4 +34,16 @@ const tellRefusal = (said: string): string =>
 export function answerFault(what: string, answer: EngineAnswer, kind: EngineFaultKind = 'refused'): EngineFault {
   const { status, said } = answer;
   return new EngineFault({ kind, status, message: `${what}: status ${status}: ${said}`, publicMessage: tellRefusal(said) });
+}
+
+/** What a GET answers; anything but success is a fault. */
+export async function getJson<T>(
+  requests: EngineRequests,
+  host: string,
+  path: string,
+  query?: Record<string, string | boolean>,
+): Promise<T> {
+  const answer = await requests.send({ method: 'GET', path, ...(query === undefined ? {} : { query }) });
+  if (answer.status !== 200) throw answerFault(`${host}: GET ${path}`, answer);
+  return answer.json as T;
 }

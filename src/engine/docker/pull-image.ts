@@ -28,13 +28,10 @@ interface ProgressLine {
 }
 
 /** What an engine says when the registry has answered and its answer will stay the same. */
-const REFUSALS: readonly { readonly said: RegExp; readonly reason: string }[] = [
+const REFUSALS: readonly { readonly said: RegExp; readonly status?: number; readonly reason: string }[] = [
   {
-    said: /incorrect username or password|invalid username\/password|authentication failed/i,
-    reason: 'the registry refused the credentials',
-  },
-  {
-    said: /unauthorized|authentication required|no basic auth credentials|denied|forbidden/i,
+    said: /username (?:or|and) password|authentication failed|unauthorized|authentication required|no basic auth credentials|denied|forbidden/i,
+    status: 401,
     reason: 'the registry does not give it without the right credentials',
   },
   { said: /manifest unknown|not found|name unknown|does not exist|manifest for .* not/i, reason: 'the registry has no such image' },
@@ -43,23 +40,27 @@ const REFUSALS: readonly { readonly said: RegExp; readonly reason: string }[] = 
     reason: 'what the registry gave is not an image of that digest that runs here',
   },
 ];
+const DISK_FULL = /no space left/i;
 
 /**
- * Turns what an engine said of a pull into a fault: final where the registry refused, to be tried again where it failed. `said` may hold
- * addresses and goes to logs only.
+ * Turns what an engine said of a pull into a fault: final where the registry refused, to be tried again where it failed. Its status is 401
+ * where credentials are missing or wrong. `said` may hold addresses and goes to logs only.
  */
 export function pullFault(said: string, image: PullRequest['image'], host: string): EngineFault {
   const name = `${image.host}/${image.repository}`;
   const message = `${host}: pulling ${imageAddress(image)}: ${said.slice(0, 1000)}`;
   const refusal = REFUSALS.find((candidate) => candidate.said.test(said));
-  if (refusal === undefined) {
-    return new EngineFault({
-      kind: 'registry_failed',
-      message,
-      publicMessage: `The image ${name} cannot be pulled: the registry was not reached or failed.`,
-    });
+  if (refusal === undefined || DISK_FULL.test(said)) {
+    const why = DISK_FULL.test(said) ? 'the disk of the host is full' : 'the registry was not reached or failed';
+    return new EngineFault({ kind: 'registry_failed', message, publicMessage: `The image ${name} cannot be pulled: ${why}.` });
   }
-  return new EngineFault({ kind: 'image_refused', message, publicMessage: `The image ${name} cannot be pulled: ${refusal.reason}.` });
+  const { status } = refusal;
+  return new EngineFault({
+    kind: 'image_refused',
+    message,
+    ...(status === undefined ? {} : { status }),
+    publicMessage: `The image ${name} cannot be pulled: ${refusal.reason}.`,
+  });
 }
 
 /** The header that carries a registry's credentials: base64 for addresses with its padding, without which the engine drops it unsaid. */

@@ -20,12 +20,12 @@ export interface UnitRequestsOptions {
 
 /** What is asked of an engine about units; see the port for what each does. */
 export interface UnitRequests {
-  create(spec: UnitSpec): Promise<{ readonly id: string }>;
-  start(id: string): Promise<void>;
-  stop(id: string, timeoutS: number): Promise<void>;
-  remove(id: string): Promise<void>;
-  inspect(idOrName: string): Promise<UnitState | null>;
-  stats(id: string): Promise<UnitStats | null>;
+  readonly create: (spec: UnitSpec) => Promise<{ readonly id: string }>;
+  readonly start: (id: string) => Promise<void>;
+  readonly stop: (id: string, timeoutS: number) => Promise<void>;
+  readonly remove: (id: string) => Promise<void>;
+  readonly inspect: (idOrName: string) => Promise<UnitState | null>;
+  readonly stats: (id: string) => Promise<UnitStats | null>;
 }
 
 const LOOK_AGAIN_MS = 50;

@@ -1,4 +1,5 @@
 import type { Release } from '../../../../app/containers/read-release.ts';
+import { declaredNames } from '../../../../core/containers/config/declared-names.ts';
 import { valueOf } from '../../../_shared/problem.ts';
 import type { TypedApp } from '../../../_shared/typed-app.ts';
 import { ValidateContainerBody, ValidateNameBody } from '../../container-schemas.ts';
@@ -23,8 +24,6 @@ function configObject({ config }: Release): object {
   };
 }
 
-const unique = (names: readonly string[]): string[] => [...new Set(names)].sort();
-
 /** What can be checked before a container is made or relaunched. */
 export function mountValidateContainer(app: TypedApp, { containers }: ContainerRouteDeps): void {
   app.post('/api/containers/validate-name', { schema: { body: ValidateNameBody } }, async (request) => {
@@ -37,15 +36,13 @@ export function mountValidateContainer(app: TypedApp, { containers }: ContainerR
     const { repo, tag, relaunch_container_id: relaunches, replace_container_id: replaces } = request.body;
     const wanted = { repo, tag, inPlaceOf: relaunches ?? replaces ?? null };
     const { release } = valueOf(await containers.checkRelease(request.tinfoilAdmin.key.tenantId, wanted));
-    const { units } = release.config;
     return {
       valid: true,
       repo,
       tag,
       commit: release.commit,
       config: configObject(release),
-      variables: unique(units.flatMap(({ env }) => env.flatMap(({ name, value }) => (value === null ? [name] : [])))),
-      secrets: unique(units.flatMap(({ secrets }) => secrets)),
+      ...declaredNames(release.config),
       update_strategy: release.runsTwice && release.config.gpus <= 1 ? 'blue-green' : 'stop-first',
       warnings: release.warnings,
     };
