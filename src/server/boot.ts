@@ -157,7 +157,8 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       isShared,
       sockets: () => socketsOf(config, listeners),
       retire: async () => {
-        await Promise.all([listeners.admin.retire(config.gateway.drainMs), listeners.runtime.retire(config.gateway.drainMs)]);
+        const { admin, runtime, ingress } = listeners;
+        await Promise.all([admin, runtime, ingress].map((listener) => listener?.retire(config.gateway.drainMs)));
         await stop();
       },
       stop,
@@ -180,8 +181,10 @@ function beginBeside(dataDir: string, ids: Ids, closers: Closers): RunIdentity {
 
 function socketsOf(config: Config, listeners: Listeners): BoundSocket[] | null {
   const bound: BoundSocket[] = [];
-  for (const name of ['runtime', 'admin'] as const) {
-    const handle = listeners[name].socket();
+  for (const name of ['runtime', 'admin', 'ingress'] as const) {
+    const listener = listeners[name];
+    if (listener === null) continue;
+    const handle = listener.socket();
     if (handle === null) return null;
     bound.push({ name, ...config[name], handle });
   }

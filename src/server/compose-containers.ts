@@ -14,7 +14,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { ContainerHost, ContainerHosts } from '../ports/container-hosts.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
 import type { Ids } from '../ports/ids.ts';
-import type { InFlight } from '../ports/ingress-routes.ts';
+import { makeInFlight, type InFlightTable } from '../ingress/in-flight.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
 import { makeConfigReader } from '../sources/_shared/read-config.ts';
@@ -31,7 +31,6 @@ export interface ContainerDeps {
   readonly isShared: boolean;
   readonly run: RunIdentity;
   readonly secrets: DeploymentSecrets;
-  readonly inFlight: InFlight;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly failpoints: Failpoints;
@@ -43,6 +42,8 @@ export interface ContainerDeps {
 export interface ContainerParts {
   readonly manage: ManageContainers;
   readonly routes: RouteTable;
+  /** What is under way through the ingress of this node. */
+  readonly inFlight: InFlightTable;
   readonly hosts: ContainerHosts;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
@@ -81,6 +82,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const { containers: config, writer, store, clock, ids, failpoints, log, closers } = deps;
   const { settings, registries, baseDomain } = config;
   const hosts = await openHosts(config);
+  const inFlight = makeInFlight();
   const routes = makeRouteTable({ records: store, baseDomain });
   const readRelease = makeReadRelease({ source: await makeReleaseSources(config.sources), reader: makeConfigReader(), registries });
   const elapsedMs = (): number => performance.now();
@@ -100,7 +102,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       writer,
       lease,
       bringUp: makeBringUp({ ...shared, log, secrets: deps.secrets, probe: probeEndpoint, readyTimeoutMs: settings.readyTimeoutMs }),
-      inFlight: deps.inFlight,
+      inFlight,
       refreshRoutes: () => routes.refresh(),
       drainMs: settings.drainMs,
       settleMs: deps.isShared ? SETTLE_SHARED_MS : 0,
@@ -111,7 +113,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       failpoints,
       log,
     });
-    hostFault = reconciler.hostFault;
+    hostFault = (name) => reconciler.hostFault(name);
     closers.add('container hosts', async () => void (await Promise.all(hosts.map(({ engine }) => engine.close()))));
     closers.add('containers', () => reconciler.stop());
     jobs.push(startJob({ name: 'reconcile-containers', everyMs: LOOK_EVERY_MS, run: () => reconciler.run(), log }));
@@ -121,6 +123,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
 
   return {
     routes,
+    inFlight,
     hosts,
     baseDomain,
     jobs,

@@ -32,6 +32,8 @@ export interface Config {
   readonly previousMasterKey: Buffer | null;
   readonly runtime: ListenAddress;
   readonly admin: ListenAddress;
+  /** Listened on where container hosts are declared. */
+  readonly ingress: ListenAddress;
   readonly allowedHosts: readonly string[];
   /** Origins of pages that may send requests to the control plane beside its own. */
   readonly allowedOrigins: readonly string[];
@@ -111,6 +113,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     previousMasterKey: values.masterKey('CASTELLAN_MASTER_KEY_PREVIOUS'),
     runtime: { host: values.host('CASTELLAN_RUNTIME_HOST', host), port: values.port('CASTELLAN_RUNTIME_PORT', 7878) },
     admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
+    ingress: { host: values.host('CASTELLAN_INGRESS_HOST', host), port: values.port('CASTELLAN_INGRESS_PORT', 8080) },
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
     allowedOrigins: values.origins('CASTELLAN_ALLOWED_ORIGINS'),
     logLevel: values.logLevel(),
@@ -122,10 +125,9 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     containers: NO_CONTAINERS,
     declared: null,
   };
-  // These two listeners come with containers; a wrong value is refused now rather than then.
-  const ingress = { host: values.host('CASTELLAN_INGRESS_HOST', host), port: values.port('CASTELLAN_INGRESS_PORT', 8080) };
+  // This listener comes with debug containers; a wrong value is refused now rather than then.
   const ssh = { host: values.host('CASTELLAN_SSH_HOST', host), port: values.port('CASTELLAN_SSH_PORT', 7822) };
-  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: ingress, SSH: ssh });
+  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: config.ingress, SSH: ssh });
   if (config.previousMasterKey !== null && config.masterKey === null) {
     throw new ConfigError(
       'CASTELLAN_MASTER_KEY_PREVIOUS is set without CASTELLAN_MASTER_KEY: set the new master key there, or unset the previous one.',

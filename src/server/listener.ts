@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import Fastify, { type ConnectionError, type FastifyInstance } from 'fastify';
 import { makeFrameworkErrors, type PathOwner } from '../api/_shared/fallback.ts';
@@ -147,12 +147,19 @@ function answerBrokenRequest(
   socket.end(`HTTP/1.1 ${status}\r\n${headers.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
+/** A server that can be told to listen: Fastify's, or a plain one. */
+export interface Listening {
+  readonly server: HttpServer;
+  listen(where: { readonly host: string; readonly port?: number }): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
 /**
  * Starts to listen, on `inherited` where another process has handed it over. `variable` is the environment variable of the port, for the
  * sentence that says what to do when it is taken.
  */
 export async function listen(
-  app: FastifyInstance,
+  app: Listening,
   address: ListenAddress,
   variable: string,
   inherited: SocketHandle | null = null,
@@ -170,7 +177,7 @@ export async function listen(
     origin: originOf(address.host, bound.port),
     port: bound.port,
     socket: () => (isDual ? null : socketOf(app.server)),
-    drain: (limitMs) => drain(app, limitMs, isDual ? () => app.close() : ended),
+    drain: (limitMs) => drain(app, limitMs, isDual ? async () => void (await app.close()) : ended),
     retire: (idleMs) => retire(app, idleMs, ended),
   };
 }
@@ -179,7 +186,7 @@ export async function listen(
 const handedOver = (address: ListenAddress, handle: SocketHandle): { host: string } => ({ host: address.host, handle }) as { host: string };
 
 /** Stops accepting, once, and leaves every connection as it is; resolves when the last of them has ended. */
-function makeEnding(app: FastifyInstance): () => Promise<void> {
+function makeEnding(app: Listening): () => Promise<void> {
   let ended: Promise<void> | undefined;
   // Not the close of HTTP servers, which also closes whatever is idle at that moment.
   return () => (ended ??= new Promise((resolve) => void NetServer.prototype.close.call(app.server, () => resolve())));
@@ -202,7 +209,7 @@ function listenError(error: unknown, { host, port }: ListenAddress, variable: st
   }
 }
 
-async function drain(app: FastifyInstance, limitMs: number, ended: () => Promise<void>): Promise<void> {
+async function drain(app: Listening, limitMs: number, ended: () => Promise<void>): Promise<void> {
   // A connection that falls idle would be kept until its client closes it.
   const reaper = setInterval(() => app.server.closeIdleConnections(), REAP_MS);
   const cut = setTimeout(() => app.server.closeAllConnections(), limitMs);
@@ -216,7 +223,7 @@ async function drain(app: FastifyInstance, limitMs: number, ended: () => Promise
   await app.close();
 }
 
-async function retire(app: FastifyInstance, idleMs: number, ended: () => Promise<void>): Promise<void> {
+async function retire(app: Listening, idleMs: number, ended: () => Promise<void>): Promise<void> {
   let reaper: NodeJS.Timeout | undefined;
   const patience = setTimeout(() => {
     reaper = setInterval(() => app.server.closeIdleConnections(), REAP_MS);

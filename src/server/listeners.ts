@@ -23,6 +23,7 @@ import { BILLS_PREFIX } from '../core/bills/bill-path.ts';
 import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from './compose.ts';
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { READY_PATH, registerHealth } from './health.ts';
+import { openIngress } from './ingress-listener.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
 import { makeMountedRoutes } from './mounted-routes.ts';
 import type { SocketCase } from './restart/sockets.ts';
@@ -36,6 +37,8 @@ import { programVersion } from './version.ts';
 export interface Listeners {
   readonly runtime: Listener;
   readonly admin: Listener;
+  /** Where containers are reached; null where no host is declared. */
+  readonly ingress: Listener | null;
   /** Every route that serves something, with the listeners that mount it. */
   readonly routes: () => readonly MountedRoute[];
 }
@@ -57,7 +60,7 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
 
-/** Opens both listeners; their closer finishes what they are answering. */
+/** Opens the listeners; their closer finishes what they are answering. */
 export async function openListeners(options: {
   config: Config;
   deps: ComposeDeps;
@@ -105,7 +108,16 @@ export async function openListeners(options: {
   };
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
-  return { runtime: await start('runtime', config.runtime), admin, routes: routes.all };
+  const runtime = await start('runtime', config.runtime);
+  return { runtime, admin, ingress: await startIngress(), routes: routes.all };
+
+  async function startIngress(): Promise<Listener | null> {
+    if (parts.containers.hosts.length === 0) return null;
+    const inherited = sockets?.take({ name: 'ingress', ...config.ingress }) ?? null;
+    const listener = await openIngress(config.ingress, { deps, parts, inherited });
+    open.push(listener);
+    return listener;
+  }
 }
 
 /** Asks a listener that is about to take over whether it can work: a connection that it accepts is one that no other process answers. */

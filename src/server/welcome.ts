@@ -10,6 +10,7 @@ export function welcome(running: Running, dataDir: string): string {
     'Castellan is up.',
     `  data plane     ${listeners.runtime.origin}   (OpenAI-compatible: base URL ${listeners.runtime.origin}/v1)`,
     `  control plane  ${listeners.admin.origin}   (keys, usage, operator API)`,
+    ...(listeners.ingress === null ? [] : [`  ingress        ${listeners.ingress.origin}   (containers, by their host names)`]),
     `  credentials    ${credentialsPath(dataDir)}`,
   ];
   for (const notice of prepared.notices) lines.push(`  note           ${notice}`);

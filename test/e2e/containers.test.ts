@@ -32,9 +32,14 @@ test('a container comes up, is relaunched, and leaves nothing when it is deleted
   const { id } = created.body;
   await stage.until(id, ({ status }) => status !== 'deploying');
   expect((await stage.api('GET', `/containers/${id}`)).body).toMatchObject({ status: 'ready', error_message: null });
+  const { domain } = created.body;
+  expect(domain).toBe('web.default.containers.localhost');
+  expect(await stage.visit(domain)).toEqual({ status: 200, text: 'one' });
   const relaunched = await stage.api('POST', `/containers/${id}/relaunch`, { tag: 'v2' });
   expect(relaunched).toMatchObject({ status: 200, body: { status: 'ready', current_tag: 'v1', update_tag: 'v2' } });
   await stage.until(id, ({ current_tag: tag, update_tag: update }) => tag === 'v2' && update === null);
+  expect(await stage.visit(domain)).toEqual({ status: 200, text: 'two' });
   expect((await stage.api('DELETE', `/containers/${id}`)).status).toBe(204);
   await expect.poll(() => stage.left(), { timeout: 20_000 }).toEqual({ containers: [], networks: [], volumes: [], images: [] });
+  expect((await stage.visit(domain)).status).toBe(404);
 }, 60_000);

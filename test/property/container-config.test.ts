@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkConfig } from '../../src/core/containers/config/check-config.ts';
+import { makeConfigReader } from '../../src/sources/_shared/read-config.ts';
 import type { PlainJson } from '../../src/core/json/plain-json.ts';
 import { CONFIG_IMAGE as IMAGE, withTop } from '../support/container-config.ts';
 
@@ -95,6 +96,59 @@ describe('for any value', () => {
         expect(JSON.parse(JSON.stringify(result))).toStrictEqual(result);
       }),
       { numRuns: 50 },
+    );
+  });
+
+  test('a text of anything that YAML has is read to a plain value or refused, and then checked', () => {
+    const pieces = [
+      'a',
+      'env',
+      'containers',
+      ': ',
+      '- ',
+      '\n',
+      '\n  ',
+      '\n    ',
+      '[',
+      ']',
+      '{',
+      '}',
+      ',',
+      '&x ',
+      '*x',
+      '!t ',
+      '<<',
+      '"',
+      "'",
+      '|',
+      '>',
+      '? ',
+    ];
+    const piece = fc.constantFrom(
+      ...pieces,
+      '# ',
+      '---\n',
+      '%A\n',
+      '\t',
+      '0x1',
+      '1.0',
+      '.nan',
+      '~',
+      '\\',
+      '__proto__',
+      '\ufeff',
+      '\u2028',
+      '\ud800',
+    );
+    const reader = makeConfigReader();
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 25 }), (parts) => {
+        const result = reader.read(parts.join(''));
+        if (!result.ok) return;
+        expect(JSON.stringify(JSON.parse(JSON.stringify(result.value)))).toBe(JSON.stringify(result.value));
+        checkConfig(result.value);
+      }),
+      { numRuns: 2000 },
     );
   });
 });

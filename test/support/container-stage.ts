@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { request } from 'node:http';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +41,8 @@ export interface ContainerStage {
   until(id: string, wanted: (container: ShownContainer) => boolean): Promise<ShownContainer>;
   /** What of this installation stands on the engine: names of containers, networks and volumes, and images. */
   left(): { readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] };
+  /** Asks a container for a page through the ingress, by its host. */
+  visit(host: string, path?: string): Promise<{ readonly status: number; readonly text: string }>;
   stop(): Promise<void>;
 }
 
@@ -128,6 +131,18 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
         images: listed('images', '--all', '--quiet'),
       };
     },
+    visit: (host, path = '/') =>
+      new Promise((resolve, reject) => {
+        const { hostname, port } = new URL(server.ingress);
+        const asked = request({ hostname, port, path, agent: false, headers: { host } }, (answer) => {
+          let text = '';
+          answer.on('data', (chunk) => (text += String(chunk)));
+          answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+          answer.on('error', reject);
+        });
+        asked.on('error', reject);
+        asked.end();
+      }),
     stop: async () => {
       await server.dispose();
       await registry.stop();

@@ -12,7 +12,7 @@ import { makeStoreReader, type StoreReader, type TestStore } from './store-reade
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const START_TIMEOUT_MS = 30_000;
-const UP = /Castellan is up\.\n +data plane +(\S+)[^\n]*\n +control plane +(\S+)/;
+const UP = /Castellan is up\.\n +data plane +(\S+)[^\n]*\n +control plane +(\S+)[^\n]*(?:\n +ingress +(\S+))?/;
 
 /** What `credentials.json` of a data folder holds after a first start. */
 export interface TestCredentials {
@@ -49,6 +49,8 @@ export interface TestServer {
   readonly runtime: string;
   /** Origin of the control plane. */
   readonly admin: string;
+  /** Origin of the ingress; empty where no container host is declared. */
+  readonly ingress: string;
   readonly pid: number;
   credentials(): TestCredentials;
   /** What all processes of this server wrote so far. */
@@ -110,7 +112,7 @@ export function makeServer(options: ServerOptions): TestServer {
   const output = { stdout: '', stderr: '' };
   let child: ChildProcess | null = null;
   let exit: Promise<Exit> | null = null;
-  let origins = { runtime: '', admin: '' };
+  let origins = { runtime: '', admin: '', ingress: '' };
   // A test run that breaks off takes its servers with it.
   const killChild = (): void => void child?.kill('SIGKILL');
   process.on('exit', killChild);
@@ -144,7 +146,7 @@ export function makeServer(options: ServerOptions): TestServer {
       const look = (): void => {
         const found = UP.exec(output.stdout.slice(printedBefore));
         if (found === null) return;
-        origins = { runtime: found[1] ?? '', admin: found[2] ?? '' };
+        origins = { runtime: found[1] ?? '', admin: found[2] ?? '', ingress: found[3] ?? '' };
         resolve();
       };
       started?.stdout?.on('data', look);
@@ -160,6 +162,9 @@ export function makeServer(options: ServerOptions): TestServer {
     dataDir,
     get runtime() {
       return origins.runtime;
+    },
+    get ingress() {
+      return origins.ingress;
     },
     get admin() {
       return origins.admin;

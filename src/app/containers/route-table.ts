@@ -38,6 +38,8 @@ export function routesOf(container: Container, baseDomain: string): readonly (re
 export interface RouteTable extends IngressRoutes {
   /** Reads again; resolves when look-ups see what was durable when it was called. */
   refresh(): Promise<void>;
+  /** Whether requests of any host go to a deployment. */
+  isKnown(deploymentId: string): boolean;
 }
 
 /** Makes the {@link RouteTable}, empty until it is first refreshed. */
@@ -66,6 +68,7 @@ export function makeRouteTable({
 
   return {
     find: (host) => table.get(host),
+    isKnown: (id) => [...table.values()].some(({ deploymentId, fallback }) => deploymentId === id || fallback?.deploymentId === id),
     refresh: () => {
       if (running === null) return start();
       // One that is under way may have read before the change; whoever comes meanwhile shares the one after it.

@@ -12,7 +12,7 @@ export interface SocketHandle {
 }
 
 /** The names of the listeners. */
-export type ListenerName = 'runtime' | 'admin';
+export type ListenerName = 'runtime' | 'admin' | 'ingress';
 
 /** A socket with the address in the configuration that it was opened for. */
 export interface BoundSocket {

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { checkConfig } from '../../core/containers/config/check-config.ts';
 import { makeConfigReader } from './read-config.ts';
 
 const reader = makeConfigReader();
@@ -139,4 +142,19 @@ describe('texts that are made to cost much are refused early', () => {
     const text = 'x'.repeat(MIB - 10);
     expect(read(`a: "${text}"`)).toStrictEqual({ ok: true, value: { a: text } });
   });
+});
+
+test('the example of the documentation is a good configuration', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/containers.md'), 'utf8');
+  const example = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
+  const result = read(example);
+  if (!result.ok) throw new Error(JSON.stringify(result.violations));
+  const checked = checkConfig(result.value);
+  if (!checked.ok) throw new Error(JSON.stringify(checked.violations));
+  expect(checked.config.units.map(({ name, command, networks }) => ({ name, command, networks }))).toStrictEqual([
+    { name: 'web', command: ['serve', '--port', '8080'], networks: ['inner', 'out'] },
+    { name: 'store', command: null, networks: ['inner'] },
+  ]);
+  expect(checked.runsTwice).toBe(false);
+  expect(checked.warnings).toHaveLength(1);
 });

@@ -209,6 +209,11 @@ function makeLedgerMetrics() {
       name: 'castellan_reservations_quarantined_total',
       help: 'Reservations past their time that cannot be read or booked, set aside by the sweep.',
     }),
+    ingress: new CounterFamily({
+      name: 'castellan_ingress_requests_total',
+      help: 'Requests to containers that were answered, by the class of the status.',
+      labels: ['class'],
+    }),
   };
 }
 

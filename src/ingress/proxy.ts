@@ -1,0 +1,166 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
+import { Pool, type Dispatcher } from 'undici';
+import type { IngressSlot, IngressTarget } from '../ports/ingress-routes.ts';
+import { answerHeaders, requestHeaders } from './headers.ts';
+import type { InFlightTable } from './in-flight.ts';
+
+/** Passes requests on to units. */
+export interface Proxy {
+  /**
+   * Passes a request on and its answer back, bytes as they come. Resolves when both have ended, however. A unit that cannot be reached is answered 502;
+   * an idempotent request without a body is tried on other slots first: `again` gives the newest.
+   */
+  pass(request: IncomingMessage, response: ServerResponse, target: IngressTarget, again: () => IngressTarget | undefined): Promise<void>;
+  /** How many requests were tried more than once. */
+  readonly retried: number;
+  /** Drops connections to deployments that are gone: those for which `isKnown` is false. */
+  forget(isKnown: (deploymentId: string) => boolean): void;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 2000;
+const KEEP_ALIVE_MS = 30_000;
+/** Methods that may be sent twice. Source: RFC 9110 section 9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+const MAX_TRIES = 3;
+
+/** How one try ended: the answer was passed on, or broke; or nothing of it came, and it may be tried again. */
+type Tried = 'done' | 'nothing came';
+
+const hasBody = ({ headers }: IncomingMessage): boolean => {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+};
+
+/** Makes a {@link Proxy}. */
+export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): Proxy {
+  const pools = new Map<string, { readonly deploymentId: string; readonly pool: Pool }>();
+  let retried = 0;
+
+  function poolOf({ deploymentId, address, port }: IngressSlot): Pool {
+    const key = `${deploymentId} ${address} ${port}`;
+    const known = pools.get(key);
+    if (known !== undefined) return known.pool;
+    const host = address.includes(':') ? `[${address}]` : address;
+    const pool = new Pool(`http://${host}:${port}`, {
+      connections: null,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+    });
+    pools.set(key, { deploymentId, pool });
+    return pool;
+  }
+
+  /** One try. Counts as under way from the moment that the slot is chosen, so that it cannot be removed in between. */
+  function attempt(request: IncomingMessage, response: ServerResponse, slot: IngressSlot): Promise<Tried> {
+    return new Promise((resolve) => {
+      let controller: Dispatcher.DispatchController | null = null;
+      let isCut = false;
+      const abort = (why: string): void => {
+        isCut = true;
+        controller?.abort(new Error(why));
+      };
+      const end = inFlight.begin(slot.deploymentId, () => {
+        abort('the deployment is removed');
+        response.destroy();
+      });
+      const onClose = (): void => {
+        if (!response.writableFinished) abort('the client is gone');
+        settle('done');
+      };
+      const settle = (tried: Tried): void => {
+        response.off('close', onClose);
+        response.off('drain', onDrain);
+        end();
+        resolve(tried);
+      };
+      const onDrain = (): void => controller?.resume();
+      response.on('close', onClose);
+      response.on('drain', onDrain);
+
+      const body = hasBody(request) ? new PassThrough() : null;
+      if (body !== null) {
+        // The unit may refuse a body half-way: its answer is still to be passed on, and the rest of the body is read and dropped.
+        body.on('error', () => request.resume());
+        request.pipe(body);
+        request.on('close', () => {
+          if (!request.complete) body.destroy(new Error('the client is gone'));
+        });
+      }
+      const sender = { address: request.socket.remoteAddress ?? '', host: request.headers.host ?? '' };
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart: (given) => {
+          controller = given;
+          if (isCut) given.abort(new Error('not wanted any more'));
+        },
+        onResponseStart: (_given, status, headers, message) => {
+          if (status < 200) return;
+          response.writeHead(status, message ?? '', answerHeaders(headers));
+          if (request.method === 'HEAD') response.flushHeaders();
+        },
+        onResponseData: (given, chunk) => {
+          if (!response.write(chunk)) given.pause();
+        },
+        onResponseEnd: (_given, trailers) => {
+          if (Object.keys(trailers).length > 0) response.addTrailers(answerHeaders(trailers) as Record<string, string>);
+          response.end();
+        },
+        onResponseError: () => {
+          if (response.headersSent || isCut || response.destroyed) {
+            response.destroy();
+            return settle('done');
+          }
+          settle('nothing came');
+        },
+      };
+      const options = {
+        path: request.url ?? '/',
+        method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
+        headers: requestHeaders(request.rawHeaders, request.headers.connection, sender),
+        body,
+      };
+      try {
+        poolOf(slot).dispatch(options, handler);
+      } catch {
+        settle('nothing came');
+      }
+    });
+  }
+
+  return {
+    get retried() {
+      return retried;
+    },
+    pass: async (request, response, target, again) => {
+      const mayRepeat = IDEMPOTENT.has(request.method ?? '') && !hasBody(request);
+      let slot: IngressSlot | null = target;
+      for (let tries = 1; slot !== null; tries += 1) {
+        if ((await attempt(request, response, slot)) === 'done') return;
+        if (!mayRepeat || tries >= MAX_TRIES) break;
+        retried += 1;
+        const newest = again();
+        // First where it belongs now, on a fresh connection; then where it belonged before.
+        slot = tries === 1 ? (newest ?? null) : (newest?.fallback ?? newest ?? null);
+      }
+      if (response.destroyed) return;
+      response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+      response.end('the container does not answer\n');
+    },
+    forget: (isKnown) => {
+      for (const [key, { deploymentId, pool }] of pools) {
+        if (isKnown(deploymentId)) continue;
+        pools.delete(key);
+        pool.close().catch(() => undefined);
+      }
+    },
+    close: async () => {
+      const all = [...pools.values()];
+      pools.clear();
+      await Promise.all(all.map(({ pool }) => pool.destroy()));
+    },
+  };
+}
