@@ -26,14 +26,16 @@ export class GitStopped extends Error {
   }
 }
 
+/** Where programs are on every system that we know; what else this process finds is nobody's business here. */
+const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const MAX_COMPLAINT = 4000;
 const BLOCK_BYTES = 512;
 
 /**
  * Nothing of this machine's or its users' settings counts, nothing is asked on a terminal, no hook and no helper runs, and only these protocols are spoken.
  */
-const settings = (folder: string): NodeJS.ProcessEnv => ({
-  PATH: process.env['PATH'],
+const settings = (folder: string): Record<string, string> => ({
+  PATH: PROGRAM_PATH,
   HOME: folder,
   LC_ALL: 'C',
   GIT_CONFIG_NOSYSTEM: '1',
@@ -44,7 +46,6 @@ const settings = (folder: string): NodeJS.ProcessEnv => ({
   GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oConnectTimeout=10',
   GIT_LFS_SKIP_SMUDGE: '1',
   GIT_NO_REPLACE_OBJECTS: '1',
-  ...(process.env['SSH_AUTH_SOCK'] === undefined ? {} : { SSH_AUTH_SOCK: process.env['SSH_AUTH_SOCK'] }),
 });
 
 /** Given before each command: a repository that somebody else wrote must not be able to start a program here. */
