@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 
 /** What a git command came to. `output` are its bytes, `complaint` what it wrote beside them, shortened. */
 export interface GitResult {
@@ -30,6 +31,12 @@ const MAX_COMPLAINT = 4000;
 const BLOCK_BYTES = 512;
 
 /**
+ * The only settings of a user that git sees, to be written into the folder first: a repository that is declared may belong to another user of this machine.
+ * What reads it there starts no program that it names, whoever it belongs to.
+ */
+export const GIT_SETTINGS = { name: 'allowed.gitconfig', text: '[safe]\n\tdirectory = *\n' } as const;
+
+/**
  * Nothing of this machine's or its users' settings counts, nothing is asked on a terminal, no hook and no helper runs, and only these protocols are spoken.
  */
 const settings = (folder: string): NodeJS.ProcessEnv => ({
@@ -37,7 +44,7 @@ const settings = (folder: string): NodeJS.ProcessEnv => ({
   HOME: folder,
   LC_ALL: 'C',
   GIT_CONFIG_NOSYSTEM: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_GLOBAL: join(folder, GIT_SETTINGS.name),
   GIT_TERMINAL_PROMPT: '0',
   GIT_ASKPASS: 'true',
   GIT_ALLOW_PROTOCOL: 'file:http:https:ssh',
