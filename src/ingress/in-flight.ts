@@ -32,7 +32,7 @@ export function makeInFlight(): InFlightTable {
       };
     },
     cutAll: () => {
-      for (const own of open.values()) for (const cut of [...own]) cut();
+      for (const own of open.values()) for (const cut of own) cut();
     },
     count: (deploymentId) => open.get(deploymentId)?.size ?? 0,
     cut: (deploymentId) => {

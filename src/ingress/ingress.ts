@@ -114,7 +114,7 @@ export function makeIngress(deps: IngressDeps): Server {
     },
   );
   server.maxHeadersCount = MAX_HEADERS;
-  server.on('timeout', (socket) => void socket.destroy());
+  server.on('timeout', (socket: Socket) => void socket.destroy());
   server.on('upgrade', (request, socket, head) => {
     const target = targetOf(request);
     if ('status' in target) return refuseUpgrade(socket, target.status, target.text);

@@ -33,31 +33,52 @@ const hasBody = ({ headers }: IncomingMessage): boolean => {
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 };
 
-/** Makes a {@link Proxy}. */
-export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): Proxy {
+/** Connections to units, kept for each slot by itself: one that is new never gets those of one that is gone. */
+interface Pools {
+  of(slot: IngressSlot): Pool;
+  forget(isKnown: (deploymentId: string) => boolean): void;
+  close(): Promise<void>;
+}
+
+function makePools(): Pools {
   const pools = new Map<string, { readonly deploymentId: string; readonly pool: Pool }>();
-  let retried = 0;
+  return {
+    of: ({ deploymentId, address, port }) => {
+      const key = `${deploymentId} ${address} ${port}`;
+      const known = pools.get(key);
+      if (known !== undefined) return known.pool;
+      const host = address.includes(':') ? `[${address}]` : address;
+      const pool = new Pool(`http://${host}:${port}`, {
+        connections: null,
+        pipelining: 1,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        connect: { timeout: CONNECT_TIMEOUT_MS },
+      });
+      pools.set(key, { deploymentId, pool });
+      return pool;
+    },
+    forget: (isKnown) => {
+      for (const [key, { deploymentId, pool }] of pools) {
+        if (isKnown(deploymentId)) continue;
+        pools.delete(key);
+        pool.close().catch(() => undefined);
+      }
+    },
+    close: async () => {
+      const all = [...pools.values()];
+      pools.clear();
+      await Promise.all(all.map(({ pool }) => pool.destroy()));
+    },
+  };
+}
 
-  function poolOf({ deploymentId, address, port }: IngressSlot): Pool {
-    const key = `${deploymentId} ${address} ${port}`;
-    const known = pools.get(key);
-    if (known !== undefined) return known.pool;
-    const host = address.includes(':') ? `[${address}]` : address;
-    const pool = new Pool(`http://${host}:${port}`, {
-      connections: null,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-    });
-    pools.set(key, { deploymentId, pool });
-    return pool;
-  }
-
-  /** One try. Counts as under way from the moment that the slot is chosen, so that it cannot be removed in between. */
-  function attempt(request: IncomingMessage, response: ServerResponse, slot: IngressSlot): Promise<Tried> {
-    return new Promise((resolve) => {
+/** One try. Counts as under way from the moment that the slot is chosen, so that it cannot be removed in between. */
+const makeAttempt =
+  (pools: Pools, inFlight: InFlightTable) =>
+  (request: IncomingMessage, response: ServerResponse, slot: IngressSlot): Promise<Tried> =>
+    new Promise((resolve) => {
       let controller: Dispatcher.DispatchController | null = null;
       let isCut = false;
       const abort = (why: string): void => {
@@ -106,7 +127,7 @@ export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): P
           if (!response.write(chunk)) given.pause();
         },
         onResponseEnd: (_given, trailers) => {
-          if (Object.keys(trailers).length > 0) response.addTrailers(answerHeaders(trailers) as Record<string, string>);
+          if (Object.keys(trailers).length > 0) response.addTrailers(answerHeaders(trailers));
           response.end();
         },
         onResponseError: () => {
@@ -119,17 +140,22 @@ export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): P
       };
       const options = {
         path: request.url ?? '/',
-        method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
+        method: request.method ?? 'GET',
         headers: requestHeaders(request.rawHeaders, request.headers.connection, sender),
         body,
       };
       try {
-        poolOf(slot).dispatch(options, handler);
+        pools.of(slot).dispatch(options, handler);
       } catch {
         settle('nothing came');
       }
     });
-  }
+
+/** Makes a {@link Proxy}. */
+export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): Proxy {
+  const pools = makePools();
+  const attempt = makeAttempt(pools, inFlight);
+  let retried = 0;
 
   return {
     get retried() {
@@ -150,17 +176,7 @@ export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): P
       response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
       response.end('the container does not answer\n');
     },
-    forget: (isKnown) => {
-      for (const [key, { deploymentId, pool }] of pools) {
-        if (isKnown(deploymentId)) continue;
-        pools.delete(key);
-        pool.close().catch(() => undefined);
-      }
-    },
-    close: async () => {
-      const all = [...pools.values()];
-      pools.clear();
-      await Promise.all(all.map(({ pool }) => pool.destroy()));
-    },
+    forget: (isKnown) => pools.forget(isKnown),
+    close: () => pools.close(),
   };
 }

@@ -158,7 +158,8 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       sockets: () => socketsOf(config, listeners),
       retire: async () => {
         const { admin, runtime, ingress } = listeners;
-        await Promise.all([admin, runtime, ingress].map((listener) => listener?.retire(config.gateway.drainMs)));
+        const all = [admin, runtime, ...(ingress === null ? [] : [ingress])];
+        await Promise.all(all.map((listener) => listener.retire(config.gateway.drainMs)));
         await stop();
       },
       stop,

@@ -195,14 +195,20 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const closeTenants = makeCloseTenants({ writer, records: store, ids, failpoints, log });
   closers.add('closing tenants', () => closeTenants.stop());
   const resumeCloses = (): Promise<void> => closeTenants.resume();
-  const flushKeyUses = (): Promise<void> => keyUses.flush();
   const onQuarantined = (): void => void (metrics.quarantined.cell().value += 1);
   const statements = makeIssueStatements({ writer, records: store, ids, clock, digest: sha256Digest, failpoints, log });
   closers.add('statements', () => statements.stop());
-  const issueStatements = (): Promise<void> => statements.run();
   const payments = await openPayments(deps.billing);
   const tellUsage = payments === null ? null : makeTellUsage({ writer, records: store, service: payments, ids, clock, failpoints, log });
-  const sweeps = { ...refusals, issueStatements, tellUsage, resumeCloses, flushKeyUses, exportHeads, onQuarantined };
+  const sweeps = {
+    ...refusals,
+    issueStatements: () => statements.run(),
+    tellUsage,
+    resumeCloses,
+    flushKeyUses: () => keyUses.flush(),
+    exportHeads,
+    onQuarantined,
+  };
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
@@ -213,24 +219,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
 
   const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
   const random = (): number => Math.random();
-  const plainCalls = makeCalls({
-    writer,
-    catalogue: directory.catalogue,
-    records: store,
-    openUpstream,
-    tokenizers: deps.tokenizers,
-    policies: (tenantId) => directory.policies(tenantId),
-    currentTenant: (tenantId) => directory.currentTenant(tenantId),
-    clock,
-    elapsedMs,
-    ids,
-    random,
-    failpoints,
-    log,
-    limits: gateway,
-    ownerId: deps.run.ownerId,
-  });
-  const calls = observeCalls(plainCalls, observing);
+  const calls = observeCalls(openCalls(deps, { writer, directory, openUpstream }), observing);
   const keepSpeeds = await startSpeeds(deps, { speeds: calls.speeds, writer });
   const idleMemory = startIdleMemory({ workload: () => ({ calls: calls.counters.calls, active: calls.active }) });
   closers.add('idle memory', () => idleMemory.stop());
@@ -240,13 +229,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  const watchedJobs = [keepSpeeds, ...containers.jobs];
-  const failures = () => ({
-    ...jobs.failures(),
-    ...events.jobs.failures(),
-    ...Object.fromEntries(watchedJobs.map((job) => [job.name, job.failures()])),
-  });
-  metrics.jobFailures.readAllFrom(() => Object.entries(failures()).map(([job, value]) => ({ labels: { job }, value })));
+  showJobFailures(metrics.jobFailures, [jobs, events.jobs, ...[keepSpeeds, ...containers.jobs].map(failuresOf)]);
   const unmetered = {
     ...deps,
     writer,
@@ -275,6 +258,38 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     relayObject: makeRelayUpstreamObject(unmetered),
     isReady,
   };
+}
+
+/** Opens what relays calls. */
+const openCalls = (
+  deps: ComposeDeps,
+  parts: { readonly writer: LedgerWriter; readonly directory: Directory; readonly openUpstream: (upstream: Upstream) => OpenUpstream },
+): Calls => {
+  const { directory } = parts;
+  return makeCalls({
+    ...deps,
+    ...parts,
+    catalogue: directory.catalogue,
+    records: deps.store,
+    policies: (tenantId) => directory.policies(tenantId),
+    currentTenant: (tenantId) => directory.currentTenant(tenantId),
+    elapsedMs: () => performance.now(),
+    random: () => Math.random(),
+    limits: deps.gateway,
+    ownerId: deps.run.ownerId,
+  });
+};
+
+/** Something that tells how often jobs failed, by their names. */
+interface JobFailures {
+  readonly failures: () => Readonly<Record<string, number>>;
+}
+
+const failuresOf = (job: Job): JobFailures => ({ failures: () => ({ [job.name]: job.failures() }) });
+
+/** Shows the failures of every job as one metric. */
+function showJobFailures(family: Telemetry['metrics']['jobFailures'], all: readonly JobFailures[]): void {
+  family.readAllFrom(() => all.flatMap((jobs) => Object.entries(jobs.failures()).map(([job, value]) => ({ labels: { job }, value }))));
 }
 
 /** Carries the speeds of upstreams over a restart: they are saved after the last call has ended, while the writer still writes. */

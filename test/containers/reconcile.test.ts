@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/rejection.ts';
-import type { NewContainer } from '../../src/app/containers/manage-containers.ts';
+import type { NewContainer } from '../../src/app/containers/deploy-container.ts';
 import { ANN, configOf, makeContainerHarness, unitOf, type ContainerHarness } from '../support/container-harness.ts';
 
 const NEW: NewContainer = {

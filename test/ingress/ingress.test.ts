@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Agent, createServer, request as httpRequest, type IncomingMessage, type RequestOptions, type Server } from 'node:http';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -86,7 +86,10 @@ interface Got {
   readonly text: string;
 }
 
-async function get(path: string, options: RequestOptions & { readonly body?: string | Buffer } = {}): Promise<Got> {
+async function get(
+  path: string,
+  options: { readonly method?: string; readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
+): Promise<Got> {
   const { body, headers, ...rest } = options;
   const asked = httpRequest({ port: portOf(ingress), host: '127.0.0.1', path, agent, ...rest, headers: { host: HOST, ...headers } });
   asked.end(body);

@@ -94,7 +94,7 @@ function checkEngine(harness: ContainerHarness): void {
   const wanted = containers.flatMap(liveDeployments);
   expect(wanted.map(({ state }) => state).filter((state) => state !== 'serving' && state !== 'ready')).toEqual([]);
   const units = [...harness.engine.units.values()];
-  expect(units.map(({ spec }) => spec.owner.deployment).sort()).toEqual(wanted.map(({ id }) => id).sort());
+  expect(units.map(({ spec }) => spec.owner.deployment ?? '').toSorted()).toEqual(wanted.map(({ id }) => id).toSorted());
   expect(units.every(({ state }) => state === 'running')).toBe(true);
   for (const { id, endpoint } of wanted) expect(units.find(({ spec }) => spec.owner.deployment === id)?.publishedPort).toBe(endpoint?.port);
   expect(new Set([...harness.engine.networks.values()].map(({ deployment }) => deployment))).toEqual(new Set(wanted.map(({ id }) => id)));

@@ -1,4 +1,4 @@
-import type { ContainerView } from '../../app/containers/manage-containers.ts';
+import type { ContainerView } from '../../app/containers/container-reads.ts';
 import { deploymentWarnings } from '../../core/containers/config/declared-names.ts';
 import { generatedDomain } from '../../core/containers/container-names.ts';
 import { formatRfc3339 } from '../../core/rfc3339.ts';

@@ -15,7 +15,7 @@ const hostsOf = (container: Container, { debug, customDomain }: Deployment, base
 ];
 
 /** Where the requests of one container go: those of its domains to what serves, those of its staging domain to an update that waits. */
-export function routesOf(container: Container, baseDomain: string): readonly (readonly [host: string, target: IngressTarget])[] {
+function routesOf(container: Container, baseDomain: string): readonly (readonly [host: string, target: IngressTarget])[] {
   const { current, update, retired } = container;
   if (container.deletedAtMs !== null) return [];
   const targetOf = (deployment: Deployment, fallback: IngressSlot | null): IngressTarget | null => {

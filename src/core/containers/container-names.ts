@@ -30,8 +30,7 @@ function shortHash(text: string): string {
 }
 
 /** The label of a name in a domain: the name itself, or where DNS has no room for it, its beginning and a hash. */
-export const domainLabel = (name: string): string =>
-  name.length <= MAX_LABEL_LENGTH ? name : `${name.slice(0, CUT_LENGTH)}-${shortHash(name)}`;
+const domainLabel = (name: string): string => (name.length <= MAX_LABEL_LENGTH ? name : `${name.slice(0, CUT_LENGTH)}-${shortHash(name)}`);
 
 /** The domain that a container has by itself: `<name>.<tenant>.<base>`, with `debug` between where it is in debug mode. */
 export function generatedDomain(

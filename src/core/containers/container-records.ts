@@ -120,6 +120,3 @@ export const isLive = ({ state }: Pick<Deployment, 'state'>): boolean => state !
 /** The deployments of a container of which anything is to be on a host. */
 export const liveDeployments = ({ current, update, retired }: Container): Deployment[] =>
   [current, ...(update === null ? [] : [update]), ...retired].filter(isLive);
-
-/** The deployment that takes the container's traffic; null while none does. */
-export const servingDeployment = ({ current }: Container): Deployment | null => (current.state === 'serving' ? current : null);

@@ -37,7 +37,7 @@ export const isNameFree = (
   );
 
 /** Refuses a name that another container has in the same mode: `conflict`. */
-export const nameTaken = (name: string, debug: boolean): Refusal =>
+const nameTaken = (name: string, debug: boolean): Refusal =>
   rejected({ code: 'conflict', message: `a ${debug ? 'debug ' : ''}container named ${name} exists already`, field: 'name' });
 
 /** Refuses more containers than the tenant may have: `forbidden`. `exceptId` is one that goes in return. */

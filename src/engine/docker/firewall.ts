@@ -41,8 +41,8 @@ interface Family {
 const ENGINE_HOOK = 'DOCKER-USER';
 const LOCK_WAIT_S = '5';
 const MAX_OUTPUT = 8 * 1024 * 1024;
-/** Where Debian keeps them: not on the path of a service of every kind. */
-const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Where Debian keeps them: not on the path of every service, nor on that of every login by SSH. */
+const PROGRAM_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Makes the firewall of one host. Nothing is touched before `ensure`. */
 export function makeFirewall({ host, via, exceptions, commandMs }: FirewallOptions): Firewall {
@@ -55,7 +55,7 @@ export function makeFirewall({ host, via, exceptions, commandMs }: FirewallOptio
   let running: Promise<void> = Promise.resolve();
 
   const run = (command: readonly string[], input: string | null): Promise<string> =>
-    runCommand([...via, ...command], { input, timeoutMs: commandMs }).catch((error: unknown) => {
+    runCommand([...via, 'env', PROGRAM_PATH, ...command], { input, timeoutMs: commandMs }).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
       throw new EngineFault({
         kind: 'firewall',
@@ -92,7 +92,6 @@ function runCommand(command: readonly string[], options: { input: string | null;
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      env: { PATH: PROGRAM_PATH, LC_ALL: 'C' },
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: options.timeoutMs,
     });

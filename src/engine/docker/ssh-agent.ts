@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Agent, type AgentOptions } from 'node:http';
 import { Duplex } from 'node:stream';
 import type { EngineAddress } from './engine-address.ts';
@@ -34,24 +34,9 @@ export class SshAgent extends Agent {
 
   override createConnection(): Duplex {
     const [program = 'ssh', ...args] = this.#command;
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    let complaint = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(-MAX_COMPLAINT);
-    });
-    // The published types know pairs of the web's streams only.
-    const pair = { readable: child.stdout, writable: child.stdin } as unknown as Parameters<typeof Duplex.from>[0];
-    const connection = Object.assign(Duplex.from(pair), SOCKET_METHODS);
+    const connection = new ProcessSocket(program, args);
     this.#open.add(connection);
-    connection.once('close', () => {
-      this.#open.delete(connection);
-      child.kill('SIGTERM');
-    });
-    child.once('error', (error) => connection.destroy(error));
-    child.once('close', (code) => {
-      const cause = complaint.trim() === '' ? '' : `: ${complaint.trim()}`;
-      connection.destroy(code === 0 ? undefined : new Error(`ssh ended with status ${code}${cause}`));
-    });
+    connection.once('close', () => this.#open.delete(connection));
     return connection;
   }
 
@@ -61,11 +46,64 @@ export class SshAgent extends Agent {
   }
 }
 
-/** What the HTTP client calls on a socket and a pair of pipes has not. */
-const SOCKET_METHODS = {
-  setTimeout: (): void => undefined,
-  setNoDelay: (): void => undefined,
-  setKeepAlive: (): void => undefined,
-  ref: (): void => undefined,
-  unref: (): void => undefined,
-};
+/** A process in the place of a socket: what is written goes to its input, what it prints is read. It is killed with the socket. */
+class ProcessSocket extends Duplex {
+  readonly #child: ChildProcessWithoutNullStreams;
+
+  constructor(program: string, args: readonly string[]) {
+    super();
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child = child;
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint = (complaint + text).slice(-MAX_COMPLAINT);
+    });
+    child.stdout.on('data', (piece: Buffer) => {
+      if (!this.push(piece)) child.stdout.pause();
+    });
+    // Whoever writes hears of a broken pipe by the end of the process, which knows more.
+    child.stdin.on('error', () => undefined);
+    child.once('error', (error) => this.destroy(error));
+    child.once('close', (code) => {
+      if (code === 0) this.push(null);
+      else this.destroy(new Error(`ssh ended with status ${code}${complaint.trim() === '' ? '' : `: ${complaint.trim()}`}`));
+    });
+    // The HTTP client listens only while a request is on its way.
+    this.on('error', () => undefined);
+  }
+
+  override _read(): void {
+    this.#child.stdout.resume();
+  }
+
+  override _write(piece: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#child.stdin.write(piece, () => done());
+  }
+
+  override _final(done: () => void): void {
+    this.#child.stdin.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#child.kill('SIGTERM');
+    done(error);
+  }
+
+  // What the HTTP client calls on a socket, and a pair of pipes has no use for.
+  setTimeout(): this {
+    return this;
+  }
+  setNoDelay(): this {
+    return this;
+  }
+  setKeepAlive(): this {
+    return this;
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+}

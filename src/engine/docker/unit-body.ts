@@ -6,7 +6,7 @@ import { LABELS, ownerLabels } from './labels.ts';
 
 /** What of a unit is the host's to say. */
 export interface HostSide {
-  /** Address of the host that ports are published on. */
+  /** Address of the host that ports are published on, as it was declared: an IP address or a name. */
   readonly address: string;
   /** Resolvers of units that have a way out; empty for those that the engine knows. */
   readonly dns: readonly string[];
@@ -97,6 +97,20 @@ function hostConfig(spec: UnitSpec, host: HostSide): HostConfig {
     ...(spec.gpus === null ? {} : { DeviceRequests: gpuRequests(spec.gpus) }),
   };
 }
+
+/** The request with the ports on an IP address: what a host is called may be a name, and an engine takes none. */
+export const withAddress = (body: ContainerCreateOptions, ip: string): ContainerCreateOptions => ({
+  ...body,
+  HostConfig: {
+    ...body.HostConfig,
+    PortBindings: Object.fromEntries(
+      Object.entries((body.HostConfig?.PortBindings ?? {}) as Record<string, { HostPort: string }[]>).map(([port, bindings]) => [
+        port,
+        bindings.map(({ HostPort }) => ({ HostIp: ip, HostPort })),
+      ]),
+    ),
+  },
+});
 
 /** Same for the same specification, and for no other; keys are written in a fixed order by `unitBody`. */
 const hashOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);

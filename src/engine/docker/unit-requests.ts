@@ -1,4 +1,6 @@
 import type { ContainerInspectInfo, ContainerStats } from 'dockerode';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { imageAddress } from '../../core/containers/images.ts';
 import { EngineFault, type UnitSpec, type UnitState, type UnitStats } from '../../ports/container-engine.ts';
@@ -7,7 +9,7 @@ import { LABELS, ownerLabels } from './labels.ts';
 import { readUnitState } from './read-state.ts';
 import type { EngineAnswer, EngineRequests } from './requests.ts';
 import { tarFolder } from './tar-folder.ts';
-import { endpointOf, unitBody, type HostSide } from './unit-body.ts';
+import { endpointOf, unitBody, withAddress, type HostSide } from './unit-body.ts';
 
 export interface UnitRequestsOptions {
   readonly requests: EngineRequests;
@@ -31,6 +33,17 @@ export interface UnitRequests {
 const LOOK_AGAIN_MS = 50;
 const isGone = (answer: EngineAnswer): boolean => answer.status === 404;
 const pathOf = (idOrName: string): string => `/containers/${encodeURIComponent(idOrName)}`;
+
+/** The IP address behind the address of a host. */
+async function ipOf(address: string, host: string): Promise<string> {
+  if (isIP(address) !== 0) return address;
+  try {
+    return (await lookup(address, { family: 4 })).address;
+  } catch (cause) {
+    const message = `${host}: its address ${address} has no IP address`;
+    throw new EngineFault({ kind: 'unreachable', message, publicMessage: 'The host of the container cannot be reached.', cause });
+  }
+}
 
 /** Where the volume of a passing container is mounted; its parent is the root, which every image has. */
 const VOLUME_FOLDER = 'castellan-volume';
@@ -115,7 +128,8 @@ export function makeUnitRequests({ requests, host, hostSide, requestMs }: UnitRe
         const { ownerId } = mount;
         if (ownerId !== null) await giveVolume(spec, { ...mount, ownerId });
       }
-      const answer = await requests.send({ method: 'POST', path: '/containers/create', query: { name: spec.name }, body });
+      const named = withAddress(body, await ipOf(hostSide.address, host));
+      const answer = await requests.send({ method: 'POST', path: '/containers/create', query: { name: spec.name }, body: named });
       if (answer.status !== 201 && answer.status !== 409) throw answerFault(`${host}: creating ${spec.name}`, answer);
       const id = answer.status === 409 ? await taken(spec, specHash) : (answer.json as { Id: string }).Id;
       await joinNetworks(id, spec);

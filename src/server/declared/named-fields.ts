@@ -19,12 +19,6 @@ export const namesGiven = (fields: Readonly<Record<string, Field>>): string[] =>
     .filter(([name, field]) => name !== 'id' && field.isNamed)
     .map(([name]) => name);
 
-/** Refuses a second item of the same id. */
-export function refuseDouble(seen: Set<string>, id: string, field: Field): void {
-  if (seen.has(id)) field.fail(`is "${id}" for the second time; give each one an id of its own`);
-  seen.add(id);
-}
-
 /** Answers for the file which fields it has the last word on; without a file, none. */
 export const makeDeclaredFields = (declared: DeclaredConfig | null): DeclaredFields => ({
   isDeclared: (kind, id, field) => (declared?.named.has(namedFieldKey(kind, id, field)) === true ? declared.path : null),

@@ -17,7 +17,7 @@ export interface ContainerSettings {
 }
 
 /** What holds where the file says nothing. */
-export const DEFAULT_CONTAINERS: ContainerSettings = { drainMs: 600_000, stopDrainMs: 30_000, readyTimeoutMs: 120_000, giveUpMs: 600_000 };
+const DEFAULT_CONTAINERS: ContainerSettings = { drainMs: 600_000, stopDrainMs: 30_000, readyTimeoutMs: 120_000, giveUpMs: 600_000 };
 
 /** Everything that the file says of containers. */
 export interface ContainersConfig {
@@ -29,7 +29,7 @@ export interface ContainersConfig {
 }
 
 /** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
-export const DEFAULT_BASE_DOMAIN = 'containers.localhost';
+const DEFAULT_BASE_DOMAIN = 'containers.localhost';
 
 /** What holds without a file: no host, so nothing runs. */
 export const NO_CONTAINERS: ContainersConfig = {

@@ -1,5 +1,5 @@
 import type { Field } from './field.ts';
-import { refuseDouble } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 
 /** `scheme://host[:port]`, as browsers write it in an `Origin` header: no path, no default port, a host in lower case. */
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/;

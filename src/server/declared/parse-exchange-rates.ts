@@ -2,7 +2,8 @@ import { CURRENCY_RULE, isCurrency, PRICE_CURRENCY, readPerUsd } from '../../cor
 import { parseRfc3339 } from '../../core/rfc3339.ts';
 import type { DeclaredExchangeRate } from './declared-config.ts';
 import type { Field } from './field.ts';
-import { type NamedFields, refuseDouble } from './named-fields.ts';
+import type { NamedFields } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 
 function momentOf(field: Field): number {
   const ms = parseRfc3339(field.text());

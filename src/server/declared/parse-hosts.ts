@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { FirewallSettings } from '../../engine/docker/docker-engine.ts';
 import { parseEngineAddress, type EngineAddress, type EngineTls } from '../../engine/docker/engine-address.ts';
 import type { Field } from './field.ts';
-import { refuseDouble } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 
 /** A container host as the file declares it. */
 export interface DeclaredHost {

@@ -5,7 +5,8 @@ import { makeTokenizers } from '../../upstreams/tokenizers/tokenizers.ts';
 import { nearestWord } from '../did-you-mean.ts';
 import type { DeclaredModel, DeclaredModelPrice, DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
-import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { type NamedFields, namesGiven } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 import { parseRateLimits } from './parse-rate-limits.ts';
 
 const MODEL_ID = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/;

@@ -1,6 +1,7 @@
 import type { DeclaredReporter } from './declared-config.ts';
 import type { Field } from './field.ts';
-import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { type NamedFields, namesGiven } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 
 const ID = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 64 letters, digits, ".", "_" and "-"' };
 const SECRET = { secret: true, pattern: /^[\x20-\x7e]+$/, rule: 'a secret of 1 to 512 printable ASCII characters', maxLength: 512 };

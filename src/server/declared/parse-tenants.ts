@@ -4,7 +4,8 @@ import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { type Entitlements, memberRecordId } from '../../core/records.ts';
 import type { DeclaredKey, DeclaredTenant } from './declared-config.ts';
 import type { Field } from './field.ts';
-import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { type NamedFields, namesGiven } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 import { parseRateLimits } from './parse-rate-limits.ts';
 
 const TENANT_ID = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;

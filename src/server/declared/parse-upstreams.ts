@@ -5,7 +5,8 @@ import type { Dialect } from '../../core/records.ts';
 import { DIALECTS, dialectsFault } from '../../core/routing/dialects.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
-import { type NamedFields, namesGiven, refuseDouble } from './named-fields.ts';
+import { type NamedFields, namesGiven } from './named-fields.ts';
+import { refuseDouble } from './refuse-double.ts';
 import { parseRateLimits } from './parse-rate-limits.ts';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import type { DeploymentRequest, ManageContainers } from '../../../../app/containers/manage-containers.ts';
+import type { DeploymentRequest } from '../../../../app/containers/deploy-container.ts';
+import type { ManageContainers } from '../../../../app/containers/manage-containers.ts';
 import { RefusedRequest, valueOf } from '../../../_shared/problem.ts';
 import type { TypedApp } from '../../../_shared/typed-app.ts';
 import { containerObject } from '../../container-object.ts';

@@ -1,0 +1,146 @@
+import { notFound } from '../../core/access/rules.ts';
+import { checkContainerName } from '../../core/containers/container-names.ts';
+import type { Container, ContainerRoster, RosterEntry } from '../../core/containers/container-records.ts';
+import { listOrder } from '../../core/containers/decide-organize.ts';
+import { isNameFree, refuseCount, refuseGpus } from '../../core/containers/deploy-rules.ts';
+import { isUuid } from '../../core/containers/uuid.ts';
+import type { Tenant } from '../../core/records.ts';
+import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
+import type { ContainerHosts } from '../../ports/container-hosts.ts';
+import type { RecordStore } from '../../ports/record-store.ts';
+import type { ReadRelease, Release } from './read-release.ts';
+
+/** A container with what the roster says of it. */
+export interface ContainerView {
+  readonly container: Container;
+  readonly entry: RosterEntry;
+}
+
+/** Whether a release may be deployed, and what it would be. */
+export interface CheckedRelease {
+  readonly release: Release;
+  readonly gpus: number;
+}
+
+/** What is asked about a tenant's containers. Ids that are no UUID, or those of others, are `not_found`. */
+export interface ContainerReads {
+  /** In the order of their groups and places. */
+  list(tenantId: string): Promise<ContainerView[]>;
+  find(tenantId: string, id: string): Promise<Outcome<ContainerView>>;
+  hosts(tenantId: string): Promise<ContainerHosts>;
+  /** Whether a name is free. Rejects: `invalid_request`, `not_found` (the container to relaunch). The value says why it is not. */
+  checkName(
+    tenantId: string,
+    wanted: { readonly name: string; readonly debug: boolean; readonly customDomain: string | null; readonly relaunches: string | null },
+  ): Promise<Outcome<{ readonly reason: string | null }>>;
+  /** Rejects as reading the release does, then `forbidden` (GPUs, as many containers as there may be). `inPlaceOf`: it takes that one's place. */
+  checkRelease(
+    tenantId: string,
+    wanted: { readonly repo: string; readonly tag: string; readonly inPlaceOf: string | null },
+  ): Promise<Outcome<CheckedRelease>>;
+}
+
+/** The same, for use cases that go on from there. */
+export interface ContainerLookups extends ContainerReads {
+  roster(tenantId: string): Promise<ContainerRoster>;
+  /** Rejects `not_found`, `tenant_closed`. */
+  tenant(tenantId: string): Promise<Outcome<Tenant>>;
+  container(tenantId: string, id: string): Promise<Outcome<Container>>;
+  /** A container as it is shown; a refusal stays one. */
+  viewed(outcome: Outcome<Container>): Promise<Outcome<ContainerView>>;
+}
+
+/** Makes the {@link ContainerLookups}. */
+export function makeContainerReads(deps: {
+  readonly records: Pick<RecordStore, 'record' | 'records'>;
+  readonly hosts: ContainerHosts;
+  readonly readRelease: ReadRelease;
+}): ContainerLookups {
+  const { records, hosts, readRelease } = deps;
+
+  const rosterOf = async (tenantId: string): Promise<ContainerRoster> =>
+    (await records.record('container-roster', tenantId)) ?? { id: tenantId, containers: [] };
+
+  async function tenantOf(tenantId: string): Promise<Outcome<Tenant>> {
+    const tenant = await records.record('tenant', tenantId);
+    if (tenant === undefined) return notFound(`tenant ${tenantId}`);
+    return tenant.status === 'CLOSED' ? rejected({ code: 'tenant_closed', message: `the tenant ${tenantId} is closed` }) : accepted(tenant);
+  }
+
+  async function containerOf(tenantId: string, id: string): Promise<Outcome<Container>> {
+    const container = isUuid(id) ? await records.record('container', id) : undefined;
+    const isSeen = container !== undefined && container.tenantId === tenantId && container.deletedAtMs === null;
+    return isSeen ? accepted(container) : notFound(`container ${id}`);
+  }
+
+  async function viewOf(container: Container): Promise<ContainerView> {
+    const roster = await rosterOf(container.tenantId);
+    const entry = roster.containers.find(({ id }) => id === container.id);
+    return { container, entry: entry ?? placeless(container) };
+  }
+
+  const viewed = async (outcome: Outcome<Container>): Promise<Outcome<ContainerView>> =>
+    outcome.ok ? accepted(await viewOf(outcome.value)) : outcome;
+
+  return {
+    roster: rosterOf,
+    tenant: tenantOf,
+    container: containerOf,
+    viewed,
+    list: async (tenantId) => {
+      const [roster, containers] = await Promise.all([rosterOf(tenantId), records.records('container', tenantId)]);
+      const byId = new Map(containers.map((container) => [container.id, container]));
+      return roster.containers.toSorted(listOrder).flatMap((entry) => {
+        const container = byId.get(entry.id);
+        return container === undefined || container.deletedAtMs !== null ? [] : [{ container, entry }];
+      });
+    },
+    find: async (tenantId, id) => viewed(await containerOf(tenantId, id)),
+    hosts: async (tenantId) => {
+      const tenant = await records.record('tenant', tenantId);
+      if (tenant === undefined) return [];
+      return tenant.entitlements.hostChoice
+        ? hosts
+        : hosts.filter(({ isDefault }, index) => isDefault || (index === 0 && !hosts.some((host) => host.isDefault)));
+    },
+    checkName: async (tenantId, { name, debug, customDomain, relaunches }) => {
+      const bad = checkContainerName(name);
+      if (bad !== null) return bad;
+      if (relaunches !== null) {
+        const found = await containerOf(tenantId, relaunches);
+        if (!found.ok) return found;
+      }
+      const roster = await rosterOf(tenantId);
+      const isFree = isNameFree(roster, { name, debug, exceptIds: relaunches === null ? [] : [relaunches] });
+      if (!isFree) return accepted({ reason: `a ${debug ? 'debug ' : ''}container named ${name} exists already` });
+      return accepted({ reason: customDomain === null || customDomain === '' ? null : `the domain ${customDomain} is not verified` });
+    },
+    checkRelease: async (tenantId, { repo, tag, inPlaceOf }) => {
+      const tenant = await tenantOf(tenantId);
+      if (!tenant.ok) return tenant;
+      const release = await readRelease({ repo, tag });
+      if (!release.ok) return release;
+      const roster = await rosterOf(tenantId);
+      const { gpus } = release.value.config;
+      const others = roster.containers.filter(({ id }) => id !== inPlaceOf);
+      const refusal = (inPlaceOf === null ? refuseCount(tenant.value, roster, null) : null) ?? refuseGpus(tenant.value, gpus, others);
+      return refusal ?? accepted({ release: release.value, gpus });
+    },
+  };
+}
+
+const placeless = (container: Container): RosterEntry => ({
+  id: container.id,
+  name: container.name,
+  debug: container.current.debug,
+  nextDebug: null,
+  gpus: container.current.gpus,
+  secrets: container.current.secrets,
+  sshKeys: container.current.sshKeys,
+  customDomains: [],
+  staleSinceMs: null,
+  groupName: null,
+  groupOrder: 0,
+  displayOrder: 0,
+  createdAtMs: container.createdAtMs,
+});
