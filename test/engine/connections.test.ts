@@ -252,9 +252,10 @@ describe('an engine by SSH', () => {
 
   test('answers, also several questions at a time, and a log that is followed', async () => {
     const engine = over('ssh_user', 'known');
-    await engine.pull({ image, auth: null, signal: never() });
+    const near = adapterOf(docker);
+    await near.pull({ image, auth: null, signal: never() });
     const { id } = await engine.createUnit(unitOf(owner, image, { unit: 'ssh' }));
-    await engine.startUnit(id);
+    await near.startUnit(id);
     const [state, listed] = await Promise.all([engine.inspectUnit(id), engine.list(owner.installation)]);
     expect(state).toMatchObject({ id, state: 'running' });
     expect(listed.units.map(({ unit }) => unit)).toEqual(['ssh']);
@@ -265,8 +266,9 @@ describe('an engine by SSH', () => {
       ending.abort();
     }
     expect(lines).toEqual(['here']);
-    await clear(engine, owner);
-    await engine.removeImage(image);
+    await clear(near, owner);
+    await near.removeImage(image);
+    await near.close();
     await engine.close();
   });
 

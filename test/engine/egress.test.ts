@@ -96,6 +96,7 @@ describe('what leaves a unit', () => {
     expect((await fetch(`http://${docker.address}:${publishedPort}/`)).status).toBe(404);
     expect((await fetch(`http://${docker.address}:${HOST_PORT}/ostype`)).status).toBe(200);
     expect((await fetch(`http://${LINK_LOCAL}:${port}/`)).status).toBe(200);
+    await engine.removeUnit(neighbour.id);
   });
 
   test.each(['closed', 'shim'] as const)('of a %s network reaches nothing but its members', async (role) => {
@@ -129,6 +130,7 @@ describe('what leaves a unit', () => {
       unitOf(owner, image, { unit: 'front', networks: [net], entrypoint: ['sh', '-c'], command: [script] }),
     );
     expect(text).toMatch(/^HTTP\/1\.[01] 404 Not Found\r?\n(?:SERVFAIL|no servers could be reached)/);
+    await engine.removeUnit(id);
   });
 });
 
