@@ -28,6 +28,7 @@ export interface RegistryAuth {
   readonly password: string;
 }
 
+/** What is pulled, and with what. */
 export interface PullRequest {
   readonly image: ImageRef;
   /** Null: pulled without credentials. */
@@ -47,11 +48,13 @@ export interface NetworkSpec {
   readonly owner: EngineOwner;
 }
 
+/** A named volume of the engine. It outlives units. */
 export interface VolumeSpec {
   readonly name: string;
   readonly owner: EngineOwner;
 }
 
+/** Where a unit has a volume. */
 export interface UnitMount {
   /** Name of a volume of the engine. */
   readonly volume: string;
@@ -127,6 +130,7 @@ export type UnitRunState = 'created' | 'running' | 'restarting' | 'paused' | 're
 /** `none`: there is no check, and a unit that runs is well. */
 export type UnitHealth = 'none' | 'starting' | 'healthy' | 'unhealthy';
 
+/** A unit as an inspection tells of it. */
 export interface UnitState {
   readonly id: string;
   readonly state: UnitRunState;
@@ -160,6 +164,7 @@ export interface OwnedUnit {
   readonly image: string | null;
 }
 
+/** A network or a volume as a listing tells of it. */
 export interface OwnedObject {
   readonly name: string;
   readonly owner: EngineOwner;
@@ -172,6 +177,7 @@ export interface OwnedObjects {
   readonly volumes: readonly OwnedObject[];
 }
 
+/** Which lines of a log. */
 export interface LogRequest {
   /** How many of the last lines; null for all that are kept. */
   readonly tail: number | null;
@@ -183,6 +189,7 @@ export interface LogRequest {
   readonly signal: AbortSignal;
 }
 
+/** One line of a log. */
 export interface LogLine {
   readonly stream: 'stdout' | 'stderr';
   readonly atMs: number;

@@ -23,6 +23,7 @@ export class SourceFault extends Fault {
     readonly isTimeout: boolean;
     readonly message: string;
     readonly publicMessage: string;
+    readonly retryAfterMs?: number;
     readonly cause?: unknown;
   }) {
     super({ ...options, code: options.isTimeout ? 'upstream_timeout' : 'upstream_failed' });

@@ -84,7 +84,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const hosts = await openHosts(config);
   const inFlight = makeInFlight();
   const routes = makeRouteTable({ records: store, baseDomain });
-  const readRelease = makeReadRelease({ source: await makeReleaseSources(config.sources), reader: makeConfigReader(), registries });
+  const readRelease = makeReadRelease({ source: makeReleaseSources(config.sources, clock), reader: makeConfigReader(), registries });
   const elapsedMs = (): number => performance.now();
   const jobs: Job[] = [];
   let hostFault: (name: string) => string | null = () => null;

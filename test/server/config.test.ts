@@ -224,7 +224,32 @@ dns: { servers: [] }
       moneyBudgetMicrocents: 5_000_000_000n,
       requireBudget: undefined,
     });
-    expect(declared?.waiting).toEqual(['hosts', 'sources', 'registries', 'ingress', 'dns']);
+    expect(declared?.containers.sources).toEqual({
+      github: { baseUrl: 'https://api.github.com', token: 'g' },
+      git: [{ owner: 'acme', baseUrl: 'file:///srv/git/acme' }],
+    });
+    expect(declared?.waiting).toEqual(['dns']);
+  });
+
+  test.each([
+    ['', { github: { baseUrl: 'https://api.github.com', token: null }, git: [] }],
+    ['sources: {}', { github: null, git: [] }],
+    ['sources: { github: {} }', { github: { baseUrl: 'https://api.github.com', token: null }, git: [] }],
+    ['sources: { git: [{ owner: a, base_url: "ssh://git@h/a" }] }', { github: null, git: [{ owner: 'a', baseUrl: 'ssh://git@h/a' }] }],
+  ])('%j says where releases come from', async (text, sources) => {
+    const { declared } = await readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) });
+    expect(declared?.containers.sources).toEqual(sources);
+  });
+
+  test.each([
+    ['sources: { git: [{ owner: "../x", base_url: "file:///srv" }] }', 'sources.git[0].owner'],
+    ['sources: { git: [{ owner: a, base_url: "file:///srv" }, { owner: A, base_url: "file:///srv" }] }', 'is there twice'],
+    ['sources: { git: [{ owner: a, base_url: "ext::sh -c x" }] }', 'file://, https://, http:// or ssh://'],
+    ['sources: { git: [{ owner: a, base_url: "--upload-pack=x" }] }', 'file://, https://, http:// or ssh://'],
+    ['sources: { github: { base_url: "ftp://x" } }', 'https:// or http://'],
+    ['sources: { gitlab: {} }', 'gitlab'],
+  ])('%j is refused', async (text, told) => {
+    await expect(readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) })).rejects.toThrow(told);
   });
 
   test('an empty file declares nothing', async () => {

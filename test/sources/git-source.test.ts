@@ -67,6 +67,12 @@ describe('a plain git repository', () => {
     expect(await source.readConfig({ repo: 'acme/bare', tag: 'v1' })).toMatchObject({ text: 'bare' });
   });
 
+  test('of another user of this machine is read', async () => {
+    const other = repository('other', { v1: write('other') });
+    execFileSync('chown', ['-R', '65534', other]);
+    expect(await source.readConfig({ repo: 'acme/other', tag: 'v1' })).toMatchObject({ ok: true, text: 'other' });
+  });
+
   test.each([
     ['no_repo', 'acme/none', 'v1'],
     ['no_tag', 'acme/app', 'v3'],
@@ -97,6 +103,15 @@ describe('a plain git repository', () => {
     });
     const small = makeGitSource({ baseUrl: `file://${folder}`, limits: { ...GIT_LIMITS, maxFileBytes: 1024 } });
     await expect(small.readConfig({ repo: 'acme/huge', tag: 'v1' })).rejects.toThrow(SourceFault);
+  });
+
+  test('that cannot be asked tells no password of its address', async () => {
+    const closed = makeGitSource({ baseUrl: 'http://someone:letmein@127.0.0.1:1' });
+    const fault: unknown = await closed.readConfig({ repo: 'acme/app', tag: 'v1' }).catch((err: unknown) => err);
+    expect(fault).toMatchObject({ code: 'upstream_failed', publicMessage: 'acme/app could not be read: its source failed' });
+    expect(String((fault as Error).stack)).toMatch(/127\.0\.0\.1/);
+    expect(`${(fault as Error).stack} ${JSON.stringify(fault)}`).not.toMatch(/letmein|someone/);
+    expect((fault as Error).cause).toBeUndefined();
   });
 
   test('on a server that says nothing is given up in time', async () => {

@@ -31,7 +31,7 @@ export interface FirewallSettings {
   readonly exceptions: FirewallExceptions;
 }
 
-/** Limits of one engine's requests; see `DEFAULT_ENGINE_LIMITS`. */
+/** Limits of one engine's requests; those not given are below. */
 export interface EngineLimits extends RequestLimits, PullLimits {
   /** The log of a unit, in bytes. */
   readonly logBytes: number;
@@ -43,7 +43,7 @@ export interface EngineLimits extends RequestLimits, PullLimits {
 
 const MIB = 1024 * 1024;
 
-export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
+const DEFAULT_ENGINE_LIMITS: EngineLimits = {
   requestMs: 30_000,
   answerBytes: 64 * MIB,
   stallMs: 120_000,

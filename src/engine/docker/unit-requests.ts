@@ -178,7 +178,7 @@ function folderMode(answer: EngineAnswer): number {
 }
 
 /** A measurement; null if the unit does not run: an engine answers then too, without numbers. */
-export function readStats(stats: ContainerStats): UnitStats | null {
+function readStats(stats: ContainerStats): UnitStats | null {
   const { usage, limit, stats: parts } = stats.memory_stats as Partial<ContainerStats['memory_stats']>;
   const atMs = Date.parse(stats.read);
   if (usage === undefined || limit === undefined || !Number.isFinite(atMs) || atMs <= 0) return null;

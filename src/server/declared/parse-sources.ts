@@ -23,8 +23,9 @@ const GIT_URL = {
 };
 const API_URL = { pattern: /^https?:\/\/[^\s?#@]{1,2000}$/, rule: 'an address that begins with https:// or http://', secret: true };
 
-/** Reads the section `sources`. */
+/** Reads the section `sources`. A file that has one says all of it: GitHub is asked only where it is named. */
 export function parseSources(section: Field): DeclaredSources {
+  if (!section.isNamed) return DEFAULT_SOURCES;
   const given = section.fields(['github', 'git']);
   const seen = new Set<string>();
   const git = given.git.items().map((item) => {
@@ -34,7 +35,7 @@ export function parseSources(section: Field): DeclaredSources {
     seen.add(owner.toLowerCase());
     return { owner, baseUrl: source.base_url.text(GIT_URL) };
   });
-  return { github: given.github.or(DEFAULT_SOURCES.github, readGithub), git };
+  return { github: given.github.or(null, readGithub), git };
 }
 
 function readGithub(field: Field): DeclaredSources['github'] {

@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONFIG_FILE } from '../../core/containers/release-names.ts';
 import { SourceFault, type NoRelease, type ReleaseSource, type SourceOutcome } from '../../ports/release-source.ts';
-import { GitStopped, runGit, type GitBounds, type GitResult } from './run-git.ts';
+import { GIT_SETTINGS, GitStopped, runGit, type GitBounds, type GitResult } from './run-git.ts';
 
 /** How far a look at a repository may go. Sizes in bytes, lengths in milliseconds. */
 export interface GitSourceLimits extends GitBounds {
@@ -20,6 +20,9 @@ const NO_MATCH = 2;
 const SHA = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/;
 const REGULAR = new Set(['100644', '100755']);
 const NO_REPOSITORY = /does not appear to be a git repository|repository .*not found|does not exist|not found|no such file or directory/i;
+
+/** What git complained of, without the credentials that an address may hold. */
+const complaintOf = (err: unknown): string => (err instanceof Error ? err.message : 'git failed').replace(/\/\/[^\s/@]+@/g, '//');
 
 const none = (why: NoRelease, message: string): SourceOutcome => ({ ok: false, why, message });
 
@@ -43,6 +46,7 @@ export function makeGitSource({
       if (code !== 0) throw new Error(`git ${args[0] ?? ''}: ${complaint.trim()}`);
       return output;
     };
+    await writeFile(join(folder, GIT_SETTINGS.name), GIT_SETTINGS.text);
     await must('init', '--bare', '--quiet', '--template=');
     const found = await addressOf(git, `${base}/${repo.split('/')[1] ?? ''}`, tag);
     if (found === 'no_tag') return none('no_tag', `${repo} has no tag ${tag}`);
@@ -91,7 +95,7 @@ export function makeGitSource({
         const isLarge = err instanceof GitStopped && !err.isTimeout;
         if (isLarge) return none('refused', `${release.repo} at ${release.tag} is too large to be read`);
         const publicMessage = `${release.repo} could not be read: its source ${isTimeout ? 'takes too long' : 'failed'}`;
-        throw new SourceFault({ isTimeout, message: err instanceof Error ? err.message : 'git failed', publicMessage, cause: err });
+        throw new SourceFault({ isTimeout, message: complaintOf(err), publicMessage });
       } finally {
         await rm(folder, { recursive: true, force: true });
       }

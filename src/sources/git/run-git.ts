@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 
 /** What a git command came to. `output` are its bytes, `complaint` what it wrote beside them, shortened. */
 export interface GitResult {
@@ -26,27 +27,33 @@ export class GitStopped extends Error {
   }
 }
 
-/** Where programs are on every system that we know; what else this process finds is nobody's business here. */
-const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const MAX_COMPLAINT = 4000;
 const BLOCK_BYTES = 512;
 
 /**
+ * The only settings of a user that git sees, to be written into the folder first: a repository that is declared may belong to another user of this machine.
+ * What reads it there starts no program that it names, whoever it belongs to.
+ */
+export const GIT_SETTINGS = { name: 'allowed.gitconfig', text: '[safe]\n\tdirectory = *\n' } as const;
+
+/**
  * Nothing of this machine's or its users' settings counts, nothing is asked on a terminal, no hook and no helper runs, and only these protocols are spoken.
  */
-const settings = (folder: string): Record<string, string> => ({
-  PATH: PROGRAM_PATH,
-  HOME: folder,
-  LC_ALL: 'C',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_TERMINAL_PROMPT: '0',
-  GIT_ASKPASS: 'true',
-  GIT_ALLOW_PROTOCOL: 'file:http:https:ssh',
-  GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oConnectTimeout=10',
-  GIT_LFS_SKIP_SMUDGE: '1',
-  GIT_NO_REPLACE_OBJECTS: '1',
-});
+const settings = (folder: string): readonly string[] => [
+  `HOME=${folder}`,
+  'LC_ALL=C',
+  'GIT_CONFIG_NOSYSTEM=1',
+  `GIT_CONFIG_GLOBAL=${join(folder, GIT_SETTINGS.name)}`,
+  'GIT_TERMINAL_PROMPT=0',
+  'GIT_ASKPASS=true',
+  'GIT_ALLOW_PROTOCOL=file:http:https:ssh',
+  'GIT_SSH_COMMAND=ssh -oBatchMode=yes -oConnectTimeout=10',
+  'GIT_LFS_SKIP_SMUDGE=1',
+  'GIT_NO_REPLACE_OBJECTS=1',
+];
+
+/** Of this process's environment, which may hold secrets, git gets no more than where programs are and who keeps keys for SSH. */
+const CLEAN = 'exec env -i PATH="$PATH" ${SSH_AUTH_SOCK:+"SSH_AUTH_SOCK=$SSH_AUTH_SOCK"} "$@"';
 
 /** Given before each command: a repository that somebody else wrote must not be able to start a program here. */
 const SAFE = [
@@ -63,10 +70,10 @@ const SAFE = [
  * the one that sets the bound of written files gets them as they are.
  */
 export function runGit(folder: string, args: readonly string[], bounds: GitBounds): Promise<GitResult> {
-  const limited = [`ulimit -f ${Math.ceil(bounds.maxFileBytes / BLOCK_BYTES)}; exec "$@"`, 'sh', 'git'];
-  const command = ['-c', ...limited, ...SAFE.flatMap((setting) => ['-c', setting]), ...args];
+  const limited = [`ulimit -f ${Math.ceil(bounds.maxFileBytes / BLOCK_BYTES)}; ${CLEAN}`, 'sh'];
+  const command = ['-c', ...limited, ...settings(folder), 'git', ...SAFE.flatMap((setting) => ['-c', setting]), ...args];
   return new Promise((resolve, reject) => {
-    const child = spawn('sh', command, { cwd: folder, env: settings(folder), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('sh', command, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks: Buffer[] = [];
     let bytes = 0;
     let complaint = '';
