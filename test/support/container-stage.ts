@@ -40,7 +40,7 @@ export interface ContainerStage {
   /** Waits until a container is as wanted; throws with how it is where it is not in time. */
   until(id: string, wanted: (container: ShownContainer) => boolean): Promise<ShownContainer>;
   /** What of this installation stands on the engine: names of containers, networks and volumes, and images. */
-  left(): { readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] };
+  left(): Promise<{ readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] }>;
   /** Asks a container for a page through the ingress, by its host. */
   visit(host: string, path?: string): Promise<{ readonly status: number; readonly text: string }>;
   stop(): Promise<void>;
@@ -84,10 +84,17 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
     return { status: answer.status, body: (text === '' ? null : JSON.parse(text)) as T };
   };
 
-  const listed = (...args: readonly string[]): string[] =>
-    execFileSync('docker', ['--host', engine.docker, ...args], { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line !== '');
+  const asked = (path: string): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ socketPath: engine.socket, path }, (answer) => {
+        let text = '';
+        answer.on('data', (chunk) => (text += String(chunk)));
+        answer.on('end', () => resolve(JSON.parse(text)));
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+  const ours = `filters=${encodeURIComponent(JSON.stringify({ label: ['io.castellan.installation'] }))}`;
 
   return {
     engine,
@@ -122,13 +129,16 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
       if (last === undefined) throw new Error(`nobody looked at the container ${id}`);
       return last;
     },
-    left: () => {
-      const ours = ['--filter', 'label=io.castellan.installation'];
+    left: async () => {
+      const containers = (await asked(`/containers/json?all=1&${ours}`)) as { Names: string[] }[];
+      const networks = (await asked(`/networks?${ours}`)) as { Name: string }[];
+      const volumes = (await asked(`/volumes?${ours}`)) as { Volumes: { Name: string }[] | null };
+      const images = (await asked('/images/json?all=1')) as { Id: string }[];
       return {
-        containers: listed('ps', '--all', '--format', '{{.Names}}', ...ours),
-        networks: listed('network', 'ls', '--format', '{{.Name}}', ...ours),
-        volumes: listed('volume', 'ls', '--format', '{{.Name}}', ...ours),
-        images: listed('images', '--all', '--quiet'),
+        containers: containers.flatMap(({ Names }) => Names),
+        networks: networks.map(({ Name }) => Name),
+        volumes: (volumes.Volumes ?? []).map(({ Name }) => Name),
+        images: images.map(({ Id }) => Id),
       };
     },
     visit: (host, path = '/') =>
