@@ -231,7 +231,7 @@ export interface ContainerEngine {
 
   /**
    * Makes it and does not start it. One of that name that was made from the same specification is taken; from another it is refused with
-   * `conflict`. The image must be there.
+   * `conflict`. Its image and networks must be there, else it is `gone`.
    */
   createUnit(spec: UnitSpec): Promise<{ readonly id: string }>;
   /** Refused with `unstartable` where the engine cannot run it: a command that is not there, a fixed port that is taken. */
@@ -242,6 +242,7 @@ export interface ContainerEngine {
   removeUnit(id: string): Promise<void>;
   /** By id or by name; null if there is none. */
   inspectUnit(idOrName: string): Promise<UnitState | null>;
+  /** What an installation has. From time to time it sees to the firewall too, where there is something to keep in. */
   list(installation: string): Promise<OwnedObjects>;
 
   /** Lines in the order they were written. Nothing if the unit is gone. */
@@ -256,7 +257,8 @@ export interface ContainerEngine {
 /**
  * How an engine failed:
  * `unreachable` no connection, or it broke: whether the request was carried out is not known; `timeout` it did not answer in time;
- * `refused` it answered that it will not; `conflict` a thing of that name is there and is not what was asked for; `in_use` it cannot go yet;
+ * `refused` it answered that it will not; `failed` it tried and failed, trying again may help; `gone` what is needed for it is not there any
+ * more: a unit, its network or its image; `conflict` a thing of that name is there and is not what was asked for; `in_use` it cannot go yet;
  * `unstartable` the unit cannot be started as it is specified; `image_refused` the registry does not give the image, or not under this
  * digest: trying again does not help; `registry_failed` the registry was not reached, stalled or failed: trying again may help; `aborted` the
  * caller's own signal; `firewall` the host's rules cannot be put in place.
@@ -265,6 +267,8 @@ export type EngineFaultKind =
   | 'unreachable'
   | 'timeout'
   | 'refused'
+  | 'failed'
+  | 'gone'
   | 'conflict'
   | 'in_use'
   | 'unstartable'

@@ -149,6 +149,17 @@ describe('the rules', () => {
     docker.run('iptables', '-D', 'INPUT', '-j', 'ACCEPT');
   });
 
+  test('come back with a listing too, for units that the engine started by itself', async () => {
+    await ensure([networkOf(owner, 'open', 'again')]);
+    docker.run('iptables', '-F', 'CASTELLAN-FORWARD');
+    await engine.list(owner.installation);
+    expect(docker.run('iptables', '-S', 'CASTELLAN-FORWARD').split('\n').length).toBeLessThan(5);
+    const often = adapterOf(docker, { limits: { firewallEveryMs: 0 } });
+    await often.list(owner.installation);
+    await often.close();
+    expect(docker.run('iptables', '-S', 'CASTELLAN-FORWARD').split('\n').length).toBeGreaterThan(15);
+  });
+
   test('that cannot be put in place refuse an open network where the host is strict, and say so where it is not', async () => {
     const firewall = { via: ['false'], exceptions: { allow: [], dns: [] } };
     const strict = adapterOf(docker, { firewall: { ...firewall, mode: 'strict' } });
