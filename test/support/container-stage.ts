@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startSecondEngine, type TestEngine } from './docker-engine.ts';
+import { startDockerEngine, type TestEngine } from './docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from './docker-registry.ts';
 import { startServer, type TestServer } from './server-process.ts';
 import { waitUntil } from './wait-until.ts';
@@ -49,27 +49,79 @@ export interface ContainerStage {
 const AUTHOR = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.com', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.com' };
 const WAIT_MS = 20_000;
 
-/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
-export async function startContainerStage(
-  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<ContainerStage> {
+/** What containers need beside a server: a real engine, a registry of images, and git repositories of `acme`. */
+export interface ContainerParts extends Pick<ContainerStage, 'engine' | 'registry' | 'release' | 'page'> {
+  /** The configuration of a server that uses them. */
+  readonly config: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the {@link ContainerParts}. `containers` are settings of that section. */
+export async function startContainerParts(containers?: string): Promise<ContainerParts> {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-stage-'));
-  const engine = await startSecondEngine();
+  const engine = await startDockerEngine();
   const registry = await startDockerRegistry({ address: engine.testAddress });
-  const server = await startServer({
-    store: { kind: 'sqlite' },
-    ...(options.env === undefined ? {} : { env: options.env }),
+  const git = (cwd: string, ...args: string[]): string =>
+    execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
+  return {
+    engine,
+    registry,
     config: `
 hosts: [{ name: here, docker: "${engine.docker}", address: ${engine.address}, default: true, firewall: { via: ${JSON.stringify(engine.via)} } }]
 sources: { git: [{ owner: acme, base_url: "file://${folder}" }] }
 registries: { ghcr: "${registry.host}" }
-containers: { ready_timeout_ms: 5000${options.containers === undefined ? '' : `, ${options.containers}`} }
-tenants: [{ id: default, entitlements: { container_subscription: true, max_containers: 20 } }]
+containers: { ready_timeout_ms: 5000${containers === undefined ? '' : `, ${containers}`} }
 `,
-  });
+    release: (repo, tag, config) => {
+      const path = join(folder, repo);
+      mkdirSync(path, { recursive: true });
+      git(path, 'init', '--quiet');
+      writeFileSync(join(path, 'tinfoil-config.yml'), config);
+      git(path, 'add', '--all');
+      git(path, 'commit', '--quiet', '--allow-empty', '--message', tag);
+      git(path, 'tag', tag);
+    },
+    page: async (page) => {
+      const { address } = await registry.push({
+        name: 'acme/page',
+        command: ['/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'],
+        files: { '/srv/index.html': page },
+      });
+      return address.replace(registry.host, 'ghcr.io');
+    },
+    stop: async () => {
+      await registry.stop();
+      await engine.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
 
-  const git = (cwd: string, ...args: string[]): string =>
-    execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
+/** A configuration of one container that serves on port 80. `more` are lines of its section. */
+export const pageConfig = (image: string, more: readonly string[] = []): string => `
+cvm-version: 0.0.1
+cpus: 1
+memory: 64
+containers:
+  - name: web
+    image: "${image}"
+    cap_add: [NET_BIND_SERVICE]
+    stop_timeout: 1s
+${more.map((line) => `    ${line}\n`).join('')}shim:
+  upstream-port: 80
+`;
+
+/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
+export async function startContainerStage(
+  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<ContainerStage> {
+  const parts = await startContainerParts(options.containers);
+  const { engine } = parts;
+  const server = await startServer({
+    store: { kind: 'sqlite' },
+    ...(options.env === undefined ? {} : { env: options.env }),
+    config: parts.config,
+  });
 
   const api = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
     const answer = await fetch(`${server.admin}/api${path}`, {
@@ -98,26 +150,11 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
 
   return {
     engine,
-    registry,
+    registry: parts.registry,
+    release: parts.release,
+    page: parts.page,
     server,
     api,
-    release: (repo, tag, config) => {
-      const path = join(folder, repo);
-      mkdirSync(path, { recursive: true });
-      git(path, 'init', '--quiet');
-      writeFileSync(join(path, 'tinfoil-config.yml'), config);
-      git(path, 'add', '--all');
-      git(path, 'commit', '--quiet', '--allow-empty', '--message', tag);
-      git(path, 'tag', tag);
-    },
-    page: async (page) => {
-      const { address } = await registry.push({
-        name: 'acme/page',
-        command: ['/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/srv'],
-        files: { '/srv/index.html': page },
-      });
-      return address.replace(registry.host, 'ghcr.io');
-    },
     until: async (id, wanted) => {
       let last: ShownContainer | undefined;
       await waitUntil(async () => {
@@ -155,9 +192,7 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
       }),
     stop: async () => {
       await server.dispose();
-      await registry.stop();
-      await engine.stop();
-      rmSync(folder, { recursive: true, force: true });
+      await parts.stop();
     },
   };
 }
