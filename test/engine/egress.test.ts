@@ -64,7 +64,7 @@ async function ensure(nets: readonly NetworkSpec[]): Promise<void> {
   for (const net of nets) await engine.ensureNetwork(net);
 }
 
-describe('what leaves a unit', () => {
+describe.concurrent('what leaves a unit', () => {
   test('of an open network reaches the internet and what is declared, and nothing private, nothing of the host, no other deployment', async () => {
     const nets = [networkOf(owner, 'open'), networkOf(owner, 'shim')];
     const other = { ...ownerOf('e'), installation: owner.installation };
