@@ -1,4 +1,5 @@
 import Type, { type TSchema } from 'typebox';
+import { CONTAINER_EVENT_TYPES } from '../../core/containers/event-types.ts';
 import { EVENT_TYPES, isEventType } from '../../core/cycles/event-types.ts';
 import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
@@ -113,6 +114,25 @@ const OWN_EVENTS = [
     'BillCorrectionEvent',
     eventOf(['bill_correction.created'], object({ correction_id: Id, charge_microcents: Microcents, concerns: orNull(Type.String()) })),
   ),
+  named(
+    'ContainerEvent',
+    eventOf(
+      CONTAINER_EVENT_TYPES,
+      object({
+        tenant_id: Id,
+        container_id: Id,
+        name: Type.String(),
+        repo: Type.String(),
+        status: Type.String(),
+        deployment_id: Id,
+        tag: Type.String(),
+        host: Type.String(),
+        replaces: optional,
+        error_message: optional,
+      }),
+    ),
+  ),
+  named('ContainersOrganizedEvent', eventOf(['container.organized'], object({ tenant_id: Id, change: Type.String() }))),
   named(
     'ReservationExpiredEvent',
     eventOf(
