@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 0f29d8b77079f40bd1f2298faca0ddef33f4f11d8f57efbe93a17e184e6c2179
+-- Migrations: 859b83bfa347b89c34dc74d73d6199867e8cbddb2a04dfe192d29d4db5a9605f
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -795,7 +795,7 @@ CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
 
-CREATE INDEX containers_by_tenant ON public.containers USING btree (tenant_id);
+CREATE INDEX containers_of_tenant ON public.containers USING btree (tenant_id, id);
 
 CREATE INDEX deliveries_ended ON public.deliveries USING btree (completed_at_ms) WHERE (completed_at_ms IS NOT NULL);
 

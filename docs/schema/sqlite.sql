@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: d25ae353cf814e15d96b2af094c60b12066cec2d92fcf477621b230b3a31e28d
+-- Migrations: a28aa7606a05137cca296b52405b62c791413b544979876bfacb2ba4fba1dd0f
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -187,7 +187,7 @@ CREATE TABLE containers (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX containers_by_tenant ON containers (tenant_id);
+CREATE INDEX containers_of_tenant ON containers (tenant_id, id);
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,

@@ -212,7 +212,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
-  containers = await composeContainers({ ...deps, writer, secrets: NO_SECRETS });
+  containers = await composeContainers({ ...deps, writer, requestWriter: refusals.audit.writer, secrets: NO_SECRETS });
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
