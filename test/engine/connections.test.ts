@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
@@ -12,6 +12,7 @@ import type { ContainerEngine, EngineFault } from '../../src/ports/container-eng
 import { startDockerEngine, type TestEngine } from '../support/docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from '../support/docker-registry.ts';
 import { startEngineProxy, type EngineProxy } from '../support/engine-proxy.ts';
+import { startTied, type TiedProcess } from '../support/tied-process.ts';
 import { adapterOf, clear, imageOf, linesOf, networkOf, ownerOf, unitOf } from './stage.ts';
 
 let docker: TestEngine;
@@ -207,7 +208,7 @@ describe('an engine by TLS', () => {
 });
 
 describe('an engine by SSH', () => {
-  let sshd: ChildProcess;
+  let sshd: TiedProcess;
   let port = 0;
   const file = (name: string): string => join(folder, name);
 
@@ -235,15 +236,16 @@ describe('an engine by SSH', () => {
         `SetEnv DOCKER_HOST=${docker.docker}`,
       ].join('\n'),
     );
-    sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file('sshd_config')], { stdio: 'ignore' });
+    sshd = startTied(['/usr/sbin/sshd', '-D', '-e', '-f', file('sshd_config')]);
     for (let isUp = false; !isUp;) {
+      if (sshd.hasEnded()) throw new Error('sshd ended: is openssh-server installed?');
       isUp = await new Promise<boolean>((resolve) => {
         const socket = connect(port, '127.0.0.1', () => socket.end(() => resolve(true)));
         socket.on('error', () => setTimeout(() => resolve(false), 20));
       });
     }
   });
-  afterAll(() => void sshd.kill());
+  afterAll(() => sshd.stop());
 
   const over = (key: string, known: string): ContainerEngine =>
     adapterOf(docker, {

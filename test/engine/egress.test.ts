@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,6 +5,7 @@ import type { ImageRef } from '../../src/core/containers/images.ts';
 import type { ContainerEngine, NetworkSpec, UnitSpec } from '../../src/ports/container-engine.ts';
 import { startSecondEngine, type OwnEngine } from '../support/docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from '../support/docker-registry.ts';
+import { startTied, type TiedProcess } from '../support/tied-process.ts';
 import { adapterOf, clear, imageOf, networkOf, ownerOf, runUnit, unitOf, until } from './stage.ts';
 
 /** Stand for a server of the internet, and for one of a private network that the operator allows; both are the test's side of the pair. */
@@ -19,7 +19,7 @@ let docker: OwnEngine;
 let registry: TestRegistry;
 let engine: ContainerEngine;
 let image: ImageRef;
-let hostServer: ChildProcess;
+let hostServer: TiedProcess;
 let server: Server;
 let port = 0;
 const owner = ownerOf('e');
@@ -31,8 +31,7 @@ beforeAll(async () => {
   server = createServer((asked, answer) => answer.end(`from ${asked.socket.remoteAddress}`));
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   ({ port } = server.address() as AddressInfo);
-  const [program, ...args] = [...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel'];
-  hostServer = spawn(program, args, { stdio: 'ignore' });
+  hostServer = startTied([...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel']);
   engine = withExceptions([`${ALLOWED}/32`]);
   image = imageOf(await registry.push({ name: 'acme/tools', command: ['sleep', '60'] }));
   await engine.pull({ image, auth: null, signal: new AbortController().signal });
@@ -40,7 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await clear(engine, owner);
   await engine.close();
-  hostServer.kill('SIGKILL');
+  await hostServer.stop();
   server.close();
   await registry.stop();
   await docker.stop();
