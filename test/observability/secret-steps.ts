@@ -1,0 +1,1 @@
+import type { Ask } from './management-steps.ts';
