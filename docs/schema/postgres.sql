@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 6dac6b914d17baffe27cb3433c5be42d169b27967a0a11fc8a2df6f207e52251
+-- Migrations: 65fec84bbc5db7a43f6e203e6cc95fdb37054f18335a7d2886f3042764553912
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -821,7 +821,7 @@ CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
 
-CREATE INDEX containers_by_tenant ON public.containers USING btree (tenant_id);
+CREATE INDEX containers_of_tenant ON public.containers USING btree (tenant_id, id);
 
 CREATE INDEX deliveries_ended ON public.deliveries USING btree (completed_at_ms) WHERE (completed_at_ms IS NOT NULL);
 
@@ -863,7 +863,7 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
-CREATE INDEX registry_credentials_by_tenant ON public.registry_credentials USING btree (tenant_id);
+CREATE INDEX registry_credentials_by_tenant ON public.registry_credentials USING btree (tenant_id, id);
 
 CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
 
@@ -875,7 +875,7 @@ CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 
-CREATE INDEX secrets_by_tenant ON public.secrets USING btree (tenant_id);
+CREATE INDEX secrets_by_tenant ON public.secrets USING btree (tenant_id, id);
 
 CREATE INDEX statements_of_tenant ON public.statements USING btree (tenant_id, id);
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 7e2e5e79e757af2611dd7d45dec3727225d401a7a0f462cef7f56146c4854340
+-- Migrations: 5b7568814ce3ead5df2b426b9ba1bc8352ac644709ac6621e7f110a26f430de2
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -187,7 +187,7 @@ CREATE TABLE containers (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX containers_by_tenant ON containers (tenant_id);
+CREATE INDEX containers_of_tenant ON containers (tenant_id, id);
 
 CREATE TABLE deliveries (
   webhook_id TEXT NOT NULL,
@@ -372,7 +372,7 @@ CREATE TABLE registry_credentials (
   body TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX registry_credentials_by_tenant ON registry_credentials (tenant_id);
+CREATE INDEX registry_credentials_by_tenant ON registry_credentials (tenant_id, id);
 
 CREATE TABLE reservations (
   id TEXT PRIMARY KEY,
@@ -419,7 +419,7 @@ CREATE TABLE secrets (
   body TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX secrets_by_tenant ON secrets (tenant_id);
+CREATE INDEX secrets_by_tenant ON secrets (tenant_id, id);
 
 CREATE TABLE settings (
   id TEXT PRIMARY KEY,

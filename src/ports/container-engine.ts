@@ -28,6 +28,7 @@ export interface RegistryAuth {
   readonly password: string;
 }
 
+/** What is pulled, and with what. */
 export interface PullRequest {
   readonly image: ImageRef;
   /** Null: pulled without credentials. */
@@ -47,11 +48,13 @@ export interface NetworkSpec {
   readonly owner: EngineOwner;
 }
 
+/** A named volume of the engine. It outlives units. */
 export interface VolumeSpec {
   readonly name: string;
   readonly owner: EngineOwner;
 }
 
+/** Where a unit has a volume. */
 export interface UnitMount {
   /** Name of a volume of the engine. */
   readonly volume: string;
@@ -127,6 +130,7 @@ export type UnitRunState = 'created' | 'running' | 'restarting' | 'paused' | 're
 /** `none`: there is no check, and a unit that runs is well. */
 export type UnitHealth = 'none' | 'starting' | 'healthy' | 'unhealthy';
 
+/** A unit as an inspection tells of it. */
 export interface UnitState {
   readonly id: string;
   readonly state: UnitRunState;
@@ -160,6 +164,7 @@ export interface OwnedUnit {
   readonly image: string | null;
 }
 
+/** A network or a volume as a listing tells of it. */
 export interface OwnedObject {
   readonly name: string;
   readonly owner: EngineOwner;
@@ -172,6 +177,7 @@ export interface OwnedObjects {
   readonly volumes: readonly OwnedObject[];
 }
 
+/** Which lines of a log. */
 export interface LogRequest {
   /** How many of the last lines; null for all that are kept. */
   readonly tail: number | null;
@@ -183,6 +189,7 @@ export interface LogRequest {
   readonly signal: AbortSignal;
 }
 
+/** One line of a log. */
 export interface LogLine {
   readonly stream: 'stdout' | 'stderr';
   readonly atMs: number;
@@ -224,7 +231,7 @@ export interface ContainerEngine {
 
   /**
    * Makes it and does not start it. One of that name that was made from the same specification is taken; from another it is refused with
-   * `conflict`. The image must be there.
+   * `conflict`. Its image and networks must be there, else it is `gone`.
    */
   createUnit(spec: UnitSpec): Promise<{ readonly id: string }>;
   /** Refused with `unstartable` where the engine cannot run it: a command that is not there, a fixed port that is taken. */
@@ -235,6 +242,7 @@ export interface ContainerEngine {
   removeUnit(id: string): Promise<void>;
   /** By id or by name; null if there is none. */
   inspectUnit(idOrName: string): Promise<UnitState | null>;
+  /** What an installation has. From time to time it sees to the firewall too, where there is something to keep in. */
   list(installation: string): Promise<OwnedObjects>;
 
   /** Lines in the order they were written. Nothing if the unit is gone. */
@@ -249,7 +257,8 @@ export interface ContainerEngine {
 /**
  * How an engine failed:
  * `unreachable` no connection, or it broke: whether the request was carried out is not known; `timeout` it did not answer in time;
- * `refused` it answered that it will not; `conflict` a thing of that name is there and is not what was asked for; `in_use` it cannot go yet;
+ * `refused` it answered that it will not; `failed` it tried and failed, trying again may help; `gone` what is needed for it is not there any
+ * more: a unit, its network or its image; `conflict` a thing of that name is there and is not what was asked for; `in_use` it cannot go yet;
  * `unstartable` the unit cannot be started as it is specified; `image_refused` the registry does not give the image, or not under this
  * digest: trying again does not help; `registry_failed` the registry was not reached, stalled or failed: trying again may help; `aborted` the
  * caller's own signal; `firewall` the host's rules cannot be put in place.
@@ -258,6 +267,8 @@ export type EngineFaultKind =
   | 'unreachable'
   | 'timeout'
   | 'refused'
+  | 'failed'
+  | 'gone'
   | 'conflict'
   | 'in_use'
   | 'unstartable'

@@ -27,6 +27,8 @@ import type { RunIdentity } from './run-identity.ts';
 export interface ContainerDeps {
   readonly containers: ContainersConfig;
   readonly writer: LedgerWriter;
+  /** The writer of requests, which knows whose refusals have left a row already. */
+  readonly requestWriter: Pick<LedgerWriter, 'execute'>;
   readonly store: Pick<RecordStore, 'record' | 'records'>;
   readonly isShared: boolean;
   readonly run: RunIdentity;
@@ -129,7 +131,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     jobs,
     manage: makeManageContainers({
       records: store,
-      writer,
+      writer: deps.requestWriter,
       ids,
       hosts,
       hostFault: (name) => hostFault(name),

@@ -208,8 +208,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
-  const deploymentSecrets = makeDeploymentSecrets({ records: store, writer, ids, dataKeys: makeDataKeys(deps) });
-  containers = await composeContainers({ ...deps, writer, secrets: deploymentSecrets });
+  const secrets = makeDeploymentSecrets({ records: store, writer, ids, dataKeys: makeDataKeys(deps) });
+  containers = await composeContainers({ ...deps, writer, requestWriter: refusals.audit.writer, secrets });
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);

@@ -1,20 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startContainerStage, type ContainerStage } from '../support/container-stage.ts';
+import { pageConfig, startContainerStage, type ContainerStage } from '../support/container-stage.ts';
 
 let stage: ContainerStage;
-
-const configOf = (image: string): string => `
-cvm-version: 0.0.1
-cpus: 1
-memory: 64
-containers:
-  - name: web
-    image: "${image}"
-    cap_add: [NET_BIND_SERVICE]
-    stop_timeout: 1s
-shim:
-  upstream-port: 80
-`;
 
 beforeAll(async () => {
   stage = await startContainerStage();
@@ -25,8 +12,8 @@ afterAll(async () => {
 }, 60_000);
 
 test('a container comes up, is relaunched, and leaves nothing when it is deleted', async () => {
-  stage.release('web', 'v1', configOf(await stage.page('one')));
-  stage.release('web', 'v2', configOf(await stage.page('two')));
+  stage.release('web', 'v1', pageConfig(await stage.page('one')));
+  stage.release('web', 'v2', pageConfig(await stage.page('two')));
   const created = await stage.api('POST', '/containers', { name: 'web', repo: 'acme/web', tag: 'v1' });
   expect(created).toMatchObject({ status: 201, body: { status: 'deploying' } });
   const { id } = created.body;

@@ -205,6 +205,19 @@ describe('a unit', () => {
     });
   });
 
+  test.concurrent('that lost what it needs is told from one that cannot run: making it again may help', async () => {
+    const { owner } = scene();
+    const missing = { ...image, repository: 'acme/missing' };
+    await expect(engine.createUnit(unitOf(owner, missing))).rejects.toMatchObject({ kind: 'gone', status: 404 });
+    const net = networkOf(owner, 'shim');
+    await engine.ensureNetwork(net);
+    const { id } = await engine.createUnit(unitOf(owner, image, { networks: [net] }));
+    await engine.removeNetwork(net.name);
+    await expect(engine.startUnit(id)).rejects.toMatchObject({ kind: 'gone' });
+    await engine.removeUnit(id);
+    await expect(engine.startUnit(id)).rejects.toMatchObject({ kind: 'gone' });
+  });
+
   test.concurrent('is started again by the engine as its rule says, and how often is told', async () => {
     const { owner } = scene();
     const id = await start(unitOf(owner, image, { ...sh('exit 3'), restart: { name: 'on-failure', maximumRetries: 1 } }));

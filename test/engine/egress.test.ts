@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,6 +5,7 @@ import type { ImageRef } from '../../src/core/containers/images.ts';
 import type { ContainerEngine, NetworkSpec, UnitSpec } from '../../src/ports/container-engine.ts';
 import { startSecondEngine, type OwnEngine } from '../support/docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from '../support/docker-registry.ts';
+import { startTied, type TiedProcess } from '../support/tied-process.ts';
 import { adapterOf, clear, imageOf, networkOf, ownerOf, runUnit, unitOf, until } from './stage.ts';
 
 /** Stand for a server of the internet, and for one of a private network that the operator allows; both are the test's side of the pair. */
@@ -19,7 +19,7 @@ let docker: OwnEngine;
 let registry: TestRegistry;
 let engine: ContainerEngine;
 let image: ImageRef;
-let hostServer: ChildProcess;
+let hostServer: TiedProcess;
 let server: Server;
 let port = 0;
 const owner = ownerOf('e');
@@ -31,8 +31,7 @@ beforeAll(async () => {
   server = createServer((asked, answer) => answer.end(`from ${asked.socket.remoteAddress}`));
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   ({ port } = server.address() as AddressInfo);
-  const [program, ...args] = [...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel'];
-  hostServer = spawn(program, args, { stdio: 'ignore' });
+  hostServer = startTied([...docker.via, 'busybox', 'httpd', '-f', '-p', `0.0.0.0:${HOST_PORT}`, '-h', '/proc/sys/kernel']);
   engine = withExceptions([`${ALLOWED}/32`]);
   image = imageOf(await registry.push({ name: 'acme/tools', command: ['sleep', '60'] }));
   await engine.pull({ image, auth: null, signal: new AbortController().signal });
@@ -40,7 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await clear(engine, owner);
   await engine.close();
-  hostServer.kill('SIGKILL');
+  await hostServer.stop();
   server.close();
   await registry.stop();
   await docker.stop();
@@ -64,7 +63,7 @@ async function ensure(nets: readonly NetworkSpec[]): Promise<void> {
   for (const net of nets) await engine.ensureNetwork(net);
 }
 
-describe('what leaves a unit', () => {
+describe.concurrent('what leaves a unit', () => {
   test('of an open network reaches the internet and what is declared, and nothing private, nothing of the host, no other deployment', async () => {
     const nets = [networkOf(owner, 'open'), networkOf(owner, 'shim')];
     const other = { ...ownerOf('e'), installation: owner.installation };
@@ -147,6 +146,17 @@ describe('the rules', () => {
     );
     expect(docker.run('iptables', '-S', 'INPUT').match(/CASTELLAN/g)).toHaveLength(1);
     docker.run('iptables', '-D', 'INPUT', '-j', 'ACCEPT');
+  });
+
+  test('come back with a listing too, for units that the engine started by itself', async () => {
+    await ensure([networkOf(owner, 'open', 'again')]);
+    docker.run('iptables', '-F', 'CASTELLAN-FORWARD');
+    await engine.list(owner.installation);
+    expect(docker.run('iptables', '-S', 'CASTELLAN-FORWARD').split('\n').length).toBeLessThan(5);
+    const often = adapterOf(docker, { limits: { firewallEveryMs: 0 } });
+    await often.list(owner.installation);
+    await often.close();
+    expect(docker.run('iptables', '-S', 'CASTELLAN-FORWARD').split('\n').length).toBeGreaterThan(15);
   });
 
   test('that cannot be put in place refuse an open network where the host is strict, and say so where it is not', async () => {

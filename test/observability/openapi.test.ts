@@ -15,10 +15,13 @@ import type { Running } from '../../src/server/boot.ts';
 
 import { SURFACES } from '../../src/server/surfaces.ts';
 import { makeTestFolder } from '../server/in-process.ts';
+import { startContainerParts, type ContainerParts } from '../support/container-stage.ts';
 import { signedDelivery, wireEvent } from '../support/report-client.ts';
+import { askContainers } from './container-steps.ts';
 import { askBills, putBill } from './bill-steps.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { askManagement } from './management-steps.ts';
+import { askSecrets } from './secret-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -35,11 +38,17 @@ const folder = makeTestFolder();
 let running: Running;
 let document: OpenApiDocument;
 
+let containers: ContainerParts;
+
 beforeAll(async () => {
-  running = await folder.start();
+  containers = await startContainerParts();
+  running = await folder.start({ yaml: containers.config, env: { CASTELLAN_INGRESS_PORT: '0' } });
   document = (await (await fetch(`${running.listeners.admin.origin}/openapi.json`)).json()) as OpenApiDocument;
 });
-afterAll(() => folder.dispose());
+afterAll(async () => {
+  await folder.dispose();
+  await containers.stop();
+});
 
 const operations = (): (readonly [string, DocumentOperation])[] =>
   Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -575,7 +584,9 @@ describe('every operation', () => {
     await askEndpoints((...step) => ask(step), bearer(other.key));
     await askGovernance((...step) => ask(step));
     putBill(folder.dataDir, 'default');
+    await askContainers((...step) => ask(step), containers);
     await askBills((...step) => ask(step), 'default');
+    await askSecrets((...step) => ask(step));
     await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };

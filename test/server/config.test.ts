@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { NO_CONTAINERS } from '../../src/server/declared/parse-containers.ts';
 import { DEFAULT_RETENTION } from '../../src/core/retention/retention.ts';
 import { ConfigError } from '../../src/server/config-error.ts';
 import { readConfig } from '../../src/server/config.ts';
@@ -53,6 +54,8 @@ describe('environment', () => {
       traces: null,
       retention: DEFAULT_RETENTION,
       billing: { issuer: null, publicUrl: null, stripe: null },
+      containers: NO_CONTAINERS,
+      ingress: { host: '127.0.0.1', port: 8080 },
       declared: null,
     });
   });

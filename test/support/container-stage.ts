@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startSecondEngine, type TestEngine } from './docker-engine.ts';
+import { startDockerEngine, type TestEngine } from './docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from './docker-registry.ts';
 import { startServer, type TestServer } from './server-process.ts';
 import { waitUntil } from './wait-until.ts';
@@ -40,7 +40,7 @@ export interface ContainerStage {
   /** Waits until a container is as wanted; throws with how it is where it is not in time. */
   until(id: string, wanted: (container: ShownContainer) => boolean): Promise<ShownContainer>;
   /** What of this installation stands on the engine: names of containers, networks and volumes, and images. */
-  left(): { readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] };
+  left(): Promise<{ readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] }>;
   /** Asks a container for a page through the ingress, by its host. */
   visit(host: string, path?: string): Promise<{ readonly status: number; readonly text: string }>;
   stop(): Promise<void>;
@@ -49,51 +49,29 @@ export interface ContainerStage {
 const AUTHOR = { GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.com', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.com' };
 const WAIT_MS = 20_000;
 
-/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
-export async function startContainerStage(
-  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<ContainerStage> {
+/** What containers need beside a server: a real engine, a registry of images, and git repositories of `acme`. */
+export interface ContainerParts extends Pick<ContainerStage, 'engine' | 'registry' | 'release' | 'page'> {
+  /** The configuration of a server that uses them. */
+  readonly config: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the {@link ContainerParts}. `containers` are settings of that section. */
+export async function startContainerParts(containers?: string): Promise<ContainerParts> {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-stage-'));
-  const engine = await startSecondEngine();
+  const engine = await startDockerEngine();
   const registry = await startDockerRegistry({ address: engine.testAddress });
-  const server = await startServer({
-    store: { kind: 'sqlite' },
-    ...(options.env === undefined ? {} : { env: options.env }),
+  const git = (cwd: string, ...args: string[]): string =>
+    execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
+  return {
+    engine,
+    registry,
     config: `
 hosts: [{ name: here, docker: "${engine.docker}", address: ${engine.address}, default: true, firewall: { via: ${JSON.stringify(engine.via)} } }]
 sources: { git: [{ owner: acme, base_url: "file://${folder}" }] }
 registries: { ghcr: "${registry.host}" }
-containers: { ready_timeout_ms: 5000${options.containers === undefined ? '' : `, ${options.containers}`} }
-tenants: [{ id: default, entitlements: { container_subscription: true, max_containers: 20 } }]
+containers: { ready_timeout_ms: 5000${containers === undefined ? '' : `, ${containers}`} }
 `,
-  });
-
-  const git = (cwd: string, ...args: string[]): string =>
-    execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
-
-  const api = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
-    const answer = await fetch(`${server.admin}/api${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${server.credentials().admin_key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await answer.text();
-    return { status: answer.status, body: (text === '' ? null : JSON.parse(text)) as T };
-  };
-
-  const listed = (...args: readonly string[]): string[] =>
-    execFileSync('docker', ['--host', engine.docker, ...args], { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => line !== '');
-
-  return {
-    engine,
-    registry,
-    server,
-    api,
     release: (repo, tag, config) => {
       const path = join(folder, repo);
       mkdirSync(path, { recursive: true });
@@ -111,6 +89,72 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
       });
       return address.replace(registry.host, 'ghcr.io');
     },
+    stop: async () => {
+      await registry.stop();
+      await engine.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A configuration of one container that serves on port 80. `more` are lines of its section. */
+export const pageConfig = (image: string, more: readonly string[] = []): string => `
+cvm-version: 0.0.1
+cpus: 1
+memory: 64
+containers:
+  - name: web
+    image: "${image}"
+    cap_add: [NET_BIND_SERVICE]
+    stop_timeout: 1s
+${more.map((line) => `    ${line}\n`).join('')}shim:
+  upstream-port: 80
+`;
+
+/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
+export async function startContainerStage(
+  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<ContainerStage> {
+  const parts = await startContainerParts(options.containers);
+  const { engine } = parts;
+  const server = await startServer({
+    store: { kind: 'sqlite' },
+    ...(options.env === undefined ? {} : { env: options.env }),
+    config: parts.config,
+  });
+
+  const api = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {
+    const answer = await fetch(`${server.admin}/api${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${server.credentials().admin_key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: (text === '' ? null : JSON.parse(text)) as T };
+  };
+
+  const asked = (path: string): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const sent = request({ socketPath: engine.socket, path }, (answer) => {
+        let text = '';
+        answer.on('data', (chunk) => (text += String(chunk)));
+        answer.on('end', () => resolve(JSON.parse(text)));
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+  const ours = `filters=${encodeURIComponent(JSON.stringify({ label: ['io.castellan.installation'] }))}`;
+
+  return {
+    engine,
+    registry: parts.registry,
+    release: parts.release,
+    page: parts.page,
+    server,
+    api,
     until: async (id, wanted) => {
       let last: ShownContainer | undefined;
       await waitUntil(async () => {
@@ -122,13 +166,16 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
       if (last === undefined) throw new Error(`nobody looked at the container ${id}`);
       return last;
     },
-    left: () => {
-      const ours = ['--filter', 'label=io.castellan.installation'];
+    left: async () => {
+      const containers = (await asked(`/containers/json?all=1&${ours}`)) as { Names: string[] }[];
+      const networks = (await asked(`/networks?${ours}`)) as { Name: string }[];
+      const volumes = (await asked(`/volumes?${ours}`)) as { Volumes: { Name: string }[] | null };
+      const images = (await asked('/images/json?all=1')) as { Id: string }[];
       return {
-        containers: listed('ps', '--all', '--format', '{{.Names}}', ...ours),
-        networks: listed('network', 'ls', '--format', '{{.Name}}', ...ours),
-        volumes: listed('volume', 'ls', '--format', '{{.Name}}', ...ours),
-        images: listed('images', '--all', '--quiet'),
+        containers: containers.flatMap(({ Names }) => Names),
+        networks: networks.map(({ Name }) => Name),
+        volumes: (volumes.Volumes ?? []).map(({ Name }) => Name),
+        images: images.map(({ Id }) => Id),
       };
     },
     visit: (host, path = '/') =>
@@ -145,9 +192,7 @@ tenants: [{ id: default, entitlements: { container_subscription: true, max_conta
       }),
     stop: async () => {
       await server.dispose();
-      await registry.stop();
-      await engine.stop();
-      rmSync(folder, { recursive: true, force: true });
+      await parts.stop();
     },
   };
 }

@@ -1,10 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { startTied } from './tied-process.ts';
 
 /** Debian's image registry, with a folder of its own. */
 export interface TestRegistry {
@@ -121,22 +122,17 @@ export async function startDockerRegistry(options: { readonly address: string; r
     ].join('\n'),
   );
   const log = openSync(join(folder, 'log'), 'a');
-  const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], { stdio: ['ignore', log, log] });
+  const server = startTied(['docker-registry', 'serve', join(folder, 'config.yml')], log);
   closeSync(log);
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.once('error', () => undefined);
   const headers = auth === null ? {} : { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}` };
   const stop = async (): Promise<void> => {
-    if (child.pid !== undefined && child.exitCode === null) {
-      child.kill('SIGKILL');
-      await ended;
-    }
+    await server.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   for (const deadlineMs = Date.now() + 10_000; ;) {
     const answer = await fetch(`http://${host}/v2/`, { headers }).catch(() => null);
     if (answer?.ok === true) break;
-    if (Date.now() > deadlineMs) {
+    if (server.hasEnded() || Date.now() > deadlineMs) {
       const said = readFileSync(join(folder, 'log'), 'utf8');
       await stop();
       throw new Error(`The image registry (Debian's docker-registry) did not start: ${said}`);

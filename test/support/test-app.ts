@@ -220,6 +220,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     given === undefined ? makeBuiltInBilling({ records: store, tokens: billTokens }) : { transactions: async () => [...given] };
   const containers = makeManageContainers({
     ...deps,
+    writer: audit.writer,
     hosts: [],
     hostFault: () => null,
     readRelease: async ({ repo }) => rejected({ code: 'not_found', message: `there is no repository ${repo}` }),

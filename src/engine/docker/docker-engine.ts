@@ -31,7 +31,7 @@ export interface FirewallSettings {
   readonly exceptions: FirewallExceptions;
 }
 
-/** Limits of one engine's requests; see `DEFAULT_ENGINE_LIMITS`. */
+/** Limits of one engine's requests; those not given are below. */
 export interface EngineLimits extends RequestLimits, PullLimits {
   /** The log of a unit, in bytes. */
   readonly logBytes: number;
@@ -39,11 +39,13 @@ export interface EngineLimits extends RequestLimits, PullLimits {
   readonly logLineBytes: number;
   /** For each command of the firewall. */
   readonly firewallMs: number;
+  /** The firewall is looked at by a listing when it was not for so long. */
+  readonly firewallEveryMs: number;
 }
 
 const MIB = 1024 * 1024;
 
-export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
+const DEFAULT_ENGINE_LIMITS: EngineLimits = {
   requestMs: 30_000,
   answerBytes: 64 * MIB,
   stallMs: 120_000,
@@ -51,6 +53,7 @@ export const DEFAULT_ENGINE_LIMITS: EngineLimits = {
   logBytes: 24 * MIB,
   logLineBytes: 16 * 1024,
   firewallMs: 10_000,
+  firewallEveryMs: 10_000,
 };
 
 export interface DockerEngineOptions {
@@ -66,7 +69,6 @@ export interface DockerEngineOptions {
 }
 
 const SSH_CONNECT_S = 10;
-const MAX_SOCKETS = 64;
 
 /** Everything that `dockerode` would take from the environment is given, so that a variable meant for others changes nothing here. */
 function connect({ docker, sshProgram }: DockerEngineOptions): { docker: Docker; agent: HttpAgent } {
@@ -87,19 +89,19 @@ function connect({ docker, sshProgram }: DockerEngineOptions): { docker: Docker;
     timeout: undefined,
   };
   if (docker.kind === 'unix') {
-    const agent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+    const agent = new HttpAgent({ keepAlive: true });
     return over(agent, 'http', { socketPath: docker.path });
   }
   if (docker.kind === 'ssh') {
-    const agent = new SshAgent(docker, sshProgram ?? ['ssh'], { maxSockets: MAX_SOCKETS, connectTimeoutS: SSH_CONNECT_S });
+    const agent = new SshAgent(docker, sshProgram ?? ['ssh'], { connectTimeoutS: SSH_CONNECT_S });
     return over(agent, 'http', { host: docker.host, port: 80 });
   }
   const { host, port, tls } = docker;
   if (tls === null) {
-    const agent = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+    const agent = new HttpAgent({ keepAlive: true });
     return over(agent, 'http', { host, port });
   }
-  const agent = new HttpsAgent({ keepAlive: true, maxSockets: MAX_SOCKETS, ...tls });
+  const agent = new HttpsAgent({ keepAlive: true, ...tls });
   return over(agent, 'https', { host, port, ...tls });
 }
 
@@ -119,7 +121,7 @@ export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine 
     settings.mode === 'off' || settings.via === null
       ? null
       : makeFirewall({ host, via: settings.via, exceptions: settings.exceptions, commandMs: limits.firewallMs });
-  const keepIn = makeKeepIn(firewall, settings.mode, host);
+  const keepIn = makeKeepIn(firewall, { mode: settings.mode, host, everyMs: limits.firewallEveryMs });
   const images = makeImageRequests(requests, host);
   const networks = makeNetworkRequests(requests, host);
   const volumes = makeVolumeRequests(requests, host);
@@ -163,6 +165,8 @@ export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine 
         getJson<NetworkInspectInfo[]>(requests, host, '/networks', { filters }),
         getJson<{ Volumes: VolumeInspectInfo[] | null }>(requests, host, '/volumes', { filters }),
       ]);
+      // What the engine started by itself, as after a start of the machine, nobody has asked the firewall about.
+      if (nets.length > 0) await keepIn.fromTimeToTime();
       return {
         units: listed.map(readListedUnit),
         networks: nets.map(readOwned),
@@ -191,11 +195,15 @@ interface KeepIn {
   /** Puts the firewall in place before something is made; throws for what needs it, in strict mode, where that cannot be. */
   before(hasWayOut: boolean): Promise<void>;
   isManaged(): Promise<boolean>;
+  fromTimeToTime(): Promise<void>;
 }
 
-function makeKeepIn(firewall: Firewall | null, mode: FirewallSettings['mode'], host: string): KeepIn {
+function makeKeepIn(firewall: Firewall | null, options: { mode: FirewallSettings['mode']; host: string; everyMs: number }): KeepIn {
+  const { mode, host, everyMs } = options;
+  let lookedAt = -Infinity;
   const attempt = async (): Promise<unknown> => {
     if (firewall === null) return new Error('no command reaches the networks of this host');
+    lookedAt = performance.now();
     try {
       await firewall.ensure();
       return null;
@@ -205,6 +213,9 @@ function makeKeepIn(firewall: Firewall | null, mode: FirewallSettings['mode'], h
   };
   return {
     isManaged: async () => (await attempt()) === null,
+    fromTimeToTime: async () => {
+      if (firewall !== null && performance.now() - lookedAt >= everyMs) await attempt();
+    },
     before: async (hasWayOut) => {
       if (mode === 'off') return;
       const failure = await attempt();

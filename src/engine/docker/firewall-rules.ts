@@ -18,7 +18,7 @@ export interface FirewallExceptions {
  * Blocks of addresses that are not the internet: private ones, link-local ones (where clouds keep the credentials of a machine), shared ones,
  * this host, and what is for nobody. Source: the IANA IPv4 Special-Purpose Address Registry.
  */
-export const NOT_THE_INTERNET: readonly string[] = [
+const NOT_THE_INTERNET: readonly string[] = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',

@@ -46,10 +46,8 @@ const PROGRAM_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** Makes the firewall of one host. Nothing is touched before `ensure`. */
 export function makeFirewall({ host, via, exceptions, commandMs }: FirewallOptions): Firewall {
-  const families: readonly Family[] = [
-    { save: 'iptables-save', restore: 'iptables-restore', rules: rulesV4(exceptions) },
-    { save: 'ip6tables-save', restore: 'ip6tables-restore', rules: RULES_V6 },
-  ];
+  const v4: Family = { save: 'iptables-save', restore: 'iptables-restore', rules: rulesV4(exceptions) };
+  const v6: Family = { save: 'ip6tables-save', restore: 'ip6tables-restore', rules: RULES_V6 };
   /** Per family, what its table had of ours after we put it there. */
   const placed = new Map<Family, string>();
   let running: Promise<void> = Promise.resolve();
@@ -64,6 +62,12 @@ export function makeFirewall({ host, via, exceptions, commandMs }: FirewallOptio
         cause: error,
       });
     });
+
+  const hasIpv6 = (): Promise<boolean> =>
+    run(['test', '-e', '/proc/net/if_inet6'], null).then(
+      () => true,
+      () => false,
+    );
 
   const ensureFamily = async (family: Family): Promise<void> => {
     const before = await run([family.save, '-t', 'filter'], null);
@@ -80,7 +84,13 @@ export function makeFirewall({ host, via, exceptions, commandMs }: FirewallOptio
     ensure: () => {
       // One after another: two at once would each put the hook in.
       const next = running.then(async () => {
-        for (const family of families) await ensureFamily(family);
+        await ensureFamily(v4);
+        try {
+          await ensureFamily(v6);
+        } catch (error) {
+          // A machine without IPv6 has nothing to keep in, and its kernel no table for it.
+          if (await hasIpv6()) throw error;
+        }
       });
       running = next.catch(() => undefined);
       return next;

@@ -8,7 +8,7 @@ import { LABELS, ownerLabels } from './labels.ts';
 const HASH_LENGTH = 11;
 
 /** The bridge of a network: its beginning is what the firewall knows, the rest is made of the network's name. */
-export const bridgeName = (spec: Pick<NetworkSpec, 'name' | 'role'>): string =>
+const bridgeName = (spec: Pick<NetworkSpec, 'name' | 'role'>): string =>
   (spec.role === 'open' ? OPEN_BRIDGES : CLOSED_BRIDGES) + createHash('sha256').update(spec.name).digest('hex').slice(0, HASH_LENGTH);
 
 /**

@@ -46,7 +46,7 @@ const DISK_FULL = /no space left/i;
  * Turns what an engine said of a pull into a fault: final where the registry refused, to be tried again where it failed. Its status is 401
  * where credentials are missing or wrong. `said` may hold addresses and goes to logs only.
  */
-export function pullFault(said: string, image: PullRequest['image'], host: string): EngineFault {
+function pullFault(said: string, image: PullRequest['image'], host: string): EngineFault {
   const name = `${image.host}/${image.repository}`;
   const message = `${host}: pulling ${imageAddress(image)}: ${said.slice(0, 1000)}`;
   const refusal = REFUSALS.find((candidate) => candidate.said.test(said));

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
 import type { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
 import { EngineFault } from '../../ports/container-engine.ts';
 
 export interface EngineRequest {
@@ -118,7 +119,12 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
           isStream: true,
           abortSignal: ending.signal,
           statusCodes: ANY_STATUS,
-          headers: { ...request.headers, ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}) },
+          // The connection layer writes headers out for its debug log, and one may hold a password.
+          headers: {
+            [inspect.custom]: () => 'headers',
+            ...request.headers,
+            ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}),
+          },
           ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
           ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
         },

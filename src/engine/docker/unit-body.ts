@@ -14,7 +14,7 @@ export interface HostSide {
   readonly logBytes: number;
 }
 
-export const LOG_FILES = 3;
+const LOG_FILES = 3;
 const MIB = 1024 * 1024;
 const DEFAULT_SHM_BYTES = 64 * MIB;
 const MAX_HOST_NAME = 63;

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { imageAddress } from '../../core/containers/images.ts';
 import { EngineFault, type UnitSpec, type UnitState, type UnitStats } from '../../ports/container-engine.ts';
-import { answerFault, tellStartFailure } from './engine-faults.ts';
+import { answerFault, startFault } from './engine-faults.ts';
 import { LABELS, ownerLabels } from './labels.ts';
 import { readUnitState } from './read-state.ts';
 import type { EngineAnswer, EngineRequests } from './requests.ts';
@@ -139,12 +139,7 @@ export function makeUnitRequests({ requests, host, hostSide, requestMs }: UnitRe
     async start(id) {
       const answer = await requests.send({ method: 'POST', path: `${pathOf(id)}/start` });
       if (answer.status === 204 || answer.status === 304) return;
-      throw new EngineFault({
-        kind: 'unstartable',
-        status: answer.status,
-        message: `${host}: starting ${id}: status ${answer.status}: ${answer.said}`,
-        publicMessage: `The container cannot be started: ${tellStartFailure(answer.said)}.`,
-      });
+      throw startFault(`${host}: starting ${id}`, answer);
     },
 
     async stop(id, timeoutS) {
@@ -178,7 +173,7 @@ function folderMode(answer: EngineAnswer): number {
 }
 
 /** A measurement; null if the unit does not run: an engine answers then too, without numbers. */
-export function readStats(stats: ContainerStats): UnitStats | null {
+function readStats(stats: ContainerStats): UnitStats | null {
   const { usage, limit, stats: parts } = stats.memory_stats as Partial<ContainerStats['memory_stats']>;
   const atMs = Date.parse(stats.read);
   if (usage === undefined || limit === undefined || !Number.isFinite(atMs) || atMs <= 0) return null;

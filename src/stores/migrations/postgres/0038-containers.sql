@@ -5,7 +5,7 @@ CREATE TABLE containers (
   body json NOT NULL
 );
 
-CREATE INDEX containers_by_tenant ON containers (tenant_id);
+CREATE INDEX containers_of_tenant ON containers (tenant_id, id);
 
 -- What a tenant's containers must know of each other, under the tenant's id.
 CREATE TABLE container_rosters (

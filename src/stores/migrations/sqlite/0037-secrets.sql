@@ -11,7 +11,7 @@ CREATE TABLE secrets (
   body TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX secrets_by_tenant ON secrets (tenant_id);
+CREATE INDEX secrets_by_tenant ON secrets (tenant_id, id);
 
 -- What opens a registry: an id is tenant and registry.
 CREATE TABLE registry_credentials (
@@ -20,4 +20,4 @@ CREATE TABLE registry_credentials (
   body TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX registry_credentials_by_tenant ON registry_credentials (tenant_id);
+CREATE INDEX registry_credentials_by_tenant ON registry_credentials (tenant_id, id);
