@@ -14,7 +14,7 @@ afterAll(() => folder.dispose());
 const VALUE = 'value-that-stands-nowhere';
 
 async function ask(running: Running, method: string, path: string, body?: unknown): Promise<void> {
-  const { admin_key: adminKey = '', operator_key: operatorKey = '' } = running.prepared.credentials;
+  const { admin_key: adminKey, operator_key: operatorKey } = running.prepared.credentials;
   const answer = await fetch(`${running.listeners.admin.origin}${path}`, {
     method,
     headers: {

@@ -1,4 +1,5 @@
 import Type, { type TSchema } from 'typebox';
+import { CONTAINER_EVENT_TYPES } from '../../core/containers/event-types.ts';
 import { EVENT_TYPES, isEventType } from '../../core/cycles/event-types.ts';
 import { THRESHOLD_EVENT_TYPES } from '../../core/events/crossed-thresholds.ts';
 import { named, object, orNull, Timestamp, WholeNumber, type Operations, type Parameter } from '../_shared/openapi/operation.ts';
@@ -118,6 +119,25 @@ const OWN_EVENTS = [
   named('SecretUpdatedEvent', eventOf(['secret.updated'], object({ tenant_id: Id, name: Id, used_by: Type.Array(Type.String()) }))),
   named('RegistryCredentialUpdatedEvent', eventOf(['registry_credential.updated'], object({ ...aRegistry, username: Type.String() }))),
   named('RegistryCredentialEvent', eventOf(['registry_credential.deleted', 'registry_credential.expired'], object(aRegistry))),
+  named(
+    'ContainerEvent',
+    eventOf(
+      CONTAINER_EVENT_TYPES,
+      object({
+        tenant_id: Id,
+        container_id: Id,
+        name: Type.String(),
+        repo: Type.String(),
+        status: Type.String(),
+        deployment_id: Id,
+        tag: Type.String(),
+        host: Type.String(),
+        replaces: optional,
+        error_message: optional,
+      }),
+    ),
+  ),
+  named('ContainersOrganizedEvent', eventOf(['container.organized'], object({ tenant_id: Id, change: Type.String() }))),
   named(
     'ReservationExpiredEvent',
     eventOf(

@@ -77,8 +77,9 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
     }
   }
 
-  async function pullImage(image: ImageRef, { container, host, signal }: Omit<BringUpRequest, 'onStarted'>): Promise<void> {
-    if (await host.engine.hasImage(image)) return;
+  /** One that is there already may be another tenant's: what is new asks the registry with its own tenant's credentials, which costs one look. */
+  async function pullImage(image: ImageRef, { container, deployment, host, signal }: Omit<BringUpRequest, 'onStarted'>): Promise<void> {
+    if (deployment.state !== 'pending' && (await host.engine.hasImage(image))) return;
     const auth = await secrets.registryAuth(container.tenantId, image.kind);
     try {
       await host.engine.pull({ image, auth, signal });

@@ -37,6 +37,15 @@ export interface ManageRegistriesDeps {
   readonly dataKeys: DataKeys;
 }
 
+const withoutPassword = ({ id, tenantId, registry, username, refusedAtMs, updatedAtMs }: RegistryCredential): RegistryView => ({
+  id,
+  tenantId,
+  registry,
+  username,
+  refusedAtMs,
+  updatedAtMs,
+});
+
 /** Makes the {@link ManageRegistries}. */
 export function makeManageRegistries(deps: ManageRegistriesDeps): ManageRegistries {
   const { records, writer, ids } = deps;
@@ -61,7 +70,7 @@ export function makeManageRegistries(deps: ManageRegistriesDeps): ManageRegistri
       const may = await allowed(tenantId);
       if (!may.ok) return may;
       const kept = await records.records('registry-credential', tenantId);
-      const views = kept.map(({ passwordSealed: _, ...view }) => [view.registry, view] as const);
+      const views = kept.map((credential) => [credential.registry, withoutPassword(credential)] as const);
       return accepted(new Map<CredentialRegistry, RegistryView>([...CREDENTIAL_REGISTRIES.map((name) => [name, null] as const), ...views]));
     },
     put: async (actor, tenantId, name, given) => {

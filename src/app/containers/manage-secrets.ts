@@ -44,13 +44,22 @@ export interface ManageSecretsDeps {
   readonly dataKeys: DataKeys;
 }
 
+const withoutValue = ({ id, secretId, tenantId, name, createdAtMs, updatedAtMs }: Secret): Omit<Secret, 'valueSealed'> => ({
+  id,
+  secretId,
+  tenantId,
+  name,
+  createdAtMs,
+  updatedAtMs,
+});
+
 /** Makes the {@link ManageSecrets}. */
 export function makeManageSecrets(deps: ManageSecretsDeps): ManageSecrets {
   const { records, writer, ids } = deps;
 
   async function viewsOf(tenantId: string, secrets: readonly Secret[]): Promise<SecretView[]> {
     const roster = (await records.record('container-roster', tenantId)) ?? { id: tenantId, containers: [] };
-    return secrets.map(({ valueSealed: _, ...secret }) => ({ ...secret, usedBy: secretUserNames(roster, secret.name) }));
+    return secrets.map((secret) => ({ ...withoutValue(secret), usedBy: secretUserNames(roster, secret.name) }));
   }
 
   async function viewed(outcome: Outcome<Secret>): Promise<Outcome<SecretView>> {

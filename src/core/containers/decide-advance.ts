@@ -1,4 +1,5 @@
 import type { Happening } from '../access/access-events.ts';
+import type { ContainerEventType } from './event-types.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
 import type { AdvanceContainerCommand, ContainerProgress, ForgetContainerCommand } from './commands.ts';
@@ -12,7 +13,7 @@ import type { Effect } from '../effects.ts';
 /** What progress comes to: the container, and the type of the event; null where it is none that the container's state knows. */
 interface Advanced {
   readonly container: Container;
-  readonly type: string;
+  readonly type: ContainerEventType;
   readonly isSwitched?: boolean;
 }
 

@@ -1,4 +1,5 @@
 import { eventEffects } from '../access/access-events.ts';
+import type { ContainerEventType } from './event-types.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type CommandBase, type Decision, type State, type Verb } from '../verb.ts';
 import type {
@@ -32,7 +33,7 @@ function changed(
   state: State,
   command: CommandBase,
   nowMs: number,
-  next: { readonly container: Container; readonly type: string },
+  next: { readonly container: Container; readonly type: ContainerEventType },
 ): Decision<Container> {
   const { container, type } = next;
   const told = toldOf(container, container.update ?? container.current);
