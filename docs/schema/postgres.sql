@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 859b83bfa347b89c34dc74d73d6199867e8cbddb2a04dfe192d29d4db5a9605f
+-- Migrations: 65fec84bbc5db7a43f6e203e6cc95fdb37054f18335a7d2886f3042764553912
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -367,6 +367,12 @@ CREATE TABLE public.rate_windows (
     CONSTRAINT rate_windows_kind_check CHECK ((kind = ANY (ARRAY['reserve'::text, 'commit'::text])))
 );
 
+CREATE TABLE public.registry_credentials (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.reservations (
     id text NOT NULL COLLATE pg_catalog."C",
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -413,6 +419,12 @@ CREATE TABLE public.schema_version (
     compatible_with bigint
 );
 
+CREATE TABLE public.secrets (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.settings (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -433,6 +445,11 @@ CREATE TABLE public.tallies (
     name text NOT NULL COLLATE pg_catalog."C",
     shard integer NOT NULL,
     count bigint NOT NULL
+);
+
+CREATE TABLE public.tenant_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
 );
 
 CREATE TABLE public.tenants (
@@ -671,6 +688,9 @@ ALTER TABLE ONLY public.prices
 ALTER TABLE ONLY public.rate_windows
     ADD CONSTRAINT rate_windows_pkey PRIMARY KEY (tenant_id, policy_id, kind);
 
+ALTER TABLE ONLY public.registry_credentials
+    ADD CONSTRAINT registry_credentials_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
 
@@ -679,6 +699,9 @@ ALTER TABLE ONLY public.retention_marks
 
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
@@ -691,6 +714,9 @@ ALTER TABLE ONLY public.statements
 
 ALTER TABLE ONLY public.tallies
     ADD CONSTRAINT tallies_pkey PRIMARY KEY (name, shard);
+
+ALTER TABLE ONLY public.tenant_keys
+    ADD CONSTRAINT tenant_keys_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
@@ -837,6 +863,8 @@ CREATE INDEX members_of_tenant ON public.members USING btree (tenant_id, id);
 
 CREATE INDEX policies_of_tenant ON public.policies USING btree (tenant_id, id);
 
+CREATE INDEX registry_credentials_by_tenant ON public.registry_credentials USING btree (tenant_id, id);
+
 CREATE INDEX reservations_expiring ON public.reservations USING btree (tenant_id, state, expires_at_ms, id) WHERE (purpose = 'budget'::text);
 
 CREATE INDEX reservations_expiry ON public.reservations USING btree (((expires_at_ms + grace_ms)), id) WHERE (state = 'ACTIVE'::text);
@@ -846,6 +874,8 @@ CREATE INDEX reservations_listed ON public.reservations USING btree (tenant_id, 
 CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (tenant_id, request_key) WHERE (request_key IS NOT NULL);
 
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
+
+CREATE INDEX secrets_by_tenant ON public.secrets USING btree (tenant_id, id);
 
 CREATE INDEX statements_of_tenant ON public.statements USING btree (tenant_id, id);
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: a28aa7606a05137cca296b52405b62c791413b544979876bfacb2ba4fba1dd0f
+-- Migrations: 5b7568814ce3ead5df2b426b9ba1bc8352ac644709ac6621e7f110a26f430de2
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -366,6 +366,14 @@ CREATE TABLE rate_windows (
   PRIMARY KEY (tenant_id, policy_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE registry_credentials (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX registry_credentials_by_tenant ON registry_credentials (tenant_id, id);
+
 CREATE TABLE reservations (
   id TEXT PRIMARY KEY,
   tenant_id TEXT NOT NULL,
@@ -404,6 +412,14 @@ CREATE TABLE retention_marks (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL, compatible_with INTEGER) STRICT;
+
+CREATE TABLE secrets (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX secrets_by_tenant ON secrets (tenant_id, id);
 
 CREATE TABLE settings (
   id TEXT PRIMARY KEY,
@@ -444,6 +460,11 @@ CREATE TABLE store_state (
 CREATE TABLE tallies (
   name TEXT PRIMARY KEY,
   count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tenant_keys (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tenants (

@@ -7,7 +7,8 @@ import { POLICY_VERBS } from './policy/decide-policy.ts';
 import type { BillCommand } from './bills/commands.ts';
 import { BILL_VERBS } from './bills/verbs.ts';
 import type { ContainerCommand } from './containers/commands.ts';
-import { CONTAINER_VERBS } from './containers/verbs.ts';
+import type { SecretCommand } from './containers/secret-commands.ts';
+import { CONTAINER_VERBS, SECRET_VERBS } from './containers/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -40,7 +41,8 @@ export type Command =
   | WindowCommand
   | BillCommand
   | PaymentCommand
-  | ContainerCommand;
+  | ContainerCommand
+  | SecretCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -57,6 +59,7 @@ const VERBS = {
   ...BILL_VERBS,
   ...PAYMENT_VERBS,
   ...CONTAINER_VERBS,
+  ...SECRET_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

@@ -216,7 +216,7 @@ export class WorkingSet implements State {
       case 'record-removed': {
         const key = recordMapKey(effect.kind, effect.id);
         this.#records.set(key, undefined);
-        this.#changedRecords.set(key, { kind: effect.kind, id: effect.id, record: null });
+        this.#changedRecords.set(key, { kind: effect.kind, id: effect.id, record: null } as RecordChange);
         return;
       }
       case 'idempotency': {

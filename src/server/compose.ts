@@ -7,6 +7,7 @@ import { makeCyclesGovernance } from '../api/cycles-governance/surface.ts';
 import { makeCyclesRuntime } from '../api/cycles-runtime/surface.ts';
 import { makeOwnKeyApi } from '../api/openai-gateway/own-key-surface.ts';
 import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
+import { makeDeploymentSecrets } from '../app/containers/deployment-secrets.ts';
 import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
@@ -68,6 +69,7 @@ import type { ContainersConfig } from './declared/parse-containers.ts';
 import { sha256Digest } from './secrets/sha256-digest.ts';
 import type { Closers } from './closers.ts';
 import type { GatewayConfig } from './declared/declared-config.ts';
+import { makeDataKeys } from './secrets/data-keys.ts';
 import type { RunIdentity } from './run-identity.ts';
 import { observeCalls } from './telemetry/observe-calls.ts';
 import { observeStore } from './telemetry/observe-store.ts';
@@ -89,12 +91,6 @@ export interface Trail {
   readonly file: TrailExport;
   readonly secret: string;
 }
-
-const NO_SECRETS = {
-  values: async () => new Map<string, string>(),
-  registryAuth: async () => null,
-  noteRefusedAuth: async () => undefined,
-};
 
 /** What everything is wired from. */
 export interface ComposeDeps {
@@ -212,7 +208,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const jobs = startJobs({ ...deps, writer, settleInterrupted, liveOwners, ...sweeps });
   closers.add('jobs', () => jobs.stop());
 
-  containers = await composeContainers({ ...deps, writer, requestWriter: refusals.audit.writer, secrets: NO_SECRETS });
+  const secrets = makeDeploymentSecrets({ records: store, writer, ids, dataKeys: makeDataKeys(deps) });
+  containers = await composeContainers({ ...deps, writer, requestWriter: refusals.audit.writer, secrets });
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
@@ -389,7 +386,7 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const service = parts.payments;
   const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
   const { manage, baseDomain } = parts.containers;
-  await app.register(makeTinfoilAdmin({ ...shared, billing, containers: manage, baseDomain }));
+  await app.register(makeTinfoilAdmin({ ...shared, billing, containers: manage, baseDomain, dataKeys: makeDataKeys(deps) }));
   await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));

@@ -16,6 +16,7 @@ import { describeRefusals } from './refusal-suite.ts';
 import { describeRateLimits } from './rate-limit-suite.ts';
 import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
+import { describeSecrets } from './secret-suite.ts';
 import { describeUsage } from './usage-suite.ts';
 import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   bills: describeBills,
   budgets: describeBudgets,
   objects: describeObjects,
+  secrets: describeSecrets,
   quarantine: describeQuarantine,
   queries: describeQueries,
   governance: describeGovernance,

@@ -21,6 +21,7 @@ import { askContainers } from './container-steps.ts';
 import { askBills, putBill } from './bill-steps.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { askManagement } from './management-steps.ts';
+import { askSecrets } from './secret-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -585,6 +586,7 @@ describe('every operation', () => {
     putBill(folder.dataDir, 'default');
     await askContainers((...step) => ask(step), containers);
     await askBills((...step) => ask(step), 'default');
+    await askSecrets((...step) => ask(step));
     await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };

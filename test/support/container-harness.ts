@@ -13,8 +13,12 @@ import { makeManageContainers, type ManageContainers } from '../../src/app/conta
 import type { Release } from '../../src/app/containers/read-release.ts';
 import { makeContainerReconciler, type ContainerReconciler } from '../../src/app/containers/reconcile-containers.ts';
 import { makeRouteTable, type RouteTable } from '../../src/app/containers/route-table.ts';
+import { makeDeploymentSecrets } from '../../src/app/containers/deployment-secrets.ts';
+import { makeManageRegistries, type ManageRegistries } from '../../src/app/containers/manage-registries.ts';
+import { makeManageSecrets, type ManageSecrets } from '../../src/app/containers/manage-secrets.ts';
+import { makeDataKeys } from '../../src/server/secrets/data-keys.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
-import { makeCountingIds, makeManualClock, makeMemoryLog } from './fakes.ts';
+import { makeCountingIds, makeFakeSecretBox, makeManualClock, makeMemoryLog } from './fakes.ts';
 import { makeFakeEngine, type FakeEngine } from './fake-engine.ts';
 import { makeMemoryStore, type MemoryStore } from './memory-store.ts';
 
@@ -97,6 +101,8 @@ export interface ContainerHarness {
   readonly store: MemoryStore;
   readonly engine: FakeEngine;
   readonly containers: ManageContainers;
+  readonly secrets: ManageSecrets;
+  readonly registries: ManageRegistries;
   readonly routes: RouteTable;
   /** What the tags of any repository are to run; others are not there. */
   readonly releases: Map<string, Partial<Release>>;
@@ -132,6 +138,7 @@ export function makeContainerHarness(): ContainerHarness {
   const open = new Map<string, number>();
   const deaf = new Set<string>();
   const releases = new Map<string, Partial<Release>>([['v1', {}]]);
+  const dataKeys = makeDataKeys({ secretBox: makeFakeSecretBox() });
   let run = 0;
   let reconciler = makeRun();
 
@@ -182,7 +189,7 @@ export function makeContainerHarness(): ContainerHarness {
       ...timers,
       installation: 'inst',
       registries: DEFAULT_REGISTRIES,
-      secrets: { values: async () => new Map(), registryAuth: async () => null, noteRefusedAuth: async () => undefined },
+      secrets: makeDeploymentSecrets({ records: store, writer: lively, ids, dataKeys }),
       probe: async ({ port }) => {
         const unit = [...engine.units.values()].find(({ publishedPort }) => publishedPort === port);
         return unit !== undefined && !deaf.has(unit.spec.image.repository);
@@ -239,6 +246,8 @@ export function makeContainerHarness(): ContainerHarness {
     store,
     engine,
     containers,
+    secrets: makeManageSecrets({ records: store, writer, ids, dataKeys }),
+    registries: makeManageRegistries({ records: store, writer, ids, dataKeys }),
     routes,
     releases,
     open,

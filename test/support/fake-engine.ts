@@ -6,6 +6,7 @@ import {
   type EngineOwner,
   type LogLine,
   type OwnedUnit,
+  type RegistryAuth,
   type UnitSpec,
   type UnitState,
 } from '../../src/ports/container-engine.ts';
@@ -29,6 +30,8 @@ export interface FakeEngine extends ContainerEngine {
   readonly done: string[];
   /** Asked before each request; a kind of fault makes it fail, `after` once it was carried out. */
   fault: ((step: string) => { readonly kind: EngineFaultKind; readonly after?: boolean } | null) | null;
+  /** What the registry says to credentials; null: it gives the image. */
+  registry: (auth: RegistryAuth | null) => 401 | 403 | null;
   /** How a unit behaves once it is started; healthy and serving where nothing is said. */
   behave: (spec: UnitSpec) => { readonly state?: UnitState['state']; readonly health?: UnitState['health']; readonly exitCode?: number };
   /** As when the engine is killed: everything stops, and ports are chosen anew. */
@@ -66,6 +69,7 @@ export function makeFakeEngine(): FakeEngine {
     images,
     done,
     fault: null,
+    registry: () => null,
     behave: () => ({}),
     restart: () => {
       for (const unit of units.values()) {
@@ -75,7 +79,14 @@ export function makeFakeEngine(): FakeEngine {
     },
     ping: () => step('ping', () => ({ version: '0', apiVersion: '0', cpus: 2, memoryBytes: 0, firewall: 'managed' as const })),
     hasImage: (image) => step('hasImage', () => images.has(imageAddress(image))),
-    pull: ({ image }) => step('pull', () => void (images.add(imageAddress(image)), done.push(`pull ${imageAddress(image)}`))),
+    pull: ({ image, auth }) =>
+      step('pull', () => {
+        const status = engine.registry(auth);
+        const publicMessage = 'the registry refuses the image';
+        if (status !== null) throw new EngineFault({ kind: 'image_refused', status, message: publicMessage, publicMessage });
+        images.add(imageAddress(image));
+        done.push(`pull ${imageAddress(image)}`);
+      }),
     removeImage: (image: ImageRef) =>
       step('removeImage', () => {
         const address = imageAddress(image);

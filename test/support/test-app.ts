@@ -17,6 +17,7 @@ import { makeOperatorApi } from '../../src/api/operator/surface.ts';
 import { tinfoilForm } from '../../src/api/tinfoil-admin/errors.ts';
 import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.ts';
 import { TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/prefix.ts';
+import { makeDataKeys } from '../../src/server/secrets/data-keys.ts';
 import { makeTinfoilAdmin } from '../../src/api/tinfoil-admin/surface.ts';
 import { makeFailedCredentials, type FailedCredentials } from '../../src/app/audit/failed-credentials.ts';
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
@@ -227,7 +228,9 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     drainMs: 0,
     stopDrainMs: 0,
   });
-  await app.register(makeTinfoilAdmin({ ...deps, publicUrl: null, billing, containers, baseDomain: 'containers.localhost' }));
+  await app.register(
+    makeTinfoilAdmin({ ...deps, publicUrl: null, billing, containers, baseDomain: 'containers.localhost', dataKeys: makeDataKeys(deps) }),
+  );
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(
     makeOperatorApi({

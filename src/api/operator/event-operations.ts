@@ -32,6 +32,7 @@ const eventOf = (types: readonly string[], data: TSchema) =>
 
 const Id = Type.String();
 const aKey = { tenant_id: Id, key_id: Id, kind: Type.String(), name: Type.String() };
+const aRegistry = { tenant_id: Id, registry: Type.String() };
 const aMember = { tenant_id: Id, member_id: Id };
 
 /** An account that is no budget, of whose limit a share is spent. */
@@ -114,6 +115,10 @@ const OWN_EVENTS = [
     'BillCorrectionEvent',
     eventOf(['bill_correction.created'], object({ correction_id: Id, charge_microcents: Microcents, concerns: orNull(Type.String()) })),
   ),
+  named('SecretEvent', eventOf(['secret.created', 'secret.deleted'], object({ tenant_id: Id, name: Id }))),
+  named('SecretUpdatedEvent', eventOf(['secret.updated'], object({ tenant_id: Id, name: Id, used_by: Type.Array(Type.String()) }))),
+  named('RegistryCredentialUpdatedEvent', eventOf(['registry_credential.updated'], object({ ...aRegistry, username: Type.String() }))),
+  named('RegistryCredentialEvent', eventOf(['registry_credential.deleted', 'registry_credential.expired'], object(aRegistry))),
   named(
     'ContainerEvent',
     eventOf(

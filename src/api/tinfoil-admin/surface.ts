@@ -12,6 +12,7 @@ import { makeUpdateKey } from '../../app/update-key.ts';
 import { stringifyJson } from '../../core/json/int64.ts';
 import type { Billing } from '../../ports/billing.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { DataKeys } from '../../ports/data-keys.ts';
 import type { Ids } from '../../ports/ids.ts';
 import type { Log } from '../../ports/log.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -27,6 +28,10 @@ import type { ManageContainers } from '../../app/containers/manage-containers.ts
 import { mountCreateContainer, mountDeployContainer } from './routes/containers/deploy.ts';
 import { mountContainerLifecycle, mountReadContainers } from './routes/containers/lifecycle.ts';
 import { mountOrganizeContainers } from './routes/containers/organize.ts';
+import { makeManageRegistries } from '../../app/containers/manage-registries.ts';
+import { makeManageSecrets } from '../../app/containers/manage-secrets.ts';
+import { mountRegistryCredentials } from './routes/containers/registry-credentials.ts';
+import { mountSecrets } from './routes/containers/secrets.ts';
 import { mountValidateContainer } from './routes/containers/validate.ts';
 import { mountBillingUsage, mountKeyUsage } from './routes/billing-usage.ts';
 import { mountCreateKey } from './routes/create-key.ts';
@@ -51,6 +56,7 @@ export interface TinfoilAdminDeps {
   readonly ids: Ids;
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
+  readonly dataKeys: DataKeys;
   readonly log: Log;
 }
 
@@ -97,4 +103,6 @@ export const makeTinfoilAdmin =
     mountContainerLifecycle(app, deps);
     mountOrganizeContainers(app, deps);
     mountValidateContainer(app, deps);
+    mountSecrets(app, { secrets: makeManageSecrets(deps) });
+    mountRegistryCredentials(app, { registries: makeManageRegistries(deps) });
   };

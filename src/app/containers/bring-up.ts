@@ -12,8 +12,8 @@ export interface DeploymentSecrets {
   values(tenantId: string, names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Null: nothing is stored for that registry. */
   registryAuth(tenantId: string, kind: RegistryKind): Promise<RegistryAuth | null>;
-  /** The registry did not take what is stored for it. */
-  noteRefusedAuth(tenantId: string, kind: RegistryKind): Promise<void>;
+  /** The registry did not take `auth`, which {@link DeploymentSecrets.registryAuth} gave. */
+  noteRefusedAuth(tenantId: string, kind: RegistryKind, auth: RegistryAuth): Promise<void>;
 }
 
 /** What bringing up needs. Lengths in milliseconds. */
@@ -85,7 +85,7 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
       await host.engine.pull({ image, auth, signal });
     } catch (err) {
       if (auth !== null && err instanceof EngineFault && (err.status === 401 || err.status === 403)) {
-        await secrets.noteRefusedAuth(container.tenantId, image.kind);
+        await secrets.noteRefusedAuth(container.tenantId, image.kind, auth);
       }
       throw err;
     }

@@ -48,6 +48,10 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   container: [],
   'container-roster': [],
   lease: [],
+  'tenant-key': [{ path: ['keySealed'], suffix: '' }],
+  // Sealed by the tenant's key, which stays the same under a new master key.
+  secret: [],
+  'registry-credential': [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

@@ -6,7 +6,8 @@ const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
 const MAX_VARIABLES = 256;
 const MAX_VARIABLE_BYTES = 32_768;
 const MAX_VARIABLES_BYTES = 262_144;
-const MAX_LISTED = 256;
+/** Names of secrets, or of keys, that a container may list. */
+export const MAX_LISTED = 256;
 const MAX_GROUP_LENGTH = 128;
 const MAX_ORDER = 1_000_000;
 const CONTROL = /[\u0000-\u001f\u007f]/;

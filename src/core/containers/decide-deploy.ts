@@ -15,6 +15,7 @@ import {
   toldOf,
   wrongState,
 } from './container-state.ts';
+import { secretNeeds } from './decide-secret.ts';
 import { refuseCount, refuseDeployment, refuseTenant, strategyOf } from './deploy-rules.ts';
 import { eventEffects } from '../access/access-events.ts';
 
@@ -58,7 +59,10 @@ const refuseBusy = (replaced: Container | null): Refusal | null =>
 export const createContainerVerb: Verb<CreateContainerCommand, Container> = {
   needs: (command) => ({
     tenantLock: 'exclusive',
-    records: containerNeeds(command.tenantId, [command.containerId, ...(command.replaces === null ? [] : [command.replaces])]),
+    records: [
+      ...containerNeeds(command.tenantId, [command.containerId, ...(command.replaces === null ? [] : [command.replaces])]),
+      ...secretNeeds(command.tenantId, command.spec.secrets),
+    ],
   }),
   decide: (state, command, nowMs) => {
     const open = refuseTenant(state, command.tenantId);
@@ -72,7 +76,7 @@ export const createContainerVerb: Verb<CreateContainerCommand, Container> = {
     const refusal =
       refuseBusy(replaced.container) ??
       refuseCount(tenant, roster, replaces) ??
-      refuseDeployment(command, { tenant, roster, name, asksHost, exceptIds }) ??
+      refuseDeployment(command, { state, tenant, roster, name, asksHost, exceptIds }) ??
       checkPlace(command.place);
     if (refusal !== null) return refuse(refusal);
     if (state.record('container', command.containerId) !== undefined) {
@@ -136,7 +140,7 @@ function withDeployment(container: Container, deployment: Deployment): Container
 export const deployContainerVerb: Verb<DeployContainerCommand, Container> = {
   needs: (command) => ({
     tenantLock: 'exclusive',
-    records: containerNeeds(command.tenantId, [command.containerId]),
+    records: [...containerNeeds(command.tenantId, [command.containerId]), ...secretNeeds(command.tenantId, command.spec.secrets)],
   }),
   decide: (state, command, nowMs) => {
     const found = openContainer(state, command.tenantId, command.containerId);
@@ -151,7 +155,7 @@ export const deployContainerVerb: Verb<DeployContainerCommand, Container> = {
     }
     const { tenant } = open;
     const roster = rosterOf(state, tenant.id);
-    const at = { tenant, roster, name: before.name, asksHost: command.asksHost, exceptIds: [before.id] };
+    const at = { state, tenant, roster, name: before.name, asksHost: command.asksHost, exceptIds: [before.id] };
     const refusal = refuseDeployment(command, at);
     if (refusal !== null) return refuse(refusal);
     const deployment = newDeployment(command, nowMs, command.hold ?? before.staging);

@@ -5,10 +5,13 @@ import { rejected } from '../rejection.ts';
 import type { State } from '../verb.ts';
 import { checkContainerName, checkNames, checkVariables } from './container-names.ts';
 import type { PlannedDeployment } from './commands.ts';
+import { secretOf } from './decide-secret.ts';
 import type { ContainerRoster, DeploymentSpec, DeploymentStrategy, RosterEntry } from './container-records.ts';
 
 /** Largest number of GPUs of a container. Source: Tinfoil reference section 3, `gpus`. */
 const MAX_GPUS = 8;
+/** Characters of an unknown name that a refusal shows. */
+const MAX_SHOWN = 256;
 
 /** Refuses a tenant that may start nothing: `not_found`, `tenant_closed`, `tenant_suspended`, `payment_required`. */
 export function refuseTenant(state: State, tenantId: string): Refusal | { readonly tenant: Tenant } {
@@ -67,7 +70,9 @@ export const refuseHostChoice = (tenant: Tenant, asksHost: boolean): Refusal | n
     : null;
 
 /** Refuses names of what does not exist: `not_found`. */
-function refuseUsed({ sshKeys }: DeploymentSpec): Refusal | null {
+function refuseUsed(state: State, tenantId: string, { secrets, sshKeys }: DeploymentSpec): Refusal | null {
+  const unknown = secrets.find((name) => secretOf(state, tenantId, name) === undefined);
+  if (unknown !== undefined) return notFound(`secret ${unknown.slice(0, MAX_SHOWN)}`);
   const [sshKey] = sshKeys;
   return sshKey === undefined ? null : notFound(`SSH key ${sshKey}`);
 }
@@ -84,6 +89,7 @@ const checkSpec = ({ variables, secrets, sshKeys, debug, customDomain }: Deploym
 
 /** What a deployment is checked against. `exceptIds`: containers whose name and GPUs do not count. */
 interface DeployAt {
+  readonly state: State;
   readonly tenant: Tenant;
   readonly roster: ContainerRoster;
   readonly name: string;
@@ -100,7 +106,7 @@ export function refuseDeployment({ spec }: PlannedDeployment, at: DeployAt): Ref
   const others = roster.containers.filter(({ id }) => !exceptIds.includes(id));
   return (
     firstOf(checkContainerName(name), checkSpec(spec), refuseGpus(tenant, spec.gpus, others), refuseHostChoice(tenant, at.asksHost)) ??
-    refuseUsed(spec) ??
+    refuseUsed(at.state, tenant.id, spec) ??
     (isNameFree(roster, { name, debug: spec.debug, exceptIds }) ? null : nameTaken(name, spec.debug))
   );
 }

@@ -1,8 +1,11 @@
 import type { Verb } from '../verb.ts';
 import type { ContainerCommand } from './commands.ts';
+import type { SecretCommand } from './secret-commands.ts';
 import { advanceContainerVerb, forgetContainerVerb } from './decide-advance.ts';
 import { createContainerVerb, deployContainerVerb } from './decide-deploy.ts';
 import { acceptUpdateVerb, cancelUpdateVerb, deleteContainerVerb, setContainerVerb, stopContainerVerb } from './decide-lifecycle.ts';
+import { deleteRegistryCredentialVerb, noteRegistryRefusalVerb, putRegistryCredentialVerb } from './decide-registry-credential.ts';
+import { createSecretVerb, deleteSecretVerb, updateSecretVerb } from './decide-secret.ts';
 import { organizeContainersVerb } from './decide-organize.ts';
 import { endLeaseVerb, takeLeaseVerb } from './lease.ts';
 
@@ -21,3 +24,13 @@ export const CONTAINER_VERBS = {
   'take-lease': takeLeaseVerb,
   'end-lease': endLeaseVerb,
 } as const satisfies { readonly [K in ContainerCommand['verb']]: Verb<Extract<ContainerCommand, { verb: K }>, unknown> };
+
+/** The decisions about secrets and credentials of registries, by verb. */
+export const SECRET_VERBS = {
+  'create-secret': createSecretVerb,
+  'update-secret': updateSecretVerb,
+  'delete-secret': deleteSecretVerb,
+  'put-registry-credential': putRegistryCredentialVerb,
+  'delete-registry-credential': deleteRegistryCredentialVerb,
+  'note-registry-refusal': noteRegistryRefusalVerb,
+} as const satisfies { readonly [K in SecretCommand['verb']]: Verb<Extract<SecretCommand, { verb: K }>, unknown> };

@@ -51,6 +51,9 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   container: { table: 'containers', columns: ['tenant_id'], values: (container) => [container.tenantId] },
   'container-roster': { table: 'container_rosters', columns: [], values: none },
   lease: { table: 'leases', columns: [], values: none },
+  'tenant-key': { table: 'tenant_keys', columns: [], values: none },
+  secret: { table: 'secrets', columns: ['tenant_id'], values: (secret) => [secret.tenantId] },
+  'registry-credential': { table: 'registry_credentials', columns: ['tenant_id'], values: (credential) => [credential.tenantId] },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
 
@@ -65,6 +68,8 @@ export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>([
   'bill-correction',
   'bill-link',
   'container',
+  'secret',
+  'registry-credential',
 ]);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */

@@ -40,6 +40,10 @@ export const RECORD_SQL = {
   billLinksOfTenant: 'SELECT body FROM bill_links WHERE tenant_id = ? ORDER BY id',
   /** By containers_of_tenant, which gives the order as well. */
   containersOfTenant: 'SELECT body FROM containers WHERE tenant_id = ? ORDER BY id',
+  /** By secrets_by_tenant, which gives the order as well. */
+  secretsOfTenant: 'SELECT body FROM secrets WHERE tenant_id = ? ORDER BY id',
+  /** By registry_credentials_by_tenant, which gives the order as well. */
+  registryCredentialsOfTenant: 'SELECT body FROM registry_credentials WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
   /** By events_of_tenant, which gives the order as well. */
   events: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
@@ -76,6 +80,8 @@ export function makeRecordQueries(db: Database): RecordQueries {
     ['statement', db.prepare<[string], string>(RECORD_SQL.statementsOfTenant).pluck()],
     ['bill-link', db.prepare<[string], string>(RECORD_SQL.billLinksOfTenant).pluck()],
     ['container', db.prepare<[string], string>(RECORD_SQL.containersOfTenant).pluck()],
+    ['secret', db.prepare<[string], string>(RECORD_SQL.secretsOfTenant).pluck()],
+    ['registry-credential', db.prepare<[string], string>(RECORD_SQL.registryCredentialsOfTenant).pluck()],
     ['bill-correction', db.prepare<[string], string>(RECORD_SQL.correctionsOfTenant).pluck()],
   ]);
   const keyByHash = db.prepare<[{ hash: string }], string>(RECORD_SQL.keyByHash).pluck();
