@@ -28,7 +28,7 @@ export const secretOf = (state: State, tenantId: string, name: string): Secret |
   isSecretName(name) ? state.record('secret', secretRecordId(tenantId, name)) : undefined;
 
 /** The containers that use a secret, by their deployment or their update. */
-export const secretUsers = (roster: ContainerRoster, name: string): RosterEntry[] =>
+const secretUsers = (roster: ContainerRoster, name: string): RosterEntry[] =>
   roster.containers.filter(({ secrets }) => secrets.includes(name));
 
 /** The names of the containers that use a secret: each once, though a debug container may have the name of another one. */
