@@ -93,7 +93,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
 
   if (hosts.length > 0) {
     await routes.refresh();
-    const lease = makeContainerLease({ writer, ids, ownerId: deps.run.ownerId, elapsedMs });
+    const lease = makeContainerLease({ writer, ids, ownerId: deps.run.ownerId, isAlone: !deps.isShared, elapsedMs });
     const installation = await installationId(deps);
     const timers = { elapsedMs, wait: (ms: number, signal: AbortSignal): Promise<void> => wait(ms, undefined, { signal }) };
     const shared = { ...timers, installation, registries };

@@ -175,7 +175,7 @@ export function makeContainerHarness(): ContainerHarness {
     const never = new Promise<never>(() => undefined);
     const alive = async <T>(work: () => Promise<T>): Promise<T> => (isDead() ? never : work().then((value) => (isDead() ? never : value)));
     const lively = { execute: ((command) => alive(() => writer.execute(command))) as typeof writer.execute };
-    const lease = makeContainerLease({ writer: lively, ids, ownerId: `run-${run}`, elapsedMs: () => elapsed });
+    const lease = makeContainerLease({ writer: lively, ids, ownerId: `run-${run}`, isAlone: false, elapsedMs: () => elapsed });
     const fenced = fenceEngine(engine, lease);
     const dying = Object.fromEntries(
       Object.entries(fenced).map(([name, act]) => [

@@ -24,10 +24,12 @@ export function makeContainerLease(deps: {
   readonly writer: Pick<LedgerWriter, 'execute'>;
   readonly ids: Pick<Ids, 'next'>;
   readonly ownerId: string;
+  /** Whether no other process can use the same store. */
+  readonly isAlone: boolean;
   /** A clock that never goes back. */
   readonly elapsedMs: () => number;
 }): ContainerLease {
-  const { writer, ids, ownerId, elapsedMs } = deps;
+  const { writer, ids, ownerId, isAlone, elapsedMs } = deps;
   const base = () => ({ id: ids.next('cmd'), tenantId: SYSTEM_TENANT, leaseId: CONTAINER_LEASE, ownerId });
   let token: number | null = null;
   let askedAtMs = 0;
@@ -39,7 +41,7 @@ export function makeContainerLease(deps: {
     hold: async () => {
       if (isHeld() && elapsedMs() - askedAtMs < RENEW_AFTER_MS) return token;
       const nowMs = elapsedMs();
-      const outcome = await writer.execute({ verb: 'take-lease', ...base(), ttlMs: LEASE_MS });
+      const outcome = await writer.execute({ verb: 'take-lease', ...base(), ttlMs: LEASE_MS, isAlone });
       token = outcome.ok ? outcome.value.token : null;
       askedAtMs = nowMs;
       return token;

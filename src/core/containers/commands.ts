@@ -115,12 +115,13 @@ export interface ForgetContainerCommand extends CommandBase {
   readonly fence: number;
 }
 
-/** Takes or keeps a lease for `ttlMs`. */
+/** Takes or keeps a lease for `ttlMs`. `isAlone`: no other process can be at work, so whoever has it is gone. */
 export interface TakeLeaseCommand extends CommandBase {
   readonly verb: 'take-lease';
   readonly leaseId: string;
   readonly ownerId: string;
   readonly ttlMs: number;
+  readonly isAlone: boolean;
 }
 
 /** Gives a lease back before its time. */

@@ -12,13 +12,14 @@ import { CONTAINER_LEASE, type Lease } from './container-records.ts';
  */
 export const takeLeaseVerb: Verb<TakeLeaseCommand, Lease> = {
   needs: ({ leaseId }) => ({ tenantLock: 'exclusive', records: [{ kind: 'lease', id: leaseId }] }),
-  decide: (state, { leaseId, ownerId, ttlMs }, nowMs) => {
+  decide: (state, { leaseId, ownerId, ttlMs, isAlone }, nowMs) => {
     const before = state.record('lease', leaseId);
     const isRunning = before !== undefined && before.untilMs > nowMs;
-    if (isRunning && before.ownerId !== ownerId) {
+    const isOurs = isRunning && before.ownerId === ownerId;
+    if (isRunning && !isOurs && !isAlone) {
       return refuse(rejected({ code: 'conflict', message: `${leaseId} is held by ${before.ownerId}` }));
     }
-    const token = isRunning ? before.token : (before?.token ?? 0) + 1;
+    const token = isOurs ? before.token : (before?.token ?? 0) + 1;
     const lease: Lease = { id: leaseId, ownerId, token, untilMs: nowMs + ttlMs };
     return { outcome: accepted(lease), effects: [{ type: 'record', kind: 'lease', id: leaseId, record: lease }] };
   },
