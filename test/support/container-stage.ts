@@ -56,11 +56,11 @@ export interface ContainerParts extends Pick<ContainerStage, 'engine' | 'registr
   stop(): Promise<void>;
 }
 
-/** Starts the {@link ContainerParts}. `containers` are settings of that section. */
-export async function startContainerParts(containers?: string): Promise<ContainerParts> {
+/** Starts the {@link ContainerParts}. `containers` are settings of that section; with `isPrivate` the registry asks for a name and a password. */
+export async function startContainerParts(containers?: string, options: { readonly isPrivate?: boolean } = {}): Promise<ContainerParts> {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-stage-'));
   const engine = await startDockerEngine();
-  const registry = await startDockerRegistry({ address: engine.testAddress });
+  const registry = await startDockerRegistry({ address: engine.testAddress, password: options.isPrivate ?? false });
   const git = (cwd: string, ...args: string[]): string =>
     execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
   return {
@@ -111,11 +111,11 @@ ${more.map((line) => `    ${line}\n`).join('')}shim:
   upstream-port: 80
 `;
 
-/** Starts a {@link ContainerStage}. `containers` are settings of that section. */
+/** Starts a {@link ContainerStage}. `containers` are settings of that section; `isPrivate` as in {@link startContainerParts}. */
 export async function startContainerStage(
-  options: { readonly containers?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: { readonly containers?: string; readonly isPrivate?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<ContainerStage> {
-  const parts = await startContainerParts(options.containers);
+  const parts = await startContainerParts(options.containers, options);
   const { engine } = parts;
   const server = await startServer({
     store: { kind: 'sqlite' },
