@@ -3,6 +3,8 @@ import { makeBringUp, type DeploymentSecrets } from '../app/containers/bring-up.
 import { makeContainerLease } from '../app/containers/container-lease.ts';
 import { fenceEngine } from '../app/containers/fenced-engine.ts';
 import { makeManageContainers, type ManageContainers } from '../app/containers/manage-containers.ts';
+import { makeContainerReads } from '../app/containers/container-reads.ts';
+import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
 import { makeReadRelease } from '../app/containers/read-release.ts';
 import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
@@ -43,6 +45,7 @@ export interface ContainerDeps {
 /** The part about containers. */
 export interface ContainerParts {
   readonly manage: ManageContainers;
+  readonly logs: ReadLogs;
   readonly routes: RouteTable;
   /** What is under way through the ingress of this node. */
   readonly inFlight: InFlightTable;
@@ -129,6 +132,11 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     hosts,
     baseDomain,
     jobs,
+    logs: makeReadLogs({
+      lookups: makeContainerReads({ records: store, hosts, readRelease }),
+      hosts,
+      installation: () => installationId(deps),
+    }),
     manage: makeManageContainers({
       records: store,
       writer: deps.requestWriter,

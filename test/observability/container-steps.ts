@@ -23,6 +23,8 @@ export async function askContainers(ask: Ask, parts: ContainerParts): Promise<vo
       return container['status'] === status && container['update_status'] === update;
     }, 20_000);
   await until('ready', null);
+  await ask(`GET ${root}/:id/logs`, `${at}/logs?tail=5`, 200);
+  await ask(`GET ${root}/:id/logs`, `${at}/logs?container=nobody`, 400);
   for (const path of ['accept', 'promote', 'cancel']) {
     await ask(`POST ${root}/:id/update/${path}`, `${at}/update/${path}`, 409);
     await ask(`POST ${root}/:id/relaunch`, `${at}/relaunch`, 200, {});

@@ -39,6 +39,7 @@ import { parseJson } from '../../src/core/json/int64.ts';
 import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import { makeBuiltInBilling } from '../../src/billing/built-in/built-in-billing.ts';
+import type { ReadLogs } from '../../src/app/containers/read-logs.ts';
 import { makeManageContainers } from '../../src/app/containers/manage-containers.ts';
 import type { Billing, Transaction } from '../../src/ports/billing.ts';
 import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
@@ -228,8 +229,17 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     drainMs: 0,
     stopDrainMs: 0,
   });
+  const logs: ReadLogs = { read: async () => rejected({ code: 'not_found', message: 'container not found' }) };
   await app.register(
-    makeTinfoilAdmin({ ...deps, publicUrl: null, billing, containers, baseDomain: 'containers.localhost', dataKeys: makeDataKeys(deps) }),
+    makeTinfoilAdmin({
+      ...deps,
+      publicUrl: null,
+      billing,
+      containers,
+      logs,
+      baseDomain: 'containers.localhost',
+      dataKeys: makeDataKeys(deps),
+    }),
   );
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));
   await app.register(

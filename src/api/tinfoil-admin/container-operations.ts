@@ -156,6 +156,21 @@ export const CONTAINER_OPERATIONS: Operations = {
     answers: { 204: { description: 'It is deleted.' } },
     errors: [404],
   },
+  'GET /api/containers/:id/logs': {
+    id: 'readContainerLogs',
+    summary: 'Read what a container writes',
+    description:
+      'An extension of ours. A JSON text a line: `time`, `container` (its name in the configuration), `stream`, `line`, `tag` and `deployment_id`, of the deployments that run, by their time. What is older than the host keeps is gone.',
+    path: id,
+    query: {
+      container: { description: 'Only the lines of this one of the configuration.', schema: Text },
+      tail: { description: 'The last lines of each.', schema: Type.Integer({ minimum: 1, maximum: 10_000, default: 200 }) },
+      since: { description: 'Only lines from then on.', schema: Timestamp },
+      follow: { description: 'Goes on with the lines that follow.', schema: Type.Boolean({ default: false }) },
+    },
+    answers: { 200: { description: 'The lines.', schema: Text, mediaType: 'application/x-ndjson' } },
+    errors: [404, 502, 504],
+  },
   'POST /api/containers/:id/relaunch': {
     id: 'relaunchContainer',
     summary: 'Deploy a container anew',

@@ -25,8 +25,10 @@ import { tinfoilForm } from './errors.ts';
 import { TINFOIL_SURFACE } from './operations.ts';
 import { adminPrincipal, makeAuthenticateAdmin } from './principal.ts';
 import type { ManageContainers } from '../../app/containers/manage-containers.ts';
+import type { ReadLogs } from '../../app/containers/read-logs.ts';
 import { mountCreateContainer, mountDeployContainer } from './routes/containers/deploy.ts';
 import { mountContainerLifecycle, mountReadContainers } from './routes/containers/lifecycle.ts';
+import { mountContainerLogs } from './routes/containers/logs.ts';
 import { mountOrganizeContainers } from './routes/containers/organize.ts';
 import { makeManageRegistries } from '../../app/containers/manage-registries.ts';
 import { makeManageSecrets } from '../../app/containers/manage-secrets.ts';
@@ -50,6 +52,7 @@ export interface TinfoilAdminDeps {
   /** The origin of links that leave this server; null: that of the request. */
   readonly publicUrl: string | null;
   readonly containers: ManageContainers;
+  readonly logs: ReadLogs;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
   readonly clock: Clock;
@@ -98,6 +101,7 @@ export const makeTinfoilAdmin =
     mountTransactions(app, deps);
 
     mountReadContainers(app, deps);
+    mountContainerLogs(app, deps);
     mountCreateContainer(app, deps);
     mountDeployContainer(app, deps);
     mountContainerLifecycle(app, deps);
