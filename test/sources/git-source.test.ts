@@ -102,7 +102,11 @@ describe('a plain git repository', () => {
       },
     });
     const small = makeGitSource({ baseUrl: `file://${folder}`, limits: { ...GIT_LIMITS, maxFileBytes: 1024 } });
-    await expect(small.readConfig({ repo: 'acme/huge', tag: 'v1' })).rejects.toThrow(SourceFault);
+    expect(await small.readConfig({ repo: 'acme/huge', tag: 'v1' })).toEqual({
+      ok: false,
+      why: 'refused',
+      message: 'acme/huge at v1 is too large to be read',
+    });
   });
 
   test('that cannot be asked tells no password of its address', async () => {
@@ -168,6 +172,19 @@ describe('names', () => {
   ])('%j is no tag', (tag) => {
     expect(checkTag(tag)).toMatchObject({ rejection: { code: 'invalid_request', field: 'tag' } });
   });
+  test('every rule that is broken is told', () => {
+    expect(checkTag('-a..b c')).toMatchObject({
+      rejection: { message: 'tag must not begin with "-"; and not hold spaces or control characters; and not hold ".."' },
+    });
+    expect(checkRepo('a--b/-x y')).toMatchObject({
+      rejection: {
+        message: expect.stringMatching(
+          /^repo must have an owner .*; and have a name .*; and not have a name that begins with "-"$/,
+        ) as string,
+      },
+    });
+  });
+
   test.each(['v1.2.0', 'release/2026-11', 'v1@2', 'V_1-rc.1+build'])('%j is a tag', (tag) => {
     expect(checkTag(tag)).toBeNull();
   });

@@ -3,17 +3,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONFIG_FILE } from '../../core/containers/release-names.ts';
 import { SourceFault, type NoRelease, type ReleaseSource, type SourceOutcome } from '../../ports/release-source.ts';
+import { GateBusy, makeGate } from '../_shared/gate.ts';
 import { GIT_SETTINGS, GitStopped, runGit, type GitBounds, type GitResult } from './run-git.ts';
 
-/** How far a look at a repository may go. Sizes in bytes, lengths in milliseconds. */
+/** How far a look at a repository may go. Sizes in bytes, lengths in milliseconds; `timeoutMs` is for all of it. */
 export interface GitSourceLimits extends GitBounds {
+  /** Looks at once: others wait, for as long as one may take. */
+  readonly atOnce: number;
   readonly maxConfigBytes: number;
 }
 
 const MIB = 1024 * 1024;
 
 /** What holds where nothing else is said. */
-export const GIT_LIMITS: GitSourceLimits = { timeoutMs: 30_000, maxFileBytes: 256 * MIB, maxOutputBytes: 2 * MIB, maxConfigBytes: MIB };
+export const GIT_LIMITS: GitSourceLimits = {
+  atOnce: 4,
+  timeoutMs: 30_000,
+  maxFileBytes: 256 * MIB,
+  maxOutputBytes: 2 * MIB,
+  maxConfigBytes: MIB,
+};
 
 /** What `ls-remote --exit-code` ends with where nothing has the name. */
 const NO_MATCH = 2;
@@ -23,6 +32,10 @@ const NO_REPOSITORY = /does not appear to be a git repository|repository .*not f
 
 /** What git complained of, without the credentials that an address may hold. */
 const complaintOf = (err: unknown): string => (err instanceof Error ? err.message : 'git failed').replace(/\/\/[^\s/@]+@/g, '//');
+
+/** Git wrote more than it may: itself, or a program of its own, which it says was ended by that signal. */
+const isTooLarge = (err: unknown): boolean =>
+  (err instanceof GitStopped && !err.isTimeout) || (err instanceof Error && /died of signal 25\b|file too large/i.test(err.message));
 
 const none = (why: NoRelease, message: string): SourceOutcome => ({ ok: false, why, message });
 
@@ -37,10 +50,13 @@ export function makeGitSource({
   readonly baseUrl: string;
   readonly limits?: GitSourceLimits;
 }): ReleaseSource {
+  const gate = makeGate({ atOnce: limits.atOnce, waitMs: limits.timeoutMs });
   const base = baseUrl.replace(/\/+$/, '');
 
   const read = async (folder: string, { repo, tag }: { readonly repo: string; readonly tag: string }): Promise<SourceOutcome> => {
-    const git = (...args: readonly string[]): Promise<GitResult> => runGit(folder, args, limits);
+    const endMs = performance.now() + limits.timeoutMs;
+    const git = (...args: readonly string[]): Promise<GitResult> =>
+      runGit(folder, args, { ...limits, timeoutMs: Math.max(1, endMs - performance.now()) });
     const must = async (...args: readonly string[]): Promise<Buffer> => {
       const { code, output, complaint } = await git(...args);
       if (code !== 0) throw new Error(`git ${args[0] ?? ''}: ${complaint.trim()}`);
@@ -85,19 +101,24 @@ export function makeGitSource({
     return { ok: true, commit, text: (await must('cat-file', 'blob', sha)).toString('utf8') };
   }
 
+  async function readInFolder(release: { readonly repo: string; readonly tag: string }): Promise<SourceOutcome> {
+    const folder = await mkdtemp(join(tmpdir(), 'castellan-git-'));
+    try {
+      return await read(folder, release);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
   return {
     readConfig: async (release) => {
-      const folder = await mkdtemp(join(tmpdir(), 'castellan-git-'));
       try {
-        return await read(folder, release);
+        return await gate(() => readInFolder(release));
       } catch (err) {
-        const isTimeout = err instanceof GitStopped && err.isTimeout;
-        const isLarge = err instanceof GitStopped && !err.isTimeout;
-        if (isLarge) return none('refused', `${release.repo} at ${release.tag} is too large to be read`);
+        if (isTooLarge(err)) return none('refused', `${release.repo} at ${release.tag} is too large to be read`);
+        const isTimeout = err instanceof GateBusy || (err instanceof GitStopped && err.isTimeout);
         const publicMessage = `${release.repo} could not be read: its source ${isTimeout ? 'takes too long' : 'failed'}`;
         throw new SourceFault({ isTimeout, message: complaintOf(err), publicMessage });
-      } finally {
-        await rm(folder, { recursive: true, force: true });
       }
     },
   };
