@@ -5,6 +5,7 @@
 import { cyclesLists } from './rows/cycles-lists.ts';
 import { cyclesBudgets, cyclesFanout, cyclesPairs, cyclesReserves } from './rows/cycles.ts';
 import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
+import { ingress } from './rows/ingress.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
 import { routing } from './rows/routing.ts';
@@ -30,6 +31,7 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   pairs: () => cyclesPairs(timing),
   budgets: () => cyclesBudgets(timing),
   lists: () => cyclesLists({ rounds: 3, durationMs: quick ? 300 : 1000, sizes: quick ? [1000, 20_000] : [1000, 1_000_000] }),
+  ingress: () => ingress(timing),
   fanout: () => cyclesFanout(timing),
   routing: () => routing(quick ? { rounds: 3, plans: 2000 } : { rounds: 9, plans: 10_000 }),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),

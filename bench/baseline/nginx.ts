@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
-import { endChild, freePort, temporaryFolder, type Started } from '../support/processes.ts';
+import { endChild, freePort, temporaryFolder, untilListening, type Started } from '../support/processes.ts';
 
 const NGINX = '/usr/sbin/nginx';
 
@@ -20,13 +19,6 @@ http {
   }
 }`;
 
-const isListening = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = net.connect({ port, host: '127.0.0.1' });
-    socket.on('connect', () => resolve(socket.destroy() !== undefined));
-    socket.on('error', () => resolve(false));
-  });
-
 /** Starts nginx as a relay to the model server; null where it is not installed (Debian package nginx-light). */
 export async function startNginx(upstreamPort: number): Promise<Started | null> {
   if (!existsSync(NGINX)) return null;
@@ -36,9 +28,6 @@ export async function startNginx(upstreamPort: number): Promise<Started | null> 
   writeFileSync(file, configuration(folder, port, upstreamPort));
   const child = spawn(NGINX, ['-p', folder, '-c', file], { stdio: ['ignore', 'ignore', 'ignore'] });
   process.once('exit', () => child.kill('SIGTERM'));
-  for (let tries = 0; !(await isListening(port)); tries += 1) {
-    if (tries > 200) throw new Error('nginx did not start to listen within 5 s');
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+  await untilListening(port, 'nginx');
   return { pid: child.pid ?? 0, port, stop: () => endChild(child) };
 }

@@ -57,3 +57,18 @@ export function residentMib(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024;
 }
+
+const isListening = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = net.connect({ port, host: '127.0.0.1' });
+    socket.on('connect', () => resolve(socket.destroy() !== undefined));
+    socket.on('error', () => resolve(false));
+  });
+
+/** Waits until somebody listens on a port of the loopback address; `name` is for the error where nobody does. */
+export async function untilListening(port: number, name: string): Promise<void> {
+  for (let tries = 0; !(await isListening(port)); tries += 1) {
+    if (tries > 200) throw new Error(`${name} did not start to listen within 5 s`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

@@ -9,7 +9,7 @@ import type { InFlightTable } from './in-flight.ts';
 export interface Proxy {
   /**
    * Passes a request on and its answer back, bytes as they come. Resolves when both have ended, however. A unit that cannot be reached is answered 502;
-   * an idempotent request without a body is tried on other slots first: `again` gives the newest.
+   * an idempotent request without a body, or with a small one, is tried on other slots first: `again` gives the newest.
    */
   pass(request: IncomingMessage, response: ServerResponse, target: IngressTarget, again: () => IngressTarget | undefined): Promise<void>;
   /** How many requests were tried more than once. */
@@ -32,6 +32,36 @@ const hasBody = ({ headers }: IncomingMessage): boolean => {
   const length = headers['content-length'];
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 };
+
+/** A body of at most so many bytes is read before it goes on: that is faster than a stream, and it may be sent again. */
+const SMALL_BODY_BYTES = 16 * 1024;
+
+/** What goes on as the body of a request: nothing, bytes, or what still comes. */
+type Body = null | Buffer | 'stream';
+
+/** The body of a request, read where its length is known and small. Rejects where the client goes away in the middle. */
+function bodyOf(request: IncomingMessage): Body | Promise<Buffer> {
+  if (!hasBody(request)) return null;
+  const length = Number(request.headers['content-length'] ?? Infinity);
+  if (request.headers['transfer-encoding'] !== undefined || !(length <= SMALL_BODY_BYTES)) return 'stream';
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+    request.on('close', () => reject(new Error('the client is gone')));
+  });
+}
+
+/** A body that still comes, as the connection to the unit takes it. The unit may refuse it half-way: then the rest is read and dropped. */
+function streamOf(request: IncomingMessage): PassThrough {
+  const body = new PassThrough();
+  body.on('error', () => request.resume());
+  request.pipe(body);
+  request.on('close', () => {
+    if (!request.complete) body.destroy(new Error('the client is gone'));
+  });
+  return body;
+}
 
 /** Connections to units, kept for each slot by itself: one that is new never gets those of one that is gone. */
 interface Pools {
@@ -77,7 +107,7 @@ function makePools(): Pools {
 /** One try. Counts as under way from the moment that the slot is chosen, so that it cannot be removed in between. */
 const makeAttempt =
   (pools: Pools, inFlight: InFlightTable) =>
-  (request: IncomingMessage, response: ServerResponse, slot: IngressSlot): Promise<Tried> =>
+  (request: IncomingMessage, response: ServerResponse, to: { readonly slot: IngressSlot; readonly body: Body }): Promise<Tried> =>
     new Promise((resolve) => {
       let controller: Dispatcher.DispatchController | null = null;
       let isCut = false;
@@ -85,6 +115,7 @@ const makeAttempt =
         isCut = true;
         controller?.abort(new Error(why));
       };
+      const { slot, body } = to;
       const end = inFlight.begin(slot.deploymentId, () => {
         abort('the deployment is removed');
         response.destroy();
@@ -103,15 +134,6 @@ const makeAttempt =
       response.on('close', onClose);
       response.on('drain', onDrain);
 
-      const body = hasBody(request) ? new PassThrough() : null;
-      if (body !== null) {
-        // The unit may refuse a body half-way: its answer is still to be passed on, and the rest of the body is read and dropped.
-        body.on('error', () => request.resume());
-        request.pipe(body);
-        request.on('close', () => {
-          if (!request.complete) body.destroy(new Error('the client is gone'));
-        });
-      }
       const sender = { address: request.socket.remoteAddress ?? '', host: request.headers.host ?? '' };
       const handler: Dispatcher.DispatchHandler = {
         onRequestStart: (given) => {
@@ -142,7 +164,7 @@ const makeAttempt =
         path: request.url ?? '/',
         method: request.method ?? 'GET',
         headers: requestHeaders(request.rawHeaders, request.headers.connection, sender),
-        body,
+        body: body === 'stream' ? streamOf(request) : body,
       };
       try {
         pools.of(slot).dispatch(options, handler);
@@ -162,10 +184,14 @@ export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): P
       return retried;
     },
     pass: async (request, response, target, again) => {
-      const mayRepeat = IDEMPOTENT.has(request.method ?? '') && !hasBody(request);
-      let slot: IngressSlot | null = target;
+      const read = bodyOf(request);
+      const body = read instanceof Promise ? await read.catch(() => undefined) : read;
+      if (body === undefined) return;
+      const mayRepeat = IDEMPOTENT.has(request.method ?? '') && body !== 'stream';
+      // While a body was read the deployment of before may have gone.
+      let slot: IngressSlot | null = read instanceof Promise ? (again() ?? target) : target;
       for (let tries = 1; slot !== null; tries += 1) {
-        if ((await attempt(request, response, slot)) === 'done') return;
+        if ((await attempt(request, response, { slot, body })) === 'done') return;
         if (!mayRepeat || tries >= MAX_TRIES) break;
         retried += 1;
         const newest = again();
