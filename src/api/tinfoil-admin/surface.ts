@@ -63,8 +63,8 @@ export interface TinfoilAdminDeps {
   readonly log: Log;
 }
 
-/** Largest body: a container's variables may have 256 KiB, more where JSON escapes them; the rest is small. */
-const BODY_LIMIT_BYTES = 1024 * 1024;
+/** Largest body, but for routes that say more: metadata may have 5 KB, the rest is small. */
+const BODY_LIMIT_BYTES = 64 * 1024;
 
 /** The Tinfoil Admin API's keys, billing and containers as one Fastify plugin, to be registered without a prefix. */
 export const makeTinfoilAdmin =

@@ -8,6 +8,9 @@ import { containerObject } from '../../container-object.ts';
 import { CreateContainerBody, DeployContainerBody } from '../../container-schemas.ts';
 import { actorOf } from '../../principal.ts';
 
+/** Variables may have 256 KiB, more where JSON escapes them. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
+
 /** What routes of containers need. */
 export interface ContainerRouteDeps {
   readonly containers: ManageContainers;
@@ -41,7 +44,7 @@ function requestOf(body: Wanted): DeploymentRequest {
 
 /** `POST /api/containers`: makes a container and begins to deploy it. */
 export function mountCreateContainer(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
-  app.post('/api/containers', { schema: { body: CreateContainerBody } }, async (request, reply) => {
+  app.post('/api/containers', { schema: { body: CreateContainerBody }, bodyLimit: BODY_LIMIT_BYTES }, async (request, reply) => {
     const { body } = request;
     const { tenantId, createdBy } = request.tinfoilAdmin.key;
     const view = valueOf(
@@ -65,7 +68,7 @@ export function mountDeployContainer(app: TypedApp, { containers, baseDomain }: 
     ['/api/containers/:id/relaunch', false],
     ['/api/containers/:id/start', true],
   ] as const) {
-    app.post(path, { schema: { body: DeployContainerBody } }, async (request) => {
+    app.post(path, { schema: { body: DeployContainerBody }, bodyLimit: BODY_LIMIT_BYTES }, async (request) => {
       const { tenantId } = request.tinfoilAdmin.key;
       const wanted = { ...requestOf((request.body as Wanted | null | undefined) ?? {}), start };
       const outcome = await containers.deploy(actorOf(request), tenantId, containerIdOf(request), wanted);
