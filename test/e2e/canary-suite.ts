@@ -64,6 +64,7 @@ export function testCanaries(options: {
       'sk-second-upstream-canary-7Hb3Vn',
     );
     await subscribe(operator_key);
+    await keepForContainers(tenant.adminKey);
     const call = (stream: boolean): Promise<unknown> =>
       client.ask(`${server.runtime}/v1/chat/completions`, {
         method: 'POST',
@@ -111,6 +112,25 @@ export function testCanaries(options: {
     await keep(await ask('POST', '/webhooks', { ...webhook, url: `no address ${secret}` }));
     expect(refusals.length).toBe(2);
     real.push(secret, token);
+  }
+
+  /** A secret and credentials of registries; then some that are refused. */
+  async function keepForContainers(adminKey: string): Promise<void> {
+    const [value, token, pem] = ['val_7Hb3Vn-of-the-canary', 'ghp_7Hb3Vn-pulls-the-canary', 'pem_7Hb3Vn-of-the-canary'];
+    const ask = (method: string, path: string, body: object): Promise<Answer> =>
+      client.ask(`${server.admin}/api${path}`, { method, headers: bearer(adminKey), body });
+    const key = JSON.stringify({ type: 'service_account', client_email: 'canary@example.com', private_key: pem });
+    expect((await ask('POST', '/secrets', { name: 'CANARY', value: 'before' })).status).toBe(201);
+    expect((await ask('PUT', '/secrets/CANARY', { value })).status).toBe(200);
+    expect((await ask('PUT', '/registry-credentials/ghcr', { username: 'canary', token })).status).toBe(200);
+    expect((await ask('PUT', '/registry-credentials/gcr', { key })).status).toBe(200);
+    await keep(await ask('POST', '/secrets', { name: 'CANARY', value }));
+    await keep(await ask('POST', '/secrets', { name: 'Canary', value }));
+    await keep(await ask('PUT', '/secrets/CANARY', { value: [value] }));
+    await keep(await ask('PUT', '/registry-credentials/ghcr', { username: 'canary:', token, key }));
+    await keep(await ask('PUT', '/registry-credentials/gcr', { key: `${key}x` }));
+    expect(refusals.length).toBe(7);
+    real.push(value, token, pem);
   }
 
   const keep = (answer: { readonly status: number; readonly text: string }): Promise<void> => {

@@ -94,6 +94,19 @@ describe('a plain git repository', () => {
     expect(left()).toEqual(before);
   });
 
+  test('whose server leaves files out is asked for the one file alone, however large the others are', async () => {
+    const partial = repository('partial', {
+      v1: (path) => {
+        write('partial')(path);
+        writeFileSync(join(path, 'blob'), Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 7919 * (i % 13)) % 256)));
+      },
+    });
+    git(partial, 'config', 'uploadpack.allowFilter', 'true');
+    git(partial, 'config', 'uploadpack.allowAnySHA1InWant', 'true');
+    const small = makeGitSource({ baseUrl: `file://${folder}`, limits: { ...GIT_LIMITS, maxFileBytes: 2048 } });
+    expect(await small.readConfig({ repo: 'acme/partial', tag: 'v1' })).toMatchObject({ ok: true, text: 'partial' });
+  });
+
   test('that is larger than the bound is refused', async () => {
     repository('huge', {
       v1: (path) => {
