@@ -133,12 +133,13 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     baseDomain,
     jobs,
     logs: makeReadLogs({
-      lookups: makeContainerReads({ records: store, hosts, readRelease }),
+      lookups: makeContainerReads({ records: store, hosts, readRelease, routes }),
       hosts,
       installation: () => installationId(deps),
     }),
     manage: makeManageContainers({
       records: store,
+      routes,
       writer: deps.requestWriter,
       ids,
       hosts,

@@ -103,8 +103,8 @@ test('what a container writes is read, and followed, and holds no secret of its 
     )
     .toEqual(['"line":"begun",', '"line":"28",', '"line":"later",', '']);
   const following = await fetch(`${url}?follow=true&tail=1`, { headers });
-  const { value } = (await following.body?.getReader().read()) ?? {};
-  expect(new TextDecoder().decode(value)).toContain('"line":"later"');
+  const reader = following.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  expect(new TextDecoder().decode((await reader.read()).value)).toContain('"line":"later"');
   expect((await fetch(`${url}?tail=0`, { headers })).status).toBe(400);
   expect(stage.server.stderr() + stage.server.stdout()).not.toContain('canary-4711');
   expect((await stage.api('DELETE', '/secrets/API_TOKEN')).status).toBe(409);

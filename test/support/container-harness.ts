@@ -221,6 +221,7 @@ export function makeContainerHarness(): ContainerHarness {
 
   const containers = makeManageContainers({
     records: store,
+    routes,
     writer,
     ids,
     hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, engine }],

@@ -222,6 +222,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
   const containers = makeManageContainers({
     ...deps,
     writer: audit.writer,
+    routes: { isKnown: () => true, refresh: async () => undefined },
     hosts: [],
     hostFault: () => null,
     readRelease: async ({ repo }) => rejected({ code: 'not_found', message: `there is no repository ${repo}` }),

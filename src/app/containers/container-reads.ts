@@ -8,6 +8,7 @@ import type { Tenant } from '../../core/records.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
 import type { ContainerHosts } from '../../ports/container-hosts.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
+import type { RouteTable } from './route-table.ts';
 import type { ReadRelease, Release } from './read-release.ts';
 
 /** A container with what the roster says of it. */
@@ -55,6 +56,8 @@ export function makeContainerReads(deps: {
   readonly records: Pick<RecordStore, 'record' | 'records'>;
   readonly hosts: ContainerHosts;
   readonly readRelease: ReadRelease;
+  /** Where requests go, as the ingress of this node knows it. */
+  readonly routes: Pick<RouteTable, 'isKnown' | 'refresh'>;
 }): ContainerLookups {
   const { records, hosts, readRelease } = deps;
 
@@ -73,7 +76,14 @@ export function makeContainerReads(deps: {
     return isSeen ? accepted(container) : notFound(`container ${id}`);
   }
 
+  /** A container that is shown as ready is reached: the ingress hears of a change a moment after it. */
+  async function untilRouted(containers: readonly Container[]): Promise<void> {
+    const isBehind = containers.some(({ current }) => current.state === 'serving' && !deps.routes.isKnown(current.id));
+    if (isBehind && hosts.length > 0) await deps.routes.refresh();
+  }
+
   async function viewOf(container: Container): Promise<ContainerView> {
+    await untilRouted([container]);
     const roster = await rosterOf(container.tenantId);
     const entry = roster.containers.find(({ id }) => id === container.id);
     return { container, entry: entry ?? placeless(container) };
@@ -89,6 +99,7 @@ export function makeContainerReads(deps: {
     viewed,
     list: async (tenantId) => {
       const [roster, containers] = await Promise.all([rosterOf(tenantId), records.records('container', tenantId)]);
+      await untilRouted(containers);
       const byId = new Map(containers.map((container) => [container.id, container]));
       return roster.containers.toSorted(listOrder).flatMap((entry) => {
         const container = byId.get(entry.id);

@@ -5,6 +5,7 @@ import { accepted, type Outcome } from '../../core/rejection.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import { makeContainerReads, type ContainerReads, type ContainerView } from './container-reads.ts';
+import type { RouteTable } from './route-table.ts';
 import { makeDeployments, type Deployments, type DeploymentsDeps } from './deploy-container.ts';
 
 /** What is done with a tenant's containers. Ids that are no UUID, or those of others, are `not_found`. */
@@ -26,6 +27,8 @@ export interface ManageContainers extends ContainerReads, Deployments {
 /** What managing needs. Lengths in milliseconds. */
 export interface ManageContainersDeps extends Omit<DeploymentsDeps, 'lookups'> {
   readonly records: Pick<RecordStore, 'record' | 'records'>;
+  /** Where requests go, as the ingress of this node knows it. */
+  readonly routes: Pick<RouteTable, 'isKnown' | 'refresh'>;
   /** Called before a container is deleted: what it used until now is settled. */
   readonly settleUse: (container: Container) => Promise<void>;
   readonly drainMs: number;

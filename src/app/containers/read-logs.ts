@@ -39,9 +39,13 @@ export function makeReadLogs(deps: {
   readonly installation: () => Promise<string>;
 }): ReadLogs {
   /** The units of a container, each with the lines that are asked for. */
-  async function sources(container: Container, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<ContainerLogLine>[]> {
+  async function sources(
+    container: Container,
+    query: LogQuery,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<ContainerLogLine, undefined>[]> {
     const installation = await deps.installation();
-    const found: AsyncIterable<ContainerLogLine>[] = [];
+    const found: AsyncIterable<ContainerLogLine, undefined>[] = [];
     for (const deployment of liveDeployments(container)) {
       const host = deps.hosts.find(({ name }) => name === deployment.hostName);
       if (host === undefined) continue;
@@ -73,26 +77,26 @@ export function makeReadLogs(deps: {
 async function* labelled(
   lines: AsyncIterable<LogLine>,
   label: { readonly unit: string; readonly deploymentId: string; readonly tag: string },
-): AsyncGenerator<ContainerLogLine, void, undefined> {
+): AsyncGenerator<ContainerLogLine, undefined, undefined> {
   for await (const line of lines) yield { ...line, ...label };
 }
 
 /** The next line of a source, with the source; null at its end. */
 interface Next {
-  readonly source: AsyncIterator<ContainerLogLine>;
+  readonly source: AsyncIterator<ContainerLogLine, undefined>;
   readonly line: ContainerLogLine | null;
 }
 
-async function take(source: AsyncIterator<ContainerLogLine>): Promise<Next> {
-  const { done, value } = await source.next();
-  return { source, line: done === true ? null : value };
+async function take(source: AsyncIterator<ContainerLogLine, undefined>): Promise<Next> {
+  const next = await source.next();
+  return { source, line: next.done === true ? null : next.value };
 }
 
-const endAll = async (sources: readonly AsyncIterator<ContainerLogLine>[]): Promise<void> =>
-  void (await Promise.allSettled(sources.map((source) => source.return?.())));
+const endAll = async (sources: readonly AsyncIterator<ContainerLogLine, undefined>[]): Promise<void> =>
+  void (await Promise.allSettled(sources.map(async (source) => source.return?.())));
 
 /** Lines of several sources, each in its order, merged by their time: one line of each is held at most. */
-async function* byTime(all: readonly AsyncIterable<ContainerLogLine>[]): AsyncGenerator<ContainerLogLine, void, undefined> {
+async function* byTime(all: readonly AsyncIterable<ContainerLogLine, undefined>[]): AsyncGenerator<ContainerLogLine, undefined, undefined> {
   const sources = all.map((lines) => lines[Symbol.asyncIterator]());
   try {
     let heads = await Promise.all(sources.map(take));
@@ -111,7 +115,9 @@ async function* byTime(all: readonly AsyncIterable<ContainerLogLine>[]): AsyncGe
 }
 
 /** Lines of several sources as they come. */
-async function* asTheyCome(all: readonly AsyncIterable<ContainerLogLine>[]): AsyncGenerator<ContainerLogLine, void, undefined> {
+async function* asTheyCome(
+  all: readonly AsyncIterable<ContainerLogLine, undefined>[],
+): AsyncGenerator<ContainerLogLine, undefined, undefined> {
   const sources = all.map((lines) => lines[Symbol.asyncIterator]());
   const pending = new Map(sources.map((source) => [source, take(source)]));
   try {

@@ -51,6 +51,7 @@ export function makeRouteTable({
   readonly baseDomain: string;
 }): RouteTable {
   let table = new Map<string, IngressTarget>();
+  let known = new Set<string>();
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
 
@@ -59,6 +60,8 @@ export function makeRouteTable({
     // Where two have a domain, one is taking the other's place: the one that serves and is older goes on until it is deleted.
     const ordered = containers.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     table = new Map(ordered.flatMap((container) => routesOf(container, baseDomain)));
+    const slots = [...table.values()].flatMap((target) => (target.fallback === null ? [target] : [target, target.fallback]));
+    known = new Set(slots.map(({ deploymentId }) => deploymentId));
   }
 
   const start = (): Promise<void> => {
@@ -68,7 +71,7 @@ export function makeRouteTable({
 
   return {
     find: (host) => table.get(host),
-    isKnown: (id) => [...table.values()].some(({ deploymentId, fallback }) => deploymentId === id || fallback?.deploymentId === id),
+    isKnown: (id) => known.has(id),
     refresh: () => {
       if (running === null) return start();
       // One that is under way may have read before the change; whoever comes meanwhile shares the one after it.
