@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startDockerEngine, type TestEngine } from './docker-engine.ts';
+import { startDockerEngine, startSecondEngine, type TestEngine } from './docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from './docker-registry.ts';
 import { startServer, type TestServer } from './server-process.ts';
 import { waitUntil } from './wait-until.ts';
@@ -56,10 +56,16 @@ export interface ContainerParts extends Pick<ContainerStage, 'engine' | 'registr
   stop(): Promise<void>;
 }
 
-/** Starts the {@link ContainerParts}. `containers` are settings of that section; with `isPrivate` the registry asks for a name and a password. */
-export async function startContainerParts(containers?: string, options: { readonly isPrivate?: boolean } = {}): Promise<ContainerParts> {
+/** With `isPrivate` the registry asks for a name and a password; with `isOwn` nobody else uses the engine. */
+interface PartOptions {
+  readonly isPrivate?: boolean;
+  readonly isOwn?: boolean;
+}
+
+/** Starts the {@link ContainerParts}. `containers` are settings of that section. */
+export async function startContainerParts(containers?: string, options: PartOptions = {}): Promise<ContainerParts> {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-stage-'));
-  const engine = await startDockerEngine();
+  const engine = await (options.isOwn === true ? startSecondEngine() : startDockerEngine());
   const registry = await startDockerRegistry({ address: engine.testAddress, password: options.isPrivate ?? false });
   const git = (cwd: string, ...args: string[]): string =>
     execFileSync('git', args, { cwd, encoding: 'utf8', env: { ...process.env, ...AUTHOR }, stdio: ['ignore', 'pipe', 'ignore'] });
@@ -111,11 +117,11 @@ ${more.map((line) => `    ${line}\n`).join('')}shim:
   upstream-port: 80
 `;
 
-/** Starts a {@link ContainerStage}. `containers` are settings of that section; `isPrivate` as in {@link startContainerParts}. */
+/** Starts a {@link ContainerStage}. `containers` are settings of that section; `isPrivate` as in {@link PartOptions}. */
 export async function startContainerStage(
   options: { readonly containers?: string; readonly isPrivate?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<ContainerStage> {
-  const parts = await startContainerParts(options.containers, options);
+  const parts = await startContainerParts(options.containers, { ...options, isOwn: true });
   const { engine } = parts;
   const server = await startServer({
     store: { kind: 'sqlite' },
