@@ -1,6 +1,8 @@
 /**
  * Kills a server under load again and again on each store, and records what was found in `bench/results/soak-<date>.md`.
  *
+ * `npm run soak -- containers` relaunches a container under load instead: see `containers.ts`.
+ *
  * `npm run soak -- [kills] [sqlite|postgres]`: kills at random moments for each store (500 where nothing is said), both stores where
  * none is named. One kill in five comes on top of them, at a named point. `TEST_SEED` repeats a run's choices.
  */
@@ -12,6 +14,7 @@ import { LOAD_POINTS } from '../crash/kill-points.ts';
 import { startPostgresCluster } from '../support/postgres-cluster.ts';
 import { seededRandom, seedOfRun, type SeededRandom } from '../support/seeded-random.ts';
 import type { TestStore } from '../support/store-reader.ts';
+import { soakContainers } from './containers.ts';
 
 const DEFAULT_KILLS = 500;
 /** A campaign's data grows; a new one begins after so many kills, so that the checks stay quick. */
@@ -100,15 +103,20 @@ function record(results: readonly SoakResult[]): string {
   return file;
 }
 
-const [killsText, only] = process.argv.slice(2);
-const kills = Number(killsText ?? DEFAULT_KILLS);
-const seed = seedOfRun();
-const cluster = only === 'sqlite' ? null : await startPostgresCluster();
-const soaks: Promise<SoakResult>[] = [];
-if (only !== 'postgres') soaks.push(soak({ kind: 'sqlite', kills, seed, makeStore: () => Promise.resolve({ kind: 'sqlite' }) }));
-if (cluster !== null)
-  soaks.push(soak({ kind: 'postgres', kills, seed, makeStore: async () => ({ kind: 'postgres', url: await cluster.createDatabase() }) }));
-const results = await Promise.all(soaks);
-await cluster?.stop();
-console.log(`recorded in ${record(results)}`);
-process.exitCode = results.some(({ contradictions }) => contradictions.length > 0) ? 1 : 0;
+async function soakStores([killsText, only]: readonly string[]): Promise<boolean> {
+  const kills = Number(killsText ?? DEFAULT_KILLS);
+  const seed = seedOfRun();
+  const cluster = only === 'sqlite' ? null : await startPostgresCluster();
+  const soaks: Promise<SoakResult>[] = [];
+  if (only !== 'postgres') soaks.push(soak({ kind: 'sqlite', kills, seed, makeStore: () => Promise.resolve({ kind: 'sqlite' }) }));
+  if (cluster !== null)
+    soaks.push(soak({ kind: 'postgres', kills, seed, makeStore: async () => ({ kind: 'postgres', url: await cluster.createDatabase() }) }));
+  const results = await Promise.all(soaks);
+  await cluster?.stop();
+  console.log(`recorded in ${record(results)}`);
+  return results.every(({ contradictions }) => contradictions.length === 0);
+}
+
+const args = process.argv.slice(2);
+const isSound = args[0] === 'containers' ? await soakContainers() : await soakStores(args);
+process.exitCode = isSound ? 0 : 1;
