@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 65fec84bbc5db7a43f6e203e6cc95fdb37054f18335a7d2886f3042764553912
+-- Migrations: ac3805dd3030546d5b94ecfd01139f62224597155f617c33972ef6d8bd35aba7
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -430,6 +430,12 @@ CREATE TABLE public.settings (
     body json NOT NULL
 );
 
+CREATE TABLE public.ssh_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.statement_lines (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -706,6 +712,9 @@ ALTER TABLE ONLY public.secrets
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ssh_keys
+    ADD CONSTRAINT ssh_keys_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.statement_lines
     ADD CONSTRAINT statement_lines_pkey PRIMARY KEY (id);
 
@@ -876,6 +885,8 @@ CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 
 CREATE INDEX secrets_by_tenant ON public.secrets USING btree (tenant_id, id);
+
+CREATE INDEX ssh_keys_by_tenant ON public.ssh_keys USING btree (tenant_id, id);
 
 CREATE INDEX statements_of_tenant ON public.statements USING btree (tenant_id, id);
 

@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 5b7568814ce3ead5df2b426b9ba1bc8352ac644709ac6621e7f110a26f430de2
+-- Migrations: f52eb524e63c0909616dd1196677ce6ad8c9fd5fd4b011a102dfa5a2601d5fd8
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -425,6 +425,14 @@ CREATE TABLE settings (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ssh_keys (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX ssh_keys_by_tenant ON ssh_keys (tenant_id, id);
 
 CREATE TABLE statement_lines (
   id TEXT PRIMARY KEY,
