@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 65fec84bbc5db7a43f6e203e6cc95fdb37054f18335a7d2886f3042764553912
+-- Migrations: a3ff9e822ff1741c91f542c0c7b22e50ea99bb0a607744974816ec3a602d1ad5
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -193,9 +193,32 @@ CREATE TABLE public.billing_customers (
     body json NOT NULL
 );
 
+CREATE TABLE public.container_meters (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.container_rosters (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
+);
+
+CREATE TABLE public.container_samples (
+    container_id text NOT NULL COLLATE pg_catalog."C",
+    level_ms bigint NOT NULL,
+    bucket_ms bigint NOT NULL,
+    samples bigint NOT NULL,
+    cpu_sum bigint NOT NULL,
+    cpu_max bigint NOT NULL,
+    memory_sum bigint NOT NULL,
+    memory_max bigint NOT NULL,
+    memory_total bigint NOT NULL,
+    gpu_samples bigint NOT NULL,
+    gpu_sum bigint NOT NULL,
+    gpu_max bigint NOT NULL,
+    gpu_memory_sum bigint NOT NULL,
+    gpu_memory_max bigint NOT NULL,
+    gpu_memory_total bigint NOT NULL
 );
 
 CREATE TABLE public.containers (
@@ -628,8 +651,14 @@ ALTER TABLE ONLY public.bill_states
 ALTER TABLE ONLY public.billing_customers
     ADD CONSTRAINT billing_customers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.container_meters
+    ADD CONSTRAINT container_meters_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.container_rosters
     ADD CONSTRAINT container_rosters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.container_samples
+    ADD CONSTRAINT container_samples_pkey PRIMARY KEY (container_id, level_ms, bucket_ms);
 
 ALTER TABLE ONLY public.containers
     ADD CONSTRAINT containers_pkey PRIMARY KEY (id);
@@ -820,6 +849,8 @@ CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant
 CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
+
+CREATE INDEX container_samples_by_age ON public.container_samples USING btree (level_ms, bucket_ms);
 
 CREATE INDEX containers_of_tenant ON public.containers USING btree (tenant_id, id);
 

@@ -214,7 +214,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
         else if (kind === 'policy' || kind === 'policy-name') policies.clear();
         // Names of keys are looked up where one is made, in the store itself.
         // So is what was paid in, where it is listed.
-        else if (kind !== 'key-name' && kind !== 'credit') catalogue.invalidate();
+        // And what a container was metered, which changes every minute.
+        else if (kind !== 'key-name' && kind !== 'credit' && kind !== 'container-meter') catalogue.invalidate();
       }
     },
     start: () => {
