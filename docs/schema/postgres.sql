@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: ac3805dd3030546d5b94ecfd01139f62224597155f617c33972ef6d8bd35aba7
+-- Migrations: ec742774ebcf0d02dc0c1509e90f933d17b8b03acf528993d22f9cb69ec1c462
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -193,9 +193,32 @@ CREATE TABLE public.billing_customers (
     body json NOT NULL
 );
 
+CREATE TABLE public.container_meters (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.container_rosters (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
+);
+
+CREATE TABLE public.container_samples (
+    container_id text NOT NULL COLLATE pg_catalog."C",
+    level_ms bigint NOT NULL,
+    bucket_ms bigint NOT NULL,
+    samples bigint NOT NULL,
+    cpu_sum bigint NOT NULL,
+    cpu_max bigint NOT NULL,
+    memory_sum bigint NOT NULL,
+    memory_max bigint NOT NULL,
+    memory_total bigint NOT NULL,
+    gpu_samples bigint NOT NULL,
+    gpu_sum bigint NOT NULL,
+    gpu_max bigint NOT NULL,
+    gpu_memory_sum bigint NOT NULL,
+    gpu_memory_max bigint NOT NULL,
+    gpu_memory_total bigint NOT NULL
 );
 
 CREATE TABLE public.containers (
@@ -634,8 +657,14 @@ ALTER TABLE ONLY public.bill_states
 ALTER TABLE ONLY public.billing_customers
     ADD CONSTRAINT billing_customers_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.container_meters
+    ADD CONSTRAINT container_meters_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.container_rosters
     ADD CONSTRAINT container_rosters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.container_samples
+    ADD CONSTRAINT container_samples_pkey PRIMARY KEY (container_id, level_ms, bucket_ms);
 
 ALTER TABLE ONLY public.containers
     ADD CONSTRAINT containers_pkey PRIMARY KEY (id);
@@ -829,6 +858,8 @@ CREATE INDEX budgets_by_use ON public.accounts USING btree (used_percent, tenant
 CREATE INDEX budgets_over_limit ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND is_over_limit);
 
 CREATE INDEX budgets_owing ON public.accounts USING btree (tenant_id, scope, unit) WHERE ((kind = 'budget'::text) AND (allocated IS NOT NULL) AND (debt > 0));
+
+CREATE INDEX container_samples_by_age ON public.container_samples USING btree (level_ms, bucket_ms);
 
 CREATE INDEX containers_of_tenant ON public.containers USING btree (tenant_id, id);
 

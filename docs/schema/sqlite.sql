@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: f52eb524e63c0909616dd1196677ce6ad8c9fd5fd4b011a102dfa5a2601d5fd8
+-- Migrations: febdd9300ab4f530b1af7313e12fb1e75b049db7364c093ef10da33ee8915320
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -176,10 +176,36 @@ CREATE TABLE billing_customers (
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE container_meters (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE container_rosters (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE container_samples (
+  container_id TEXT NOT NULL,
+  level_ms INTEGER NOT NULL,
+  bucket_ms INTEGER NOT NULL,
+  samples INTEGER NOT NULL,
+  cpu_sum INTEGER NOT NULL,
+  cpu_max INTEGER NOT NULL,
+  memory_sum INTEGER NOT NULL,
+  memory_max INTEGER NOT NULL,
+  memory_total INTEGER NOT NULL,
+  gpu_samples INTEGER NOT NULL,
+  gpu_sum INTEGER NOT NULL,
+  gpu_max INTEGER NOT NULL,
+  gpu_memory_sum INTEGER NOT NULL,
+  gpu_memory_max INTEGER NOT NULL,
+  gpu_memory_total INTEGER NOT NULL,
+  PRIMARY KEY (container_id, level_ms, bucket_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX container_samples_by_age ON container_samples (level_ms, bucket_ms);
 
 CREATE TABLE containers (
   id TEXT PRIMARY KEY,

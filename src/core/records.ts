@@ -1,3 +1,4 @@
+import type { ContainerMeter } from './containers/container-meter.ts';
 import type { Container, ContainerRoster, Lease } from './containers/container-records.ts';
 import type { RegistryCredential, Secret, TenantKey } from './containers/secret-records.ts';
 import type { SshKey } from './containers/ssh-key-records.ts';
@@ -368,6 +369,7 @@ export interface RecordTypes {
   readonly 'usage-meter': UsageMeter;
   readonly payment: Payment;
   readonly container: Container;
+  readonly 'container-meter': ContainerMeter;
   readonly 'container-roster': ContainerRoster;
   readonly lease: Lease;
   readonly 'tenant-key': TenantKey;

@@ -4,6 +4,8 @@ import { makeContainerLease } from '../app/containers/container-lease.ts';
 import { fenceEngine } from '../app/containers/fenced-engine.ts';
 import { makeManageContainers, type ManageContainers } from '../app/containers/manage-containers.ts';
 import { makeContainerReads } from '../app/containers/container-reads.ts';
+import { makeLastLines } from '../app/containers/last-lines.ts';
+import { makeMeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
 import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
 import { makeReadRelease } from '../app/containers/read-release.ts';
 import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
@@ -31,7 +33,9 @@ export interface ContainerDeps {
   readonly writer: LedgerWriter;
   /** The writer of requests, which knows whose refusals have left a row already. */
   readonly requestWriter: Pick<LedgerWriter, 'execute'>;
-  readonly store: Pick<RecordStore, 'record' | 'records'>;
+  readonly store: Pick<RecordStore, 'record' | 'records' | 'accounts'>;
+  /** Rates of currencies. */
+  readonly directory: MeterContainersDeps['rates'];
   readonly isShared: boolean;
   readonly run: RunIdentity;
   readonly secrets: DeploymentSecrets;
@@ -61,6 +65,8 @@ export interface ContainerParts {
 const LOOK_EVERY_MS = 1000;
 /** Where another node may have changed something, this one knows within twice that. */
 const REFRESH_EVERY_MS = 500;
+/** So much of what containers use is not booked yet at most. */
+const METER_EVERY_MS = 60_000;
 const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
 
 /** Under this name the installation is known on hosts, which other installations may use as well. */
@@ -88,9 +94,27 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const { settings, registries, baseDomain } = config;
   const hosts = await openHosts(config);
   const inFlight = makeInFlight();
+  const lastLines = makeLastLines();
   const routes = makeRouteTable({ records: store, baseDomain });
-  const readRelease = makeReadRelease({ source: makeReleaseSources(config.sources, clock), reader: makeConfigReader(), registries });
+  const readRelease = makeReadRelease({
+    source: makeReleaseSources(config.sources, clock),
+    reader: makeConfigReader(),
+    registries,
+    prices: config.prices,
+  });
   const elapsedMs = (): number => performance.now();
+  const stopDrainMs = Math.min(settings.stopDrainMs, settings.drainMs);
+  const metering = makeMeterContainers({
+    records: store,
+    writer,
+    rates: deps.directory,
+    prices: config.prices,
+    graceMs: settings.unpaidGraceMs,
+    stopDrainMs,
+    clock,
+    ids,
+    log,
+  });
   const jobs: Job[] = [];
   let hostFault: (name: string) => string | null = () => null;
 
@@ -106,7 +130,15 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       records: store,
       writer,
       lease,
-      bringUp: makeBringUp({ ...shared, log, secrets: deps.secrets, probe: probeEndpoint, readyTimeoutMs: settings.readyTimeoutMs }),
+      metering,
+      bringUp: makeBringUp({
+        ...shared,
+        lastLines,
+        log,
+        secrets: deps.secrets,
+        probe: probeEndpoint,
+        readyTimeoutMs: settings.readyTimeoutMs,
+      }),
       inFlight,
       refreshRoutes: () => routes.refresh(),
       drainMs: settings.drainMs,
@@ -122,6 +154,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     closers.add('container hosts', async () => void (await Promise.all(hosts.map(({ engine }) => engine.close()))));
     closers.add('containers', () => reconciler.stop());
     jobs.push(startJob({ name: 'reconcile-containers', everyMs: LOOK_EVERY_MS, run: () => reconciler.run(), log }));
+    jobs.push(startJob({ name: 'meter-containers', everyMs: METER_EVERY_MS, run: () => metering.run(), log }));
     if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
     closers.add('jobs about containers', async () => void (await Promise.all(jobs.map((job) => job.stop()))));
   }
@@ -135,6 +168,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     logs: makeReadLogs({
       lookups: makeContainerReads({ records: store, hosts, readRelease, routes }),
       hosts,
+      lastLines,
       installation: () => installationId(deps),
     }),
     manage: makeManageContainers({
@@ -145,9 +179,9 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       hosts,
       hostFault: (name) => hostFault(name),
       readRelease,
-      settleUse: async () => undefined,
+      metering,
       drainMs: settings.drainMs,
-      stopDrainMs: Math.min(settings.stopDrainMs, settings.drainMs),
+      stopDrainMs,
     }),
     recordsChanged: (refs) => {
       if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container')) return;

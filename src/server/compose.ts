@@ -210,7 +210,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   closers.add('jobs', () => jobs.stop());
 
   const secrets = makeDeploymentSecrets({ records: store, writer, ids, dataKeys: makeDataKeys(deps) });
-  containers = await composeContainers({ ...deps, writer, requestWriter: refusals.audit.writer, secrets });
+  containers = await composeContainers({ ...deps, writer, directory, requestWriter: refusals.audit.writer, secrets });
 
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);

@@ -23,7 +23,7 @@ const ROOT = { cap_add: ['NET_BIND_SERVICE'] };
 
 describe('a container that cannot come up fails with a reason that helps, and leaves nothing running', () => {
   const cases: readonly (readonly [name: string, fields: () => object, message: RegExp])[] = [
-    ['ends', () => ({ image, ...shell('exit 3') }), /^the container web ended with exit code 3/],
+    ['ends', () => ({ image, ...shell('echo "no database"; exit 3') }), /^the container web ended with exit code 3/],
     ['says-nothing', () => ({ image, ...shell('sleep 60') }), /^the container web did not answer HTTP on port 80 within \d+ s$/],
     [
       'unwell',
@@ -43,6 +43,7 @@ describe('a container that cannot come up fails with a reason that helps, and le
     const container = await stage.until(created.body.id, ({ status }) => status === 'failed');
     expect(container.error_message).toMatch(message);
     expect((await stage.visit(container.domain)).status).toBe(404);
+    if (name === 'ends') expect(await stage.logs(container.id)).toContain('"line":"no database"');
   });
 
   test('of all of them nothing is left', async () => {

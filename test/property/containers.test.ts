@@ -16,7 +16,7 @@ type Step =
     }
   | { readonly do: 'deploy'; readonly at: number; readonly tag: string; readonly start: boolean; readonly staging: boolean }
   | { readonly do: 'stop' | 'remove' | 'accept' | 'cancel'; readonly at: number }
-  | { readonly do: 'look' | 'crash' | 'lose' | 'wait' }
+  | { readonly do: 'look' | 'crash' | 'lose' | 'wait' | 'meter' }
   | { readonly do: 'open'; readonly at: number };
 
 const tag = fc.constantFrom('v1', 'v2', 'once', 'broken', 'deaf');
@@ -42,7 +42,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      do: fc.constantFrom('look' as const, 'look' as const, 'look' as const, 'crash' as const, 'lose' as const, 'wait' as const),
+      do: fc.constantFrom(
+        'look' as const,
+        'look' as const,
+        'look' as const,
+        'crash' as const,
+        'lose' as const,
+        'wait' as const,
+        'meter' as const,
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('open' as const), at }) },
@@ -115,10 +123,51 @@ function checkNeverTwice({ engine }: ContainerHarness): void {
   for (const deployments of alone.values()) expect(deployments.size).toBe(1);
 }
 
-function prepare(): ContainerHarness {
-  const harness = makeContainerHarness();
+/** What was served, counted second by second: the model that the metering is held against. By the name of a container, in its base units. */
+interface ServedModel {
+  readonly harness: ContainerHarness;
+  readonly served: Map<string, { cpu: bigint; memory: bigint; readonly ids: Set<string> }>;
+}
+
+function prepareMetered(): ServedModel {
+  const served: ServedModel['served'] = new Map();
+  const harness: ContainerHarness = prepare((ms) => {
+    for (const { id, name, current } of containersOf(harness)) {
+      if (current.state !== 'serving') continue;
+      const { cpu, memory, ids } = served.get(name) ?? { cpu: 0n, memory: 0n, ids: new Set() };
+      const { cpus, memoryMb } = current.config;
+      served.set(name, { cpu: cpu + BigInt((cpus ?? 0) * 1000 * ms), memory: memory + BigInt((memoryMb ?? 0) * ms), ids: ids.add(id) });
+    }
+  });
+  return { harness, served };
+}
+
+/** Everything that was served is booked, once; but for less than a second of each container. */
+async function checkMetering({ harness, served }: ServedModel): Promise<void> {
+  await harness.metering.run();
+  const booked = (name: string, model: string): bigint =>
+    [...harness.store.tables.usage.values()]
+      .filter((event) => event.keyId === `container/${name}` && event.model === model)
+      .reduce((sum, { media }) => sum + BigInt(media?.quantity ?? 0), 0n);
+  for (const [name, { cpu, memory, ids }] of served) {
+    for (const [model, base, all] of [
+      ['container-cpu-seconds', 1_000_000n, cpu],
+      ['container-memory-gb-seconds', 1_024_000n, memory],
+    ] as const) {
+      const left = all - booked(name, model) * base;
+      expect(left, `${name} ${model}`).toBeGreaterThanOrEqual(0n);
+      expect(left, `${name} ${model}`).toBeLessThan(base * BigInt(ids.size));
+    }
+  }
+}
+
+function prepare(onTime: (ms: number) => void = () => undefined): ContainerHarness {
+  const harness = makeContainerHarness({ onTime });
   const release = (name: string, mark: string) => ({
-    config: configOf({ units: [unitOf('web', { image: `ghcr.io/acme/${name}@sha256:${mark.repeat(64)}` })] }),
+    config: configOf({
+      cpus: name === 'next' ? 2 : 1,
+      units: [unitOf('web', { image: `ghcr.io/acme/${name}@sha256:${mark.repeat(64)}` })],
+    }),
   });
   harness.releases.set('v2', release('next', 'b'));
   harness.releases.set('once', { ...release('once', 'c'), runsTwice: false });
@@ -146,6 +195,7 @@ async function play(harness: ContainerHarness, next: Step): Promise<void> {
   else if (next.do === 'crash') harness.crash();
   else if (next.do === 'lose') harness.engine.restart();
   else if (next.do === 'wait') harness.advance(20_000);
+  else if (next.do === 'meter') await harness.metering.run();
   else if (next.do === 'open') {
     const current = containersOf(harness).find(({ id }) => id === idAt(next.at))?.current;
     if (current !== undefined && isLive(current)) harness.open.set(current.id, 1);
@@ -153,10 +203,11 @@ async function play(harness: ContainerHarness, next: Step): Promise<void> {
 }
 
 describe('whatever is asked, and whatever fails or is killed in between', () => {
-  test('records stay sound, nothing runs twice, and hosts come to what the records ask for', async () => {
+  test('records stay sound, nothing runs twice, hosts come to what the records ask for, and what was served is metered once', async () => {
     await fc.assert(
       fc.asyncProperty(script, async ({ steps, fault: planned }) => {
-        const harness = prepare();
+        const model = prepareMetered();
+        const { harness } = model;
         let asked = 0;
         harness.engine.fault = () => {
           asked += 1;
@@ -173,6 +224,7 @@ describe('whatever is asked, and whatever fails or is killed in between', () => 
         checkRecords(harness);
         checkNeverTwice(harness);
         checkEngine(harness);
+        await checkMetering(model);
       }),
       { numRuns: 60 },
     );

@@ -3,12 +3,16 @@ import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
 import type { ContainerConfig, UnitConfig } from '../../src/core/containers/config/container-config.ts';
 import type { Container } from '../../src/core/containers/container-records.ts';
 import { DEFAULT_REGISTRIES } from '../../src/core/containers/images.ts';
+import type { ResourcePrices } from '../../src/core/containers/container-meter.ts';
+import { USD_RATE } from '../../src/core/pricing/currency.ts';
 import type { Tenant } from '../../src/core/records.ts';
 import { accepted, rejected, type Outcome } from '../../src/core/rejection.ts';
 import type { Actor } from '../../src/app/audited-command.ts';
 import { makeBringUp } from '../../src/app/containers/bring-up.ts';
+import { makeLastLines } from '../../src/app/containers/last-lines.ts';
 import { makeContainerLease } from '../../src/app/containers/container-lease.ts';
 import { fenceEngine } from '../../src/app/containers/fenced-engine.ts';
+import { makeMeterContainers, type MeterContainers } from '../../src/app/containers/meter-containers.ts';
 import { makeManageContainers, type ManageContainers } from '../../src/app/containers/manage-containers.ts';
 import type { Release } from '../../src/app/containers/read-release.ts';
 import { makeContainerReconciler, type ContainerReconciler } from '../../src/app/containers/reconcile-containers.ts';
@@ -106,6 +110,7 @@ export interface ContainerHarness {
   readonly secrets: ManageSecrets;
   readonly registries: ManageRegistries;
   readonly sshKeys: ManageSshKeys;
+  readonly metering: MeterContainers;
   readonly routes: RouteTable;
   /** What the tags of any repository are to run; others are not there. */
   readonly releases: Map<string, Partial<Release>>;
@@ -127,7 +132,9 @@ export interface ContainerHarness {
 }
 
 /** Makes a {@link ContainerHarness}. */
-export function makeContainerHarness(): ContainerHarness {
+export function makeContainerHarness(
+  options: { readonly prices?: ResourcePrices; readonly onTime?: (ms: number) => void } = {},
+): ContainerHarness {
   const clock = makeManualClock(NOW_MS);
   let elapsed = 0;
   const ids = makeCountingIds();
@@ -142,12 +149,24 @@ export function makeContainerHarness(): ContainerHarness {
   const deaf = new Set<string>();
   const releases = new Map<string, Partial<Release>>([['v1', {}]]);
   const dataKeys = makeDataKeys({ secretBox: makeFakeSecretBox() });
+  const metering = makeMeterContainers({
+    records: store,
+    writer,
+    rates: { refresh: async () => undefined, catalogue: { rate: (currency) => ({ ...USD_RATE, currency }) } },
+    prices: options.prices ?? { cpuHourNanos: 0n, memoryGbHourNanos: 0n, gpuHourNanos: 0n },
+    graceMs: 600_000,
+    stopDrainMs: 1000,
+    clock,
+    ids,
+    log,
+  });
   let run = 0;
   let reconciler = makeRun();
 
   const sleepers = new Set<{ readonly untilMs: number; readonly wake: () => void }>();
 
   function advance(ms: number): void {
+    options.onTime?.(ms);
     elapsed += ms;
     clock.advance(ms);
     for (const sleeper of sleepers) {
@@ -189,6 +208,7 @@ export function makeContainerHarness(): ContainerHarness {
     const host = { name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, engine: dying };
     const timers = { elapsedMs: () => elapsed, wait: (ms: number, signal: AbortSignal) => alive(() => wait(ms, signal)) };
     const bringUp = makeBringUp({
+      lastLines: makeLastLines(),
       ...timers,
       installation: 'inst',
       registries: DEFAULT_REGISTRIES,
@@ -208,6 +228,7 @@ export function makeContainerHarness(): ContainerHarness {
       records: store,
       writer: lively,
       lease,
+      metering,
       bringUp,
       inFlight: { count: (id) => open.get(id) ?? 0, cut: (id) => (open.delete(id) ? 1 : 0) },
       refreshRoutes: () => routes.refresh(),
@@ -234,7 +255,7 @@ export function makeContainerHarness(): ContainerHarness {
       if (release === undefined) return rejected({ code: 'not_found', message: `${repo} has no tag ${tag}` });
       return accepted({ commit: 'c'.repeat(40), config: configOf(), warnings: [], runsTwice: true, ...release });
     },
-    settleUse: async () => undefined,
+    metering,
     drainMs: 60_000,
     stopDrainMs: 1000,
   });
@@ -253,6 +274,7 @@ export function makeContainerHarness(): ContainerHarness {
     secrets: makeManageSecrets({ records: store, writer, ids, dataKeys }),
     registries: makeManageRegistries({ records: store, writer, ids, dataKeys }),
     sshKeys: makeManageSshKeys({ records: store, writer, ids, parseSshKey }),
+    metering,
     routes,
     releases,
     open,

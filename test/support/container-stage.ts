@@ -41,6 +41,8 @@ export interface ContainerStage {
   until(id: string, wanted: (container: ShownContainer) => boolean): Promise<ShownContainer>;
   /** What of this installation stands on the engine: names of containers, networks and volumes, and images. */
   left(): Promise<{ readonly containers: string[]; readonly networks: string[]; readonly volumes: string[]; readonly images: string[] }>;
+  /** What a container wrote, a JSON text a line. */
+  logs(id: string): Promise<string>;
   /** Asks a container for a page through the ingress, by its host. */
   visit(host: string, path?: string): Promise<{ readonly status: number; readonly text: string }>;
   stop(): Promise<void>;
@@ -183,6 +185,10 @@ export async function startContainerStage(
         volumes: (volumes.Volumes ?? []).map(({ Name }) => Name),
         images: images.map(({ Id }) => Id),
       };
+    },
+    logs: async (id) => {
+      const headers = { authorization: `Bearer ${server.credentials().admin_key}` };
+      return (await fetch(`${server.admin}/api/containers/${id}/logs`, { headers })).text();
     },
     visit: (host, path = '/') =>
       new Promise((resolve, reject) => {

@@ -227,7 +227,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     hosts: [],
     hostFault: () => null,
     readRelease: async ({ repo }) => rejected({ code: 'not_found', message: `there is no repository ${repo}` }),
-    settleUse: async () => undefined,
+    metering: { settle: async () => undefined, requireFunds: async () => ({ ok: true, value: null }) },
     drainMs: 0,
     stopDrainMs: 0,
   });

@@ -160,7 +160,7 @@ export const CONTAINER_OPERATIONS: Operations = {
     id: 'readContainerLogs',
     summary: 'Read what a container writes',
     description:
-      'An extension of ours. A JSON text a line: `time`, `container` (its name in the configuration), `stream`, `line`, `tag` and `deployment_id`, of the deployments that run, by their time. What is older than the host keeps is gone.',
+      'An extension of ours. A JSON text a line: `time`, `container` (its name in the configuration), `stream`, `line`, `tag` and `deployment_id`, of the deployments that run, and the last ones of one that failed, by their time. What is older than the host keeps is gone.',
     path: id,
     query: {
       container: { description: 'Only the lines of this one of the configuration.', schema: Text },

@@ -48,7 +48,7 @@ import { mountRenameKey, mountUpdateKey } from './routes/update-key.ts';
 
 /** What the surface is made of. */
 export interface TinfoilAdminDeps {
-  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly directory: Pick<Directory, 'authenticateAnew'>;
   readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly billing: Billing;

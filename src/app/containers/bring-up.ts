@@ -4,6 +4,7 @@ import { EngineFault, type RegistryAuth } from '../../ports/container-engine.ts'
 import type { Log } from '../../ports/log.ts';
 import type { ContainerHost } from '../../ports/container-hosts.ts';
 import { DeploymentFailed, makeWaitReady, UnitEnded, type WaitReadyDeps } from './wait-ready.ts';
+import type { ContainerLogLine, LastLines } from './last-lines.ts';
 import { planDeployment, type DeploymentPlan } from './plan-units.ts';
 
 /** What a deployment's secrets are worth, and what opens its registries. */
@@ -21,10 +22,14 @@ export interface BringUpDeps extends WaitReadyDeps {
   readonly installation: string;
   readonly registries: Registries;
   readonly secrets: DeploymentSecrets;
+  readonly lastLines: LastLines;
   /** Told what of an environment is left out; names, and no values. */
   readonly log: Pick<Log, 'warn'>;
 }
 
+/** Of each unit of a deployment that failed; reading them may take so long. */
+const LAST_LINES = 100;
+const LAST_LINES_MS = 3000;
 const HIDDEN = '***';
 const SHORTEST_HIDDEN = 4;
 
@@ -135,10 +140,38 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
           return waitReady({ ...started, ids: await make(planned, request) });
         });
       } catch (err) {
+        if (err instanceof DeploymentFailed) await keepLines(planned, request, hidden);
         return fail(err, hidden);
       }
     },
   };
+
+  /** Keeps the last lines of a deployment that failed, as far as its host gives them. */
+  async function keepLines(
+    planned: DeploymentPlan,
+    { container, deployment, host }: BringUpRequest,
+    hidden: readonly string[],
+  ): Promise<void> {
+    const { id: deploymentId, tag } = deployment;
+    const lines: ContainerLogLine[] = [];
+    const signal = AbortSignal.timeout(LAST_LINES_MS);
+    for (const { name, unit } of planned.units) {
+      try {
+        const state = await host.engine.inspectUnit(name);
+        if (state === null) continue;
+        const query = { tail: LAST_LINES, sinceMs: null, follow: false, signal };
+        for await (const line of host.engine.logs(state.id, query)) {
+          lines.push({ ...line, line: hideSecrets(line.line, hidden), unit, deploymentId, tag });
+        }
+      } catch (err) {
+        deps.log.warn({ err, deploymentId, unit }, 'the last lines of a unit could not be read');
+      }
+    }
+    deps.lastLines.keep(
+      container.id,
+      lines.toSorted((a, b) => a.atMs - b.atMs),
+    );
+  }
 
   /** Throws what went wrong: as the deployment's failure where it is for good, without the values of secrets. */
   function fail(err: unknown, hidden: readonly string[]): never {

@@ -11,6 +11,7 @@ import type { Ids } from '../../ports/ids.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import type { LedgerWriter } from '../ledger-writer.ts';
 import type { ContainerLookups, ContainerView } from './container-reads.ts';
+import type { MeterContainers } from './meter-containers.ts';
 import type { ReadRelease, Release } from './read-release.ts';
 
 /** What may be asked of a deployment; what is left out stays as it is, or is the default of a new container. */
@@ -41,7 +42,7 @@ export interface NewContainer extends Omit<DeploymentRequest, 'tag'> {
 
 /** What makes and deploys containers. */
 export interface Deployments {
-  /** Rejects: what the command may be refused for without the release; `not_found` (host), reading the release, then as `create-container`. */
+  /** Rejects: what the command may be refused for without the release; `payment_required` (nothing is left to pay with), `not_found` (host), reading the release, then as `create-container`. */
   create(actor: Actor, tenantId: string, wanted: NewContainer): Promise<Outcome<ContainerView>>;
   /** Rejects likewise, as `deploy-container`. */
   deploy(
@@ -61,6 +62,7 @@ export interface DeploymentsDeps {
   /** Why a host cannot be used now; null where it can, or nobody knows yet. */
   readonly hostFault: (name: string) => string | null;
   readonly readRelease: ReadRelease;
+  readonly metering: Pick<MeterContainers, 'requireFunds'>;
 }
 
 /** A container that changed between reading and deciding is read again that often. */
@@ -99,6 +101,8 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
             roster.containers.filter(({ id }) => !exceptIds.includes(id)),
           ));
     if (early !== null) return early;
+    const funds = await deps.metering.requireFunds(tenant.value);
+    if (!funds.ok) return funds;
     const host = hostOf(hosts, wanted.hostName);
     if (!host.ok) return host;
     const release = await readRelease(wanted);
@@ -151,6 +155,8 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
     const asksHost = wanted.hostName !== undefined && wanted.hostName !== before.hostName;
     const early = refuseUnpaid(tenant.value) ?? refuseHostChoice(tenant.value, asksHost);
     if (early !== null) return early;
+    const funds = await deps.metering.requireFunds(tenant.value);
+    if (!funds.ok) return funds;
     const host = hostOf(hosts, wanted.hostName ?? before.hostName);
     if (!host.ok) return host;
     const tag = wanted.tag ?? before.tag;

@@ -5,6 +5,7 @@ import { accepted, type Outcome } from '../../core/rejection.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import { makeContainerReads, type ContainerReads, type ContainerView } from './container-reads.ts';
+import type { MeterContainers } from './meter-containers.ts';
 import type { RouteTable } from './route-table.ts';
 import { makeDeployments, type Deployments, type DeploymentsDeps } from './deploy-container.ts';
 
@@ -29,8 +30,7 @@ export interface ManageContainersDeps extends Omit<DeploymentsDeps, 'lookups'> {
   readonly records: Pick<RecordStore, 'record' | 'records'>;
   /** Where requests go, as the ingress of this node knows it. */
   readonly routes: Pick<RouteTable, 'isKnown' | 'refresh'>;
-  /** Called before a container is deleted: what it used until now is settled. */
-  readonly settleUse: (container: Container) => Promise<void>;
+  readonly metering: Pick<MeterContainers, 'requireFunds' | 'settle'>;
   readonly drainMs: number;
   readonly stopDrainMs: number;
 }
@@ -61,7 +61,7 @@ export function makeManageContainers(deps: ManageContainersDeps): ManageContaine
     remove: async (actor, tenantId, id) => {
       const found = await lookups.container(tenantId, id);
       if (!found.ok) return found;
-      await deps.settleUse(found.value);
+      await deps.metering.settle(found.value);
       return writer.execute({ verb: 'delete-container', ...baseOf(actor, 'delete-container', tenantId, id), containerId: id });
     },
     accept: (actor, tenantId, id) =>

@@ -3,14 +3,8 @@ import { invalid } from '../../core/access/rules.ts';
 import { accepted, type Outcome } from '../../core/rejection.ts';
 import type { LogLine, OwnedUnit } from '../../ports/container-engine.ts';
 import type { ContainerHosts } from '../../ports/container-hosts.ts';
+import type { ContainerLogLine, LastLines } from './last-lines.ts';
 import type { ContainerLookups } from './container-reads.ts';
-
-/** A line that a unit of a container wrote. `tag` and `deploymentId` tell which deployment's. */
-export interface ContainerLogLine extends LogLine {
-  readonly unit: string;
-  readonly deploymentId: string;
-  readonly tag: string;
-}
 
 /** Which lines are asked for. `unit` null: those of all; `tail` counts for each unit. */
 export interface LogQuery {
@@ -23,7 +17,7 @@ export interface LogQuery {
 /** Reads what containers write. */
 export interface ReadLogs {
   /**
-   * The lines of a container's deployments that run, in the order of their time; with `follow` those that follow, until all units have ended or the
+   * The lines of a container's deployments that run, and the last ones of one that failed, in the order of their time; with `follow` those that follow, until all units have ended or the
    * signal. The engine keeps a bounded part of them. Throws the engine's fault at the first line where it cannot be asked.
    *
    * Rejects, in this order: `not_found`, `invalid_request` (no unit of that name).
@@ -35,6 +29,7 @@ export interface ReadLogs {
 export function makeReadLogs(deps: {
   readonly lookups: Pick<ContainerLookups, 'container'>;
   readonly hosts: ContainerHosts;
+  readonly lastLines: LastLines;
   /** The name of this installation on hosts. */
   readonly installation: () => Promise<string>;
 }): ReadLogs {
@@ -69,9 +64,20 @@ export function makeReadLogs(deps: {
       const known = [current, ...(update === null ? [] : [update])].flatMap(({ config }) => config.units.map(({ name }) => name));
       if (query.unit !== null && !known.includes(query.unit)) return invalid('container', `be one of ${[...new Set(known)].join(', ')}`);
       const all = await sources(found.value, query, signal);
+      const failed = [current, ...(update === null ? [] : [update])]
+        .filter(({ state }) => state === 'failed')
+        .map((deployment) => deployment.id);
+      const kept = deps.lastLines
+        .of(id)
+        .filter((line) => failed.includes(line.deploymentId) && (query.unit === null || line.unit === query.unit));
+      if (kept.length > 0) all.push(given(kept));
       return accepted(query.follow ? asTheyCome(all) : byTime(all));
     },
   };
+}
+
+async function* given(lines: readonly ContainerLogLine[]): AsyncGenerator<ContainerLogLine, undefined, undefined> {
+  yield* lines;
 }
 
 async function* labelled(

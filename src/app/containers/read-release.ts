@@ -1,5 +1,6 @@
 import { checkConfig } from '../../core/containers/config/check-config.ts';
 import type { ConfigViolation, ContainerConfig } from '../../core/containers/config/container-config.ts';
+import { declaredAllocation, type ResourcePrices } from '../../core/containers/container-meter.ts';
 import { CONFIG_FILE, checkRepo, checkTag } from '../../core/containers/release-names.ts';
 import type { Registries } from '../../core/containers/images.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
@@ -28,6 +29,16 @@ function broken({ repo, tag }: { readonly repo: string; readonly tag: string }, 
   return rejected({ code: 'invalid_request', message, field: CONFIG_FILE, details: { violations } });
 }
 
+/** What costs something must have a limit: nobody could say how much of it was used. */
+function undeclared(config: ContainerConfig, { cpuHourNanos, memoryGbHourNanos }: ResourcePrices): ConfigViolation[] {
+  const { cpus, memoryMb } = declaredAllocation(config);
+  const rule = 'must be declared, for the whole or for each container: this server charges for it';
+  return [
+    ...(cpus === null && cpuHourNanos > 0n ? [{ path: 'cpus', rule }] : []),
+    ...(memoryMb === null && memoryGbHourNanos > 0n ? [{ path: 'memory', rule }] : []),
+  ];
+}
+
 /**
  * Makes the {@link ReadRelease}.
  *
@@ -38,6 +49,7 @@ export function makeReadRelease(deps: {
   readonly source: ReleaseSource;
   readonly reader: ConfigReader;
   readonly registries: Registries;
+  readonly prices: ResourcePrices;
 }): ReadRelease {
   return async (release) => {
     const bad = checkRepo(release.repo) ?? checkTag(release.tag);
@@ -51,6 +63,8 @@ export function makeReadRelease(deps: {
     if (!read.ok) return broken(release, read.violations);
     const checked = checkConfig(read.value);
     if (!checked.ok) return broken(release, checked.violations);
+    const unmetered = undeclared(checked.config, deps.prices);
+    if (unmetered.length > 0) return broken(release, unmetered);
     const images = imagesOf(checked.config, deps.registries);
     if (!(images instanceof Map)) return broken(release, images);
     const { config, warnings, runsTwice } = checked;

@@ -6,6 +6,7 @@ import type { Log } from '../../ports/log.ts';
 import type { ContainerLease } from './container-lease.ts';
 import { makeDeploymentWork, type DeploymentWork, type DeploymentWorkDeps } from './deployment-work.ts';
 import { dueTasks, isComingUp, type Due, type TaskKind } from './due-tasks.ts';
+import type { MeterContainers } from './meter-containers.ts';
 import { makeHostSweeps, type HostSweeps } from './sweep-hosts.ts';
 
 /** What the reconciler needs. Lengths in milliseconds. */
@@ -13,6 +14,7 @@ export interface ReconcilerDeps extends DeploymentWorkDeps {
   readonly hosts: ContainerHosts;
   readonly registries: Registries;
   readonly lease: ContainerLease;
+  readonly metering: Pick<MeterContainers, 'settle'>;
   /** Called when a piece of work has ended: another look may find the next. */
   readonly onWorkEnded: () => void;
 }
@@ -128,6 +130,12 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     for (const [index, host] of hosts.entries()) {
       const volumes = owned[index]?.volumes.filter(({ owner }) => owner.container === container.id) ?? [];
       for (const { name } of volumes) await host.engine.removeVolume(name);
+    }
+    try {
+      await deps.metering.settle(container);
+    } catch (err) {
+      log.error({ err, containerId: container.id }, 'what a deleted container used could not be booked; it is tried again');
+      return;
     }
     const { id: containerId, tenantId } = container;
     await deps.writer.execute({ verb: 'forget-container', id: deps.ids.next('cmd'), tenantId, containerId, fence });

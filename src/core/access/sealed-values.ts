@@ -46,6 +46,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   'usage-meter': [],
   payment: [],
   container: [],
+  'container-meter': [],
   'container-roster': [],
   lease: [],
   'tenant-key': [{ path: ['keySealed'], suffix: '' }],

@@ -1,4 +1,7 @@
+import type { CallRate } from '../calls/call-context.ts';
 import type { CommandBase } from '../verb.ts';
+import type { WindowDemand } from '../windows/budget-rule.ts';
+import type { ResourcePrices } from './container-meter.ts';
 import type { DeploymentSpec, Endpoint, RosterEntry } from './container-records.ts';
 
 /** Where a container stands in lists. */
@@ -131,6 +134,20 @@ export interface EndLeaseCommand extends CommandBase {
   readonly ownerId: string;
 }
 
+/**
+ * Books what a container has served since it was booked last. `rate` is by what that takes from the tenant's balance, null where it keeps
+ * none; `windows` names the windows that it counts in by the tenant's rules, null where it has none. `graceMs`: for how long a container
+ * whose tenant cannot pay goes on.
+ */
+export interface MeterContainerCommand extends CommandBase {
+  readonly verb: 'meter-container';
+  readonly containerId: string;
+  readonly prices: ResourcePrices;
+  readonly rate: CallRate | null;
+  readonly windows: WindowDemand | null;
+  readonly graceMs: number;
+}
+
 /** Every command about containers. */
 export type ContainerCommand =
   | CreateContainerCommand
@@ -143,5 +160,6 @@ export type ContainerCommand =
   | OrganizeContainersCommand
   | AdvanceContainerCommand
   | ForgetContainerCommand
+  | MeterContainerCommand
   | TakeLeaseCommand
   | EndLeaseCommand;

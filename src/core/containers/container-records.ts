@@ -53,10 +53,22 @@ export interface Deployment extends DeploymentSpec {
   readonly servingAtMs: number | null;
 }
 
+/** For how long a deployment of a container took traffic, with what it was given of its host meanwhile: thousandths of a processor, MB, GPUs. */
+export interface ServedSpan {
+  readonly deploymentId: string;
+  readonly hostName: string;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly milliCpus: number;
+  readonly memoryMb: number;
+  readonly gpus: number;
+}
+
 /**
  * A deployed application. `current` is the deployment that it is described by: the one that serves, served last, or is its first;
  * `update` the one that is to take its place; `retired` those that drain. `replaces` is the container that goes once this one is ready.
- * A container that is being deleted (`deletedAtMs`) is seen by nobody, and forgotten when nothing of it runs.
+ * A container that is being deleted (`deletedAtMs`) is seen by nobody, and forgotten when nothing of it runs. `served` is what it has served
+ * that is over and not booked as used yet; absent: nothing.
  */
 export interface Container {
   readonly id: string;
@@ -75,6 +87,7 @@ export interface Container {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly deletedAtMs: number | null;
+  readonly served?: readonly ServedSpan[];
 }
 
 /**

@@ -139,7 +139,7 @@ export const advanceContainerVerb: Verb<AdvanceContainerCommand, Container> = {
 /**
  * Forgets a container that was deleted. The value tells whether it did.
  *
- * Rejects `stale_view`: somebody else has the lease, or something of it may run still.
+ * Rejects `stale_view`: somebody else has the lease, something of it may run still, or what it has served is not booked yet.
  */
 export const forgetContainerVerb: Verb<ForgetContainerCommand, boolean> = {
   needs: ({ containerId }) => {
@@ -147,7 +147,7 @@ export const forgetContainerVerb: Verb<ForgetContainerCommand, boolean> = {
     return {
       tenantLock: 'exclusive',
       lockedTenants: fence.lockedTenants,
-      records: [...fence.records, { kind: 'container', id: containerId }],
+      records: [...fence.records, { kind: 'container', id: containerId }, { kind: 'container-meter', id: containerId }],
     };
   },
   decide: (state, command) => {
@@ -158,6 +158,16 @@ export const forgetContainerVerb: Verb<ForgetContainerCommand, boolean> = {
     if (container.deletedAtMs === null || liveDeployments(container).length > 0) {
       return refuse(rejected({ code: 'stale_view', message: 'something of the container runs still' }));
     }
-    return { outcome: accepted(true), effects: [{ type: 'record-removed', kind: 'container', id: container.id }] };
+    if (container.served !== undefined) {
+      return refuse(rejected({ code: 'stale_view', message: 'what the container has served is not booked yet' }));
+    }
+    const meter = state.record('container-meter', container.id);
+    return {
+      outcome: accepted(true),
+      effects: [
+        { type: 'record-removed', kind: 'container', id: container.id },
+        ...(meter === undefined ? [] : ([{ type: 'record-removed', kind: 'container-meter', id: container.id }] as const)),
+      ],
+    };
   },
 };

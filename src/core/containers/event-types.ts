@@ -18,6 +18,8 @@ export const CONTAINER_EVENT_TYPES = [
   'container.stopped',
   'container.removed',
   'container.deleted',
+  'container.unpaid',
+  'container.paid',
 ] as const;
 
 /** A type of event that tells of one container. */

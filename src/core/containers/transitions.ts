@@ -1,3 +1,4 @@
+import { allocationOf } from './container-meter.ts';
 import type { Container, Deployment, Endpoint } from './container-records.ts';
 
 const drained = (deployment: Deployment, untilMs: number): Deployment => ({ ...deployment, state: 'draining', drainUntilMs: untilMs });
@@ -8,12 +9,20 @@ const retire = (deployment: Deployment, untilMs: number): Deployment[] => {
   return [deployment.state === 'draining' ? deployment : drained(deployment, untilMs)];
 };
 
+/** What a container has served and is not booked yet, once its current deployment takes no more traffic. */
+const servedUntil = ({ current, served }: Container, nowMs: number): Pick<Container, 'served'> => {
+  const { id: deploymentId, hostName, state, servingAtMs } = current;
+  if (state !== 'serving' || servingAtMs === null || servingAtMs >= nowMs) return served === undefined ? {} : { served };
+  return { served: [...(served ?? []), { deploymentId, hostName, fromMs: servingAtMs, untilMs: nowMs, ...allocationOf(current) }] };
+};
+
 /** A container whose update takes the traffic from now on; what served before drains. */
 export function promoted(container: Container, endpoint: Endpoint, at: { readonly nowMs: number; readonly drainMs: number }): Container {
   const { current, update, retired } = container;
   if (update === null) return container;
   return {
     ...container,
+    ...servedUntil(container, at.nowMs),
     status: 'ready',
     current: { ...update, state: 'serving', hold: false, endpoint, errorMessage: null, servingAtMs: at.nowMs },
     update: null,
@@ -43,7 +52,7 @@ export function emptied(
 ): Container {
   const { current } = container;
   const next = current.state === 'stopped' || current.state === 'failed' ? current : drained(current, to.untilMs);
-  return { ...container, status: to.status, current: next, update: to.update, updatedAtMs: to.nowMs };
+  return { ...container, ...servedUntil(container, to.nowMs), status: to.status, current: next, update: to.update, updatedAtMs: to.nowMs };
 }
 
 /** A container whose deployment `id` has nothing left on its host. */

@@ -9,6 +9,7 @@ import { deleteRegistryCredentialVerb, noteRegistryRefusalVerb, putRegistryCrede
 import { createSecretVerb, deleteSecretVerb, updateSecretVerb } from './decide-secret.ts';
 import { createSshKeyVerb, deleteSshKeyVerb } from './decide-ssh-key.ts';
 import { organizeContainersVerb } from './decide-organize.ts';
+import { meterContainerVerb } from './decide-meter.ts';
 import { endLeaseVerb, takeLeaseVerb } from './lease.ts';
 
 /** The decisions about containers, by verb. */
@@ -25,6 +26,7 @@ export const CONTAINER_VERBS = {
   'forget-container': forgetContainerVerb,
   'take-lease': takeLeaseVerb,
   'end-lease': endLeaseVerb,
+  'meter-container': meterContainerVerb,
 } as const satisfies { readonly [K in ContainerCommand['verb']]: Verb<Extract<ContainerCommand, { verb: K }>, unknown> };
 
 /** The decisions about secrets and credentials of registries, by verb. */

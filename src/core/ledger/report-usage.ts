@@ -1,22 +1,10 @@
 import type { Effect, IdempotencyRef } from '../effects.ts';
-import { INT64_MAX } from '../int64.ts';
 import { SYSTEM_TENANT } from '../records.ts';
 import { accepted, rejected } from '../rejection.ts';
-import {
-  MAX_REPORT_AGE_MS,
-  MAX_REPORT_SKEW_MS,
-  type QuarantineReason,
-  type ReportBooking,
-  type UsageReport,
-} from '../usage/usage-report.ts';
+import { MAX_REPORT_AGE_MS, MAX_REPORT_SKEW_MS, type QuarantineReason, type UsageReport } from '../usage/usage-report.ts';
 import { refuse, type Decision, type State, type Verb } from '../verb.ts';
-import { windowId, windowsOf, type CallWindow, type WindowDemand } from '../windows/budget-rule.ts';
-import { windowLeg } from '../windows/window-legs.ts';
-import { windowLabel } from '../windows/window-period.ts';
-import type { Account, AccountId } from './account.ts';
 import type { ReportItem, ReportUsageCommand } from './commands.ts';
-import { entryEffect } from './journal.ts';
-import { actualIn } from './settle-amounts.ts';
+import { ForcedDebits, isStaleBooking } from './forced-debits.ts';
 
 /**
  * What became of one event. `booked`: now. `duplicate`: it was received before, and what came of it then stands. `conflict`: another event
@@ -41,39 +29,28 @@ const tenantsOf = (items: readonly ReportItem[]): string[] => [
   ...new Set(items.flatMap(({ judgement }) => (judgement.kind === 'book' ? [judgement.booking.usage.tenantId] : []))),
 ];
 
-/** The windows that an event's key has by the rules of its tenant as they are now. */
-function windowsAt(state: State, of: { readonly tenantId: string; readonly windows: WindowDemand | undefined }): readonly CallWindow[] {
-  return of.windows === undefined ? [] : windowsOf(state.record('tenant', of.tenantId)?.budgetRules, of.windows);
-}
-
 /** Whether an event was judged by other rules than its tenant has: an account that it counts on was not loaded. */
 function isStale(state: State, { judgement, occurredAtMs }: ReportItem, nowMs: number): boolean {
   if (judgement.kind !== 'book') return false;
-  const { usage, windows } = judgement.booking;
-  const rules = state.record('tenant', usage.tenantId)?.budgetRules ?? [];
-  if (rules.length === 0) return false;
-  const atMs = Math.min(occurredAtMs, nowMs);
-  const isLoaded = ({ rule, target }: CallWindow): boolean =>
-    state.isLoaded(windowId(usage.tenantId, target, windowLabel(rule.period, atMs)));
-  return windows === undefined || !windowsOf(rules, windows).every(isLoaded);
+  return isStaleBooking(state, judgement.booking, Math.min(occurredAtMs, nowMs));
 }
 
 /** What the events of a report come to, one after another. Sees what those before it did, which the state does not show yet. */
 class Booking {
   readonly effects: Effect[] = [];
+  readonly #debits: ForcedDebits;
   readonly #state: State;
   readonly #command: ReportUsageCommand;
   readonly #tenants: ReadonlySet<string>;
   readonly #nowMs: number;
-  readonly #spent = new Map<AccountId, bigint>();
   readonly #received = new Map<string, UsageReport>();
-  readonly #made = new Map<AccountId, Account>();
 
   constructor(state: State, command: ReportUsageCommand, at: { readonly tenants: readonly string[]; readonly nowMs: number }) {
     this.#state = state;
     this.#command = command;
     this.#tenants = new Set(at.tenants);
     this.#nowMs = at.nowMs;
+    this.#debits = new ForcedDebits(state, { command: command.id, nowMs: at.nowMs });
   }
 
   take(item: ReportItem): ReportedOutcome {
@@ -103,48 +80,11 @@ class Booking {
   /** Books all of an event or, where an account cannot count so far, nothing. */
   #book({ judgement, occurredAtMs }: ReportItem): QuarantineReason | null {
     if (judgement.kind !== 'book') return judgement.reason;
-    const { usage } = judgement.booking;
     // A clock that is a little ahead of ours must not put usage where no window looks yet.
-    const atMs = Math.min(occurredAtMs, this.#nowMs);
-    const made = this.#madeWindows(judgement.booking, atMs);
-    const charges = this.#charges(judgement.booking, atMs);
-    if (charges.some(({ spent }) => spent > INT64_MAX)) return 'out_of_range';
-    this.effects.push(...made);
-    for (const { accountId, amount, spent } of charges) {
-      this.#spent.set(accountId, spent);
-      // A debit of nothing is no debit.
-      if (amount > 0n) this.effects.push(entryEffect(accountId, { command: usage.id, verb: 'debit', atMs: this.#nowMs, dSpent: amount }));
-    }
-    this.effects.push({ type: 'usage', event: { ...usage, atMs, heldAtMs: atMs } });
+    const effects = this.#debits.book(judgement.booking, Math.min(occurredAtMs, this.#nowMs));
+    if (effects === null) return 'out_of_range';
+    this.effects.push(...effects);
     return null;
-  }
-
-  /** Makes the accounts of present windows that nobody touched before, so that nothing is lost to them. */
-  #madeWindows({ usage, windows }: ReportBooking, atMs: number): Effect[] {
-    return windowsAt(this.#state, { tenantId: usage.tenantId, windows }).flatMap((window) => {
-      const id = windowId(usage.tenantId, window.target, windowLabel(window.rule.period, atMs));
-      const isPresent = windowLabel(window.rule.period, atMs) === windowLabel(window.rule.period, this.#nowMs);
-      if (!isPresent || this.#made.has(id) || this.#state.account(id) !== undefined) return [];
-      const { account, effects } = windowLeg(this.#state, window, {
-        tenantId: usage.tenantId,
-        command: this.#command.id,
-        nowMs: this.#nowMs,
-      });
-      this.#made.set(id, account);
-      return effects;
-    });
-  }
-
-  #charges({ accounts, actuals, usage, windows }: ReportBooking, atMs: number): { accountId: AccountId; amount: bigint; spent: bigint }[] {
-    const ofWindows = windowsAt(this.#state, { tenantId: usage.tenantId, windows }).map(({ rule, target }) =>
-      windowId(usage.tenantId, target, windowLabel(rule.period, atMs)),
-    );
-    return [...accounts, ...ofWindows].flatMap((accountId) => {
-      const account = this.#made.get(accountId) ?? this.#state.account(accountId);
-      if (account === undefined) return [];
-      const amount = actualIn(account.unit, actuals);
-      return [{ accountId, amount, spent: (this.#spent.get(accountId) ?? account.spent) + amount }];
-    });
   }
 }
 

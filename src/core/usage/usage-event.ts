@@ -1,3 +1,4 @@
+import type { ResourceUnit } from '../containers/container-meter.ts';
 import type { MediaUse } from '../metering/media-use.ts';
 
 /**
@@ -9,8 +10,14 @@ export interface BalanceDebit {
   readonly microcents: bigint;
 }
 
+/** So much of what a container was given of its host; a whole number. */
+export interface ResourceUse {
+  readonly unit: ResourceUnit;
+  readonly quantity: number;
+}
+
 /**
- * One metered request. Counts are safe integers, money exact.
+ * One metered request, or what a container used. Counts are safe integers, money exact.
  *
  * `cachedPromptTokens` is a part of `promptTokens`, and so is `cacheWritePromptTokens` (absent: none), which the upstream wrote into its
  * cache; `reasoningTokens` is a part of `completionTokens`. `costNanoUsd` is the exact cost,
@@ -41,6 +48,6 @@ export interface UsageEvent {
   readonly streaming: boolean;
   readonly estimated: boolean;
   readonly interrupted: boolean;
-  readonly media?: MediaUse;
+  readonly media?: MediaUse | ResourceUse;
   readonly debit?: BalanceDebit;
 }

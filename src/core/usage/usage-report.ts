@@ -42,8 +42,8 @@ export interface UsageReport extends ReportRef {
   readonly body: PlainJson;
 }
 
-/** What a reported event is charged: its accounts in order of precedence, its amounts, and its line of usage but for its moments. */
-export interface ReportBooking {
+/** What is charged for what was used already: its accounts in order of precedence, its amounts, and its line of usage but for its moments. */
+export interface UsageBooking {
   readonly accounts: readonly AccountId[];
   readonly actuals: TokenActuals;
   readonly usage: Omit<UsageEvent, 'atMs' | 'heldAtMs'>;
@@ -53,7 +53,7 @@ export interface ReportBooking {
 
 /** An event that can be booked, or why not. */
 export type ReportJudgement =
-  | { readonly kind: 'book'; readonly booking: ReportBooking }
+  | { readonly kind: 'book'; readonly booking: UsageBooking }
   | { readonly kind: 'quarantine'; readonly reason: QuarantineReason };
 
 /** How far the clocks of a reporter and ours may be apart. Source: Tinfoil reference section 5. */

@@ -25,9 +25,9 @@ export interface BudgetRule {
 /** Most rules of one tenant: every call of it looks through them. */
 export const MAX_BUDGET_RULES = 500;
 
-/** Who makes a call: its key, and the member whom the key belongs to. */
+/** Who makes a call: its key, and the member whom the key belongs to. What a container uses is used without a key: null. */
 export interface Caller {
-  readonly keyId: string;
+  readonly keyId: string | null;
   readonly memberId: string;
 }
 
@@ -63,7 +63,7 @@ const LEVELS: Readonly<Record<RuleScope, Level>> = { project: 'project', each_us
 const targetsOf = ({ keyId, memberId }: Caller): readonly (readonly [Level, WindowTarget])[] => [
   ['project', 'project'],
   ['user', `user:${memberId}`],
-  ['key', `key:${keyId}`],
+  ...(keyId === null ? [] : ([['key', `key:${keyId}`]] as const)),
 ];
 
 /** Whether a rule limits the spend of a target: it names it, or is for each of its kind. */

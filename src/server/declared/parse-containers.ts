@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { ResourcePrices } from '../../core/containers/container-meter.ts';
+import { scaleDecimal } from '../../core/pricing/decimal.ts';
 import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
 import type { Field } from './field.ts';
 import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
@@ -14,10 +16,25 @@ export interface ContainerSettings {
   readonly readyTimeoutMs: number;
   /** For how long a deployment is tried again whose host or registry is out of reach. */
   readonly giveUpMs: number;
+  /** For how long a container goes on whose tenant has nothing left to pay with. */
+  readonly unpaidGraceMs: number;
 }
 
 /** What holds where the file says nothing. */
-const DEFAULT_CONTAINERS: ContainerSettings = { drainMs: 600_000, stopDrainMs: 30_000, readyTimeoutMs: 120_000, giveUpMs: 600_000 };
+const DEFAULT_CONTAINERS: ContainerSettings = {
+  drainMs: 600_000,
+  stopDrainMs: 30_000,
+  readyTimeoutMs: 120_000,
+  giveUpMs: 600_000,
+  unpaidGraceMs: 3_600_000,
+};
+
+/** What containers use costs nothing unless it is declared. */
+const NO_PRICES: ResourcePrices = { cpuHourNanos: 0n, memoryGbHourNanos: 0n, gpuHourNanos: 0n };
+
+/** An hour of nothing costs more, in USD. */
+const MAX_HOUR_USD = 1000;
+const NANO_DECIMALS = 9;
 
 /** Everything that the file says of containers. */
 export interface ContainersConfig {
@@ -26,6 +43,7 @@ export interface ContainersConfig {
   readonly registries: Registries;
   readonly baseDomain: string;
   readonly settings: ContainerSettings;
+  readonly prices: ResourcePrices;
 }
 
 /** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
@@ -38,6 +56,7 @@ export const NO_CONTAINERS: ContainersConfig = {
   registries: DEFAULT_REGISTRIES,
   baseDomain: DEFAULT_BASE_DOMAIN,
   settings: DEFAULT_CONTAINERS,
+  prices: NO_PRICES,
 };
 
 const HOUR_MS = 3_600_000;
@@ -59,18 +78,40 @@ export const parseContainers = (
   sources: parseSources(sections.sources),
   registries: parseRegistries(sections.registries),
   baseDomain: parseBaseDomain(sections.ingress),
-  settings: parseSettings(sections.containers),
+  ...parseSettings(sections.containers),
 });
 
-function parseSettings(field: Field): ContainerSettings {
-  const given = field.fields(['drain_ms', 'stop_drain_ms', 'ready_timeout_ms', 'give_up_ms']);
+function parseSettings(field: Field): Pick<ContainersConfig, 'settings' | 'prices'> {
+  const given = field.fields(['drain_ms', 'stop_drain_ms', 'ready_timeout_ms', 'give_up_ms', 'unpaid_grace_ms', 'prices']);
   const length = (value: Field, fallback: number): number => value.or(fallback, (f) => f.integer({ min: 0, max: 24 * HOUR_MS }));
-  return {
+  const settings = {
     drainMs: length(given.drain_ms, DEFAULT_CONTAINERS.drainMs),
     stopDrainMs: length(given.stop_drain_ms, DEFAULT_CONTAINERS.stopDrainMs),
     readyTimeoutMs: length(given.ready_timeout_ms, DEFAULT_CONTAINERS.readyTimeoutMs),
     giveUpMs: length(given.give_up_ms, DEFAULT_CONTAINERS.giveUpMs),
+    unpaidGraceMs: given.unpaid_grace_ms.or(DEFAULT_CONTAINERS.unpaidGraceMs, (f) => f.integer({ min: 0, max: 30 * 24 * HOUR_MS })),
   };
+  return { settings, prices: parsePrices(given.prices) };
+}
+
+function parsePrices(field: Field): ResourcePrices {
+  const given = field.fields(['cpu_hour', 'memory_gb_hour', 'gpu_hour']);
+  return {
+    cpuHourNanos: given.cpu_hour.or(0n, hourPrice),
+    memoryGbHourNanos: given.memory_gb_hour.or(0n, hourPrice),
+    gpuHourNanos: given.gpu_hour.or(0n, hourPrice),
+  };
+}
+
+/** A price of an hour in USD, exact in nano-USD. */
+function hourPrice(field: Field): bigint {
+  const given = field.decimal();
+  const nanos = scaleDecimal(given, NANO_DECIMALS);
+  const isExact = nanos !== null && scaleDecimal(given, 2 * NANO_DECIMALS) === nanos * 10n ** BigInt(NANO_DECIMALS);
+  if (nanos === null || !isExact || nanos < 0n || nanos > BigInt(MAX_HOUR_USD) * 10n ** BigInt(NANO_DECIMALS)) {
+    return field.fail(`must be a price of an hour in USD, such as 0.04: from 0 to ${MAX_HOUR_USD}, with at most ${NANO_DECIMALS} decimals`);
+  }
+  return nanos;
 }
 
 function parseRegistries(field: Field): Registries {

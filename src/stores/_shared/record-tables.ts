@@ -50,6 +50,7 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   payment: { table: 'payments', columns: ['tenant_id'], values: (payment) => [payment.tenantId] },
   container: { table: 'containers', columns: ['tenant_id'], values: (container) => [container.tenantId] },
   'container-roster': { table: 'container_rosters', columns: [], values: none },
+  'container-meter': { table: 'container_meters', columns: [], values: none },
   lease: { table: 'leases', columns: [], values: none },
   'tenant-key': { table: 'tenant_keys', columns: [], values: none },
   secret: { table: 'secrets', columns: ['tenant_id'], values: (secret) => [secret.tenantId] },

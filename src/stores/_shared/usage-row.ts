@@ -1,4 +1,3 @@
-import type { MediaUnit } from '../../core/metering/media-use.ts';
 import type { UsageEvent } from '../../core/usage/usage-event.ts';
 
 /** The columns of a usage event, in the order of {@link usageValues}; `usage_tail` and `usage_events` have the same. */
@@ -91,7 +90,9 @@ export const usageFromRow = (row: UsageRow): UsageEvent => ({
 });
 
 const mediaOf = (row: UsageRow): Pick<UsageEvent, 'media'> =>
-  row.media_unit === '' ? {} : { media: { unit: row.media_unit as MediaUnit, quantity: Number(row.media_quantity) } };
+  row.media_unit === ''
+    ? {}
+    : { media: { unit: row.media_unit, quantity: Number(row.media_quantity) } as NonNullable<UsageEvent['media']> };
 
 const debitOf = (row: UsageRow): Pick<UsageEvent, 'debit'> =>
   row.debit_currency === ''

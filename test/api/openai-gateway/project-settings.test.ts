@@ -192,9 +192,9 @@ describe('the fields of a call', () => {
   });
 
   test.each([
-    ['preference', 'fast', 'Preference must be one of speed, cost, balanced.'],
-    ['eu_native', 1, 'Eu_native must be true or false.'],
-    ['allowed_providers', 'u1', 'Allowed_providers must be a list of strings.'],
+    ['preference', 'fast', 'preference must be one of speed, cost, balanced.'],
+    ['eu_native', 1, 'eu_native must be true or false.'],
+    ['allowed_providers', 'u1', 'allowed_providers must be a list of strings.'],
   ])('are refused where %s is %j', async (field, value, message) => {
     settle({}, false);
     const answer = await send({ [field]: value });

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import type { ContainerLogLine, ReadLogs } from '../../../../app/containers/read-logs.ts';
+import type { ContainerLogLine } from '../../../../app/containers/last-lines.ts';
+import type { ReadLogs } from '../../../../app/containers/read-logs.ts';
 import { parseRfc3339, formatRfc3339 } from '../../../../core/rfc3339.ts';
 import { RefusedRequest, valueOf } from '../../../_shared/problem.ts';
 import { queryText, queryWhole } from '../../../_shared/query.ts';
