@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { EngineFault } from '../../ports/container-engine.ts';
 
@@ -30,6 +31,8 @@ export interface EngineRequests {
   send(request: EngineRequest): Promise<EngineAnswer>;
   /** The answer with its body unread. It must be read or destroyed. */
   open(request: EngineRequest): Promise<IncomingMessage>;
+  /** A stream in both directions in the place of an answer; the answer where there is none. `close` ends the stream too. */
+  upgrade(request: EngineRequest): Promise<Duplex | EngineAnswer>;
   close(): void;
 }
 
@@ -66,6 +69,7 @@ const numberOf = (version: string): number => {
 export function makeEngineRequests({ docker, agent, host, limits }: EngineRequestsOptions): EngineRequests {
   const modem = docker.modem as Modem;
   const running = new Set<AbortController>();
+  const upgraded = new Set<Duplex>();
   let closed = false;
   let version: Promise<string> | null = null;
 
@@ -104,7 +108,12 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return new EngineFault({ kind: 'unreachable', message: `${what}: ${why}`, publicMessage: UNREACHABLE, cause });
   };
 
-  const dial = (request: EngineRequest, apiVersion: string | null, ending: Ending): Promise<IncomingMessage> =>
+  const dial = <T extends IncomingMessage | Duplex = IncomingMessage>(
+    request: EngineRequest,
+    apiVersion: string | null,
+    ending: Ending,
+    hijack = false,
+  ): Promise<T> =>
     new Promise((resolve, reject) => {
       const query = new URLSearchParams(Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])).toString();
       const path = `${apiVersion === null ? '' : `/v${apiVersion}`}${request.path}${query === '' ? '' : `?${query}&`}`;
@@ -117,6 +126,7 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
           path,
           method: request.method,
           isStream: true,
+          hijack,
           abortSignal: ending.signal,
           statusCodes: ANY_STATUS,
           // The connection layer writes headers out for its debug log, and one may hold a password.
@@ -128,7 +138,7 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
           ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
           ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
         },
-        (error, answer) => (error === null ? resolve(answer as IncomingMessage) : reject(error)),
+        (error, answer) => (error === null ? resolve(answer as T) : reject(error)),
       );
     });
 
@@ -145,16 +155,19 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return asked;
   };
 
+  const readWhole = async (answer: IncomingMessage, ending: Ending): Promise<EngineAnswer> => {
+    ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
+    const text = await readText(answer, limits.answerBytes);
+    if (ending.reason() !== null) throw new Error('ended');
+    const json = parseJson(text);
+    const status = answer.statusCode ?? 0;
+    return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
+  };
+
   const sendAs = async (request: EngineRequest, apiVersion: string | null): Promise<EngineAnswer> => {
     const ending = begin(request, request.timeoutMs ?? limits.requestMs);
     try {
-      const answer = await dial(request, apiVersion, ending);
-      ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
-      const text = await readText(answer, limits.answerBytes);
-      if (ending.reason() !== null) throw new Error('ended');
-      const json = parseJson(text);
-      const status = answer.statusCode ?? 0;
-      return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
+      return await readWhole(await dial(request, apiVersion, ending), ending);
     } catch (error) {
       throw fault(request, ending.reason(), error);
     } finally {
@@ -175,9 +188,26 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
         ending.done();
       }
     },
+    upgrade: async (request) => {
+      const apiVersion = await negotiate();
+      const ending = begin(request, request.timeoutMs ?? limits.requestMs);
+      try {
+        const answer = await dial<IncomingMessage | Duplex>(request, apiVersion, ending, true);
+        if (answer instanceof IncomingMessage) return await readWhole(answer, ending);
+        upgraded.add(answer);
+        // Whoever reads or writes hears of what breaks by the stream's end.
+        answer.on('error', () => undefined).once('close', () => upgraded.delete(answer));
+        return answer;
+      } catch (error) {
+        throw fault(request, ending.reason(), error);
+      } finally {
+        ending.done();
+      }
+    },
     close: () => {
       closed = true;
       for (const controller of running) controller.abort();
+      for (const stream of upgraded) stream.destroy();
       agent.destroy();
     },
   };
@@ -197,6 +227,7 @@ interface Modem {
       path: string;
       method: string;
       isStream: boolean;
+      hijack: boolean;
       abortSignal: AbortSignal;
       statusCodes: Record<number, boolean>;
       headers: Record<string, string>;
