@@ -142,9 +142,9 @@ export function describeMetering(makeStore: MakeStore): void {
     expect((await account(moneyOf('acme')))?.spent).toBe((123n * 2n + 1n) * 1000n + 495n * 100n);
     await one.run();
     const found = await totals();
-    expect(found.map(({ keyId, model, requests }) => [keyId, model, requests]).toSorted()).toEqual([
-      ['container/web', 'container-cpu-seconds', 0],
-      ['container/web', 'container-memory-gb-seconds', 0],
+    expect(found.map(({ keyId, model, requests }) => `${keyId} ${model} ${requests}`).toSorted()).toEqual([
+      'container/web container-cpu-seconds 0',
+      'container/web container-memory-gb-seconds 0',
     ]);
     expect(found.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0n)).toBe(10n * ((123n * 2n + 1n) * 1000n + 495n * 100n));
     expect((await at.store.verify()).discrepancies).toEqual([]);
@@ -272,6 +272,34 @@ export function describeMetering(makeStore: MakeStore): void {
         'SELECT media_unit, media_quantity FROM usage_tail UNION SELECT media_unit, media_quantity FROM usage_events ORDER BY 1',
       ),
     ).toMatchObject([{ media_unit: 'cpu-seconds' }, { media_unit: 'memory-gb-seconds' }]);
+  });
+
+  test('samples are summed by bucket, in one batch or several, and forgotten in time', async () => {
+    const note = (atMs: number, cpu: number): Command => ({
+      verb: 'note-container-samples',
+      id: commands.id('cmd'),
+      tenantId: SYSTEM_TENANT,
+      samples: [{ containerId: ID, atMs, cpu, memoryBytes: 1, memoryTotalBytes: 4, gpu: null }],
+    });
+    const startMs = clock.nowMs() - (clock.nowMs() % 7_200_000);
+    const generation = await at.store.generation();
+    await at.store.execute(commands.id('batch'), [note(startMs, 10), note(startMs + 14_999, 30), note(startMs + 15_000, 5)], 0);
+    await execute(note(startMs + 1, 20));
+    const read = (levelMs: number, fromMs = 0) => at.store.containerSamples({ containerId: ID, levelMs, fromMs });
+    expect((await read(15_000)).map(({ bucketMs, samples, cpuSum, cpuMax }) => [bucketMs - startMs, samples, cpuSum, cpuMax])).toEqual([
+      [0, 3, 60, 30],
+      [15_000, 1, 5, 5],
+    ]);
+    expect(await read(15_000, startMs + 15_000)).toHaveLength(1);
+    expect(await read(7_200_000)).toMatchObject([{ containerId: ID, samples: 4, cpuSum: 65, memorySum: 4, memoryTotal: 4, gpuSamples: 0 }]);
+    expect(await at.store.containerSamples({ containerId: 'other', levelMs: 15_000, fromMs: 0 })).toEqual([]);
+    // No node forgets what it knows of records because of a sample.
+    expect(await at.store.generation()).toBe(generation);
+    clock.set(startMs + 3 * HOUR_MS);
+    await execute(note(clock.nowMs(), 7));
+    await at.store.prune();
+    expect((await read(15_000)).map(({ cpuSum }) => cpuSum)).toEqual([7]);
+    expect(await read(900_000)).toHaveLength(2);
   });
 
   test('a batch that says it was written by other rules of its tenant is refused whole', async () => {
