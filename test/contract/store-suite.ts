@@ -17,6 +17,7 @@ import { describeRateLimits } from './rate-limit-suite.ts';
 import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeSecrets } from './secret-suite.ts';
+import { describeSshKeys } from './ssh-key-suite.ts';
 import { describeUsage } from './usage-suite.ts';
 import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
@@ -34,6 +35,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   budgets: describeBudgets,
   objects: describeObjects,
   secrets: describeSecrets,
+  'SSH keys': describeSshKeys,
   quarantine: describeQuarantine,
   queries: describeQueries,
   governance: describeGovernance,
