@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: a3ff9e822ff1741c91f542c0c7b22e50ea99bb0a607744974816ec3a602d1ad5
+-- Migrations: ec742774ebcf0d02dc0c1509e90f933d17b8b03acf528993d22f9cb69ec1c462
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -453,6 +453,12 @@ CREATE TABLE public.settings (
     body json NOT NULL
 );
 
+CREATE TABLE public.ssh_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
 CREATE TABLE public.statement_lines (
     id text NOT NULL COLLATE pg_catalog."C",
     body json NOT NULL
@@ -735,6 +741,9 @@ ALTER TABLE ONLY public.secrets
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ssh_keys
+    ADD CONSTRAINT ssh_keys_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.statement_lines
     ADD CONSTRAINT statement_lines_pkey PRIMARY KEY (id);
 
@@ -907,6 +916,8 @@ CREATE UNIQUE INDEX reservations_of_request ON public.reservations USING btree (
 CREATE INDEX reservations_uncharged ON public.reservations USING btree (id) WHERE ((state = 'EXPIRED'::text) AND (settled_at_ms IS NULL));
 
 CREATE INDEX secrets_by_tenant ON public.secrets USING btree (tenant_id, id);
+
+CREATE INDEX ssh_keys_by_tenant ON public.ssh_keys USING btree (tenant_id, id);
 
 CREATE INDEX statements_of_tenant ON public.statements USING btree (tenant_id, id);
 

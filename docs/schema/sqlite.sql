@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: 73635071e1e9adfdbf8b5e7e6bc0f4d03956a49aa7762572f367292ac76852ae
+-- Migrations: febdd9300ab4f530b1af7313e12fb1e75b049db7364c093ef10da33ee8915320
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -451,6 +451,14 @@ CREATE TABLE settings (
   id TEXT PRIMARY KEY,
   body TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ssh_keys (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX ssh_keys_by_tenant ON ssh_keys (tenant_id, id);
 
 CREATE TABLE statement_lines (
   id TEXT PRIMARY KEY,

@@ -322,6 +322,22 @@ describe('other nodes', () => {
     expect(await codeOf(directory)).toBe('key_disabled');
   });
 
+  test('a key that makes keys is refused by the very next request, also where a look was under way that missed its deletion', async () => {
+    const directory = start({ isShared: true });
+    expect(await codeOf(directory)).toBe('ok');
+    let release = (): void => undefined;
+    beforeRead = (name) => (name === 'generation' ? new Promise<void>((resolve) => (release = resolve)) : undefined);
+    const early = directory.poll();
+    await new Promise((resolve) => setImmediate(resolve));
+    setKey({ deletedAtMs: 5 });
+    generation += 1;
+    beforeRead = () => undefined;
+    const asked = directory.authenticateAnew('one', 100);
+    release();
+    await early;
+    expect(await asked).toMatchObject({ ok: false, rejection: { code: 'unauthorized' } });
+  });
+
   test('a look that finds nothing new keeps the cache', async () => {
     const directory = start({ isShared: true });
     await codeOf(directory);

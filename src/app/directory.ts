@@ -26,6 +26,10 @@ export interface Directory {
    * read. Source: architecture section 5.
    */
   authenticate(plaintext: string, nowMs: number): Promise<Outcome<Identity>>;
+  /**
+   * The same, after a look for changes by other nodes: for keys that make keys, so that one that was deleted anywhere leaves nothing behind.
+   */
+  authenticateAnew(plaintext: string, nowMs: number): Promise<Outcome<Identity>>;
   /** Upstreams, models, prices and exchange rates as they were at the last {@link Directory.authenticate} or {@link Directory.refresh}. */
   readonly catalogue: Catalogue;
   /** Reads again what may be old. */
@@ -136,6 +140,12 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     return checking;
   }
 
+  /** A look that begins now or later: one that is under way may have missed what its caller knows of. */
+  async function checkAnew(): Promise<void> {
+    await checking?.catch(() => undefined);
+    await check();
+  }
+
   async function refresh(): Promise<void> {
     if (isShared && elapsedMs() - heardAtMs > trustMs) await check();
     if (!catalogue.isFresh()) await catalogue.load();
@@ -149,6 +159,37 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     }
   }
 
+  const authenticate: Directory['authenticate'] = async (plaintext, nowMs) => {
+    await refresh();
+    if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
+    const hash = hasher.hash(plaintext);
+    const key = await keys.get(hash);
+    // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
+    if (key === undefined || key.deletedAtMs !== null) {
+      const gone = await revoked.get(hash);
+      return gone?.kind === 'tenant'
+        ? rejected({ code: 'key_revoked', message: 'this API key was revoked', ...aboutOf(gone) })
+        : unknownKey();
+    }
+    if (presentedValue(key, hash, nowMs) === null) return unknownKey();
+    if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled', ...aboutOf(key) });
+    if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
+      return rejected({ code: 'key_expired', message: 'this API key has expired', ...aboutOf(key) });
+    const tenant = await tenants.get(key.tenantId);
+    if (tenant === undefined) return unknownKey();
+    // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
+    if (key.kind === 'tenant') options.onTenantKeyUsed?.(key.id, nowMs);
+    if (tenant.status === 'CLOSED' && key.kind !== 'tenant')
+      return rejected({ code: 'tenant_closed', message: 'this organization is closed', ...aboutOf(key) });
+    if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
+    const member = await members.get(memberRecordId(key.tenantId, key.createdBy));
+    if (member === undefined || !mayActAs(key, member)) {
+      const message = 'the member whom this key belongs to has no access to this organization any more';
+      return rejected({ code: 'forbidden', message, ...aboutOf(key) });
+    }
+    return accepted({ key, tenant, member });
+  };
+
   return {
     catalogue,
     refresh,
@@ -159,35 +200,10 @@ export function makeDirectory(options: DirectoryOptions): Directory {
       return tenants.get(id);
     },
     policies: (tenantId) => policies.peek(tenantId)?.rules ?? policies.get(tenantId).then((found) => found?.rules ?? NO_POLICIES),
-    authenticate: async (plaintext, nowMs) => {
-      await refresh();
-      if (plaintext.length === 0 || plaintext.length > MAX_CREDENTIAL_LENGTH) return unknownKey();
-      const hash = hasher.hash(plaintext);
-      const key = await keys.get(hash);
-      // The value before a rotation may be cached longer than its grace lasts, so that is looked at each time.
-      if (key === undefined || key.deletedAtMs !== null) {
-        const gone = await revoked.get(hash);
-        return gone?.kind === 'tenant'
-          ? rejected({ code: 'key_revoked', message: 'this API key was revoked', ...aboutOf(gone) })
-          : unknownKey();
-      }
-      if (presentedValue(key, hash, nowMs) === null) return unknownKey();
-      if (key.disabled) return rejected({ code: 'key_disabled', message: 'this API key is disabled', ...aboutOf(key) });
-      if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs)
-        return rejected({ code: 'key_expired', message: 'this API key has expired', ...aboutOf(key) });
-      const tenant = await tenants.get(key.tenantId);
-      if (tenant === undefined) return unknownKey();
-      // What its own keys may still do there, and what it is told, the Cycles protocol decides for each operation.
-      if (key.kind === 'tenant') options.onTenantKeyUsed?.(key.id, nowMs);
-      if (tenant.status === 'CLOSED' && key.kind !== 'tenant')
-        return rejected({ code: 'tenant_closed', message: 'this organization is closed', ...aboutOf(key) });
-      if (key.kind !== 'admin' && key.kind !== 'management') return accepted({ key, tenant, member: null });
-      const member = await members.get(memberRecordId(key.tenantId, key.createdBy));
-      if (member === undefined || !mayActAs(key, member)) {
-        const message = 'the member whom this key belongs to has no access to this organization any more';
-        return rejected({ code: 'forbidden', message, ...aboutOf(key) });
-      }
-      return accepted({ key, tenant, member });
+    authenticate,
+    authenticateAnew: async (plaintext, nowMs) => {
+      if (isShared) await checkAnew();
+      return authenticate(plaintext, nowMs);
     },
     recordsChanged: (refs) => {
       for (const { kind, id } of refs) {

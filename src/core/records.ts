@@ -1,6 +1,7 @@
 import type { ContainerMeter } from './containers/container-meter.ts';
 import type { Container, ContainerRoster, Lease } from './containers/container-records.ts';
 import type { RegistryCredential, Secret, TenantKey } from './containers/secret-records.ts';
+import type { SshKey } from './containers/ssh-key-records.ts';
 import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
 import type { BillingCustomer, Payment, UsageMeter } from './payments/payment-records.ts';
@@ -342,7 +343,7 @@ export interface Setting {
 
 /**
  * Every kind of record and its type. The record id of a member is `tenantId/memberId`, of a policy's name `tenantId/name`,
- * of a key's `tenantId/memberId/name`, of a secret `tenantId/name`, of credentials `tenantId/registry`; of all others their `id`.
+ * of a key's `tenantId/memberId/name`, of a secret or an SSH key `tenantId/name`, of credentials `tenantId/registry`; of all others their `id`.
  */
 export interface RecordTypes {
   readonly tenant: Tenant;
@@ -374,6 +375,7 @@ export interface RecordTypes {
   readonly 'tenant-key': TenantKey;
   readonly secret: Secret;
   readonly 'registry-credential': RegistryCredential;
+  readonly 'ssh-key': SshKey;
 }
 
 /** The name of a kind of record. */

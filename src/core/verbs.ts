@@ -8,7 +8,8 @@ import type { BillCommand } from './bills/commands.ts';
 import { BILL_VERBS } from './bills/verbs.ts';
 import type { ContainerCommand } from './containers/commands.ts';
 import type { SecretCommand } from './containers/secret-commands.ts';
-import { CONTAINER_VERBS, SECRET_VERBS } from './containers/verbs.ts';
+import type { SshCommand } from './containers/ssh-commands.ts';
+import { CONTAINER_VERBS, SECRET_VERBS, SSH_VERBS } from './containers/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -42,7 +43,8 @@ export type Command =
   | BillCommand
   | PaymentCommand
   | ContainerCommand
-  | SecretCommand;
+  | SecretCommand
+  | SshCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -60,6 +62,7 @@ const VERBS = {
   ...PAYMENT_VERBS,
   ...CONTAINER_VERBS,
   ...SECRET_VERBS,
+  ...SSH_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

@@ -12,6 +12,7 @@ import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
+import { parseSshKey } from '../ssh/parse-ssh-key.ts';
 import { makeIssueStatements } from '../app/bills/issue-statements.ts';
 import { makeTakeWebhook } from '../app/payments/take-payment.ts';
 import { makeTellUsage } from '../app/payments/tell-usage.ts';
@@ -386,7 +387,9 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const service = parts.payments;
   const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
   const { manage, logs, use, baseDomain } = parts.containers;
-  await app.register(makeTinfoilAdmin({ ...shared, billing, containers: manage, logs, use, baseDomain, dataKeys: makeDataKeys(deps) }));
+  await app.register(
+    makeTinfoilAdmin({ ...shared, billing, containers: manage, logs, use, baseDomain, dataKeys: makeDataKeys(deps), parseSshKey }),
+  );
   await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));

@@ -18,6 +18,7 @@ import { describeRateLimits } from './rate-limit-suite.ts';
 import { describeRetention } from './retention-suite.ts';
 import type { MakeStore } from './test-store.ts';
 import { describeSecrets } from './secret-suite.ts';
+import { describeSshKeys } from './ssh-key-suite.ts';
 import { describeUsage } from './usage-suite.ts';
 import { describeEventLists } from './event-list-suite.ts';
 import { describeVerify } from './verify-suite.ts';
@@ -36,6 +37,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   'metering of containers': describeMetering,
   objects: describeObjects,
   secrets: describeSecrets,
+  'SSH keys': describeSshKeys,
   quarantine: describeQuarantine,
   queries: describeQueries,
   governance: describeGovernance,

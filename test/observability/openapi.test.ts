@@ -22,6 +22,7 @@ import { askBills, putBill } from './bill-steps.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { askManagement } from './management-steps.ts';
 import { askSecrets } from './secret-steps.ts';
+import { askSshKeys } from './ssh-key-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
 
@@ -587,6 +588,7 @@ describe('every operation', () => {
     await askContainers((...step) => ask(step), containers);
     await askBills((...step) => ask(step), 'default');
     await askSecrets((...step) => ask(step));
+    await askSshKeys((...step) => ask(step));
     await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };

@@ -20,6 +20,8 @@ import { makeRouteTable, type RouteTable } from '../../src/app/containers/route-
 import { makeDeploymentSecrets } from '../../src/app/containers/deployment-secrets.ts';
 import { makeManageRegistries, type ManageRegistries } from '../../src/app/containers/manage-registries.ts';
 import { makeManageSecrets, type ManageSecrets } from '../../src/app/containers/manage-secrets.ts';
+import { makeManageSshKeys, type ManageSshKeys } from '../../src/app/containers/manage-ssh-keys.ts';
+import { parseSshKey } from '../../src/ssh/parse-ssh-key.ts';
 import { makeDataKeys } from '../../src/server/secrets/data-keys.ts';
 import { makeLedgerWriter } from '../../src/app/ledger-writer.ts';
 import { makeCountingIds, makeFakeSecretBox, makeManualClock, makeMemoryLog } from './fakes.ts';
@@ -107,6 +109,7 @@ export interface ContainerHarness {
   readonly containers: ManageContainers;
   readonly secrets: ManageSecrets;
   readonly registries: ManageRegistries;
+  readonly sshKeys: ManageSshKeys;
   readonly metering: MeterContainers;
   readonly routes: RouteTable;
   /** What the tags of any repository are to run; others are not there. */
@@ -270,6 +273,7 @@ export function makeContainerHarness(
     containers,
     secrets: makeManageSecrets({ records: store, writer, ids, dataKeys }),
     registries: makeManageRegistries({ records: store, writer, ids, dataKeys }),
+    sshKeys: makeManageSshKeys({ records: store, writer, ids, parseSshKey }),
     metering,
     routes,
     releases,

@@ -19,6 +19,7 @@ import { makeTinfoilMachine } from '../../src/api/tinfoil-admin/machine-surface.
 import { TINFOIL_PREFIX } from '../../src/api/tinfoil-admin/prefix.ts';
 import { makeDataKeys } from '../../src/server/secrets/data-keys.ts';
 import { makeTinfoilAdmin } from '../../src/api/tinfoil-admin/surface.ts';
+import { parseSshKey } from '../../src/ssh/parse-ssh-key.ts';
 import { makeFailedCredentials, type FailedCredentials } from '../../src/app/audit/failed-credentials.ts';
 import { makeRequestAudit } from '../../src/app/audit/request-audit.ts';
 import { makeReadBill } from '../../src/app/bills/read-bill.ts';
@@ -242,6 +243,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       use: { metrics: gone, meter: gone },
       baseDomain: 'containers.localhost',
       dataKeys: makeDataKeys(deps),
+      parseSshKey,
     }),
   );
   await app.register(makeTinfoilMachine({ ...deps, elapsedMs: () => clock.nowMs() }));

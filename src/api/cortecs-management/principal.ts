@@ -16,7 +16,7 @@ declare module 'fastify' {
 
 /** Makes the hook that lets only management keys of members in, before a body is read. Another kind of key is 403, as documented. */
 export const makeAuthenticateManager =
-  (deps: { directory: Pick<Directory, 'authenticate'>; clock: Clock }) =>
+  (deps: { directory: Pick<Directory, 'authenticateAnew'>; clock: Clock }) =>
   async (request: FastifyRequest): Promise<void> => {
     refuseDoubledCredentials(request);
     const credential = bearerOf(request);
@@ -24,7 +24,7 @@ export const makeAuthenticateManager =
       const message = 'a management API key is required: send Authorization: Bearer mk_...';
       throw new RefusedRequest({ code: 'unauthorized', message });
     }
-    const identity = valueOf(await deps.directory.authenticate(credential, deps.clock.nowMs()));
+    const identity = valueOf(await deps.directory.authenticateAnew(credential, deps.clock.nowMs()));
     const { kind, id: keyId, tenantId } = identity.key;
     if (kind !== 'management')
       throw new RefusedRequest({ code: 'forbidden', message: 'this API key is not a management key', about: { tenantId, keyId } });

@@ -29,7 +29,7 @@ import { mountProjectConfigs } from './routes/project-configs.ts';
 
 /** What the surface is made of. */
 export interface ManagementDeps {
-  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly directory: Pick<Directory, 'authenticateAnew'>;
   readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly clock: Clock;

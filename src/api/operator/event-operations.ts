@@ -117,6 +117,13 @@ const OWN_EVENTS = [
   ),
   named('SecretEvent', eventOf(['secret.created', 'secret.deleted'], object({ tenant_id: Id, name: Id }))),
   named('SecretUpdatedEvent', eventOf(['secret.updated'], object({ tenant_id: Id, name: Id, used_by: Type.Array(Type.String()) }))),
+  named(
+    'SshKeyEvent',
+    eventOf(
+      ['ssh_key.created', 'ssh_key.deleted'],
+      object({ tenant_id: Id, name: Id, key_type: Type.String(), fingerprint: Type.String() }),
+    ),
+  ),
   named('RegistryCredentialUpdatedEvent', eventOf(['registry_credential.updated'], object({ ...aRegistry, username: Type.String() }))),
   named('RegistryCredentialEvent', eventOf(['registry_credential.deleted', 'registry_credential.expired'], object(aRegistry))),
   named(

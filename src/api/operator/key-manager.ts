@@ -23,7 +23,7 @@ declare module 'fastify' {
  */
 export function makeAuthenticateKeyManager(deps: {
   readonly operatorKey: string;
-  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly directory: Pick<Directory, 'authenticateAnew'>;
   readonly clock: Clock;
 }): (request: FastifyRequest) => Promise<void> {
   const authenticateOperator = makeAuthenticateOperator(deps.operatorKey);
@@ -32,7 +32,7 @@ export function makeAuthenticateKeyManager(deps: {
     const credential = request.headers['x-admin-api-key'] === undefined ? bearerOf(request) : null;
     if (credential === null) return authenticateOperator(request);
     refuseDoubledCredentials(request);
-    const identity = valueOf(await deps.directory.authenticate(credential, deps.clock.nowMs()));
+    const identity = valueOf(await deps.directory.authenticateAnew(credential, deps.clock.nowMs()));
     if (identity.key.kind !== 'admin') throw new RefusedRequest({ code: 'unauthorized', message: 'an admin API key is required' });
     request.tenantAdmin = identity;
   };

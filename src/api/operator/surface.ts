@@ -59,7 +59,7 @@ import { makeTenantScope, type TenantScopeDeps } from './tenant-scope.ts';
 /** What the surface is made of. `tokenizerNames` are those that a model may name. */
 export interface OperatorDeps extends TenantScopeDeps {
   readonly operatorKey: string;
-  readonly directory: Pick<Directory, 'authenticate' | 'catalogue' | 'currentTenant' | 'refresh' | 'tenant'>;
+  readonly directory: Pick<Directory, 'authenticateAnew' | 'catalogue' | 'currentTenant' | 'refresh' | 'tenant'>;
   readonly clock: Clock;
   readonly store: Pick<LedgerStore, 'verify'>;
   readonly records: RecordStore;

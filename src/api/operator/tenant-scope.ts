@@ -25,7 +25,7 @@ import { mountRotateKey } from './routes/rotate-key.ts';
 /** What the scope is made of. */
 export interface TenantScopeDeps {
   readonly operatorKey: string;
-  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly directory: Pick<Directory, 'authenticateAnew'>;
   readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly clock: Clock;

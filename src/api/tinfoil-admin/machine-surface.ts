@@ -22,7 +22,7 @@ import { mountUsageReports } from './routes/usage-reports.ts';
 
 /** What the surface is made of. `elapsedMs` is a clock that never goes back. */
 export interface TinfoilMachineDeps {
-  readonly directory: Pick<Directory, 'authenticate' | 'catalogue' | 'currentTenant' | 'refresh' | 'tenant'>;
+  readonly directory: Pick<Directory, 'authenticate' | 'authenticateAnew' | 'catalogue' | 'currentTenant' | 'refresh' | 'tenant'>;
   readonly writer: Pick<LedgerWriter, 'execute'>;
   readonly records: RecordStore;
   readonly clock: Clock;

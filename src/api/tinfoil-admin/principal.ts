@@ -15,12 +15,12 @@ declare module 'fastify' {
 
 /** Makes the hook that lets only admin keys of members with admin access in, before a body is read. */
 export const makeAuthenticateAdmin =
-  (deps: { directory: Pick<Directory, 'authenticate'>; clock: Clock }) =>
+  (deps: { directory: Pick<Directory, 'authenticateAnew'>; clock: Clock }) =>
   async (request: FastifyRequest): Promise<void> => {
     refuseDoubledCredentials(request);
     const credential = bearerOf(request);
     if (credential === null) throw unauthorized('an admin API key is required: send Authorization: Bearer admin_...');
-    const identity = valueOf(await deps.directory.authenticate(credential, deps.clock.nowMs()));
+    const identity = valueOf(await deps.directory.authenticateAnew(credential, deps.clock.nowMs()));
     // Other keys are good elsewhere, but are none here.
     if (identity.key.kind !== 'admin') throw unauthorized('invalid admin API key');
     request.tinfoilAdmin = identity;

@@ -36,6 +36,9 @@ import { makeManageRegistries } from '../../app/containers/manage-registries.ts'
 import { makeManageSecrets } from '../../app/containers/manage-secrets.ts';
 import { mountRegistryCredentials } from './routes/containers/registry-credentials.ts';
 import { mountSecrets } from './routes/containers/secrets.ts';
+import { makeManageSshKeys } from '../../app/containers/manage-ssh-keys.ts';
+import { mountSshKeys } from './routes/containers/ssh-keys.ts';
+import type { ParseSshKey } from '../../ports/ssh-keys.ts';
 import { mountValidateContainer } from './routes/containers/validate.ts';
 import { mountBillingUsage, mountKeyUsage } from './routes/billing-usage.ts';
 import { mountCreateKey } from './routes/create-key.ts';
@@ -47,7 +50,7 @@ import { mountRenameKey, mountUpdateKey } from './routes/update-key.ts';
 
 /** What the surface is made of. */
 export interface TinfoilAdminDeps {
-  readonly directory: Pick<Directory, 'authenticate'>;
+  readonly directory: Pick<Directory, 'authenticateAnew'>;
   readonly audit: RequestAudit;
   readonly records: RecordStore;
   readonly billing: Billing;
@@ -63,6 +66,7 @@ export interface TinfoilAdminDeps {
   readonly hasher: KeyHasher;
   readonly secretBox: SecretBox;
   readonly dataKeys: DataKeys;
+  readonly parseSshKey: ParseSshKey;
   readonly log: Log;
 }
 
@@ -112,5 +116,6 @@ export const makeTinfoilAdmin =
     mountOrganizeContainers(app, deps);
     mountValidateContainer(app, deps);
     mountSecrets(app, { secrets: makeManageSecrets(deps) });
+    mountSshKeys(app, { sshKeys: makeManageSshKeys(deps) });
     mountRegistryCredentials(app, { registries: makeManageRegistries(deps) });
   };

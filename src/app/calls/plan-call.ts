@@ -133,12 +133,15 @@ interface Asked extends Omit<RoutableCall, 'models'> {
 const takeSettings = ({ body, form }: InferenceRequest): ReturnType<typeof takeRequestedSettings> =>
   form === undefined ? takeRequestedSettings(body) : takeFormSettings(body);
 
-/** What is wrong with a header that fills a level of the subject, or with a field for the router. */
-const defectOf = ({ field, message }: Rejection): RequestDefect => ({
-  param: field ?? null,
-  code: 'invalid_value',
-  message: `${message.charAt(0).toUpperCase()}${message.slice(1)}.`,
-});
+/** What is wrong with a header that fills a level of the subject, or with a field for the router; the field's name stays as it is written. */
+const defectOf = ({ field, message }: Rejection): RequestDefect => {
+  const isName = field !== undefined && message.startsWith(field);
+  return {
+    param: field ?? null,
+    code: 'invalid_value',
+    message: `${isName ? message.charAt(0) : message.charAt(0).toUpperCase()}${message.slice(1)}.`,
+  };
+};
 
 const refused = (refusal: CallRefusal): { readonly ok: false; readonly refusal: CallRefusal } => ({ ok: false, refusal });
 

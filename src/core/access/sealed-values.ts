@@ -53,6 +53,7 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   // Sealed by the tenant's key, which stays the same under a new master key.
   secret: [],
   'registry-credential': [],
+  'ssh-key': [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

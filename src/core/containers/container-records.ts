@@ -110,9 +110,13 @@ export interface RosterEntry {
   readonly createdAtMs: number;
 }
 
-/** All containers of a tenant, so that names, limits, groups and uses are decided on one row. `id` is the tenant's. */
+/**
+ * All containers of a tenant, so that names, limits, groups and uses are decided on one row. `id` is the tenant's. `sshKeyCount`: how many SSH keys it has;
+ * absent: none yet.
+ */
 export interface ContainerRoster {
   readonly id: string;
+  readonly sshKeyCount?: number;
   readonly containers: readonly RosterEntry[];
 }
 

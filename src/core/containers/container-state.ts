@@ -64,6 +64,9 @@ export function entryOf(
 
 const putRoster = (roster: ContainerRoster): Effect => ({ type: 'record', kind: 'container-roster', id: roster.id, record: roster });
 
+/** The effect that notes how many SSH keys a tenant has. */
+export const countSshKeys = (roster: ContainerRoster, sshKeyCount: number): Effect => putRoster({ ...roster, sshKeyCount });
+
 /** The effect that puts entries of a tenant's roster. */
 export function rosterEffect(roster: ContainerRoster, entries: readonly RosterEntry[]): Effect {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));

@@ -16,6 +16,7 @@ import {
   wrongState,
 } from './container-state.ts';
 import { secretNeeds } from './decide-secret.ts';
+import { sshKeyNeeds } from './decide-ssh-key.ts';
 import { refuseCount, refuseDeployment, refuseTenant, strategyOf } from './deploy-rules.ts';
 import { eventEffects } from '../access/access-events.ts';
 
@@ -62,6 +63,7 @@ export const createContainerVerb: Verb<CreateContainerCommand, Container> = {
     records: [
       ...containerNeeds(command.tenantId, [command.containerId, ...(command.replaces === null ? [] : [command.replaces])]),
       ...secretNeeds(command.tenantId, command.spec.secrets),
+      ...sshKeyNeeds(command.tenantId, command.spec.sshKeys),
     ],
   }),
   decide: (state, command, nowMs) => {
@@ -140,7 +142,11 @@ function withDeployment(container: Container, deployment: Deployment): Container
 export const deployContainerVerb: Verb<DeployContainerCommand, Container> = {
   needs: (command) => ({
     tenantLock: 'exclusive',
-    records: [...containerNeeds(command.tenantId, [command.containerId]), ...secretNeeds(command.tenantId, command.spec.secrets)],
+    records: [
+      ...containerNeeds(command.tenantId, [command.containerId]),
+      ...secretNeeds(command.tenantId, command.spec.secrets),
+      ...sshKeyNeeds(command.tenantId, command.spec.sshKeys),
+    ],
   }),
   decide: (state, command, nowMs) => {
     const found = openContainer(state, command.tenantId, command.containerId);

@@ -6,6 +6,7 @@ import type { State } from '../verb.ts';
 import { checkContainerName, checkNames, checkVariables } from './container-names.ts';
 import type { PlannedDeployment } from './commands.ts';
 import { secretOf } from './decide-secret.ts';
+import { sshKeyOf } from './decide-ssh-key.ts';
 import type { ContainerRoster, DeploymentSpec, DeploymentStrategy, RosterEntry } from './container-records.ts';
 
 /** Largest number of GPUs of a container. Source: Tinfoil reference section 3, `gpus`. */
@@ -73,8 +74,8 @@ export const refuseHostChoice = (tenant: Tenant, asksHost: boolean): Refusal | n
 function refuseUsed(state: State, tenantId: string, { secrets, sshKeys }: DeploymentSpec): Refusal | null {
   const unknown = secrets.find((name) => secretOf(state, tenantId, name) === undefined);
   if (unknown !== undefined) return notFound(`secret ${unknown.slice(0, MAX_SHOWN)}`);
-  const [sshKey] = sshKeys;
-  return sshKey === undefined ? null : notFound(`SSH key ${sshKey}`);
+  const unknownKey = sshKeys.find((name) => sshKeyOf(state, tenantId, name) === undefined);
+  return unknownKey === undefined ? null : notFound(`SSH key ${unknownKey.slice(0, MAX_SHOWN)}`);
 }
 
 /** Checks what of a deployment's spec is somebody's input. */

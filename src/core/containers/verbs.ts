@@ -2,11 +2,13 @@ import type { Verb } from '../verb.ts';
 import type { ContainerCommand } from './commands.ts';
 import type { SecretCommand } from './secret-commands.ts';
 import { noteContainerSamplesVerb } from './decide-samples.ts';
+import type { SshCommand } from './ssh-commands.ts';
 import { advanceContainerVerb, forgetContainerVerb } from './decide-advance.ts';
 import { createContainerVerb, deployContainerVerb } from './decide-deploy.ts';
 import { acceptUpdateVerb, cancelUpdateVerb, deleteContainerVerb, setContainerVerb, stopContainerVerb } from './decide-lifecycle.ts';
 import { deleteRegistryCredentialVerb, noteRegistryRefusalVerb, putRegistryCredentialVerb } from './decide-registry-credential.ts';
 import { createSecretVerb, deleteSecretVerb, updateSecretVerb } from './decide-secret.ts';
+import { createSshKeyVerb, deleteSshKeyVerb } from './decide-ssh-key.ts';
 import { organizeContainersVerb } from './decide-organize.ts';
 import { meterContainerVerb } from './decide-meter.ts';
 import { endLeaseVerb, takeLeaseVerb } from './lease.ts';
@@ -38,3 +40,9 @@ export const SECRET_VERBS = {
   'delete-registry-credential': deleteRegistryCredentialVerb,
   'note-registry-refusal': noteRegistryRefusalVerb,
 } as const satisfies { readonly [K in SecretCommand['verb']]: Verb<Extract<SecretCommand, { verb: K }>, unknown> };
+
+/** The decisions about SSH, by verb. */
+export const SSH_VERBS = {
+  'create-ssh-key': createSshKeyVerb,
+  'delete-ssh-key': deleteSshKeyVerb,
+} as const satisfies { readonly [K in SshCommand['verb']]: Verb<Extract<SshCommand, { verb: K }>, unknown> };

@@ -11,20 +11,27 @@ export interface SpeedSample {
   readonly outputMs: number;
 }
 
-/** Decaying averages of the answers of one upstream with one model, and the moment of the last one, in Unix milliseconds. */
+/**
+ * Decaying averages of the answers of one upstream with one model, and the moment of the last one, in Unix milliseconds. `paceTokens` are
+ * the tokens that the pace rests on, those of older answers counted less.
+ */
 export interface Speed extends MeasuredSpeed {
+  readonly paceTokens: number;
   readonly atMs: number;
 }
 
 /** The share of a new answer in the averages: after five others two thirds of its weight are gone. */
 const NEWEST_SHARE = 0.2;
+/** What a pace rests on that was kept without saying so. */
+const PACE_TOKENS_UNTOLD = 100;
 /** What was measured longer ago says nothing about now: the upstream counts as unmeasured, so that it is tried again. */
 export const SPEED_LASTS_MS = 3_600_000;
 /** An answer that came in one piece shows no pace; no model gives more tokens a second. */
 const MAX_TOKENS_PER_SECOND = 1_000_000;
 
 /**
- * The averages after one more answer. Averages that are too old are begun anew. Of an answer that came whole the time to its first token
+ * The averages after one more answer. Averages that are too old are begun anew. The pace is all tokens over all time, so that a few tokens
+ * that came at once, and whose pace is beyond all measure, count for no more than they are. Of an answer that came whole the time to its first token
  * is taken to be the one that is known, at most nine tenths of all; where it has no output, all of its time is.
  */
 export function noteSpeed(before: Speed | undefined, sample: SpeedSample, nowMs: number): Speed {
@@ -32,13 +39,21 @@ export function noteSpeed(before: Speed | undefined, sample: SpeedSample, nowMs:
   const { outputTokens, outputMs } = sample;
   const firstTokenMs = sample.firstTokenMs ?? (outputTokens > 0 ? Math.min(past?.firstTokenMs ?? 0, outputMs * 0.9) : outputMs);
   const paceMs = sample.firstTokenMs === null ? outputMs - firstTokenMs : outputMs;
-  const pace = outputTokens > 0 ? Math.min((outputTokens * 1000) / Math.max(paceMs, 0.001), MAX_TOKENS_PER_SECOND) : null;
   const isSeen = sample.firstTokenMs !== null || outputTokens === 0;
   return {
     firstTokenMs: isSeen ? mix(past?.firstTokenMs ?? null, Math.max(0, firstTokenMs)) : (past?.firstTokenMs ?? 0),
-    tokensPerSecond: pace === null ? (past?.tokensPerSecond ?? null) : mix(past?.tokensPerSecond ?? null, pace),
+    ...notePace(past, { tokens: outputTokens, ms: paceMs }),
     atMs: nowMs,
   };
+}
+
+function notePace(past: Speed | null, { tokens, ms }: { tokens: number; ms: number }): Pick<Speed, 'tokensPerSecond' | 'paceTokens'> {
+  if (tokens <= 0) return { tokensPerSecond: past?.tokensPerSecond ?? null, paceTokens: past?.paceTokens ?? 0 };
+  const pastPace = past?.tokensPerSecond ?? null;
+  const pastTokens = past === null || pastPace === null ? 0 : past.paceTokens * (1 - NEWEST_SHARE);
+  const pastMs = pastPace === null ? 0 : (pastTokens * 1000) / pastPace;
+  const paceTokens = pastTokens + tokens;
+  return { tokensPerSecond: Math.min((paceTokens * 1000) / Math.max(pastMs + ms, 0.001), MAX_TOKENS_PER_SECOND), paceTokens };
 }
 
 /** What is known at `nowMs`; null where nothing is, or nothing that is recent enough. */
@@ -53,9 +68,9 @@ const mix = (before: number | null, now: number): number => (before === null ? n
 export function writeSpeeds(speeds: ReadonlyMap<string, Speed>, nowMs: number): PlainJson {
   const recent = [...speeds].filter(([, speed]) => !isOld(speed, nowMs));
   return Object.fromEntries(
-    recent.map(([name, { firstTokenMs, tokensPerSecond, atMs }]) => [
+    recent.map(([name, { firstTokenMs, tokensPerSecond, paceTokens, atMs }]) => [
       name,
-      [round(firstTokenMs), tokensPerSecond === null ? null : round(tokensPerSecond), atMs],
+      [round(firstTokenMs), tokensPerSecond === null ? null : round(tokensPerSecond), atMs, round(paceTokens)],
     ]),
   );
 }
@@ -69,10 +84,10 @@ export function readSpeeds(value: PlainJson | undefined): Map<string, Speed> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return speeds;
   for (const [name, kept] of Object.entries(value)) {
     if (!Array.isArray(kept)) continue;
-    const [firstTokenMs, tokensPerSecond, atMs] = kept as readonly PlainJson[];
-    if (!isLength(firstTokenMs) || !isLength(atMs)) continue;
+    const [firstTokenMs, tokensPerSecond, atMs, paceTokens = PACE_TOKENS_UNTOLD] = kept as readonly PlainJson[];
+    if (!isLength(firstTokenMs) || !isLength(atMs) || !isLength(paceTokens)) continue;
     if (tokensPerSecond !== null && !(isLength(tokensPerSecond) && tokensPerSecond > 0)) continue;
-    speeds.set(name, { firstTokenMs, tokensPerSecond, atMs });
+    speeds.set(name, { firstTokenMs, tokensPerSecond, paceTokens, atMs });
   }
   return speeds;
 }

@@ -44,6 +44,8 @@ export const RECORD_SQL = {
   secretsOfTenant: 'SELECT body FROM secrets WHERE tenant_id = ? ORDER BY id',
   /** By registry_credentials_by_tenant, which gives the order as well. */
   registryCredentialsOfTenant: 'SELECT body FROM registry_credentials WHERE tenant_id = ? ORDER BY id',
+  /** By ssh_keys_by_tenant, which gives the order as well. */
+  sshKeysOfTenant: 'SELECT body FROM ssh_keys WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
   /** By events_of_tenant, which gives the order as well. */
   events: 'SELECT * FROM events WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
@@ -82,6 +84,7 @@ export function makeRecordQueries(db: Database): RecordQueries {
     ['container', db.prepare<[string], string>(RECORD_SQL.containersOfTenant).pluck()],
     ['secret', db.prepare<[string], string>(RECORD_SQL.secretsOfTenant).pluck()],
     ['registry-credential', db.prepare<[string], string>(RECORD_SQL.registryCredentialsOfTenant).pluck()],
+    ['ssh-key', db.prepare<[string], string>(RECORD_SQL.sshKeysOfTenant).pluck()],
     ['bill-correction', db.prepare<[string], string>(RECORD_SQL.correctionsOfTenant).pluck()],
   ]);
   const keyByHash = db.prepare<[{ hash: string }], string>(RECORD_SQL.keyByHash).pluck();
