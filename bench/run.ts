@@ -5,6 +5,7 @@
 import { cyclesLists } from './rows/cycles-lists.ts';
 import { cyclesBudgets, cyclesFanout, cyclesPairs, cyclesReserves } from './rows/cycles.ts';
 import { gatewayPlain, gatewayRefused, gatewayStall, gatewayStream } from './rows/gateway.ts';
+import { gatewayGoverned } from './rows/governed.ts';
 import { ingress } from './rows/ingress.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
@@ -27,6 +28,7 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   stream: () => gatewayStream(timing),
   stall: () => gatewayStall(quick ? timing : { ...timing, durationMs: 6000 }),
   refused: () => gatewayRefused(timing),
+  governed: () => gatewayGoverned(timing),
   reserve: () => cyclesReserves(timing),
   pairs: () => cyclesPairs(timing),
   budgets: () => cyclesBudgets(timing),

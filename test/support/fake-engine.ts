@@ -10,6 +10,7 @@ import {
   type RegistryAuth,
   type UnitExec,
   type UnitSpec,
+  type UnitStats,
   type UnitState,
 } from '../../src/ports/container-engine.ts';
 
@@ -28,6 +29,10 @@ export interface FakeEngine extends ContainerEngine {
   readonly networks: Map<string, EngineOwner>;
   readonly volumes: Map<string, EngineOwner>;
   readonly images: Set<string>;
+  /** What a unit uses, by its id; nothing where it is not here. */
+  readonly stat: Map<string, UnitStats>;
+  /** What a command in a unit prints, by the unit's id. */
+  readonly printed: Map<string, string>;
   /** What was done, in order: `create <name>`, `start <name>`, `remove <name>`, `pull <address>`. */
   readonly done: string[];
   /** Asked before each request; a kind of fault makes it fail, `after` once it was carried out. */
@@ -48,6 +53,8 @@ export function makeFakeEngine(): FakeEngine {
   const networks = new Map<string, EngineOwner>();
   const volumes = new Map<string, EngineOwner>();
   const images = new Set<string>();
+  const stat = new Map<string, UnitStats>();
+  const printed = new Map<string, string>();
   const done: string[] = [];
   let nextPort = 20_000;
   let nextId = 1;
@@ -71,6 +78,8 @@ export function makeFakeEngine(): FakeEngine {
     networks,
     volumes,
     images,
+    stat,
+    printed,
     done,
     fault: null,
     registry: () => null,
@@ -169,13 +178,14 @@ export function makeFakeEngine(): FakeEngine {
     logs: async function* (): AsyncGenerator<LogLine> {
       await Promise.resolve();
     },
-    stats: () => step('stats', () => null),
     exec: (id, spec) =>
       step('exec', () => {
         if (find(id)?.state === 'running') return engine.runProcess(spec);
         const message = `${id} does not run`;
         throw new EngineFault({ kind: 'gone', message, publicMessage: message });
       }),
+    stats: (id) => step('stats', () => stat.get(id) ?? null),
+    capture: (id) => step('capture', () => printed.get(id) ?? null),
     close: () => Promise.resolve(),
   };
   return engine;

@@ -1,4 +1,5 @@
 import type { RequestBound } from '../../core/bounds/bound-request.ts';
+import { hasManyPrompts } from '../../core/bounds/media-bound.ts';
 import { limitPerChoice } from '../../core/calls/call-hold.ts';
 import type { OutputLimitField } from '../../core/metering/upstream-body.ts';
 import type { InferenceRequest } from '../../core/bounds/inference-request.ts';
@@ -47,8 +48,8 @@ export const targetOf = (plan: CallPlan, { candidate }: Pick<ActiveCall, 'candid
   plan.candidates[candidate]?.target ?? plan;
 
 /**
- * The output limit to send to the upstream that is tried: what the hold pays for, and no more than the model, and the upstream, can give.
- * Null where the caller set one, or none is sent.
+ * The output limit to send to the upstream that is tried: what the hold pays for, and no more than the model, and the upstream, can give,
+ * beside the prompt by our nearest count where its context was held against that. Null where the caller set one, or none is sent.
  */
 export function sentLimit(
   plan: CallPlan,
@@ -57,6 +58,14 @@ export function sentLimit(
   if (plan.bound.sendLimitAs === null) return null;
   const { bound } = targetOf(plan, call);
   if (bound.sendLimitAs === null) return null;
-  const most = plan.candidates[call.candidate]?.maxOutputTokens ?? Infinity;
+  const most = Math.min(plan.candidates[call.candidate]?.maxOutputTokens ?? Infinity, roomBesidePrompt(plan, call));
   return { field: bound.sendLimitAs, tokens: Math.min(limitPerChoice(call.heldOutput, plan.bound.choices), bound.outputPerChoice, most) };
+}
+
+/** What a context has room for beside the prompt, where `filterCandidates` looked at it: the upstream's own, or its model's where several may answer. */
+function roomBesidePrompt(plan: CallPlan, call: Pick<ActiveCall, 'candidate'>): number {
+  const candidate = plan.candidates[call.candidate];
+  const context = candidate?.contextTokens ?? candidate?.target?.model.contextTokens ?? null;
+  if (context === null || hasManyPrompts(plan.request.kind)) return Infinity;
+  return Math.max(1, context - targetOf(plan, call).promptTokens);
 }

@@ -55,6 +55,8 @@ describe('paths', () => {
     [['/pub*'], '/pub\\..\\admin', false],
     [['/pub*'], '/pub/..;/admin', false],
     [['/pub*'], '/pub/..%3b/admin', false],
+    [['/pub*'], '/pub/%3b..;.%2e/admin', false],
+    [['/pub*'], '/pub/x;../admin', false],
     [['/pub*'], '/pub/%c0%ae%c0%ae/admin', false],
     [['/pub*'], '/../pub/x', false],
     [['/*'], '/a/../b', false],

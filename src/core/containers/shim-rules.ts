@@ -42,10 +42,10 @@ function readingsOf(path: string): readonly string[] | null {
 }
 
 /**
- * `.` and `..`, also with parameters (`..;x`), which some programs cut off, and between backslashes, which some take for slashes; and bytes that are in
+ * `.` and `..`, also with parameters (`..;x`), which some programs cut off, or as one (`;..`), and between backslashes, which some take for slashes; and bytes that are in
  * no text but that some take for the longer form of a dot or slash.
  */
-const hasDotSegment = (reading: string): boolean => /(?:^|[/\\])\.{1,2}(?:[;/\\]|$)|[\u00c0\u00c1]/.test(reading);
+const hasDotSegment = (reading: string): boolean => /(?:^|[;/\\])\.{1,2}(?:[;/\\]|$)|[\u00c0\u00c1]/.test(reading);
 
 /** Whether one reading of a path is what a pattern says: the same, or under it where it ends with `*`. */
 function matches(pattern: string, reading: string): boolean {

@@ -178,6 +178,7 @@ export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine 
     logs: (id, request) => readLogs({ requests, host, maxLineBytes: limits.logLineBytes }, id, request),
     stats: units.stats,
     exec: (id, spec) => startExec({ requests, host }, id, spec),
+    capture: units.capture,
     close: () => {
       requests.close();
       return Promise.resolve();

@@ -128,13 +128,13 @@ describe('a filter', () => {
     });
     expect((await send({})).status).toBe(200);
     expect(receivedBy()).toEqual([0, 0, 1]);
-    // Without a limit of the caller ours is lowered to what the upstream gives.
+    // Without a limit of the caller ours is lowered to what the upstream gives, and to what its context has room for beside the prompt.
     const short = await send({ max_tokens: undefined });
     expect(receivedBy()).toEqual([1, 0, 1]);
     server(0).behaviour.fault = { kind: 'status', status: 500 };
     const lowered = await send({ max_tokens: undefined });
-    expect([short, lowered].map(({ headers }) => headers.get('x-castellan-output-limit'))).toEqual(['256', '99']);
-    expect(bodyAt(1)['max_tokens']).toBe(99);
+    expect([short, lowered].map(({ headers }) => headers.get('x-castellan-output-limit'))).toEqual(['42', '99']);
+    expect([bodyAt(0)['max_tokens'], bodyAt(1)['max_tokens']]).toEqual([42, 99]);
   });
 });
 
