@@ -1,14 +1,15 @@
-import type { AuthContext, Connection, PseudoTtyInfo, ServerChannel, Session } from 'ssh2';
+import type { AuthContext, Connection, ServerChannel, TcpipRequestInfo } from 'ssh2';
 import type ssh2 from 'ssh2';
 import type { SshSessionKind } from '../core/containers/ssh-commands.ts';
-import type { TerminalSize } from '../ports/container-engine.ts';
 import type { Log } from '../ports/log.ts';
 import type { ShellCandidate, SshAccess, SshOrigin } from '../ports/ssh-access.ts';
 import { decideTry, type TryRefusal } from './authenticate.ts';
+import { serveRequests } from './channel-requests.ts';
 import { makeShellSession, type ShellSession } from './session.ts';
+import type { ShellSpec } from './unit-shell.ts';
 
 /** Why a connection is ended by us, as its sessions' rows tell. */
-export type EndReason = 'idle' | 'revoked' | 'stopped';
+type EndReason = 'idle' | 'revoked' | 'stopped';
 
 /** One connection of a client, from its first byte on. */
 export interface SshConnection {
@@ -46,18 +47,7 @@ const TOLD: Readonly<Record<EndReason, string>> = {
   stopped: 'the gateway stops',
 };
 
-const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
-const MAX_SIDE = 10_000;
-const TERM = /^[A-Za-z0-9._+-]{1,64}$/;
-/** What a client may say of its environment: in which language and letters its owner reads. */
-const LOCALE_NAME = /^(?:LANG|LANGUAGE|LC_[A-Z]{1,32})$/;
-const LOCALE_VALUE = /^[A-Za-z0-9._@:-]{1,128}$/;
-/** Source: RFC 4254, section 6.10. */
-const SIGNALS = new Set(['ABRT', 'ALRM', 'FPE', 'HUP', 'ILL', 'INT', 'KILL', 'PIPE', 'QUIT', 'SEGV', 'TERM', 'USR1', 'USR2']);
-const MAX_COMMAND_LENGTH = 128 * 1024;
 const MAX_PORT = 65_535;
-
-const SHELL = ['sh', '-c', 'command -v bash >/dev/null 2>&1 && exec bash; exec sh'];
 /** What images have that connects its streams to a port of their own; `$1` is the port. */
 const CONNECT = [
   'if command -v socat >/dev/null 2>&1; then exec socat - "TCP:localhost:$1"; fi',
@@ -67,52 +57,20 @@ const CONNECT = [
 ].join('\n');
 const HERE = new Set(['localhost', '127.0.0.1', '::1']);
 
-const side = (given: number, fallback: number): number =>
-  Number.isInteger(given) && given > 0 ? Math.min(given, MAX_SIDE) : fallback;
+/** Whether a forwarding leads to the unit that somebody is let in to. */
+const isOwnPort = ({ destIP, destPort }: TcpipRequestInfo, { grant }: ShellCandidate): boolean =>
+  (HERE.has(destIP) || destIP === grant.unit) && destPort > 0 && destPort <= MAX_PORT;
 
-const sizeOf = ({ cols, rows }: { readonly cols: number; readonly rows: number }): TerminalSize => ({
-  columns: side(cols, DEFAULT_SIZE.columns),
-  rows: side(rows, DEFAULT_SIZE.rows),
-});
-
-/** Serves a connection. */
-export function serveConnection(options: ConnectionOptions): SshConnection {
-  const { client, origin, access, log, onRefused } = options;
-  const sessions = new Map<ShellSession, Promise<void>>();
-  let candidate: ShellCandidate | null = null;
+/**
+ * Answers the tries of a client, one after the other; `onGranted` is told who is let in. A try that fails is answered later and later, and the last one by
+ * the end of the connection.
+ */
+function answerTries(
+  options: ConnectionOptions,
+  of: { readonly hangUp: () => void; readonly onGranted: (who: ShellCandidate) => void },
+): void {
+  const { client, origin, access, utils, log, onRefused } = options;
   let tries = 0;
-  let isEnding = false;
-  let idle: NodeJS.Timeout | undefined;
-
-  const touch = (): void => {
-    clearTimeout(idle);
-    idle = setTimeout(() => end('idle'), options.idleMs);
-  };
-
-  const hangUp = (): void => {
-    client.end();
-    options.cut();
-  };
-
-  function end(reason: EndReason): void {
-    if (isEnding) return;
-    isEnding = true;
-    for (const session of sessions.keys()) session.end(reason, TOLD[reason]);
-    // What is told has to get out first.
-    void Promise.all(sessions.values()).then(hangUp);
-  }
-
-  const closed = new Promise<void>((resolve) => void client.once('close', () => resolve()));
-  const gone = closed.then(async () => {
-    clearTimeout(idle);
-    isEnding = true;
-    await Promise.all(sessions.values());
-  });
-  // Clients that break the protocol, or leave without a word, are nobody's fault here.
-  client.on('error', (err: Error) => {
-    log.debug({ err, source: origin.sourceIp }, 'an SSH connection broke');
-    options.cut();
-  });
 
   async function refuse(context: AuthContext, why: TryRefusal): Promise<void> {
     tries += 1;
@@ -121,99 +79,120 @@ export function serveConnection(options: ConnectionOptions): SshConnection {
     await options.holdBack();
     if (tries < options.maxTries) return context.reject(['publickey']);
     onRefused('tries');
-    hangUp();
+    of.hangUp();
   }
 
   async function authenticate(context: AuthContext): Promise<void> {
     // What every client asks first: which methods there are.
     if (context.method === 'none') return context.reject(['publickey']);
-    const outcome = await decideTry(context, { access, utils: options.utils });
+    const outcome = await decideTry(context, { access, utils });
     if (outcome.kind === 'refused') return refuse(context, outcome.why);
-    if (outcome.kind === 'granted') ({ candidate } = outcome);
+    if (outcome.kind === 'granted') of.onGranted(outcome.candidate);
     context.accept();
   }
 
   client.on('authentication', (context) => {
     authenticate(context).catch((err: unknown) => {
       log.error({ err }, 'an SSH try could not be decided');
-      hangUp();
+      of.hangUp();
     });
   });
+}
+
+/** The sessions of a connection. */
+interface Sessions {
+  /** Begins one of the one who is let in; null where there may be no more. */
+  begin(kind: SshSessionKind, open: () => ServerChannel | undefined, spec: ShellSpec): ShellSession | null;
+  isFull(): boolean;
+  end(reason: EndReason): void;
+  /** Resolves when the end of each is noted. */
+  ended(): Promise<unknown>;
+}
+
+function makeSessions(
+  options: ConnectionOptions,
+  of: { readonly who: () => ShellCandidate | null; readonly onTraffic: () => void },
+): Sessions {
+  const { access, origin, log, onSession } = options;
+  const sessions = new Map<ShellSession, Promise<void>>();
+  let isEnding = false;
+  const isFull = (): boolean => isEnding || of.who() === null || sessions.size >= options.maxSessions;
+
+  return {
+    isFull,
+    begin: (kind, open, spec) => {
+      const candidate = of.who();
+      const channel = candidate === null || isFull() ? undefined : open();
+      // It is not opened where its client has ended it already.
+      if (candidate === null || channel === undefined) return null;
+      const session = makeShellSession({ access, candidate, origin, kind, spec, channel, onTraffic: of.onTraffic, log });
+      onSession(1);
+      const running = session.run().finally(() => {
+        sessions.delete(session);
+        onSession(-1);
+      });
+      sessions.set(session, running);
+      return session;
+    },
+    end: (reason) => {
+      isEnding = true;
+      for (const session of sessions.keys()) session.end(reason, TOLD[reason]);
+    },
+    ended: () => Promise.all(sessions.values()),
+  };
+}
+
+/** Serves a connection. */
+export function serveConnection(options: ConnectionOptions): SshConnection {
+  const { client, origin, access, log } = options;
+  let candidate: ShellCandidate | null = null;
+  let isEnding = false;
+  let idle: NodeJS.Timeout | undefined;
+
+  const touch = (): void => {
+    clearTimeout(idle);
+    idle = setTimeout(() => end('idle'), options.idleMs);
+  };
+  const sessions = makeSessions(options, { who: () => candidate, onTraffic: touch });
+  const hangUp = (): void => {
+    client.end();
+    options.cut();
+  };
+
+  function end(reason: EndReason): void {
+    if (isEnding) return;
+    isEnding = true;
+    sessions.end(reason);
+    // What is told has to get out first.
+    void sessions.ended().then(hangUp);
+  }
+
+  const closed = new Promise<void>((resolve) => void client.once('close', () => resolve()));
+  const gone = closed.then(async () => {
+    clearTimeout(idle);
+    isEnding = true;
+    await sessions.ended();
+  });
+  // Clients that break the protocol, or leave without a word, are nobody's fault here.
+  client.on('error', (err: Error) => {
+    log.debug({ err, source: origin.sourceIp }, 'an SSH connection broke');
+    options.cut();
+  });
+  answerTries(options, { hangUp, onGranted: (who) => (candidate = who) });
   client.once('ready', () => {
     options.onReady();
     touch();
   });
-
-  /** Begins a session of the one who is let in; null where there may be no more. */
-  function begin(kind: SshSessionKind, channel: ServerChannel, spec: Parameters<typeof makeShellSession>[0]['spec']): ShellSession | null {
-    if (candidate === null || isEnding) return null;
-    const session = makeShellSession({ access, candidate, origin, kind, spec, channel, onTraffic: touch, log });
-    options.onSession(1);
-    const running = session.run().finally(() => {
-      sessions.delete(session);
-      options.onSession(-1);
-    });
-    sessions.set(session, running);
-    return session;
-  }
-
-  const isFull = (): boolean => isEnding || candidate === null || sessions.size >= options.maxSessions;
-
-  client.on('session', (accept, reject) => {
-    if (isFull()) return reject();
-    serveRequests(accept());
-  });
-
-  /** What a client asks of one channel. All that is not here is refused: subsystems, X11, agents. */
-  function serveRequests(requests: Session): void {
-    const env: { name: string; value: string }[] = [];
-    let terminal: TerminalSize | null = null;
-    let session: ShellSession | null = null;
-
-    const start = (kind: 'shell' | 'command', command: readonly string[], accept: () => ServerChannel, reject: () => void): void => {
-      if (session !== null || isFull()) return reject();
-      session = begin(kind, accept(), { command, env, terminal });
-    };
-    requests.on('pty', (accept, _reject, info) => {
-      terminal = sizeOf(info);
-      const { term } = info as PseudoTtyInfo & { readonly term?: string };
-      if (term !== undefined && TERM.test(term)) env.push({ name: 'TERM', value: term });
-      answer(accept);
-    });
-    requests.on('window-change', (accept, _reject, info) => {
-      terminal = terminal === null ? null : sizeOf(info);
-      if (terminal !== null) session?.resize(terminal);
-      answer(accept);
-    });
-    requests.on('env', (accept, reject, info) => {
-      const { key: name, val: value } = info;
-      const isTaken = session === null && env.length < SIGNALS.size && LOCALE_NAME.test(name) && LOCALE_VALUE.test(value);
-      if (isTaken) env.push({ name, value });
-      answer(isTaken ? accept : reject);
-    });
-    requests.on('signal', (accept, reject, info) => {
-      const name = (info.name as string).replace(/^SIG/, '');
-      const isKnown = SIGNALS.has(name);
-      if (isKnown) session?.signal(name);
-      answer(isKnown ? accept : reject);
-    });
-    requests.on('shell', (accept, reject) => start('shell', SHELL, accept, reject));
-    requests.on('exec', (accept, reject, { command }) => {
-      if (command.length > MAX_COMMAND_LENGTH || command.includes('\u0000')) return reject();
-      start('command', ['sh', '-c', command], accept, reject);
-    });
-  }
-
+  client.on('session', (accept, reject) =>
+    sessions.isFull() ? reject() : serveRequests(accept(), (...asked) => sessions.begin(...asked)),
+  );
   // Without a listener the connection layer refuses every forwarding as prohibited.
   if (options.isForwarding) {
-    client.on('tcpip', (accept, reject, { destIP, destPort }) => {
-      const isHere = HERE.has(destIP) || destIP === candidate?.grant.unit;
-      if (isHere && destPort > 0 && destPort <= MAX_PORT && !isFull()) {
-        begin('forward', accept(), { command: ['sh', '-c', CONNECT, 'sh', String(destPort)], env: [], terminal: null });
-        return;
-      }
-      onRefused('forwarding');
-      reject();
+    client.on('tcpip', (accept, reject, info) => {
+      const isOwn = candidate !== null && isOwnPort(info, candidate);
+      if (!isOwn) options.onRefused('forwarding');
+      if (!isOwn || sessions.isFull()) return reject();
+      sessions.begin('forward', accept, { command: ['sh', '-c', CONNECT, 'sh', String(info.destPort)], env: [], terminal: null });
     });
   }
 
@@ -229,6 +208,3 @@ export function serveConnection(options: ConnectionOptions): SshConnection {
     },
   };
 }
-
-/** Requests that want no answer come without the means to give one, whatever the types say. */
-const answer = (how: (() => void) | undefined): void => how?.();

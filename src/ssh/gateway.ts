@@ -121,7 +121,7 @@ export async function makeSshGateway(options: SshGatewayOptions): Promise<SshGat
       server.injectSocket(socket);
     },
     recheck: async () => {
-      await Promise.all([...peers.values()].map(({ connection }) => connection?.recheck()));
+      await Promise.all([...peers.values()].map(async ({ connection }) => connection?.recheck()));
     },
     endAll: () => {
       stopping.abort();

@@ -1,5 +1,5 @@
 import type { ServerChannel } from 'ssh2';
-import type { OpenedSshSession, SshSessionKind } from '../core/containers/ssh-commands.ts';
+import type { SshSessionKind } from '../core/containers/ssh-commands.ts';
 import { EngineFault, type TerminalSize } from '../ports/container-engine.ts';
 import type { Log } from '../ports/log.ts';
 import type { ShellCandidate, SshAccess, SshOrigin } from '../ports/ssh-access.ts';
@@ -32,105 +32,134 @@ export interface SessionOptions {
 const NO_COMMAND = 127;
 const NO_SESSION = 255;
 
+/** The end of a session: the first reason that it has. */
+interface Ending {
+  readonly signal: AbortSignal;
+  readonly done: Promise<void>;
+  reason(): string;
+  end(why: string): void;
+}
+
+function makeEnding(): Ending {
+  const controller = new AbortController();
+  let reason = 'exit';
+  const done = new Promise<void>((resolve) => {
+    controller.signal.addEventListener('abort', () => resolve());
+  });
+  return {
+    signal: controller.signal,
+    done,
+    reason: () => reason,
+    end: (why) => {
+      if (controller.signal.aborted) return;
+      reason = why;
+      controller.abort();
+    },
+  };
+}
+
+/** A channel as the output of a session. */
+interface Outlet {
+  put(stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void>;
+  /** Says what is wrong, and ends with that status. */
+  complain(text: string, status: number): Promise<void>;
+}
+
+function makeOutlet(channel: ServerChannel, ending: Ending): Outlet {
+  // One after the other, and never two: the connection layer forgets a second stream of a channel that waits for room.
+  const put: Outlet['put'] = (stream, bytes) => {
+    const written = new Promise<void>((resolve) => void (stream === 'stdout' ? channel : channel.stderr).write(bytes, () => resolve()));
+    return Promise.race([written, ending.done]);
+  };
+  return {
+    put,
+    complain: async (text, status) => {
+      await put('stderr', Buffer.from(`castellan: ${text}\r\n`));
+      channel.exit(status);
+    },
+  };
+}
+
+/** Passes on what comes in; no more is asked for until the process has taken it. */
+function takeInput(channel: ServerChannel, shell: UnitShell, onBytes: (count: number) => void): void {
+  channel.on('data', (bytes: Buffer) => {
+    channel.pause();
+    onBytes(bytes.length);
+    void shell.write(bytes).then(() => channel.resume());
+  });
+  channel.once('end', () => void shell.endInput().catch(() => undefined));
+  channel.resume();
+}
+
+/** Sizes and signals in their order, one at a time. What the engine makes of them is no reason to end anything. */
+function makeActs(log: Log): { act(what: (shell: UnitShell) => Promise<void>): void; begin(shell: UnitShell): void } {
+  let begin: (shell: UnitShell) => void = () => undefined;
+  const begun = new Promise<UnitShell>((resolve) => (begin = resolve));
+  let last: Promise<unknown> = begun;
+  return {
+    begin: (shell) => begin(shell),
+    act: (what) => {
+      last = last
+        .then(() => begun)
+        .then(what)
+        .catch((err: unknown) => log.debug({ err }, 'a size or signal of an SSH session did not reach its process'));
+    },
+  };
+}
+
 /** Makes a {@link ShellSession}. */
 export function makeShellSession({ access, candidate, origin, kind, spec, channel, onTraffic, log }: SessionOptions): ShellSession {
   const { grant } = candidate;
-  const ended = new AbortController();
+  const ending = makeEnding();
+  const outlet = makeOutlet(channel, ending);
+  const acts = makeActs(log);
   const counts = { bytesIn: 0, bytesOut: 0 };
-  let shell: UnitShell | null = null;
-  let reason = 'exit';
-  let size: TerminalSize | null = null;
-  let acting = Promise.resolve();
-
-  const stop = (why: string): void => {
-    if (ended.signal.aborted) return;
-    reason = why;
-    ended.abort();
-  };
-  const whenEnded = new Promise<void>((resolve) => void ended.signal.addEventListener('abort', () => resolve()));
-  channel.once('close', () => stop('disconnected'));
+  channel.once('close', () => ending.end('disconnected'));
   // A channel that breaks is closed; there is nobody to tell.
-  channel.on('error', () => stop('disconnected'));
+  channel.on('error', () => ending.end('disconnected'));
 
-  /** One after the other, and never two: the connection layer forgets a second stream of a channel that waits for room. */
-  const put = (stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<unknown> => {
-    const written = new Promise<void>((resolve) => void (stream === 'stdout' ? channel : channel.stderr).write(bytes, () => resolve()));
-    return Promise.race([written, whenEnded]);
-  };
-
-  const complain = async (text: string, status: number): Promise<void> => {
-    await put('stderr', Buffer.from(`castellan: ${text}\r\n`));
-    channel.exit(status);
-  };
-
-  /** Sizes and signals in their order, one at a time; what the engine makes of them is no reason to end anything. */
-  const act = (what: (running: UnitShell) => Promise<void>): void => {
-    acting = acting
-      .then(async () => (shell === null || ended.signal.aborted ? undefined : what(shell)))
-      .catch((err: unknown) => log.debug({ err }, 'a size or signal of an SSH session did not reach its process'));
-  };
-
-  /** Passes on what comes in; no more is asked for until the process has taken it. */
-  function takeInput(running: UnitShell): void {
-    channel.on('data', (bytes: Buffer) => {
-      channel.pause();
-      counts.bytesIn += bytes.length;
+  /** Passes on what comes out, until it ends or the session does; the value is what the process ended with. */
+  async function serve(shell: UnitShell): Promise<number | null> {
+    acts.begin(shell);
+    takeInput(channel, shell, (count) => {
+      counts.bytesIn += count;
       onTraffic();
-      void running.write(bytes).then(() => channel.resume());
     });
-    channel.once('end', () => void running.endInput().catch(() => undefined));
-    channel.resume();
-  }
-
-  async function serve(): Promise<number | null> {
-    const running = await startShell((exec) => access.start(candidate, exec), spec);
-    shell = running;
-    if (size !== null) act((to) => to.resize(size ?? { columns: 0, rows: 0 }));
-    const aborted = whenEnded.then(() => 'ended' as const);
-    takeInput(running);
-    const pieces = running.output[Symbol.asyncIterator]();
-    while (!ended.signal.aborted) {
-      const next = await Promise.race([pieces.next(), aborted]);
-      if (next === 'ended') return null;
-      if (next.done === true) return running.exitCode();
-      const { stream, bytes } = next.value;
-      counts.bytesOut += bytes.length;
+    const pieces = shell.output[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await Promise.race([pieces.next(), ending.done]);
+      if (next === undefined || ending.signal.aborted) return null;
+      if (next.done === true) return shell.exitCode();
+      counts.bytesOut += next.value.bytes.length;
       onTraffic();
-      await put(stream, bytes);
+      await outlet.put(next.value.stream, next.value.bytes);
     }
-    return null;
   }
 
-  /** Serves the process, and tells what it ended with. */
   async function serveTold(): Promise<number | null> {
+    let shell: UnitShell | null = null;
     try {
-      const exitCode = await serve();
+      shell = await startShell((exec) => access.start(candidate, exec), spec);
+      const exitCode = await serve(shell);
       if (exitCode !== null) channel.exit(exitCode);
       return exitCode;
     } catch (err) {
-      if (ended.signal.aborted) return null;
-      reason = 'failed';
+      if (ending.signal.aborted) return null;
       log.warn({ err, container: grant.containerId, unit: grant.unit }, 'an SSH session could not be served');
-      if (err instanceof ShellError) await complain(err.message, NO_COMMAND);
-      else await complain(err instanceof EngineFault ? err.publicMessage : 'the session failed', NO_SESSION);
+      if (err instanceof ShellError) await outlet.complain(err.message, NO_COMMAND);
+      else await outlet.complain(err instanceof EngineFault ? err.publicMessage : 'the session failed', NO_SESSION);
+      ending.end('failed');
       return null;
-    }
-  }
-
-  async function note(session: OpenedSshSession, exitCode: number | null): Promise<void> {
-    try {
-      await access.end(grant, session, origin, { reason, exitCode, ...counts });
-    } catch (err) {
-      log.error({ err, session: session.sessionId }, 'the end of an SSH session was not noted');
+    } finally {
+      await shell?.end().catch((err: unknown) => log.warn({ err }, 'a process of an SSH session may still run'));
     }
   }
 
   async function run(): Promise<void> {
     const opened = await access.open(grant, { kind, hasTerminal: spec.terminal !== null, origin });
-    if (!opened.ok) return complain(opened.rejection.message, NO_SESSION);
-    const exitCode = ended.signal.aborted ? null : await serveTold();
-    await (shell as UnitShell | null)?.end().catch((err: unknown) => log.warn({ err }, 'a process of an SSH session may still run'));
-    await note(opened.value, exitCode);
+    if (!opened.ok) return outlet.complain(opened.rejection.message, NO_SESSION);
+    const exitCode = ending.signal.aborted ? null : await serveTold();
+    await access.end(grant, opened.value, origin, { reason: ending.reason(), exitCode, ...counts });
   }
 
   return {
@@ -138,20 +167,17 @@ export function makeShellSession({ access, candidate, origin, kind, spec, channe
       try {
         await run();
       } catch (err) {
-        log.error({ err }, 'an SSH session was not opened');
+        log.error({ err }, 'an SSH session was not opened, or its end not noted');
       } finally {
         channel.end();
       }
     },
-    resize: (wanted) => {
-      size = wanted;
-      act((running) => running.resize(wanted));
-    },
-    signal: (name) => act((running) => running.signal(name)),
+    resize: (size) => acts.act((shell) => shell.resize(size)),
+    signal: (name) => acts.act((shell) => shell.signal(name)),
     end: (why, told) => {
-      if (ended.signal.aborted) return;
+      if (ending.signal.aborted) return;
       if (channel.writable) channel.stderr.write(`\r\ncastellan: ${told}\r\n`);
-      stop(why);
+      ending.end(why);
     },
   };
 }

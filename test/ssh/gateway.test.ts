@@ -125,19 +125,23 @@ describe('who is let in', () => {
   });
 });
 
-test('many tries are slowed and end the connection; a good key is never kept waiting', async () => {
-  const at = await open({ limits: { maxTries: 2 } });
-  const wrong = [1, 2].map((number) => client.key(`wrong-${number}`));
-  const args = wrong.flatMap((file) => ['-i', file]);
-  const first = await ssh({ key: keys.foreign, args, command: 'true' }, at);
-  expect(first.status).toBe(255);
-  expect(at.refused).toEqual(['key', 'key', 'tries']);
-  const startedMs = performance.now();
-  await ssh({ key: keys.foreign, args, command: 'true' }, at);
-  // Three are answered at once, the fourth after half a second.
-  expect(performance.now() - startedMs).toBeGreaterThan(450);
-  expect(await ssh({ command: 'true' }, at)).toMatchObject({ status: 0 });
-}, SLOW_MS);
+test(
+  'many tries are slowed and end the connection; a good key is never kept waiting',
+  async () => {
+    const at = await open({ limits: { maxTries: 2 } });
+    const wrong = [1, 2].map((number) => client.key(`wrong-${number}`));
+    const args = wrong.flatMap((file) => ['-i', file]);
+    const first = await ssh({ key: keys.foreign, args, command: 'true' }, at);
+    expect(first.status).toBe(255);
+    expect(at.refused).toEqual(['key', 'key', 'tries']);
+    const startedMs = performance.now();
+    await ssh({ key: keys.foreign, args, command: 'true' }, at);
+    // Three are answered at once, the fourth after half a second.
+    expect(performance.now() - startedMs).toBeGreaterThan(450);
+    expect(await ssh({ command: 'true' }, at)).toMatchObject({ status: 0 });
+  },
+  SLOW_MS,
+);
 
 describe('what a session is not', () => {
   test.each([
@@ -192,35 +196,50 @@ describe('an open connection', () => {
     return shell;
   };
 
-  test('ends when access does, and its owner is told', async () => {
-    const at = await open();
-    const shell = await begin(at);
-    await at.gateway.recheck();
-    at.against = 'key';
-    await at.gateway.recheck();
-    expect(await shell.done).toMatchObject({ status: 255, stderr: expect.stringContaining('access to the container has ended') as string });
-    await waitUntil(async () => at.ended.length === 1);
-    expect(at.ended).toMatchObject([{ reason: 'revoked', exitCode: null }]);
-    // Also where it begins only then.
-    const { status, stderr } = await ssh({ command: 'echo in' }, at);
-    expect([status, stderr]).toEqual([255, 'castellan: not any more\r\n']);
-  }, SLOW_MS);
+  test(
+    'ends when access does, and its owner is told',
+    async () => {
+      const at = await open();
+      const shell = await begin(at);
+      await at.gateway.recheck();
+      at.against = 'key';
+      await at.gateway.recheck();
+      expect(await shell.done).toMatchObject({
+        status: 255,
+        stderr: expect.stringContaining('access to the container has ended') as string,
+      });
+      await waitUntil(async () => at.ended.length === 1);
+      expect(at.ended).toMatchObject([{ reason: 'revoked', exitCode: null }]);
+      // Also where it begins only then.
+      const { status, stderr } = await ssh({ command: 'echo in' }, at);
+      expect([status, stderr]).toEqual([255, 'castellan: not any more\r\n']);
+    },
+    SLOW_MS,
+  );
 
-  test('ends when it was idle for too long', async () => {
-    const at = await open({ limits: { idleMs: 1500 } });
-    const shell = await begin(at);
-    expect(await shell.done).toMatchObject({ status: 255, stderr: expect.stringContaining('idle for too long') as string });
-  }, SLOW_MS);
+  test(
+    'ends when it was idle for too long',
+    async () => {
+      const at = await open({ limits: { idleMs: 1500 } });
+      const shell = await begin(at);
+      expect(await shell.done).toMatchObject({ status: 255, stderr: expect.stringContaining('idle for too long') as string });
+    },
+    SLOW_MS,
+  );
 
-  test('ends when the gateway stops, and its end is noted before that is over', async () => {
-    const at = await open();
-    const shell = await begin(at);
-    at.gateway.endAll();
-    await at.gateway.ended();
-    expect(at.ended).toMatchObject([{ reason: 'stopped' }]);
-    expect(await shell.done).toMatchObject({ status: 255, stderr: expect.stringContaining('the gateway stops') as string });
-    expect(await ssh({ command: 'true' }, at)).toMatchObject({ status: 255 });
-  }, SLOW_MS);
+  test(
+    'ends when the gateway stops, and its end is noted before that is over',
+    async () => {
+      const at = await open();
+      const shell = await begin(at);
+      at.gateway.endAll();
+      await at.gateway.ended();
+      expect(at.ended).toMatchObject([{ reason: 'stopped' }]);
+      expect(await shell.done).toMatchObject({ status: 255, stderr: expect.stringContaining('the gateway stops') as string });
+      expect(await ssh({ command: 'true' }, at)).toMatchObject({ status: 255 });
+    },
+    SLOW_MS,
+  );
 });
 
 describe('connections', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { refuseShell, type ShellGrant } from '../../src/core/containers/ssh-access.ts';
+import type { refuseShell, ShellGrant } from '../../src/core/containers/ssh-access.ts';
 import type { OpenedSshSession, SshSessionEnd } from '../../src/core/containers/ssh-commands.ts';
 import { accepted, rejected } from '../../src/core/rejection.ts';
 import type { ExecOutput, ExecSpec, UnitExec } from '../../src/ports/container-engine.ts';
@@ -77,7 +77,9 @@ export interface GatewayStage {
 const LIMITS: SshLimits = { authMs: 60_000, idleMs: 60_000, maxConnections: 50, maxPerSource: 50, maxSessions: 5, maxTries: 6 };
 
 /** Starts a {@link GatewayStage}. */
-export async function startGateway(options: { readonly isForwarding?: boolean; readonly limits?: Partial<SshLimits> } = {}): Promise<GatewayStage> {
+export async function startGateway(
+  options: { readonly isForwarding?: boolean; readonly limits?: Partial<SshLimits> } = {},
+): Promise<GatewayStage> {
   const hostKey = await readHostKey(makeHostKey());
   const users = new Map<string, string[]>();
   const log = makeMemoryLog();

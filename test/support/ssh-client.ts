@@ -13,6 +13,12 @@ export interface SshRun {
 /** The key types that `ssh-keygen` is asked for. */
 export type KeyKind = 'ed25519' | 'ecdsa' | 'rsa';
 
+/** The size of a terminal, in characters. */
+export interface TtySize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
 /** One run of `ssh`. `key` is a file; `input` goes to its standard input, which then ends. */
 export interface SshCall {
   readonly user: string;
@@ -20,6 +26,8 @@ export interface SshCall {
   readonly args?: readonly string[];
   readonly command?: string;
   readonly input?: string | Buffer;
+  /** The client has a terminal of that size. */
+  readonly size?: TtySize;
 }
 
 /** OpenSSH's own client, with keys and known hosts of its own. */
@@ -31,25 +39,31 @@ export interface SshClient {
   run(port: number, call: SshCall): Promise<SshRun>;
   /** The same, with what goes on meanwhile: ends with the client. */
   start(port: number, call: SshCall): RunningSsh;
+  /** Type and base64 of the host key that is shown at a port. */
+  hostKeyAt(port: number): string;
   stop(): void;
 }
 
 /** A client that runs. */
 export interface RunningSsh {
   write(text: string): void;
-  endInput(): void;
+  /** Gives the client's own terminal another size. */
+  resize(size: TtySize): void;
   kill(): void;
   /** What it printed so far, on both streams. */
   printed(): string;
   readonly done: Promise<SshRun>;
 }
 
+const sizeWords = ({ columns, rows }: TtySize): string => `cols ${columns} rows ${rows}`;
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
 /** Makes an {@link SshClient}. */
 export function makeSshClient(): SshClient {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-ssh-'));
   const running = new Set<RunningSsh>();
 
-  function start(port: number, { user, key, args = [], command, input }: SshCall): RunningSsh {
+  function start(port: number, { user, key, args = [], command, input, size }: SshCall): RunningSsh {
     const options = [
       'BatchMode=yes',
       'StrictHostKeyChecking=accept-new',
@@ -70,7 +84,9 @@ export function makeSshClient(): SshClient {
       ...(command === undefined ? [] : [command]),
     ];
     const { SSH_AUTH_SOCK: _agent, ...env } = process.env;
-    const child = spawn('ssh', all, { stdio: ['pipe', 'pipe', 'pipe'], env });
+    const sized = size === undefined ? null : `stty ${sizeWords(size)}; tty; exec ssh ${all.map(quoted).join(' ')}`;
+    const [program, given] = sized === null ? ['ssh', all] : ['script', ['-qec', sized, '/dev/null']];
+    const child = spawn(program, given, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...env, TERM: 'xterm-256color' } });
     const out: Buffer[] = [];
     let err = '';
     let printed = '';
@@ -90,7 +106,10 @@ export function makeSshClient(): SshClient {
     });
     const run: RunningSsh = {
       write: (text) => void child.stdin.write(text),
-      endInput: () => void child.stdin.end(),
+      resize: (to) => {
+        const [tty = ''] = /\/dev\/pts\/\d+/.exec(printed) ?? [];
+        execFileSync('stty', ['-F', tty, ...sizeWords(to).split(' ')]);
+      },
       kill: () => void child.kill('SIGKILL'),
       printed: () => printed,
       done,
@@ -110,6 +129,15 @@ export function makeSshClient(): SshClient {
     publicKey: (file) => readFileSync(`${file}.pub`, 'utf8'),
     run: (port, call) => start(port, { input: '', ...call }).done,
     start,
+    hostKeyAt: (port) =>
+      execFileSync('ssh-keyscan', ['-t', 'ed25519', '-p', String(port), '127.0.0.1'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+        .trim()
+        .split(' ')
+        .slice(1)
+        .join(' '),
     stop: () => {
       for (const run of running) run.kill();
       rmSync(folder, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import type { EngineRequests } from './requests.ts';
 
 const HEADER_BYTES = 8;
 /** An engine lets go of a terminal for two keys that people do press, unless it is told others. Nobody types these. */
-const DETACH_KEYS = ['ctrl-^', ...'castellan-lets-go'].join(',');
+const DETACH_KEYS = `ctrl-^,${Array.from('castellan-lets-go').join(',')}`;
 
 export interface ExecOptions {
   readonly requests: EngineRequests;

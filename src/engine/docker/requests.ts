@@ -67,7 +67,7 @@ const numberOf = (version: string): number => {
 
 /** Makes the requests of one engine over dockerode's connection. `host` names it in messages for logs. */
 export function makeEngineRequests({ docker, agent, host, limits }: EngineRequestsOptions): EngineRequests {
-  const modem = docker.modem as Modem;
+  const dial = makeDial(docker.modem);
   const running = new Set<AbortController>();
   const upgraded = new Set<Duplex>();
   let closed = false;
@@ -108,40 +108,6 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return new EngineFault({ kind: 'unreachable', message: `${what}: ${why}`, publicMessage: UNREACHABLE, cause });
   };
 
-  const dial = <T extends IncomingMessage | Duplex = IncomingMessage>(
-    request: EngineRequest,
-    apiVersion: string | null,
-    ending: Ending,
-    hijack = false,
-  ): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const query = new URLSearchParams(Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])).toString();
-      const path = `${apiVersion === null ? '' : `/v${apiVersion}`}${request.path}${query === '' ? '' : `?${query}&`}`;
-      // The connection layer may not call back when it is ended in an unlucky moment.
-      ending.signal.addEventListener('abort', () => reject(new Error('ended')));
-      if (ending.signal.aborted) return reject(new Error('ended'));
-      const { body } = request;
-      modem.dial(
-        {
-          path,
-          method: request.method,
-          isStream: true,
-          hijack,
-          abortSignal: ending.signal,
-          statusCodes: ANY_STATUS,
-          // The connection layer writes headers out for its debug log, and one may hold a password.
-          headers: {
-            [inspect.custom]: () => 'headers',
-            ...request.headers,
-            ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}),
-          },
-          ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
-          ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
-        },
-        (error, answer) => (error === null ? resolve(answer as T) : reject(error)),
-      );
-    });
-
   const negotiate = (): Promise<string> => {
     version ??= (async () => {
       const answer = await sendAs({ method: 'GET', path: '/version' }, null);
@@ -155,19 +121,10 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return asked;
   };
 
-  const readWhole = async (answer: IncomingMessage, ending: Ending): Promise<EngineAnswer> => {
-    ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
-    const text = await readText(answer, limits.answerBytes);
-    if (ending.reason() !== null) throw new Error('ended');
-    const json = parseJson(text);
-    const status = answer.statusCode ?? 0;
-    return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
-  };
-
-  const sendAs = async (request: EngineRequest, apiVersion: string | null): Promise<EngineAnswer> => {
+  const during = async <T>(request: EngineRequest, work: (ending: Ending) => Promise<T>): Promise<T> => {
     const ending = begin(request, request.timeoutMs ?? limits.requestMs);
     try {
-      return await readWhole(await dial(request, apiVersion, ending), ending);
+      return await work(ending);
     } catch (error) {
       throw fault(request, ending.reason(), error);
     } finally {
@@ -175,34 +132,25 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     }
   };
 
+  const sendAs = (request: EngineRequest, apiVersion: string | null): Promise<EngineAnswer> =>
+    during(request, async (ending) => readWhole(await dial(request, apiVersion, ending), ending, limits.answerBytes));
+
   return {
     send: async (request) => sendAs(request, await negotiate()),
     open: async (request) => {
       const apiVersion = await negotiate();
-      const ending = begin(request, request.timeoutMs ?? limits.requestMs);
-      try {
-        return await dial(request, apiVersion, ending);
-      } catch (error) {
-        throw fault(request, ending.reason(), error);
-      } finally {
-        ending.done();
-      }
+      return during(request, (ending) => dial(request, apiVersion, ending));
     },
     upgrade: async (request) => {
       const apiVersion = await negotiate();
-      const ending = begin(request, request.timeoutMs ?? limits.requestMs);
-      try {
+      return during(request, async (ending) => {
         const answer = await dial<IncomingMessage | Duplex>(request, apiVersion, ending, true);
-        if (answer instanceof IncomingMessage) return await readWhole(answer, ending);
+        if (answer instanceof IncomingMessage) return readWhole(answer, ending, limits.answerBytes);
         upgraded.add(answer);
         // Whoever reads or writes hears of what breaks by the stream's end.
         answer.on('error', () => undefined).once('close', () => upgraded.delete(answer));
         return answer;
-      } catch (error) {
-        throw fault(request, ending.reason(), error);
-      } finally {
-        ending.done();
-      }
+      });
     },
     close: () => {
       closed = true;
@@ -239,6 +187,53 @@ interface Modem {
 }
 
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/** Sends a request on its way; the value is the answer with its body unread, or with `hijack` perhaps a stream in its place. */
+const makeDial =
+  (modem: Modem) =>
+  <T extends IncomingMessage | Duplex = IncomingMessage>(
+    request: EngineRequest,
+    apiVersion: string | null,
+    ending: Ending,
+    hijack = false,
+  ): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const query = new URLSearchParams(Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])).toString();
+      const path = `${apiVersion === null ? '' : `/v${apiVersion}`}${request.path}${query === '' ? '' : `?${query}&`}`;
+      // The connection layer may not call back when it is ended in an unlucky moment.
+      ending.signal.addEventListener('abort', () => reject(new Error('ended')));
+      if (ending.signal.aborted) return reject(new Error('ended'));
+      const { body } = request;
+      modem.dial(
+        {
+          path,
+          method: request.method,
+          isStream: true,
+          hijack,
+          abortSignal: ending.signal,
+          statusCodes: ANY_STATUS,
+          // The connection layer writes headers out for its debug log, and one may hold a password.
+          headers: {
+            [inspect.custom]: () => 'headers',
+            ...request.headers,
+            ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}),
+          },
+          ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
+          ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
+        },
+        (error, answer) => (error === null ? resolve(answer as T) : reject(error)),
+      );
+    });
+
+/** An answer with its whole body. */
+async function readWhole(answer: IncomingMessage, ending: Ending, maxBytes: number): Promise<EngineAnswer> {
+  ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
+  const text = await readText(answer, maxBytes);
+  if (ending.reason() !== null) throw new Error('ended');
+  const json = parseJson(text);
+  const status = answer.statusCode ?? 0;
+  return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
+}
 
 async function readText(answer: IncomingMessage, maxBytes: number): Promise<string> {
   const pieces: Buffer[] = [];

@@ -29,10 +29,7 @@ export function mountReadContainers(app: TypedApp, { containers, ...places }: Co
 /** What ends or settles a deployment. `stop` and `accept` return the container, `delete` and `cancel` nothing. */
 export function mountContainerLifecycle(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   app.post('/api/containers/:id/stop', async (request) =>
-    containerObject(
-      valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))),
-      places,
-    ),
+    containerObject(valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))), places),
   );
   app.delete('/api/containers/:id', async (request, reply) => {
     valueOf(await containers.remove(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request)));
