@@ -1,4 +1,5 @@
 import type { UpstreamObject } from './calls/upstream-object.ts';
+import type { SampleBucket } from './containers/container-samples.ts';
 import type { Account } from './ledger/account.ts';
 import type { Entry } from './ledger/entry.ts';
 import type { PlainJson } from './json/plain-json.ts';
@@ -99,5 +100,6 @@ export type Effect =
   | { readonly type: 'report'; readonly report: UsageReport }
   | UpstreamObjectPut
   | { readonly type: 'key-use'; readonly use: KeyUse }
+  | { readonly type: 'container-sample'; readonly bucket: SampleBucket }
   | { readonly type: 'event'; readonly event: DomainEvent }
   | { readonly type: 'audit'; readonly entry: AuditEntry };

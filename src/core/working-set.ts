@@ -1,4 +1,5 @@
 import type { AuditEntry, DomainEvent, Effect, IdempotencyRecord, IdempotencyRef, KeyUse, UpstreamObjectPut } from './effects.ts';
+import { joined, type SampleBucket } from './containers/container-samples.ts';
 import { INT64_MAX, INT64_MIN } from './int64.ts';
 import { invariant } from './invariant.ts';
 import type { Account, AccountId } from './ledger/account.ts';
@@ -37,6 +38,8 @@ export interface Changes {
   readonly upstreamObjects: readonly UpstreamObjectPut[];
   /** The last use of keys; each key once. */
   readonly keyUses: readonly KeyUse[];
+  /** What is added to buckets of samples; each bucket once. */
+  readonly containerSamples: readonly SampleBucket[];
   readonly events: readonly DomainEvent[];
   readonly audit: readonly AuditEntry[];
 }
@@ -74,6 +77,7 @@ export class WorkingSet implements State {
   readonly #usage: UsageEvent[] = [];
   readonly #upstreamObjects = new Map<string, UpstreamObjectPut>();
   readonly #keyUses = new Map<string, KeyUse>();
+  readonly #samples = new Map<string, SampleBucket>();
   readonly #events: DomainEvent[] = [];
   readonly #audit: AuditEntry[] = [];
   readonly #periodic = new Set<AccountId>();
@@ -248,6 +252,13 @@ export class WorkingSet implements State {
       case 'key-use':
         this.#keyUses.set(effect.use.keyId, effect.use);
         return;
+      case 'container-sample': {
+        const { bucket } = effect;
+        const key = `${bucket.containerId} ${bucket.levelMs} ${bucket.bucketMs}`;
+        const known = this.#samples.get(key);
+        this.#samples.set(key, known === undefined ? bucket : joined(known, bucket));
+        return;
+      }
       case 'event':
         this.#events.push(effect.event);
         return;
@@ -274,6 +285,7 @@ export class WorkingSet implements State {
       reports: [...this.#changedReports.values()],
       upstreamObjects: [...this.#upstreamObjects.values()],
       keyUses: [...this.#keyUses.values()],
+      containerSamples: [...this.#samples.values()],
       events: this.#events,
       audit: this.#audit,
     };

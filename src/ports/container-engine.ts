@@ -247,6 +247,11 @@ export interface ContainerEngine {
 
   /** Lines in the order they were written. Nothing if the unit is gone. */
   logs(id: string, request: LogRequest): AsyncIterable<LogLine>;
+  /**
+   * Runs a command in a unit that runs, and gives what it wrote to its standard output, at most 16 KiB of it. Null if the unit does not run, or the
+   * command could not be started or ended with a failure. What takes longer than `timeoutMs` is a `timeout`; the command may go on.
+   */
+  capture(id: string, command: readonly string[], timeoutMs: number): Promise<string | null>;
   /** Null if it does not run. */
   stats(id: string): Promise<UnitStats | null>;
 

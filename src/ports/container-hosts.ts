@@ -6,6 +6,8 @@ export interface ContainerHost {
   readonly address: string;
   readonly gpus: readonly number[];
   readonly isDefault: boolean;
+  /** A command that prints what a unit uses of its GPUs, where it is run; null: nobody can tell. */
+  readonly gpuProbe: readonly string[] | null;
   readonly engine: ContainerEngine;
 }
 

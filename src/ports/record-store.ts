@@ -2,6 +2,7 @@ import type { UpstreamObject } from '../core/calls/upstream-object.ts';
 import type { BudgetFilter, BudgetQuery } from '../core/budgets/budget-query.ts';
 import type { ReservationQuery } from '../core/cycles/reservation-query.ts';
 import type { DomainEvent } from '../core/effects.ts';
+import type { SampleBucket } from '../core/containers/container-samples.ts';
 import type { Account, AccountId } from '../core/ledger/account.ts';
 import type { Reservation } from '../core/ledger/reservation.ts';
 import type { ApiKey, Credit, KeyKind, Policy, RecordKind, RecordTypes } from '../core/records.ts';
@@ -93,6 +94,8 @@ export interface RecordStore extends GovernanceReads, AuditReads {
    * time differ by the events that were booked between them, however late.
    */
   usageCharges(query: { tenantId: string; fromMs: number; toMs: number }): Promise<UsageCharge[]>;
+  /** The buckets of a container's samples at one level, from `fromMs` on, oldest first. By the primary key. */
+  containerSamples(query: { containerId: string; levelMs: number; fromMs: number }): Promise<SampleBucket[]>;
   /** What a tenant was charged in all, in USD_MICROCENTS; folded or not, from one snapshot. */
   chargedMicrocents(tenantId: string): Promise<bigint>;
   /** The day of a tenant's first event, at midnight, UTC, or its moment; null where there is none. */

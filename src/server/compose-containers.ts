@@ -6,11 +6,14 @@ import { makeManageContainers, type ManageContainers } from '../app/containers/m
 import { makeContainerReads } from '../app/containers/container-reads.ts';
 import { makeLastLines } from '../app/containers/last-lines.ts';
 import { makeMeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
+import { makeReadContainerUse, type ReadContainerUse } from '../app/containers/read-container-use.ts';
 import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
 import { makeReadRelease } from '../app/containers/read-release.ts';
+import { makeSampleContainers } from '../app/containers/sample-containers.ts';
 import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
 import type { LedgerWriter } from '../app/ledger-writer.ts';
+import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
 import { SYSTEM_TENANT, type RecordRef } from '../core/records.ts';
 import { probeEndpoint } from '../ingress/probe-endpoint.ts';
 import { startJob, type Job } from '../jobs/start-job.ts';
@@ -33,7 +36,7 @@ export interface ContainerDeps {
   readonly writer: LedgerWriter;
   /** The writer of requests, which knows whose refusals have left a row already. */
   readonly requestWriter: Pick<LedgerWriter, 'execute'>;
-  readonly store: Pick<RecordStore, 'record' | 'records' | 'accounts'>;
+  readonly store: Pick<RecordStore, 'record' | 'records' | 'accounts' | 'containerSamples'>;
   /** Rates of currencies. */
   readonly directory: MeterContainersDeps['rates'];
   readonly isShared: boolean;
@@ -50,6 +53,7 @@ export interface ContainerDeps {
 export interface ContainerParts {
   readonly manage: ManageContainers;
   readonly logs: ReadLogs;
+  readonly use: ReadContainerUse;
   readonly routes: RouteTable;
   /** What is under way through the ingress of this node. */
   readonly inFlight: InFlightTable;
@@ -65,6 +69,8 @@ export interface ContainerParts {
 const LOOK_EVERY_MS = 1000;
 /** Where another node may have changed something, this one knows within twice that. */
 const REFRESH_EVERY_MS = 500;
+/** When the right to act on hosts is taken, after a start. */
+const FIRST_SAMPLE_MS = 2000;
 /** So much of what containers use is not booked yet at most. */
 const METER_EVERY_MS = 60_000;
 const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
@@ -83,8 +89,8 @@ async function installationId({ store, writer, ids }: Pick<ContainerDeps, 'store
 async function openHosts({ hosts }: ContainersConfig): Promise<ContainerHosts> {
   if (hosts.length === 0) return [];
   const { makeDockerEngine } = await import('../engine/docker/docker-engine.ts');
-  return hosts.map(({ name, address, gpus, isDefault, engine, firewall }): ContainerHost => {
-    return { name, address, gpus, isDefault, engine: makeDockerEngine({ host: name, docker: engine, address, firewall }) };
+  return hosts.map(({ name, address, gpus, isDefault, gpuProbe, engine, firewall }): ContainerHost => {
+    return { name, address, gpus, isDefault, gpuProbe, engine: makeDockerEngine({ host: name, docker: engine, address, firewall }) };
   });
 }
 
@@ -154,19 +160,23 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     closers.add('container hosts', async () => void (await Promise.all(hosts.map(({ engine }) => engine.close()))));
     closers.add('containers', () => reconciler.stop());
     jobs.push(startJob({ name: 'reconcile-containers', everyMs: LOOK_EVERY_MS, run: () => reconciler.run(), log }));
+    const sample = makeSampleContainers({ records: store, writer, hosts, installation: shared.installation, lease, clock, ids, log });
+    jobs.push(startJob({ name: 'sample-containers', everyMs: SAMPLE_EVERY_MS, firstInMs: FIRST_SAMPLE_MS, run: sample, log }));
     jobs.push(startJob({ name: 'meter-containers', everyMs: METER_EVERY_MS, run: () => metering.run(), log }));
     if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
     closers.add('jobs about containers', async () => void (await Promise.all(jobs.map((job) => job.stop()))));
   }
 
+  const lookups = makeContainerReads({ records: store, hosts, readRelease, routes });
   return {
     routes,
     inFlight,
     hosts,
     baseDomain,
     jobs,
+    use: makeReadContainerUse({ records: store, lookups, clock }),
     logs: makeReadLogs({
-      lookups: makeContainerReads({ records: store, hosts, readRelease, routes }),
+      lookups,
       hosts,
       lastLines,
       installation: () => installationId(deps),

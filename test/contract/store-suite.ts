@@ -8,6 +8,7 @@ import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
+import { describeMetering } from './metering-suite.ts';
 import { describeObjects } from './object-suite.ts';
 import { describeQuarantine } from './quarantine-suite.ts';
 import { describeQueries } from './query-suite.ts';
@@ -33,6 +34,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   balances: describeBalance,
   bills: describeBills,
   budgets: describeBudgets,
+  'metering of containers': describeMetering,
   objects: describeObjects,
   secrets: describeSecrets,
   'SSH keys': describeSshKeys,

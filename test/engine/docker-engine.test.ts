@@ -436,6 +436,21 @@ test.concurrent('measurements grow with what a unit uses, and a unit that does n
   expect(await engine.stats(id)).toBeNull();
 });
 
+test.concurrent('a command in a unit gives what it prints; one that fails, cannot start or has no unit gives nothing, and a slow one is left', async () => {
+  const { owner } = scene();
+  const id = await start(unitOf(owner, image, sh('sleep 600')));
+  const capture = (script: string, timeoutMs = 20_000) => engine.capture(id, ['/bin/busybox', 'sh', '-c', script], timeoutMs);
+  expect(await capture('echo "37, 1024, 4096"; echo aside >&2; echo 1')).toBe('37, 1024, 4096\n1\n');
+  expect(await capture('echo 1; exit 3')).toBeNull();
+  expect((await capture('yes | head -c 100000'))?.length).toBe(16_384);
+  expect(await engine.capture(id, ['no-such-program'], 20_000)).toBeNull();
+  await expect(capture('sleep 600', 300)).rejects.toMatchObject({ kind: 'timeout' });
+  await engine.stopUnit(id, 0);
+  expect(await capture('echo 1')).toBeNull();
+  await engine.removeUnit(id);
+  expect(await capture('echo 1')).toBeNull();
+});
+
 test.concurrent('an image stays while a unit uses it, is gone after, and is gone twice', async () => {
   const { owner } = scene();
   const own = imageOf(await registry.push({ name: 'acme/passing', command: ['true'], env: ['X=1'] }));

@@ -25,6 +25,9 @@ export async function askContainers(ask: Ask, parts: ContainerParts): Promise<vo
   await until('ready', null);
   await ask(`GET ${root}/:id/logs`, `${at}/logs?tail=5`, 200);
   await ask(`GET ${root}/:id/logs`, `${at}/logs?container=nobody`, 400);
+  await ask(`GET ${root}/:id/metrics`, `${at}/metrics?time=5m`, 200);
+  await ask(`GET ${root}/:id/metrics`, `${at}/metrics?time=120s`, 400);
+  await ask(`GET ${root}/:id/usage`, `${at}/usage`, 200);
   for (const path of ['accept', 'promote', 'cancel']) {
     await ask(`POST ${root}/:id/update/${path}`, `${at}/update/${path}`, 409);
     await ask(`POST ${root}/:id/relaunch`, `${at}/relaunch`, 200, {});

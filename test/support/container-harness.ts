@@ -205,7 +205,7 @@ export function makeContainerHarness(
         name === 'logs' ? act : (...args: never[]) => alive(() => (act as (...given: never[]) => Promise<unknown>)(...args)),
       ]),
     ) as unknown as typeof fenced;
-    const host = { name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, engine: dying };
+    const host = { name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, gpuProbe: ['gpu-probe'], engine: dying };
     const timers = { elapsedMs: () => elapsed, wait: (ms: number, signal: AbortSignal) => alive(() => wait(ms, signal)) };
     const bringUp = makeBringUp({
       lastLines: makeLastLines(),
@@ -248,7 +248,7 @@ export function makeContainerHarness(
     routes,
     writer,
     ids,
-    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, engine }],
+    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, gpuProbe: ['gpu-probe'], engine }],
     hostFault: () => null,
     readRelease: async ({ repo, tag }): Promise<Outcome<Release>> => {
       const release = releases.get(tag);

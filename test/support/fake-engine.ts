@@ -8,6 +8,7 @@ import {
   type OwnedUnit,
   type RegistryAuth,
   type UnitSpec,
+  type UnitStats,
   type UnitState,
 } from '../../src/ports/container-engine.ts';
 
@@ -26,6 +27,10 @@ export interface FakeEngine extends ContainerEngine {
   readonly networks: Map<string, EngineOwner>;
   readonly volumes: Map<string, EngineOwner>;
   readonly images: Set<string>;
+  /** What a unit uses, by its id; nothing where it is not here. */
+  readonly stat: Map<string, UnitStats>;
+  /** What a command in a unit prints, by the unit's id. */
+  readonly printed: Map<string, string>;
   /** What was done, in order: `create <name>`, `start <name>`, `remove <name>`, `pull <address>`. */
   readonly done: string[];
   /** Asked before each request; a kind of fault makes it fail, `after` once it was carried out. */
@@ -44,6 +49,8 @@ export function makeFakeEngine(): FakeEngine {
   const networks = new Map<string, EngineOwner>();
   const volumes = new Map<string, EngineOwner>();
   const images = new Set<string>();
+  const stat = new Map<string, UnitStats>();
+  const printed = new Map<string, string>();
   const done: string[] = [];
   let nextPort = 20_000;
   let nextId = 1;
@@ -67,6 +74,8 @@ export function makeFakeEngine(): FakeEngine {
     networks,
     volumes,
     images,
+    stat,
+    printed,
     done,
     fault: null,
     registry: () => null,
@@ -162,7 +171,8 @@ export function makeFakeEngine(): FakeEngine {
     logs: async function* (): AsyncGenerator<LogLine> {
       await Promise.resolve();
     },
-    stats: () => step('stats', () => null),
+    stats: (id) => step('stats', () => stat.get(id) ?? null),
+    capture: (id) => step('capture', () => printed.get(id) ?? null),
     close: () => Promise.resolve(),
   };
   return engine;

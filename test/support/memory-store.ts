@@ -9,6 +9,7 @@ import type { Reservation } from '../../src/core/ledger/reservation.ts';
 import type { ApiKey, RecordKind, RecordTypes } from '../../src/core/records.ts';
 import { runBatch } from '../../src/core/run-batch.ts';
 import type { UsageCharge } from '../../src/core/bills/make-statement.ts';
+import { joined, type SampleBucket } from '../../src/core/containers/container-samples.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import type { ReportRef, UsageReport } from '../../src/core/usage/usage-report.ts';
 import { needsOf, type Command } from '../../src/core/verbs.ts';
@@ -33,6 +34,7 @@ interface Tables {
   readonly reports: Map<string, UsageReport>;
   readonly upstreamObjects: Map<string, UpstreamObject>;
   readonly keyUses: Map<string, number>;
+  readonly samples: Map<string, SampleBucket>;
   readonly entries: Entry[];
   readonly events: DomainEvent[];
   readonly audit: AuditEntry[];
@@ -74,6 +76,7 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     reports: new Map(),
     upstreamObjects: new Map(),
     keyUses: new Map(),
+    samples: new Map(),
     entries: [],
     events: [],
     audit: [],
@@ -138,6 +141,11 @@ export function makeMemoryStore(options: { clock: Clock; lanes?: number }): Memo
     for (const { ref, record } of changes.idempotency) tables.idempotency.set(idempotencyMapKey(ref), record);
     for (const event of changes.usage) tables.usage.set(event.id, event);
     for (const { report } of changes.reports) tables.reports.set(reportKey(report), report);
+    for (const bucket of changes.containerSamples) {
+      const key = `${bucket.containerId} ${bucket.levelMs} ${bucket.bucketMs}`;
+      const known = tables.samples.get(key);
+      tables.samples.set(key, known === undefined ? bucket : joined(known, bucket));
+    }
     for (const { keyId, atMs } of changes.keyUses) tables.keyUses.set(keyId, Math.max(atMs, tables.keyUses.get(keyId) ?? 0));
     for (const { tenantId, id, object } of changes.upstreamObjects) {
       if (object === null) tables.upstreamObjects.delete(`${tenantId} ${id}`);
@@ -298,6 +306,12 @@ function makeReader(tables: Tables, clock: Clock, onRead: (name: string) => Prom
         return { ...sums, lastUsedAtMs: Math.max(...events.map(({ atMs }) => atMs)) };
       });
     },
+    containerSamples: ({ containerId, levelMs, fromMs }) =>
+      Promise.resolve(
+        [...tables.samples.values()].filter(
+          (bucket) => bucket.containerId === containerId && bucket.levelMs === levelMs && bucket.bucketMs >= fromMs,
+        ),
+      ),
     usageCharges: async ({ tenantId, fromMs, toMs }) => {
       await onRead('usageCharges');
       const mine = usageOf(tenantId).filter(({ atMs }) => atMs >= fromMs && atMs < toMs);

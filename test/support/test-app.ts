@@ -231,7 +231,8 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     drainMs: 0,
     stopDrainMs: 0,
   });
-  const logs: ReadLogs = { read: async () => rejected({ code: 'not_found', message: 'container not found' }) };
+  const gone = async () => rejected({ code: 'not_found', message: 'container not found' });
+  const logs: ReadLogs = { read: gone };
   await app.register(
     makeTinfoilAdmin({
       ...deps,
@@ -239,6 +240,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       billing,
       containers,
       logs,
+      use: { metrics: gone, meter: gone },
       baseDomain: 'containers.localhost',
       dataKeys: makeDataKeys(deps),
       parseSshKey,

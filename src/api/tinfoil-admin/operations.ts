@@ -12,6 +12,7 @@ import {
   type Parameter,
 } from '../_shared/openapi/operation.ts';
 import { CONTAINER_OPERATIONS } from './container-operations.ts';
+import { CONTAINER_USE_OPERATIONS } from './container-use-operations.ts';
 import { SECRET_OPERATIONS } from './secret-operations.ts';
 import { SSH_KEY_OPERATIONS } from './ssh-key-operations.ts';
 import { tinfoilForm } from './errors.ts';
@@ -202,7 +203,14 @@ export const TINFOIL_SURFACE: DocumentedSurface = {
   title: 'Tinfoil Admin API',
   description: 'Keys, usage, billing and containers of one tenant, for the members who administer it.',
   prefixes: [TINFOIL_PREFIX],
-  operations: { ...KEY_OPERATIONS, ...BILLING_OPERATIONS, ...CONTAINER_OPERATIONS, ...SECRET_OPERATIONS, ...SSH_KEY_OPERATIONS },
+  operations: {
+    ...KEY_OPERATIONS,
+    ...BILLING_OPERATIONS,
+    ...CONTAINER_OPERATIONS,
+    ...CONTAINER_USE_OPERATIONS,
+    ...SECRET_OPERATIONS,
+    ...SSH_KEY_OPERATIONS,
+  },
   security: ['adminKey'],
   errors: {
     form: TinfoilError,

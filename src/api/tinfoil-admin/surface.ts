@@ -25,9 +25,11 @@ import { tinfoilForm } from './errors.ts';
 import { TINFOIL_SURFACE } from './operations.ts';
 import { adminPrincipal, makeAuthenticateAdmin } from './principal.ts';
 import type { ManageContainers } from '../../app/containers/manage-containers.ts';
+import type { ReadContainerUse } from '../../app/containers/read-container-use.ts';
 import type { ReadLogs } from '../../app/containers/read-logs.ts';
 import { mountCreateContainer, mountDeployContainer } from './routes/containers/deploy.ts';
 import { mountContainerLifecycle, mountReadContainers } from './routes/containers/lifecycle.ts';
+import { mountContainerUse } from './routes/containers/use.ts';
 import { mountContainerLogs } from './routes/containers/logs.ts';
 import { mountOrganizeContainers } from './routes/containers/organize.ts';
 import { makeManageRegistries } from '../../app/containers/manage-registries.ts';
@@ -56,6 +58,7 @@ export interface TinfoilAdminDeps {
   readonly publicUrl: string | null;
   readonly containers: ManageContainers;
   readonly logs: ReadLogs;
+  readonly use: ReadContainerUse;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
   readonly clock: Clock;
@@ -106,6 +109,7 @@ export const makeTinfoilAdmin =
 
     mountReadContainers(app, deps);
     mountContainerLogs(app, deps);
+    mountContainerUse(app, deps);
     mountCreateContainer(app, deps);
     mountDeployContainer(app, deps);
     mountContainerLifecycle(app, deps);

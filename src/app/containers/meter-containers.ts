@@ -31,7 +31,7 @@ export interface MeterContainersDeps {
 /** Books what containers use, and stops those that nobody can pay for. */
 export interface MeterContainers {
   /** Books what a container has served until now; throws where that could not be done. */
-  settle(container: Pick<Container, 'id' | 'tenantId' | 'createdBy'>): Promise<void>;
+  settle(container: Pick<Container, 'id' | 'tenantId'>): Promise<void>;
   /** Does so for every container that serves or served, one after another's failure, and stops those whose grace is over. */
   run(): Promise<void>;
   /** Rejects `payment_required` where containers cost something and the tenant has nothing left to pay with. */
@@ -54,13 +54,13 @@ export function makeMeterContainers(deps: MeterContainersDeps): MeterContainers 
     return rate;
   }
 
-  function windowsFor({ id, budgetRules }: Tenant, memberId: string): WindowDemand | null {
+  function windowsFor({ id, budgetRules }: Tenant): WindowDemand | null {
     if (budgetRules === undefined || budgetRules.length === 0) return null;
-    const caller = { keyId: null, memberId };
+    const caller = { keyId: null, memberId: null };
     return { ...caller, accounts: windowAccounts(id, windowsOf(budgetRules, caller), clock.nowMs()) };
   }
 
-  async function meter({ id, tenantId, createdBy }: Pick<Container, 'id' | 'tenantId' | 'createdBy'>): Promise<MeterAnswer | null> {
+  async function meter({ id, tenantId }: Pick<Container, 'id' | 'tenantId'>): Promise<MeterAnswer | null> {
     for (let left = TRIES; ; left -= 1) {
       const tenant = await records.record('tenant', tenantId);
       if (tenant === undefined) return null;
@@ -72,7 +72,7 @@ export function makeMeterContainers(deps: MeterContainersDeps): MeterContainers 
         containerId: id,
         prices,
         rate: rateOf(tenant),
-        windows: windowsFor(tenant, createdBy),
+        windows: windowsFor(tenant),
         graceMs,
       });
       if (outcome.ok) return outcome.value;

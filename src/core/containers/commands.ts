@@ -2,6 +2,7 @@ import type { CallRate } from '../calls/call-context.ts';
 import type { CommandBase } from '../verb.ts';
 import type { WindowDemand } from '../windows/budget-rule.ts';
 import type { ResourcePrices } from './container-meter.ts';
+import type { ContainerSample } from './container-samples.ts';
 import type { DeploymentSpec, Endpoint, RosterEntry } from './container-records.ts';
 
 /** Where a container stands in lists. */
@@ -148,6 +149,12 @@ export interface MeterContainerCommand extends CommandBase {
   readonly graceMs: number;
 }
 
+/** Notes what containers used of what they are given. */
+export interface NoteContainerSamplesCommand extends CommandBase {
+  readonly verb: 'note-container-samples';
+  readonly samples: readonly ContainerSample[];
+}
+
 /** Every command about containers. */
 export type ContainerCommand =
   | CreateContainerCommand
@@ -161,5 +168,6 @@ export type ContainerCommand =
   | AdvanceContainerCommand
   | ForgetContainerCommand
   | MeterContainerCommand
+  | NoteContainerSamplesCommand
   | TakeLeaseCommand
   | EndLeaseCommand;

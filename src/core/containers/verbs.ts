@@ -1,6 +1,7 @@
 import type { Verb } from '../verb.ts';
 import type { ContainerCommand } from './commands.ts';
 import type { SecretCommand } from './secret-commands.ts';
+import { noteContainerSamplesVerb } from './decide-samples.ts';
 import type { SshCommand } from './ssh-commands.ts';
 import { advanceContainerVerb, forgetContainerVerb } from './decide-advance.ts';
 import { createContainerVerb, deployContainerVerb } from './decide-deploy.ts';
@@ -27,6 +28,7 @@ export const CONTAINER_VERBS = {
   'take-lease': takeLeaseVerb,
   'end-lease': endLeaseVerb,
   'meter-container': meterContainerVerb,
+  'note-container-samples': noteContainerSamplesVerb,
 } as const satisfies { readonly [K in ContainerCommand['verb']]: Verb<Extract<ContainerCommand, { verb: K }>, unknown> };
 
 /** The decisions about secrets and credentials of registries, by verb. */

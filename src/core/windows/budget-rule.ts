@@ -25,10 +25,10 @@ export interface BudgetRule {
 /** Most rules of one tenant: every call of it looks through them. */
 export const MAX_BUDGET_RULES = 500;
 
-/** Who makes a call: its key, and the member whom the key belongs to. What a container uses is used without a key: null. */
+/** Who makes a call: its key, and the member whom the key belongs to. Both null for what a container uses, which is the project's alone. */
 export interface Caller {
   readonly keyId: string | null;
-  readonly memberId: string;
+  readonly memberId: string | null;
 }
 
 /** What a call asks of windows: who makes it, and the accounts that were to be loaded for it. */
@@ -62,7 +62,7 @@ const LEVELS: Readonly<Record<RuleScope, Level>> = { project: 'project', each_us
 /** The targets that a caller's spend counts for, widest first. */
 const targetsOf = ({ keyId, memberId }: Caller): readonly (readonly [Level, WindowTarget])[] => [
   ['project', 'project'],
-  ['user', `user:${memberId}`],
+  ...(memberId === null ? [] : ([['user', `user:${memberId}`]] as const)),
   ...(keyId === null ? [] : ([['key', `key:${keyId}`]] as const)),
 ];
 

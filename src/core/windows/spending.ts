@@ -31,18 +31,16 @@ interface TargetSpending {
 /** Names spending within a batch. */
 export const spendingKey = (ref: SpendingRef): string => JSON.stringify([ref.tenantId, ref.sinceMs, ref.label, ref.scope, ref.target]);
 
-/** The target of a rule's kind that spending of a key counts for; undefined where it counts for none. */
+/**
+ * The target of a rule's kind that spending of a key counts for; undefined where it counts for none. What has no owner is no key's (a
+ * container's use), and counts for the project alone.
+ */
 function targetOf(ref: SpendingRef, keyId: string, owners: Spending['owners']): WindowTarget | undefined {
   const owner = owners.get(keyId);
-  const target =
-    ref.scope === 'project'
-      ? 'project'
-      : ref.scope === 'key' || ref.scope === 'each_key'
-        ? `key:${keyId}`
-        : owner === undefined
-          ? undefined
-          : `user:${owner}`;
-  return target !== undefined && (onlyTarget(ref) ?? target) === target ? target : undefined;
+  if (ref.scope === 'project') return 'project';
+  if (owner === undefined) return undefined;
+  const target = ref.scope === 'key' || ref.scope === 'each_key' ? `key:${keyId}` : `user:${owner}`;
+  return (onlyTarget(ref) ?? target) === target ? target : undefined;
 }
 
 /** The spending by the targets of a rule; targets that spent nothing and have no calls are left out. */

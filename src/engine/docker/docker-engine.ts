@@ -176,6 +176,7 @@ export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine 
 
     logs: (id, request) => readLogs({ requests, host, maxLineBytes: limits.logLineBytes }, id, request),
     stats: units.stats,
+    capture: units.capture,
     close: () => {
       requests.close();
       return Promise.resolve();

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { imageAddress } from '../../core/containers/images.ts';
 import { EngineFault, type UnitSpec, type UnitState, type UnitStats } from '../../ports/container-engine.ts';
+import { captureOutput } from './capture-output.ts';
 import { answerFault, startFault } from './engine-faults.ts';
 import { LABELS, ownerLabels } from './labels.ts';
 import { readUnitState } from './read-state.ts';
@@ -27,6 +28,7 @@ export interface UnitRequests {
   readonly stop: (id: string, timeoutS: number) => Promise<void>;
   readonly remove: (id: string) => Promise<void>;
   readonly inspect: (idOrName: string) => Promise<UnitState | null>;
+  readonly capture: (id: string, command: readonly string[], timeoutMs: number) => Promise<string | null>;
   readonly stats: (id: string) => Promise<UnitStats | null>;
 }
 
@@ -154,6 +156,8 @@ export function makeUnitRequests({ requests, host, hostSide, requestMs }: UnitRe
       const inspected = await inspect(idOrName);
       return inspected === null ? null : readUnitState(inspected);
     },
+
+    capture: (id, command, timeoutMs) => captureOutput({ requests, host }, id, { command, timeoutMs }),
 
     async stats(id) {
       const answer = await requests.send({ method: 'GET', path: `${pathOf(id)}/stats`, query: { stream: false, 'one-shot': true } });

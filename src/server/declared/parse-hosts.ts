@@ -13,6 +13,8 @@ export interface DeclaredHost {
   /** The numbers of GPUs that a container may ask for. */
   readonly gpus: readonly number[];
   readonly isDefault: boolean;
+  /** A command that prints what a unit uses of its GPUs. */
+  readonly gpuProbe: readonly string[] | null;
   readonly firewall: FirewallSettings;
 }
 
@@ -25,7 +27,7 @@ export function parseHosts(section: Field, readFile: (path: string) => string): 
   const seen = new Set<string>();
   let defaults = 0;
   return section.items().map((item) => {
-    const given = item.fields(['name', 'docker', 'tls', 'address', 'gpus', 'default', 'egress_allow', 'firewall']);
+    const given = item.fields(['name', 'docker', 'tls', 'address', 'gpus', 'default', 'egress_allow', 'firewall', 'gpu_probe']);
     const name = given.name.text(NAME);
     refuseDouble(seen, name, given.name);
     const tls = given.tls.or(null, (field) => readTls(field, readFile));
@@ -40,6 +42,7 @@ export function parseHosts(section: Field, readFile: (path: string) => string): 
       address: given.address.or(defaultAddress(parsed.address), (f) => f.text(ADDRESS)),
       gpus: given.gpus.items().map((f) => f.integer({ min: 1, max: MAX_GPUS })),
       isDefault,
+      gpuProbe: given.gpu_probe.or(null, (list) => list.items().map((part) => part.text({ maxLength: 256 }))),
       firewall: readFirewall(given.firewall, given.egress_allow, parsed.address.kind === 'unix'),
     };
   });

@@ -1,4 +1,5 @@
 import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
+import { sampleCutoffs } from '../../core/containers/container-samples.ts';
 import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -40,6 +41,12 @@ function overdueAt(retention: Retention, nowMs: number): Overdue[] {
     // Index: usage_rollups_age.
     ...cutoffs.rollups.map(({ levelMs, beforeMs }): Overdue => ({
       table: 'usage_rollups',
+      condition: `level_ms = ${levelMs} AND bucket_ms < $1::bigint`,
+      beforeMs,
+    })),
+    // Index: container_samples_by_age.
+    ...sampleCutoffs(nowMs).map(({ levelMs, beforeMs }): Overdue => ({
+      table: 'container_samples',
       condition: `level_ms = ${levelMs} AND bucket_ms < $1::bigint`,
       beforeMs,
     })),

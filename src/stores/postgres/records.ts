@@ -13,6 +13,7 @@ import { OBJECT_COLUMNS, objectFromRow, type ObjectRow } from '../_shared/upstre
 import { makeBudgetReads } from './budget-reads.ts';
 import { ACCOUNT_ID, arrayText } from './columns.ts';
 import { EVENT_FIELDS } from './event-lists.ts';
+import { makeSampleReads } from './sample-reads.ts';
 import { SERVER_NOW_MS, type Statement } from './statement.ts';
 import type { Reader } from './reader.ts';
 
@@ -171,6 +172,7 @@ export function makeRecordReads({ general: reader, lookups, pulse }: Readers, cl
 
   return {
     ...makeBudgetReads(reader, clock),
+    ...makeSampleReads(reader),
     async record(kind, id) {
       const { table } = RECORD_TABLES[kind];
       const [found] = await bodies<typeof kind>(lookups, `record_${table}`, `SELECT body FROM ${table} WHERE id = $1`, [id]);

@@ -26,6 +26,7 @@ import {
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
+import { addToSample, SAMPLE_COLUMNS, sampleValues } from '../_shared/sample-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
 import { ACCOUNT_ID, arrayText, columnArrays, compareBytes, unnest, type ColumnValue, storableText } from './columns.ts';
 import type { Request } from './exchange.ts';
@@ -124,6 +125,13 @@ const PUT_KEY_USES = insertMany(
   'key_uses',
   ['key_id', 'last_used_at_ms'],
   'ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = greatest(key_uses.last_used_at_ms, excluded.last_used_at_ms)',
+);
+
+// Index: container_samples_pkey.
+const ADD_SAMPLES = insertMany(
+  'container_samples',
+  SAMPLE_COLUMNS,
+  `ON CONFLICT (container_id, level_ms, bucket_ms) DO UPDATE SET ${addToSample('greatest')}`,
 );
 
 const putRecords = (kind: RecordKind): Statement => {
@@ -320,6 +328,8 @@ export function writeRequests(options: {
     const rows = changes.keyUses.map(({ keyId, atMs }) => [keyId, atMs]);
     requests.push(writeRows(PUT_KEY_USES, sortedByKey(rows, 1)));
   }
+  if (changes.containerSamples.length > 0)
+    requests.push(writeRows(ADD_SAMPLES, sortedByKey(changes.containerSamples.map(sampleValues), 3)));
   if (changes.events.length > 0) requests.push(writeRows(INSERT_EVENTS, changes.events.map(eventValues)));
   requests.push(...options.audit);
   requests.push({ statement: INSERT_BATCH, values: [options.batchId, nowMs] }, ...recordRequests(changes.records));

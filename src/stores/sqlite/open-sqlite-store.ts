@@ -168,6 +168,7 @@ function recordQueries(reader: WorkerClient<ReaderRequest>, clock: Clock): Omit<
     keyUsage: ask('keyUsage'),
     usageEvents: ask('usageEvents'),
     usageCharges: ask('usageCharges'),
+    containerSamples: ask('containerSamples'),
     firstUsageMs: ask('firstUsageMs'),
     chargedMicrocents: ask('chargedMicrocents'),
     upstreamObjects: ask('upstreamObjects'),

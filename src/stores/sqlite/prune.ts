@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { UPSTREAM_OBJECTS_KEEP_MS } from '../../core/calls/upstream-object.ts';
+import { sampleCutoffs } from '../../core/containers/container-samples.ts';
 import { cutoffsAt, type Retention } from '../../core/retention/retention.ts';
 import { USAGE_REPORTS_KEEP_MS } from '../../core/usage/usage-report.ts';
 import { checkpointAfter, cutsOf, type Checkpoint, type GoneRow } from '../_shared/audit-cut.ts';
@@ -118,6 +119,11 @@ export function makePruner(db: Database): Pruner {
     `DELETE FROM upstream_objects WHERE (tenant_id, id) IN (
        SELECT tenant_id, id FROM upstream_objects WHERE at_ms < ? ORDER BY at_ms LIMIT ?)`,
   );
+  // By container_samples_by_age.
+  const samples = db.prepare<[number, number, number]>(
+    `DELETE FROM container_samples WHERE (container_id, level_ms, bucket_ms) IN (
+       SELECT container_id, level_ms, bucket_ms FROM container_samples WHERE level_ms = ? AND bucket_ms < ? ORDER BY bucket_ms LIMIT ?)`,
+  );
   return (nowMs, { retention, limit, trailSecret }, commit) => {
     const cutoffs = cutoffsAt(retention, nowMs);
     const counts = [
@@ -129,6 +135,7 @@ export function makePruner(db: Database): Pruner {
       deliveries.run(cutoffs.deliveriesBeforeMs, limit).changes,
       pruneAudit({ beforeMs: cutoffs.auditBeforeMs, limit }, trailSecret),
     ];
+    for (const { levelMs, beforeMs } of sampleCutoffs(nowMs)) counts.push(samples.run(levelMs, beforeMs, limit).changes);
     for (const tenantId of tenants.all()) {
       for (const { levelMs, beforeMs } of cutoffs.rollups) counts.push(rollups.run(tenantId, levelMs, beforeMs, limit).changes);
     }

@@ -11,6 +11,7 @@ import { makeEventQueries } from './queries/event-queries.ts';
 import { makeOverviewQueries } from './queries/overview-queries.ts';
 import { makeRecordQueries } from './queries/record-queries.ts';
 import { makeReservationQueries } from './queries/reservation-queries.ts';
+import { makeSampleQueries } from './queries/sample-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeWebhookQueries } from './queries/webhook-queries.ts';
 import { makeVerifier } from './verify.ts';
@@ -26,6 +27,7 @@ await serve<ReaderRequest>(() => {
     ...makeReservationQueries(db),
     ...makeUsageQueries(db),
     ...makeBillQueries(db),
+    ...makeSampleQueries(db),
     ...makeObjectQueries(db),
     ...makeEventQueries(db),
     ...makeWebhookQueries(db),

@@ -34,6 +34,7 @@ import {
   reservationStateValues,
 } from '../_shared/reservation-row.ts';
 import { OBJECT_COLUMNS, objectValues } from '../_shared/upstream-object-row.ts';
+import { addToSample, SAMPLE_COLUMNS, sampleValues } from '../_shared/sample-row.ts';
 import { USAGE_COLUMNS, usageValues } from '../_shared/usage-row.ts';
 import { makeRowInserter, type BindValue } from './insert-rows.ts';
 import type { WriterCaches } from './load-rows.ts';
@@ -102,6 +103,10 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
   const putKeyUse = db.prepare<[string, number]>(
     'INSERT INTO key_uses (key_id, last_used_at_ms) VALUES (?, ?) ON CONFLICT (key_id) DO UPDATE SET last_used_at_ms = max(last_used_at_ms, excluded.last_used_at_ms)',
   );
+  const addSample = db.prepare<(string | number)[]>(
+    `INSERT INTO container_samples (${SAMPLE_COLUMNS.join(', ')}) VALUES (${placeholders(SAMPLE_COLUMNS)})
+     ON CONFLICT (container_id, level_ms, bucket_ms) DO UPDATE SET ${addToSample('max')}`,
+  );
   const keepTime = db.prepare<[number]>('UPDATE store_state SET last_ms = ?');
   const keepTimeAndRecords = db.prepare<[number]>('UPDATE store_state SET last_ms = ?, generation = generation + 1');
 
@@ -119,6 +124,7 @@ export function makeChangeWriter(db: Database, caches: WriterCaches): ChangeWrit
     }
     for (const { ref, window } of changes.rates) putRate.run(ref.tenantId, ref.policyId, ref.kind, window.minute, window.count);
     for (const { keyId, atMs } of changes.keyUses) putKeyUse.run(keyId, atMs);
+    for (const bucket of changes.containerSamples) addSample.run(...sampleValues(bucket));
     insertEvents(changes.events.map(eventValues));
     writeAudit(changes.audit);
     if (changes.records.length > 0) keepTimeAndRecords.run(nowMs);

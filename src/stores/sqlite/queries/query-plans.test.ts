@@ -6,6 +6,7 @@ import { BILL_SQL } from './bill-queries.ts';
 import { LEDGER_SQL } from './ledger-queries.ts';
 import { OBJECT_SQL } from './object-queries.ts';
 import { RECORD_SQL } from './record-queries.ts';
+import { SAMPLE_SQL } from './sample-queries.ts';
 import { USAGE_SQL } from './usage-queries.ts';
 import { WEBHOOK_SQL } from './webhook-queries.ts';
 
@@ -58,6 +59,11 @@ describe('queries find their rows by the index that they name', () => {
       'charges of a month',
       BILL_SQL.charges,
       /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\? AND bucket_ms>\? AND bucket_ms<\?\)/,
+    ],
+    [
+      'samples of a container',
+      SAMPLE_SQL,
+      /^SEARCH container_samples USING PRIMARY KEY \(container_id=\? AND level_ms=\? AND bucket_ms>\?\)$/,
     ],
     ['all charges', BILL_SQL.charged, ROLLUPS_BY_KEY],
     ['first usage', BILL_SQL.first, /SEARCH usage_rollups USING PRIMARY KEY \(tenant_id=\? AND level_ms=\?\)/],
