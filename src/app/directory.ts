@@ -196,6 +196,8 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     poll,
     tenant: (id) => tenants.get(id),
     currentTenant: async (id) => {
+      // A look that is under way may have missed what the caller met.
+      await checking?.catch(() => undefined);
       await poll();
       return tenants.get(id);
     },
