@@ -153,7 +153,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
 
   async function poll(): Promise<void> {
     try {
-      await check();
+      await checkAnew();
     } catch (error) {
       log.warn({ err: error }, 'could not look for changed records; nothing cached is trusted for longer');
     }
@@ -196,8 +196,6 @@ export function makeDirectory(options: DirectoryOptions): Directory {
     poll,
     tenant: (id) => tenants.get(id),
     currentTenant: async (id) => {
-      // A look that is under way may have missed what the caller met.
-      await checking?.catch(() => undefined);
       await poll();
       return tenants.get(id);
     },
