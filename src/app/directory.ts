@@ -153,7 +153,7 @@ export function makeDirectory(options: DirectoryOptions): Directory {
 
   async function poll(): Promise<void> {
     try {
-      await check();
+      await checkAnew();
     } catch (error) {
       log.warn({ err: error }, 'could not look for changed records; nothing cached is trusted for longer');
     }

@@ -112,16 +112,23 @@ export function makeCalls(deps: RelayCallDeps): Calls {
     get active() {
       return keeper.size;
     },
-    relay: async (request) => {
+    relay: async (given) => {
       counters.calls += 1;
       failpoints.hit('call.authenticated');
+      let request = given;
       const planning = planCall(request);
       // Awaiting what is there already would cost each call a turn of the queue.
-      const planned = planning instanceof Promise ? await planning : planning;
+      let planned = planning instanceof Promise ? await planning : planning;
       if (!planned.ok) return refuse(planned.refusal);
       if (request.kind === 'count_tokens') return relayCount(request, planned.plan);
-      const held = await holdCall(request, planned.plan);
-      if (held.kind === 'rejected') return refuse(held);
+      let held = await holdCall(request, planned.plan);
+      for (let again = 0; again < MAX_PLANS_ANEW && held.kind === 'stale'; again += 1) {
+        request = { ...request, tenant: held.tenant };
+        planned = await planCall(request);
+        if (!planned.ok) return refuse(planned.refusal);
+        held = await holdCall(request, planned.plan);
+      }
+      if (held.kind !== 'held') return refuse({ kind: 'rejected', rejection: held.rejection });
       failpoints.hit('call.held');
       const outcome = await followCall(held.call, planned.plan, request);
       failpoints.hit('call.ended');
@@ -138,6 +145,9 @@ export function makeCalls(deps: RelayCallDeps): Calls {
     },
   };
 }
+
+/** How often a call is planned anew whose tenant's settings changed while it was planned. */
+const MAX_PLANS_ANEW = 5;
 
 /** A refusal of an admitted call, with how its limits stand where it has any. */
 const withRates = (refusal: CallRefusal, { rates }: ActiveCall): CallRefusal => (rates.length === 0 ? refusal : { rates, ...refusal });

@@ -22,9 +22,12 @@ export interface Sender {
   readonly host: string;
 }
 
-/** The headers that a connection names as its own. */
+const NONE: ReadonlySet<string> = new Set();
+
+/** The headers that a connection names as its own. Most name none. */
 function namedByConnection(value: string | undefined): ReadonlySet<string> {
-  return new Set((value ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  if (value === undefined || value === 'keep-alive' || value === 'close') return NONE;
+  return new Set(value.split(',').map((name) => name.trim().toLowerCase()));
 }
 
 /**
@@ -54,7 +57,8 @@ export function requestHeaders(
 export function answerHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const named = namedByConnection(typeof headers.connection === 'string' ? headers.connection : undefined);
   const passed: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
     if (value !== undefined && !HOP_BY_HOP.has(name) && !named.has(name)) passed[name] = value;
   }
   return passed;

@@ -87,6 +87,9 @@ export function makeIngress(deps: IngressDeps): Server {
     await proxy.pass(request, response, refusal instanceof Promise ? (again() ?? target) : target, again);
   }
 
+  /** The answer to the newest request of each connection. */
+  const last = new WeakMap<Socket, ServerResponse<IncomingMessage>>();
+
   const server = createServer(
     {
       requireHostHeader: false,
@@ -98,23 +101,24 @@ export function makeIngress(deps: IngressDeps): Server {
       maxHeaderSize: MAX_HEADER_BYTES,
     },
     (request, response) => {
-      const { socket } = request;
-      if (!request.complete) {
-        socket.setTimeout(timeouts.idleMs);
-        request.once('end', () => void socket.setTimeout(0));
-      }
-      response.on('close', () => deps.onAnswered(response.statusCode));
+      last.set(request.socket, response);
       // Whoever comes while the server closes is told that the connection ends with this answer.
       if (!server.listening) response.shouldKeepAlive = false;
-      serve(request, response).catch((err: unknown) => {
-        log.error({ err }, 'a request to a container failed');
-        if (response.headersSent) response.destroy();
-        else answer(response, { status: 500, text: 'internal server error' });
-      });
+      serve(request, response)
+        .catch((err: unknown) => {
+          log.error({ err }, 'a request to a container failed');
+          if (response.headersSent) response.destroy();
+          else answer(response, { status: 500, text: 'internal server error' });
+        })
+        .finally(() => deps.onAnswered(response.statusCode));
     },
   );
   server.maxHeadersCount = MAX_HEADERS;
-  server.on('timeout', (socket: Socket) => void socket.destroy());
+  // Set once for a connection. Silence is the client's fault only while its request is not complete: units may take as long as they like.
+  server.setTimeout(timeouts.idleMs, (socket: Socket) => {
+    const response = last.get(socket);
+    if (response === undefined || response.writableFinished || !response.req.complete) socket.destroy();
+  });
   server.on('upgrade', (request, socket, head) => {
     const target = targetOf(request);
     if ('status' in target) return refuseUpgrade(socket, target.status, target.text);

@@ -46,9 +46,13 @@ function bodyOf(request: IncomingMessage): Body | Promise<Buffer> {
   if (request.headers['transfer-encoding'] !== undefined || !(length <= SMALL_BODY_BYTES)) return 'stream';
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    request.on('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
-    request.on('close', () => reject(new Error('the client is gone')));
+    let left = length;
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      left -= chunk.length;
+      if (left === 0) resolve(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+    });
+    request.on('error', () => reject(new Error('the client is gone')));
   });
 }
 
@@ -125,14 +129,11 @@ const makeAttempt =
         settle('done');
       };
       const settle = (tried: Tried): void => {
-        response.off('close', onClose);
-        response.off('drain', onDrain);
+        if (tried === 'nothing came') response.off('close', onClose);
         end();
         resolve(tried);
       };
-      const onDrain = (): void => controller?.resume();
       response.on('close', onClose);
-      response.on('drain', onDrain);
 
       const sender = { address: request.socket.remoteAddress ?? '', host: request.headers.host ?? '' };
       const handler: Dispatcher.DispatchHandler = {
@@ -146,7 +147,9 @@ const makeAttempt =
           if (request.method === 'HEAD') response.flushHeaders();
         },
         onResponseData: (given, chunk) => {
-          if (!response.write(chunk)) given.pause();
+          if (response.write(chunk)) return;
+          given.pause();
+          response.once('drain', () => given.resume());
         },
         onResponseEnd: (_given, trailers) => {
           if (Object.keys(trailers).length > 0) response.addTrailers(answerHeaders(trailers));

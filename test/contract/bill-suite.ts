@@ -425,6 +425,18 @@ export function describeBills(makeStore: MakeStore): void {
       expect((await at.store.verify()).discrepancies).toEqual([]);
     });
 
+    test('a correction is on no statement of a month before it was made, where no month was closed', async () => {
+      clock.set(START_MS + 12 * DAY_MS);
+      const correction = { id: commands.id('cor'), chargeMicrocents: -5n, reason: 'a slow start', concernsId: null };
+      await run([{ verb: 'add-bill-correction', id: commands.id('cmd'), tenantId: 'beta', correction }]);
+      await issuer().run();
+      expect(await statementsOf('beta')).toEqual([]);
+      clock.set(START_MS + 45 * DAY_MS);
+      await issuer().run();
+      const month = new Date(START_MS + 12 * DAY_MS).toISOString().slice(0, 7);
+      expect(await statementsOf('beta')).toMatchObject([{ statement: { month, totalMicrocents: '-5', no: 1 } }]);
+    });
+
     test('nothing that was used in a month is no statement', async () => {
       await tell([event(seededRandom(SEED), START_MS, 'acme')]);
       clock.set(START_MS + 100 * DAY_MS);

@@ -199,12 +199,12 @@ export function describeGovernance(makeStore: MakeStore): void {
       tenantId: '_system',
       speeds,
     });
-    await execute(keep({ 'u1 m': [10, 50, nowMs], 'u2 m': [5, null, nowMs] }));
-    await execute(keep({ 'u1 m': [20, 40, nowMs - 1], 'u3 m': [7, 30, nowMs] }));
+    await execute(keep({ 'u1 m': [10, 50, nowMs, 300], 'u2 m': [5, null, nowMs, 0] }));
+    await execute(keep({ 'u1 m': [20, 40, nowMs - 1, 9], 'u3 m': [7, 30, nowMs, 8] }));
     expect((await at.store.record('setting', SPEEDS_SETTING))?.value).toEqual({
-      'u1 m': [10, 50, nowMs],
-      'u2 m': [5, null, nowMs],
-      'u3 m': [7, 30, nowMs],
+      'u1 m': [10, 50, nowMs, 300],
+      'u2 m': [5, null, nowMs, 0],
+      'u3 m': [7, 30, nowMs, 8],
     });
   });
 

@@ -6,6 +6,9 @@ import { priceAt } from '../../core/routing/candidates.ts';
 /** Prices are kept in nano-dollars a token, which is thousandths of a dollar a million tokens. */
 const perMillion = (nanos: number): number => nanos / 1000;
 
+/** The tag of a model that gives vectors; whatever its letters' case. */
+const EMBEDDING_TAG = 'embedding';
+
 /** What a model is shown with: its prices and upstreams, the rate of the currency to tell prices in, and the moment. */
 export interface ModelView {
   readonly prices: readonly Price[];
@@ -17,7 +20,7 @@ export interface ModelView {
 /**
  * A model in the list of models: OpenAI's fields, and beside them what bounds and prices a call of it.
  *
- * `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is one object with the fields
+ * `type` is `embedding` for a model with that tag, else `chat`. `name` is the name that it is asked for by: under an alias, `alias_of` tells the model's own id. `pricing` is one object with the fields
  * of two surfaces: those in camel case are of the first upstream that has a price, in USD; those in snake case the least over all upstreams, in `currency`.
  * Prices of media and caches stand there only where there are any; the whole is left out for a model without a price. `providers` are the
  * slugs of its upstreams, each once. Source: Tinfoil reference 1.5, Cortecs reference section 4.
@@ -31,7 +34,7 @@ export function modelObject(model: Model, view: ModelView, name: string = model.
     object: 'model',
     created: Math.floor(model.createdAtMs / 1000),
     owned_by: 'castellan',
-    type: model.maxOutputTokens > 0 ? 'chat' : 'embedding',
+    type: model.tags.some((tag) => tag.toLowerCase() === EMBEDDING_TAG) ? 'embedding' : 'chat',
     multimodal: model.maxImageTokens !== null || model.maxAudioTokens !== null || model.maxFileTokens !== null,
     description: model.description ?? null,
     context_length: model.contextTokens,

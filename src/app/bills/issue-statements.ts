@@ -53,7 +53,8 @@ export function makeIssueStatements(deps: IssueDeps): IssueStatements {
     const firstMs = await records.firstUsageMs(tenantId);
     if (firstMs !== null && monthOf(firstMs) <= due) return monthOf(firstMs);
     const corrections = await records.records('bill-correction', tenantId);
-    return corrections.length > 0 ? due : null;
+    // One that was made after the month that is due waits for its own.
+    return corrections.some(({ createdAtMs }) => monthOf(createdAtMs) <= due) ? due : null;
   }
 
   async function close(tenant: Tenant, due: Month): Promise<CloseMonthResult | 'nothing'> {

@@ -4,7 +4,7 @@ import { callLegs, outputRange } from '../../core/calls/call-hold.ts';
 import { Fault } from '../../core/fault.ts';
 import { countedTokens } from '../../core/policy/minute-limits.ts';
 import { dearest, type Rates } from '../../core/pricing/rates.ts';
-import type { Outcome, Rejection } from '../../core/rejection.ts';
+import type { Rejection } from '../../core/rejection.ts';
 import type { ApiKey, Tenant } from '../../core/records.ts';
 import type { ReserveAnswer } from '../../core/ledger/reserve.ts';
 import { windowAccounts, windowsOf, type WindowDemand } from '../../core/windows/budget-rule.ts';
@@ -20,8 +20,11 @@ import type { CallSettler } from './settle-calls.ts';
 /** How events name this part of the program. */
 const GATEWAY_SOURCE = 'castellan-gateway';
 
-/** A call that holds, or why it may not. */
-export type Held = { readonly kind: 'held'; readonly call: ActiveCall } | { readonly kind: 'rejected'; readonly rejection: Rejection };
+/** A call that holds, or why it may not; `stale`: its tenant, as given here, has other settings than it was planned by. */
+export type Held =
+  | { readonly kind: 'held'; readonly call: ActiveCall }
+  | { readonly kind: 'rejected'; readonly rejection: Rejection }
+  | { readonly kind: 'stale'; readonly tenant: Tenant; readonly rejection: Rejection };
 
 /** What holding needs. `ownerId` is this run of the process. */
 export interface HoldCallDeps {
@@ -85,12 +88,16 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
         limit: callRateLimit(plan.policy),
         ...(minutes.length === 0 ? {} : { rates: { limits: minutes, inputTokens } }),
         windows: windowDemand(holder, key, deps.clock.nowMs()),
+        settingsAtMs: settingsAtMs(tenant),
         origin: { requestId: request.requestId, actor: { type: 'api_key', keyId: key.id }, source: GATEWAY_SOURCE },
       });
     try {
       let held = await reserve(tenant);
-      for (let again = 0; again < MAX_STALE_VIEWS && isStale(held.outcome); again += 1)
-        held = await reserve((await deps.currentTenant(tenant.id)) ?? tenant);
+      for (let again = 0; again < MAX_STALE_VIEWS && !held.outcome.ok && held.outcome.rejection.code === 'stale_view'; again += 1) {
+        const current = (await deps.currentTenant(tenant.id)) ?? tenant;
+        if (settingsAtMs(current) !== settingsAtMs(tenant)) return { kind: 'stale', tenant: current, rejection: held.outcome.rejection };
+        held = await reserve(current);
+      }
       const { outcome, durable } = held;
       if (!outcome.ok) return { kind: 'rejected', rejection: outcome.rejection };
       const { rates } = outcome.value;
@@ -127,7 +134,7 @@ export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: C
 /** How often a call is made anew whose tenant changed its rules while it was made. */
 const MAX_STALE_VIEWS = 5;
 
-const isStale = (outcome: Outcome<unknown>): boolean => !outcome.ok && outcome.rejection.code === 'stale_view';
+const settingsAtMs = ({ projectSettings }: Tenant): number | null => projectSettings?.updatedAtMs ?? null;
 
 /** The windows that a call of `key` has to fit into by the rules of its tenant, as far as this node knows them; null where it has none. */
 function windowDemand(tenant: Tenant, key: ApiKey, nowMs: number): WindowDemand | null {

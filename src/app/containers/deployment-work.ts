@@ -92,12 +92,16 @@ export function makeDeploymentWork(
       await advance(container, deployment, { type: 'ready', endpoint, drainMs: deps.drainMs });
       await deps.refreshRoutes();
     } catch (err) {
-      await failed(of, err, signal);
+      await failed(of, err, { host, signal });
     }
   }
 
   /** Notes that a deployment cannot come up. One that serves is tried again: it was well before. */
-  async function failed({ container, deployment }: Due, err: unknown, signal: AbortSignal): Promise<void> {
+  async function failed(
+    { container, deployment }: Due,
+    err: unknown,
+    { host, signal }: { readonly host: ContainerHost; readonly signal: AbortSignal },
+  ): Promise<void> {
     if (signal.aborted) return;
     if (!(err instanceof DeploymentFailed)) throw err;
     if (deployment.state === 'serving' || deployment.state === 'ready') {
@@ -106,6 +110,7 @@ export function makeDeploymentWork(
       return;
     }
     await advance(container, deployment, { type: 'failed', errorMessage: err.message });
+    at.sweeps.leaveImages(host, deployment);
   }
 
   /** Deletes the container that this one replaces before it comes up, where both cannot be there at a time. */
@@ -130,7 +135,7 @@ export function makeDeploymentWork(
       await advance(container, deployment, { type: 'stopping-current', drainMs: deps.drainMs });
       await deps.refreshRoutes();
     } catch (err) {
-      await failed(of, err, signal);
+      await failed(of, err, { host, signal });
     }
   }
 
@@ -156,8 +161,9 @@ export function makeDeploymentWork(
       await takeDown({ engine: host.engine, deployment, units, networks });
       deps.failpoints.hit('container.removed');
     });
+    // Before anybody forgets the deployment, since nothing else names its images.
+    await insist(of, signal, () => at.sweeps.removeImages(host, deployment));
     await advance(container, deployment, { type: 'removed' });
-    await at.sweeps.removeImages(host, [deployment]);
   }
 
   return { ...notes, by: { up: bringUp, room: makeRoom, down: takeAway } };

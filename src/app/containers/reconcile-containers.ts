@@ -1,4 +1,4 @@
-import { liveDeployments, type Container, type Deployment } from '../../core/containers/container-records.ts';
+import { isLive, liveDeployments, type Container, type Deployment } from '../../core/containers/container-records.ts';
 import type { Registries } from '../../core/containers/images.ts';
 import { EngineFault, type OwnedObjects, type OwnedUnit } from '../../ports/container-engine.ts';
 import type { ContainerHost, ContainerHosts } from '../../ports/container-hosts.ts';
@@ -48,11 +48,7 @@ interface Tasks {
   idle(): Promise<void>;
 }
 
-function makeTasks(deps: {
-  readonly work: () => DeploymentWork;
-  readonly onEnded: (of: Due, host: ContainerHost, wasAborted: boolean) => Promise<void>;
-  readonly log: Log;
-}): Tasks {
+function makeTasks(deps: { readonly work: () => DeploymentWork; readonly onEnded: () => void; readonly log: Log }): Tasks {
   const tasks = new Map<string, Task>();
   return {
     isBusy: (id) => tasks.has(id),
@@ -69,9 +65,9 @@ function makeTasks(deps: {
         if (!abort.signal.aborted)
           deps.log.error({ err, deploymentId: id, task: of.kind }, 'work on a deployment failed; it is begun again');
       });
-      const done = ended.then(async () => {
+      const done = ended.then(() => {
         tasks.delete(id);
-        await deps.onEnded(of, host, abort.signal.aborted);
+        deps.onEnded();
       });
       tasks.set(id, { kind: of.kind, abort, done });
     },
@@ -112,15 +108,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
   const tasks = makeTasks({
     log,
     work: () => work,
-    onEnded: async ({ kind, deployment }, host, wasAborted) => {
-      // An update that was dropped while it came up may have left images that nothing needs.
-      if (wasAborted && kind !== 'down' && !isStopping) {
-        await sweeps
-          .removeImages(host, [deployment])
-          .catch((err: unknown) => log.warn({ err, deploymentId: deployment.id }, 'images could not be removed'));
-      }
-      deps.onWorkEnded();
-    },
+    onEnded: deps.onWorkEnded,
   });
   const sweeps: HostSweeps = makeHostSweeps({ ...deps, isBusy: (id) => tasks.isBusy(id) });
   const work = makeDeploymentWork(deps, { fence: () => fence, sweeps });
@@ -141,6 +129,14 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
     await deps.writer.execute({ verb: 'forget-container', id: deps.ids.next('cmd'), tenantId, containerId, fence });
   }
 
+  /** Whoever acted before may have been killed between the end of a deployment and the removal of its images. */
+  function leaveImagesOfEnded({ current, update }: Container): void {
+    for (const deployment of [current, ...(update === null ? [] : [update])]) {
+      const host = hosts.find(({ name }) => name === deployment.hostName);
+      if (host !== undefined && !isLive(deployment)) sweeps.leaveImages(host, deployment);
+    }
+  }
+
   /** Closed tenants run nothing. Source: architecture section 13. */
   async function deleteOfClosed(containers: readonly Container[]): Promise<void> {
     const kept = containers.filter(({ deletedAtMs }) => deletedAtMs === null);
@@ -156,6 +152,7 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
       tasks.abort('another node acts on container hosts');
       return;
     }
+    const isNewHere = fence !== token;
     fence = token;
     // Hosts first: what stands there was made after its record, so a record that is read later knows of it.
     const owned = await Promise.all(hosts.map(list));
@@ -172,6 +169,8 @@ export function makeContainerReconciler(deps: ReconcilerDeps): ContainerReconcil
       const objects = owned[index];
       if (objects !== null && objects !== undefined) await attempt(host.name, () => sweeps.removeOrphans(host, objects, containers));
     }
+    if (isNewHere) containers.forEach(leaveImagesOfEnded);
+    for (const host of hosts) if (onHost.get(host.name) !== null) await attempt(host.name, () => sweeps.removeLeftImages(host));
     const reachable = owned.map((objects) => objects ?? { units: [], networks: [], volumes: [] });
     for (const container of containers) await attempt(container.current.hostName, () => forgetGone(container, reachable));
   }

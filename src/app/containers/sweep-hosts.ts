@@ -34,8 +34,12 @@ export async function takeDown({ engine, deployment, units, networks }: TakeDown
 export interface HostSweeps {
   /** Removes units and networks of deployments that are not to be there, and volumes of containers that are gone. */
   removeOrphans(host: ContainerHost, owned: OwnedObjects, containers: readonly Container[]): Promise<void>;
-  /** Removes the images of deployments that no other deployment of ours on that host needs. */
-  removeImages(host: ContainerHost, gone: readonly Deployment[]): Promise<void>;
+  /** Removes the images of a deployment that no other deployment of ours on that host needs, as long as nothing of it runs. */
+  removeImages(host: ContainerHost, gone: Deployment): Promise<void>;
+  /** Does so at the next {@link HostSweeps.removeLeftImages}, and again until it is done. */
+  leaveImages(host: ContainerHost, gone: Deployment): void;
+  /** Removes the images that were left on a host. */
+  removeLeftImages(host: ContainerHost): Promise<void>;
 }
 
 const ADDRESS = /^(?<host>[^/]+)\/(?<repository>.+)@(?<digest>sha256:[0-9a-f]{64})$/;
@@ -53,10 +57,12 @@ export function makeHostSweeps(deps: {
     return resolved.ok ? resolved.image : null;
   };
 
-  /** The addresses of the images that deployments on a host need. */
+  /** The addresses of the images that deployments on a host need. One that drains needs none: its units keep what they use. */
   function neededOn(host: ContainerHost, containers: readonly Container[]): Set<string> {
-    const kept = containers.flatMap(liveDeployments).filter(({ hostName }) => hostName === host.name);
-    const images = kept.flatMap(({ config }) => config.units.map(({ image }) => resolve(image)));
+    const live = containers.flatMap(liveDeployments).filter(({ hostName }) => hostName === host.name);
+    const images = live
+      .filter(({ state }) => state !== 'draining')
+      .flatMap(({ config }) => config.units.map(({ image }) => resolve(image)));
     return new Set(images.flatMap((image) => (image === null ? [] : [imageAddress(image)])));
   }
 
@@ -70,7 +76,26 @@ export function makeHostSweeps(deps: {
     }
   }
 
+  const left = new Map<string, { readonly host: ContainerHost; readonly gone: Deployment }>();
+
+  const removeImages: HostSweeps['removeImages'] = async (host, gone) => {
+    const needed = neededOn(host, await records.records('container'));
+    for (const { image } of gone.config.units) {
+      const ref = resolve(image);
+      if (ref !== null && !needed.has(imageAddress(ref))) await host.engine.removeImage(ref);
+    }
+  };
+
   return {
+    removeImages,
+    leaveImages: (host, gone) => void left.set(gone.id, { host, gone }),
+    removeLeftImages: async (host) => {
+      for (const [id, of] of left) {
+        if (of.host.name !== host.name) continue;
+        await removeImages(of.host, of.gone);
+        left.delete(id);
+      }
+    },
     removeOrphans: async (host, owned, containers) => {
       const live = new Set(
         containers
@@ -89,13 +114,6 @@ export function makeHostSweeps(deps: {
       const known = new Set(containers.map(({ id }) => id));
       for (const { name } of owned.volumes.filter(({ owner }) => !known.has(owner.container))) await host.engine.removeVolume(name);
       if (units.length > 0) await removeImagesOf(host, units, containers);
-    },
-    removeImages: async (host, gone) => {
-      const needed = neededOn(host, await records.records('container'));
-      for (const { image } of gone.flatMap(({ config }) => config.units)) {
-        const ref = resolve(image);
-        if (ref !== null && !needed.has(imageAddress(ref))) await host.engine.removeImage(ref);
-      }
     },
   };
 }

@@ -41,7 +41,9 @@ export const setProjectSettingsVerb: Verb<SetProjectSettingsCommand, ProjectSett
       ...(isSame(inference, before.inference) ? [] : ['inference_config']),
     ];
     if (changed.length === 0) return { outcome: accepted(before), effects: [] };
-    const projectSettings: ProjectSettings = { allowOverwrite, inference, createdAtMs: before.createdAtMs, updatedAtMs: nowMs };
+    // Calls that were planned by the settings before are told by this moment, so no two have the same.
+    const updatedAtMs = tenant.projectSettings === undefined ? nowMs : Math.max(nowMs, before.updatedAtMs + 1);
+    const projectSettings: ProjectSettings = { allowOverwrite, inference, createdAtMs: before.createdAtMs, updatedAtMs };
     const data = { tenant_id: tenant.id, member_id: member.id, changed_fields: changed };
     return {
       outcome: accepted(projectSettings),

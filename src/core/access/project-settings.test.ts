@@ -47,6 +47,11 @@ describe('setting project settings', () => {
     expect(effects).toEqual([]);
   });
 
+  test('no two changes have the same moment, so that calls planned by the first are told from those planned by the second', () => {
+    const { outcome } = decide({ allowOverwrite: true }, { tenant: { ...TENANT, projectSettings: { ...SET, updatedAtMs: NOW_MS } } });
+    expect(outcome).toMatchObject({ value: { updatedAtMs: NOW_MS + 1 } });
+  });
+
   test.each([
     ['one flag of a tenant that has set nothing', {}, { allowOverwrite: false }, { ...untouchedSettings(1000), allowOverwrite: false }],
     [

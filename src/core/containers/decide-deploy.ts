@@ -3,6 +3,7 @@ import type { Refusal } from '../access/rules.ts';
 import { accepted, rejected } from '../rejection.ts';
 import { refuse, type State, type Verb } from '../verb.ts';
 import type { CreateContainerCommand, DeployContainerCommand, PlannedDeployment } from './commands.ts';
+import { retire, withoutUpdate } from './transitions.ts';
 import type { Container, Deployment } from './container-records.ts';
 import {
   changeEffects,
@@ -128,9 +129,11 @@ function refuseState(container: Container, command: DeployContainerCommand): Ref
 }
 
 /** The container with its new deployment: beside the one that serves, or in place of one that does not. */
-function withDeployment(container: Container, deployment: Deployment): Container {
+function withDeployment(before: Container, deployment: Deployment, nowMs: number): Container {
+  const container = withoutUpdate(before, nowMs);
   if (container.status === 'ready') return { ...container, update: deployment };
-  return { ...container, status: 'deploying', current: { ...deployment, hold: false }, update: null };
+  const retired = [...container.retired, ...retire(container.current, nowMs)];
+  return { ...container, status: 'deploying', current: { ...deployment, hold: false }, retired };
 }
 
 /**
@@ -165,7 +168,7 @@ export const deployContainerVerb: Verb<DeployContainerCommand, Container> = {
     const refusal = refuseDeployment(command, at);
     if (refusal !== null) return refuse(refusal);
     const deployment = newDeployment(command, nowMs, command.hold ?? before.staging);
-    const container: Container = { ...withDeployment(before, deployment), updatedAtMs: nowMs };
+    const container: Container = { ...withDeployment(before, deployment, nowMs), updatedAtMs: nowMs };
     const type = container.update === null ? 'container.deploying' : 'container.update_started';
     const told = toldOf(container, deployment);
     return {

@@ -20,7 +20,7 @@ import {
   toldOf,
   wrongState,
 } from './container-state.ts';
-import { emptied, promoted } from './transitions.ts';
+import { emptied, promoted, withoutUpdate } from './transitions.ts';
 import type { Effect } from '../effects.ts';
 
 const needs = ({ tenantId, containerId }: { readonly tenantId: string; readonly containerId: string }) => ({
@@ -144,7 +144,7 @@ export const cancelUpdateVerb: Verb<CancelUpdateCommand, Container> = {
     const { update } = before;
     if (update === null) return refuse(wrongState(before, 'cancel its update', 'no update is in progress'));
     if (before.current.state !== 'serving') return refuse(wrongState(before, 'cancel its update', 'what it replaces was stopped already'));
-    const container: Container = { ...before, update: null, updatedAtMs: nowMs };
+    const container: Container = { ...withoutUpdate(before, nowMs), updatedAtMs: nowMs };
     const told = toldOf(container, update);
     return {
       outcome: accepted(container),

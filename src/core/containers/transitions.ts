@@ -3,9 +3,9 @@ import type { Container, Deployment, Endpoint } from './container-records.ts';
 
 const drained = (deployment: Deployment, untilMs: number): Deployment => ({ ...deployment, state: 'draining', drainUntilMs: untilMs });
 
-/** The deployments that drain once `deployment` is to go: one of which nothing runs is gone already. */
-const retire = (deployment: Deployment, untilMs: number): Deployment[] => {
-  if (deployment.state === 'stopped' || deployment.state === 'failed') return [];
+/** The deployments that drain once `deployment` is to go: one that was stopped is gone already; of one that failed there may be images. */
+export const retire = (deployment: Deployment, untilMs: number): Deployment[] => {
+  if (deployment.state === 'stopped') return [];
   return [deployment.state === 'draining' ? deployment : drained(deployment, untilMs)];
 };
 
@@ -45,14 +45,22 @@ export const serving = (container: Container, endpoint: Endpoint, nowMs: number)
   updatedAtMs: nowMs,
 });
 
+/** A container without its update: what there is of it on its host goes at once. */
+export function withoutUpdate(container: Container, nowMs: number): Container {
+  const { update, retired } = container;
+  if (update === null) return container;
+  return { ...container, update: null, retired: [...retired, ...retire(update, nowMs)], updatedAtMs: nowMs };
+}
+
 /** A container whose deployment that serves is to go; `status` is what it does meanwhile. An update is dropped unless it is kept. */
 export function emptied(
   container: Container,
   to: { readonly status: Container['status']; readonly untilMs: number; readonly nowMs: number; readonly update: Deployment | null },
 ): Container {
-  const { current } = container;
-  const next = current.state === 'stopped' || current.state === 'failed' ? current : drained(current, to.untilMs);
-  return { ...container, ...servedUntil(container, to.nowMs), status: to.status, current: next, update: to.update, updatedAtMs: to.nowMs };
+  const kept = to.update === null ? withoutUpdate(container, to.nowMs) : container;
+  const { current } = kept;
+  const next = current.state === 'stopped' ? current : drained(current, to.untilMs);
+  return { ...kept, ...servedUntil(kept, to.nowMs), status: to.status, current: next, update: to.update, updatedAtMs: to.nowMs };
 }
 
 /** A container whose deployment `id` has nothing left on its host. */

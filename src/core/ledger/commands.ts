@@ -63,6 +63,8 @@ export interface ReserveCommand extends CommandBase {
   readonly rates?: { readonly limits: readonly MinuteLimit[]; readonly inputTokens: number };
   /** Of a call whose tenant has rules for windows: what names those that it must fit into. */
   readonly windows?: WindowDemand | null;
+  /** Of a call: when the settings of its tenant by which it was planned were changed last; null where it had none. Absent: they do not matter. */
+  readonly settingsAtMs?: number | null;
   readonly idempotency?: CommandIdempotency;
 }
 

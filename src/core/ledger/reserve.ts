@@ -142,6 +142,9 @@ function refuseUncovered(state: State, command: ReserveCommand): Rejection {
   };
 }
 
+const hasOldSettings = (tenant: Tenant | undefined, { settingsAtMs }: ReserveCommand): boolean =>
+  settingsAtMs !== undefined && settingsAtMs !== (tenant?.projectSettings?.updatedAtMs ?? null);
+
 function decideReserve(state: State, command: ReserveCommand, nowMs: number): Decision<ReserveAnswer> {
   const tenantRefusal = refuseTenant(state, command.tenantId);
   if (tenantRefusal !== null) return refuse(rejected(tenantRefusal));
@@ -162,7 +165,8 @@ function decideReserve(state: State, command: ReserveCommand, nowMs: number): De
     else if (request.required) return refuse(rejected({ code: 'budget_not_found', message: `there is no account ${request.accountId}` }));
   }
   const windows = command.purpose === 'call' ? windowLegs(state, command.windows, { ...command, command: command.id, nowMs }) : [];
-  if (windows === null) return refuse(rejected({ code: 'stale_view', message: 'the rules of the tenant have changed meanwhile' }));
+  if (windows === null || hasOldSettings(tenant, command))
+    return refuse(rejected({ code: 'stale_view', message: 'the rules of the tenant have changed meanwhile' }));
   if (windows.length > 0) addWindows(legs, command, windows);
   if (command.mustCover && legs.length === 0) return refuse(rejected(refuseUncovered(state, command)));
   if (command.mustCoverMoney && !legs.some(({ account }) => account.unit !== TOKENS && account.allocated !== null)) {
@@ -238,7 +242,7 @@ function rateNeeds({ tenantId, limit, rates }: ReserveCommand): { readonly rates
  *
  * Where the caller left the output open, the hold pays for as much of it as every account allows, never less than the minimum.
  * Rejects, in this order: `idempotency_mismatch`, `tenant_closed`, `tenant_suspended`, `rate_limited`, `held` (a call planned
- * by other terms of the tenant's balance), `stale_view` (one whose windows are not those that it was made for), `budget_not_found` or `unit_mismatch` (nothing
+ * by other terms of the tenant's balance), `stale_view` (one whose windows are not those that it was made for, or that was planned by other settings), `budget_not_found` or `unit_mismatch` (nothing
  * covers), `budget_required`; then for each account in the order of the legs: `budget_frozen`, `budget_closed`, `over_limit`,
  * `debt_outstanding`, `amount_out_of_range`, and `cap_exceeded`, `budget_exceeded`, `window_exceeded` or `balance_empty`; then `rate_limited`
  * (a limit of the call's key or model); last `held`, if no account refuses for another reason. Source: Cycles runtime spec, ERROR SEMANTICS. Invariants: L1, L2, L3.

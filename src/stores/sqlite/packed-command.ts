@@ -66,6 +66,7 @@ const RESERVE = namesOf<ReserveRest>({
   limit: true,
   rates: true,
   windows: true,
+  settingsAtMs: true,
 });
 const LEG = namesOf<LegRequest>({ accountId: true, base: true, perUnit: true, divisor: true, required: true });
 

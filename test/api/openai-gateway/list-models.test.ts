@@ -7,7 +7,7 @@ beforeAll(async () => {
   gateway = await startGateway();
   const model = gateway.models.get('m1');
   if (model === undefined) throw new Error('no model');
-  gateway.models.set('org/m2', { ...model, id: 'org/m2', maxOutputTokens: 0, maxImageTokens: 100, tags: [] });
+  gateway.models.set('org/m2', { ...model, id: 'org/m2', maxOutputTokens: 1, maxImageTokens: 100, tags: ['Embedding'] });
   gateway.prices.push(priceOf({ id: 'p3', cachedInputNanos: null, inputNanos: 300, requestNanos: 10_000_000, appliesFromMs: 5 }));
 });
 
@@ -57,9 +57,9 @@ describe('200', () => {
           description: null,
           context_length: 8192,
           context_size: 8192,
-          max_output_tokens: 0,
+          max_output_tokens: 1,
           providers: ['u1'],
-          tags: [],
+          tags: ['Embedding'],
         },
       ],
     });

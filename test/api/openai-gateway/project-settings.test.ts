@@ -118,6 +118,23 @@ describe('a filter', () => {
     expect(errorOf(message)['message']).toMatch(/eu_native removed u1 \(u1\).*allow_quantization removed u2/);
   });
 
+  test('of the project holds for a call that was planned before it was set, or elsewhere', async () => {
+    declare('u2', { euNative: true });
+    let left = 2;
+    gateway.onFailpoint = (point) => {
+      if (point !== 'call.authenticated' || (left -= 1) !== 0) return;
+      gateway.setTenant({ projectSettings: { ...untouchedSettings(0), updatedAtMs: 5, inference: { euNative: true } } });
+    };
+    for (const _call of ['before', 'meanwhile']) expect((await send({})).status).toBe(200);
+    expect(receivedBy()).toEqual([1, 1, 0]);
+    gateway.onFailpoint = (point) => {
+      if (point === 'call.authenticated')
+        gateway.setTenant({ projectSettings: { ...untouchedSettings(6), inference: { blacklistedModels: ['m1'] } } });
+    };
+    expect((await send({})).status).toBe(404);
+    expect(receivedBy()).toEqual([1, 1, 0]);
+  });
+
   test("counts an upstream's own limits, settings or not", async () => {
     setModel({
       upstreams: [
