@@ -47,6 +47,8 @@ const TOLD: Readonly<Record<EndReason, string>> = {
   stopped: 'the gateway stops',
 };
 
+/** Channels of a connection for each session that there may be on it. */
+const CHANNELS_OF_SESSION = 2;
 const MAX_PORT = 65_535;
 /** What images have that connects its streams to a port of their own; `$1` is the port. */
 const CONNECT = [
@@ -183,9 +185,15 @@ export function serveConnection(options: ConnectionOptions): SshConnection {
     options.onReady();
     touch();
   });
-  client.on('session', (accept, reject) =>
-    sessions.isFull() ? reject() : serveRequests(accept(), (...asked) => sessions.begin(...asked)),
-  );
+  let channels = 0;
+  client.on('session', (accept, reject) => {
+    // Those count too that ask for nothing.
+    if (sessions.isFull() || channels >= options.maxSessions * CHANNELS_OF_SESSION) return reject();
+    channels += 1;
+    const requests = accept();
+    requests.once('close', () => (channels -= 1));
+    serveRequests(requests, (...asked) => sessions.begin(...asked));
+  });
   // Without a listener the connection layer refuses every forwarding as prohibited.
   if (options.isForwarding) {
     client.on('tcpip', (accept, reject, info) => {

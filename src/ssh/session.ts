@@ -91,18 +91,52 @@ function takeInput(channel: ServerChannel, shell: UnitShell, onBytes: (count: nu
   channel.resume();
 }
 
-/** Sizes and signals in their order, one at a time. What the engine makes of them is no reason to end anything. */
-function makeActs(log: Log): { act(what: (shell: UnitShell) => Promise<void>): void; begin(shell: UnitShell): void } {
-  let begin: (shell: UnitShell) => void = () => undefined;
-  const begun = new Promise<UnitShell>((resolve) => (begin = resolve));
-  let last: Promise<unknown> = begun;
+/** Signals that wait for their turn; more are forgotten, as a signal is that comes twice. */
+const MAX_SIGNALS = 16;
+
+/** Sizes and signals, one at a time: each asks the engine. What it makes of them is no reason to end anything. */
+interface Acts {
+  begin(shell: UnitShell): void;
+  /** Of several that wait, the latest one only. */
+  resize(size: TerminalSize): void;
+  signal(name: string): void;
+}
+
+function makeActs(log: Log): Acts {
+  const signals: string[] = [];
+  let size: TerminalSize | null = null;
+  let shell: UnitShell | null = null;
+  let isActing = false;
+
+  const next = (to: UnitShell): Promise<void> | null => {
+    const [wanted, name] = [size, size === null ? signals.shift() : undefined];
+    size = null;
+    if (wanted !== null) return to.resize(wanted);
+    return name === undefined ? null : to.signal(name);
+  };
+  async function work(): Promise<void> {
+    if (shell === null || isActing) return;
+    isActing = true;
+    try {
+      for (let act = next(shell); act !== null; act = next(shell)) await act;
+    } catch (err) {
+      log.debug({ err }, 'a size or signal of an SSH session did not reach its process');
+    } finally {
+      isActing = false;
+    }
+  }
   return {
-    begin: (shell) => begin(shell),
-    act: (what) => {
-      last = last
-        .then(() => begun)
-        .then(what)
-        .catch((err: unknown) => log.debug({ err }, 'a size or signal of an SSH session did not reach its process'));
+    begin: (begun) => {
+      shell = begun;
+      void work();
+    },
+    resize: (wanted) => {
+      size = wanted;
+      void work();
+    },
+    signal: (name) => {
+      if (signals.length < MAX_SIGNALS) signals.push(name);
+      void work();
     },
   };
 }
@@ -172,8 +206,8 @@ export function makeShellSession({ access, candidate, origin, kind, spec, channe
         channel.end();
       }
     },
-    resize: (size) => acts.act((shell) => shell.resize(size)),
-    signal: (name) => acts.act((shell) => shell.signal(name)),
+    resize: (size) => acts.resize(size),
+    signal: (name) => acts.signal(name),
     end: (why, told) => {
       if (ending.signal.aborted) return;
       if (channel.writable) channel.stderr.write(`\r\ncastellan: ${told}\r\n`);

@@ -45,7 +45,11 @@ const EXIT_LOOKS = 50;
 const EXIT_EVERY_MS = 100;
 
 /** Starts a process whose streams, signals and end are those of a session. Throws a {@link ShellError} where the unit has no shell, and `EngineFault`. */
-export async function startShell(start: (spec: ExecSpec) => Promise<UnitExec>, spec: ShellSpec): Promise<UnitShell> {
+export async function startShell(
+  start: (spec: ExecSpec) => Promise<UnitExec>,
+  spec: ShellSpec,
+  pause: (ms: number) => Promise<unknown> = wait,
+): Promise<UnitShell> {
   const { terminal, env } = spec;
   const hasTerminal = terminal !== null;
   const exec = await start({
@@ -60,7 +64,7 @@ export async function startShell(start: (spec: ExecSpec) => Promise<UnitExec>, s
       await exec.resize(terminal);
       await exec.write(Buffer.from(GO));
     }
-    return shellOf({ start, exec, pid, hasTerminal, output: hasTerminal ? withoutEcho(rest, pieces) : joined(rest, pieces) });
+    return shellOf({ start, pause, exec, pid, hasTerminal, output: hasTerminal ? withoutEcho(rest, pieces) : joined(rest, pieces) });
   } catch (error) {
     exec.close();
     throw error;
@@ -69,12 +73,13 @@ export async function startShell(start: (spec: ExecSpec) => Promise<UnitExec>, s
 
 function shellOf(of: {
   readonly start: (spec: ExecSpec) => Promise<UnitExec>;
+  readonly pause: (ms: number) => Promise<unknown>;
   readonly exec: UnitExec;
   readonly pid: string;
   readonly hasTerminal: boolean;
   readonly output: AsyncIterable<ExecOutput>;
 }): UnitShell {
-  const { start, exec, pid, hasTerminal, output } = of;
+  const { start, pause, exec, pid, hasTerminal, output } = of;
 
   async function signal(name: string): Promise<void> {
     const killer = await start({ command: ['sh', '-c', KILL, 'sh', name, pid], env: [], hasTerminal: false });
@@ -100,7 +105,7 @@ function shellOf(of: {
       for (let looks = 0; looks < EXIT_LOOKS; looks += 1) {
         const code = await exec.exitCode();
         if (code !== null) return code;
-        await wait(EXIT_EVERY_MS);
+        await pause(EXIT_EVERY_MS);
       }
       return null;
     },
@@ -110,7 +115,7 @@ function shellOf(of: {
         await signal('HUP');
         for (let waited = 0; waited < GRACE_MS; waited += EXIT_EVERY_MS) {
           if ((await exec.exitCode()) !== null) return;
-          await wait(EXIT_EVERY_MS);
+          await pause(EXIT_EVERY_MS);
         }
         await signal('KILL');
       } finally {

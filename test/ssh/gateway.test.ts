@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import type { ClientChannel } from 'ssh2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeSshClient, type SshCall, type SshClient, type SshRun } from '../support/ssh-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -50,7 +53,72 @@ describe('a command', () => {
     expect([status, stdout.equals(input)]).toEqual([0, true]);
   });
 
-  test('reads signals, and of the environment the language only', async () => {
+  test('goes on while the keys of the connection are changed', async () => {
+    const input = Buffer.alloc(6 * MIB, 'castellan ');
+    const { status, stdout } = await ssh({ args: ['-o', 'RekeyLimit=1M'], command: 'cat', input });
+    expect([status, stdout.equals(input)]).toEqual([0, true]);
+  });
+
+  test(
+    'that nobody reads is not read either, and is whole once somebody does',
+    async () => {
+      const written = 64 * MIB;
+      let taken = 0;
+      stage.start = (spec) => {
+        const exec = startLocally(spec);
+        async function* counted() {
+          for await (const piece of exec.output) {
+            taken += piece.bytes.length;
+            yield piece;
+          }
+        }
+        return { ...exec, output: counted() };
+      };
+      const reading = Promise.withResolvers<void>();
+      const run = client.start(stage.port, {
+        user: 'web.acme',
+        key: keys.ann,
+        command: `head -c ${written} /dev/zero`,
+        readAfter: reading.promise,
+      });
+      let before = -1;
+      await waitUntil(async () => {
+        const isStill = taken > 0 && taken === before;
+        before = taken;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return isStill;
+      }, SLOW_MS);
+      expect(taken).toBeLessThan(written / 4);
+      reading.resolve();
+      expect((await run.done).stdout.length).toBe(written);
+    },
+    SLOW_MS,
+  );
+
+  test(
+    'hears the signals of its client',
+    async () => {
+      const { default: ssh2 } = await import('ssh2');
+      const connection = new ssh2.Client();
+      const ready = once(connection, 'ready');
+      connection.connect({ host: '127.0.0.1', port: stage.port, username: 'web.acme', privateKey: readFileSync(keys.ann) });
+      await ready;
+      const command = 'trap "echo heard; exit 4" USR1; echo ready; while :; do sleep 0.02; done';
+      const channel = await new Promise<ClientChannel>((resolve, reject) =>
+        connection.exec(command, (err, made) => (err === undefined ? resolve(made) : reject(err))),
+      );
+      let printed = '';
+      channel.on('data', (bytes: Buffer) => (printed += bytes.toString()));
+      await waitUntil(async () => printed === 'ready\n', SLOW_MS);
+      channel.signal('USR1');
+      expect(await once(channel, 'exit')).toEqual([4]);
+      connection.end();
+      await waitUntil(async () => printed === 'ready\nheard\n');
+    },
+    SLOW_MS,
+  );
+
+  test('is given of the environment the language only', async () => {
     const env = { args: ['-o', 'SetEnv=LC_ALL=de_DE.UTF-8 PATH=/nowhere LD_PRELOAD=/x FOO=bar'] };
     const { stdout } = await ssh({ ...env, command: 'echo "$LC_ALL|$LD_PRELOAD|$FOO"; command -v sh >/dev/null && echo path' });
     expect(stdout.toString()).toBe('de_DE.UTF-8||\npath\n');

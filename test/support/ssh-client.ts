@@ -26,6 +26,8 @@ export interface SshCall {
   readonly args?: readonly string[];
   readonly command?: string;
   readonly input?: string | Buffer;
+  /** Nobody reads what it prints until then. */
+  readonly readAfter?: Promise<unknown>;
   /** The client has a terminal of that size. */
   readonly size?: TtySize;
 }
@@ -63,7 +65,7 @@ export function makeSshClient(): SshClient {
   const folder = mkdtempSync(join(tmpdir(), 'castellan-ssh-'));
   const running = new Set<RunningSsh>();
 
-  function start(port: number, { user, key, args = [], command, input, size }: SshCall): RunningSsh {
+  function start(port: number, { user, key, args = [], command, input, size, readAfter }: SshCall): RunningSsh {
     const options = [
       'BatchMode=yes',
       'StrictHostKeyChecking=accept-new',
@@ -90,10 +92,13 @@ export function makeSshClient(): SshClient {
     const out: Buffer[] = [];
     let err = '';
     let printed = '';
-    child.stdout.on('data', (bytes: Buffer) => {
-      out.push(bytes);
-      if (printed.length < 100_000) printed += bytes.toString();
-    });
+    const read = (): unknown =>
+      child.stdout.on('data', (bytes: Buffer) => {
+        out.push(bytes);
+        if (printed.length < 100_000) printed += bytes.toString();
+      });
+    if (readAfter === undefined) read();
+    else void readAfter.then(read);
     child.stderr.on('data', (bytes: Buffer) => {
       err += bytes.toString();
       printed += bytes.toString();
