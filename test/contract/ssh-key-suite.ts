@@ -72,12 +72,24 @@ export function describeSshKeys(makeStore: MakeStore): void {
           containerId,
           deploymentId: 'dep_1',
           spec: { ...spec, dockerLog: false, customDomain: null, hostName: 'one' },
-          ...{ runsTwice: true, name: 'web', repo: 'acme/web', staging: false, place, replaces: null, asksHost: false, createdBy: 'ann' },
+          runsTwice: true,
+          name: 'web',
+          repo: 'acme/web',
+          staging: false,
+          place,
+          replaces: null,
+          asksHost: false,
+          createdBy: 'ann',
         },
         {
-          ...{ verb: 'take-lease', id: commands.id('cmd'), tenantId: SYSTEM_TENANT, leaseId: CONTAINER_LEASE, ownerId: 'test' },
-          ...{ ttlMs: 1_000_000, isAlone: true },
-        } as Command,
+          verb: 'take-lease',
+          id: commands.id('cmd'),
+          tenantId: SYSTEM_TENANT,
+          leaseId: CONTAINER_LEASE,
+          ownerId: 'test',
+          ttlMs: 1_000_000,
+          isAlone: true,
+        },
       );
       expect(made).toEqual(['ok', 'ok', 'ok', 'ok']);
       const grant: ShellGrant = { tenantId: 'acme', containerId, deploymentId: 'dep_1', unit: 'web', keyName: 'a', sshKeyId: 'ssh_1' };
@@ -109,15 +121,13 @@ export function describeSshKeys(makeStore: MakeStore): void {
 
       const rows = await at.raw("SELECT metadata FROM audit WHERE code IS NULL AND operation LIKE '%-ssh-session' ORDER BY no");
       const told = {
-        ...{
-          container_id: containerId,
-          container: 'web',
-          unit: 'web',
-          key_name: 'a',
-          fingerprint: 'SHA256:a',
-          kind: 'shell',
-          terminal: true,
-        },
+        container_id: containerId,
+        container: 'web',
+        unit: 'web',
+        key_name: 'a',
+        fingerprint: 'SHA256:a',
+        kind: 'shell',
+        terminal: true,
         started_at: expect.stringMatching(/Z$/) as string,
       };
       expect(rows.map(({ metadata }) => (typeof metadata === 'string' ? (JSON.parse(metadata) as object) : metadata))).toMatchObject([

@@ -82,8 +82,8 @@ describe('a grant', () => {
 
   test.each([
     ['tenant', { tenant: undefined }],
-    ['tenant', { tenant: { ...tenant, status: 'SUSPENDED' } as Tenant }],
-    ['tenant', { tenant: { ...tenant, status: 'CLOSED' } as Tenant }],
+    ['tenant', { tenant: { ...tenant, status: 'SUSPENDED' as const } }],
+    ['tenant', { tenant: { ...tenant, status: 'CLOSED' as const } }],
     ['tenant', { tenant: { ...tenant, id: 'other' } }],
     ['container', { container: undefined }],
     ['container', { container: container({ tenantId: 'other' }) }],
