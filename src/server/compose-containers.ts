@@ -14,7 +14,7 @@ import { makeContainerReconciler } from '../app/containers/reconcile-containers.
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
 import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
-import { SYSTEM_TENANT, type RecordRef } from '../core/records.ts';
+import { SYSTEM_TENANT, type RecordKind, type RecordRef } from '../core/records.ts';
 import { probeEndpoint } from '../ingress/probe-endpoint.ts';
 import { startJob, type Job } from '../jobs/start-job.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -60,6 +60,11 @@ export interface ContainerParts {
   readonly hosts: ContainerHosts;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
+  /** The port of the gateway to debug containers; null where there is none. */
+  readonly sshPort: () => number | null;
+  noteSshPort(port: number): void;
+  /** Calls back whenever who may open a shell may have changed on this node. The value ends it. */
+  watchAccess(listener: () => void): () => void;
   /** Told of every change of records on this node. */
   recordsChanged(refs: readonly RecordRef[]): void;
   readonly jobs: readonly Job[];
@@ -74,6 +79,9 @@ const FIRST_SAMPLE_MS = 2000;
 /** So much of what containers use is not booked yet at most. */
 const METER_EVERY_MS = 60_000;
 const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
+
+/** What a shell in a container depends on. */
+const ACCESS_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['container', 'ssh-key', 'tenant']);
 
 /** Under this name the installation is known on hosts, which other installations may use as well. */
 async function installationId({ store, writer, ids }: Pick<ContainerDeps, 'store' | 'writer' | 'ids'>): Promise<string> {
@@ -122,6 +130,8 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     log,
   });
   const jobs: Job[] = [];
+  const watchers = new Set<() => void>();
+  let sshPort: number | null = null;
   let hostFault: (name: string) => string | null = () => null;
 
   if (hosts.length > 0) {
@@ -193,7 +203,14 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       drainMs: settings.drainMs,
       stopDrainMs,
     }),
+    sshPort: () => sshPort,
+    noteSshPort: (port) => void (sshPort = port),
+    watchAccess: (listener) => {
+      watchers.add(listener);
+      return () => void watchers.delete(listener);
+    },
     recordsChanged: (refs) => {
+      if (refs.some(({ kind }) => ACCESS_KINDS.has(kind))) for (const watch of watchers) watch();
       if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container')) return;
       routes.refresh().catch((err: unknown) => log.error({ err }, 'the routes of containers could not be read'));
       jobs[0]?.wake();

@@ -242,6 +242,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       logs,
       use: { metrics: gone, meter: gone },
       baseDomain: 'containers.localhost',
+      sshPort: () => null,
       dataKeys: makeDataKeys(deps),
       parseSshKey,
     }),

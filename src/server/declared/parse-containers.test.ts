@@ -11,6 +11,7 @@ function parsed(containers: unknown) {
     registries: nothing('registries'),
     ingress: nothing('ingress'),
     containers: fieldOf(containers, 'containers'),
+    ssh: nothing('ssh'),
   });
 }
 

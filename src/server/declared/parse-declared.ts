@@ -28,6 +28,7 @@ const SECTIONS = [
   'registries',
   'ingress',
   'containers',
+  'ssh',
   'dns',
   'metrics',
   'retention',
