@@ -1,5 +1,7 @@
 import type { Verb } from '../verb.ts';
 import type { ContainerCommand } from './commands.ts';
+import { claimDomainVerb, createDomainVerb, deleteDomainVerb, noteDomainCheckVerb } from './decide-domain.ts';
+import type { DomainCommand } from './domain-commands.ts';
 import type { SecretCommand } from './secret-commands.ts';
 import { noteContainerSamplesVerb } from './decide-samples.ts';
 import type { SshCommand } from './ssh-commands.ts';
@@ -46,3 +48,11 @@ export const SSH_VERBS = {
   'create-ssh-key': createSshKeyVerb,
   'delete-ssh-key': deleteSshKeyVerb,
 } as const satisfies { readonly [K in SshCommand['verb']]: Verb<Extract<SshCommand, { verb: K }>, unknown> };
+
+/** The decisions about domains, by verb. */
+export const DOMAIN_VERBS = {
+  'create-domain': createDomainVerb,
+  'delete-domain': deleteDomainVerb,
+  'claim-domain': claimDomainVerb,
+  'note-domain-check': noteDomainCheckVerb,
+} as const satisfies { readonly [K in DomainCommand['verb']]: Verb<Extract<DomainCommand, { verb: K }>, unknown> };

@@ -3,6 +3,7 @@ import type { ResourcePrices } from '../../core/containers/container-meter.ts';
 import { scaleDecimal } from '../../core/pricing/decimal.ts';
 import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
 import type { Field } from './field.ts';
+import { DEFAULT_DNS, parseDns, type DnsConfig } from './parse-dns.ts';
 import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
 import { DEFAULT_SOURCES, parseSources, type DeclaredSources } from './parse-sources.ts';
 
@@ -44,6 +45,7 @@ export interface ContainersConfig {
   readonly baseDomain: string;
   readonly settings: ContainerSettings;
   readonly prices: ResourcePrices;
+  readonly dns: DnsConfig;
 }
 
 /** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
@@ -57,6 +59,7 @@ export const NO_CONTAINERS: ContainersConfig = {
   baseDomain: DEFAULT_BASE_DOMAIN,
   settings: DEFAULT_CONTAINERS,
   prices: NO_PRICES,
+  dns: DEFAULT_DNS,
 };
 
 const HOUR_MS = 3_600_000;
@@ -72,13 +75,14 @@ const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host,
 
 /** Reads the sections that are about containers. */
 export const parseContainers = (
-  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers', Field>>,
+  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'dns', Field>>,
 ): ContainersConfig => ({
   hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
   sources: parseSources(sections.sources),
   registries: parseRegistries(sections.registries),
   baseDomain: parseBaseDomain(sections.ingress),
   ...parseSettings(sections.containers),
+  dns: parseDns(sections.dns),
 });
 
 function parseSettings(field: Field): Pick<ContainersConfig, 'settings' | 'prices'> {
