@@ -206,6 +206,42 @@ export interface UnitStats {
   readonly atMs: number;
 }
 
+/** The size of a terminal, in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A process to be started in a unit beside its own, as the user and in the folder of that. */
+export interface ExecSpec {
+  readonly command: readonly string[];
+  /** Beside the unit's own environment. */
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  /** Its streams are one terminal: everything that it writes comes as `stdout`. */
+  readonly hasTerminal: boolean;
+}
+
+/** What a process wrote. */
+export interface ExecOutput {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Uint8Array;
+}
+
+/** A process that was started in a unit. It goes on when its streams are let go of. */
+export interface UnitExec {
+  /** In the order in which it came; no more is read from the engine than is taken. Ends with the process's streams. To be taken once. */
+  readonly output: AsyncIterable<ExecOutput>;
+  /** Resolves when there is room for more. What is written after the end is lost. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ends its input, and nothing else. */
+  endInput(): void;
+  resize(size: TerminalSize): Promise<void>;
+  /** What it ended with; null while it goes on, and where the engine knows nothing of it any more. */
+  exitCode(): Promise<number | null>;
+  /** Lets go of its streams. */
+  close(): void;
+}
+
 /**
  * One host: a Docker engine.
  *
@@ -254,6 +290,8 @@ export interface ContainerEngine {
   capture(id: string, command: readonly string[], timeoutMs: number): Promise<string | null>;
   /** Null if it does not run. */
   stats(id: string): Promise<UnitStats | null>;
+  /** Starts a process in a unit that runs; `gone` if it does not. A command that is not there says so as output, and ends with 126 or 127. */
+  exec(id: string, spec: ExecSpec): Promise<UnitExec>;
 
   /** Requests in flight fail with `unreachable`. What runs goes on running. */
   close(): Promise<void>;

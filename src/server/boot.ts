@@ -157,8 +157,8 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
       isShared,
       sockets: () => socketsOf(config, listeners),
       retire: async () => {
-        const { admin, runtime, ingress } = listeners;
-        const all = [admin, runtime, ...(ingress === null ? [] : [ingress])];
+        const { admin, runtime, ingress, ssh } = listeners;
+        const all = [admin, runtime, ingress, ssh].filter((listener) => listener !== null);
         await Promise.all(all.map((listener) => listener.retire(config.gateway.drainMs)));
         await stop();
       },
@@ -182,7 +182,7 @@ function beginBeside(dataDir: string, ids: Ids, closers: Closers): RunIdentity {
 
 function socketsOf(config: Config, listeners: Listeners): BoundSocket[] | null {
   const bound: BoundSocket[] = [];
-  for (const name of ['runtime', 'admin', 'ingress'] as const) {
+  for (const name of ['runtime', 'admin', 'ingress', 'ssh'] as const) {
     const listener = listeners[name];
     if (listener === null) continue;
     const handle = listener.socket();

@@ -5,7 +5,7 @@ import { fenceEngine } from '../app/containers/fenced-engine.ts';
 import { makeManageContainers, type ManageContainers } from '../app/containers/manage-containers.ts';
 import { makeContainerReads } from '../app/containers/container-reads.ts';
 import { makeLastLines } from '../app/containers/last-lines.ts';
-import { makeMeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
+import { makeMeterContainers, type MeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
 import { makeManageDomains, type ManageDomains } from '../app/containers/manage-domains.ts';
 import { makeReadContainerUse, type ReadContainerUse } from '../app/containers/read-container-use.ts';
 import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
@@ -15,7 +15,7 @@ import { makeContainerReconciler } from '../app/containers/reconcile-containers.
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
 import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
-import { SYSTEM_TENANT, type RecordRef } from '../core/records.ts';
+import { SYSTEM_TENANT, type RecordKind, type RecordRef } from '../core/records.ts';
 import { makeDomainLookup } from '../dns/domain-lookup.ts';
 import { probeEndpoint } from '../ingress/probe-endpoint.ts';
 import { startJob, type Job } from '../jobs/start-job.ts';
@@ -63,6 +63,11 @@ export interface ContainerParts {
   readonly hosts: ContainerHosts;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
+  /** The port of the gateway to debug containers; null where there is none. */
+  readonly sshPort: () => number | null;
+  noteSshPort(port: number): void;
+  /** Calls back whenever who may open a shell may have changed on this node. The value ends it. */
+  watchAccess(listener: () => void): () => void;
   /** Told of every change of records on this node. */
   recordsChanged(refs: readonly RecordRef[]): void;
   readonly jobs: readonly Job[];
@@ -79,6 +84,9 @@ const METER_EVERY_MS = 60_000;
 /** Domains whose time has come are looked for that often. */
 const CHECK_DOMAINS_EVERY_MS = 60_000;
 const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
+
+/** What a shell in a container depends on. */
+const ACCESS_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>(['container', 'ssh-key', 'tenant']);
 
 /** Under this name the installation is known on hosts, which other installations may use as well. */
 async function installationId({ store, writer, ids }: Pick<ContainerDeps, 'store' | 'writer' | 'ids'>): Promise<string> {
@@ -99,22 +107,13 @@ async function openHosts({ hosts }: ContainersConfig): Promise<ContainerHosts> {
   });
 }
 
-/** Wires the part about containers, and starts what looks after them where hosts are declared. */
-export async function composeContainers(deps: ContainerDeps): Promise<ContainerParts> {
-  const { containers: config, writer, store, clock, ids, failpoints, log, closers } = deps;
-  const { settings, registries, baseDomain } = config;
-  const hosts = await openHosts(config);
-  const inFlight = makeInFlight();
-  const lastLines = makeLastLines();
-  const routes = makeRouteTable({ records: store, baseDomain });
-  const readRelease = makeReadRelease({
-    source: makeReleaseSources(config.sources, clock),
-    reader: makeConfigReader(),
-    registries,
-    prices: config.prices,
-  });
-  const elapsedMs = (): number => performance.now();
-  const stopDrainMs = Math.min(settings.stopDrainMs, settings.drainMs);
+/** What meters containers, and what keeps domains. */
+function openUseAndDomains(
+  deps: ContainerDeps,
+  stopDrainMs: number,
+): { readonly metering: MeterContainers; readonly domains: ManageDomains } {
+  const { containers: config, writer, store, clock, ids, log } = deps;
+  const { settings, baseDomain } = config;
   const metering = makeMeterContainers({
     records: store,
     writer,
@@ -135,7 +134,29 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     ids,
     log,
   });
+  return { metering, domains };
+}
+
+/** Wires the part about containers, and starts what looks after them where hosts are declared. */
+export async function composeContainers(deps: ContainerDeps): Promise<ContainerParts> {
+  const { containers: config, writer, store, clock, ids, failpoints, log, closers } = deps;
+  const { settings, registries, baseDomain } = config;
+  const hosts = await openHosts(config);
+  const inFlight = makeInFlight();
+  const lastLines = makeLastLines();
+  const routes = makeRouteTable({ records: store, baseDomain });
+  const readRelease = makeReadRelease({
+    source: makeReleaseSources(config.sources, clock),
+    reader: makeConfigReader(),
+    registries,
+    prices: config.prices,
+  });
+  const elapsedMs = (): number => performance.now();
+  const stopDrainMs = Math.min(settings.stopDrainMs, settings.drainMs);
+  const { metering, domains } = openUseAndDomains(deps, stopDrainMs);
   const jobs: Job[] = [];
+  const watchers = new Set<() => void>();
+  let sshPort: number | null = null;
   let hostFault: (name: string) => string | null = () => null;
 
   if (hosts.length > 0) {
@@ -210,7 +231,14 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       drainMs: settings.drainMs,
       stopDrainMs,
     }),
+    sshPort: () => sshPort,
+    noteSshPort: (port) => void (sshPort = port),
+    watchAccess: (listener) => {
+      watchers.add(listener);
+      return () => void watchers.delete(listener);
+    },
     recordsChanged: (refs) => {
+      if (refs.some(({ kind }) => ACCESS_KINDS.has(kind))) for (const watch of watchers) watch();
       if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container' || kind === 'domain')) return;
       routes.refresh().catch((err: unknown) => log.error({ err }, 'the routes of containers could not be read'));
       jobs[0]?.wake();

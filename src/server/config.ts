@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { NO_CONTAINERS, type ContainersConfig } from './declared/parse-containers.ts';
+import { DEFAULT_SSH, type SshConfig } from './declared/parse-ssh.ts';
 import { DEFAULT_BILLING, type BillingConfig } from './declared/parse-billing.ts';
 import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
 import { ConfigError } from './config-error.ts';
@@ -34,6 +35,10 @@ export interface Config {
   readonly admin: ListenAddress;
   /** Listened on where container hosts are declared. */
   readonly ingress: ListenAddress;
+  /** Listened on where container hosts and the gateway are declared. */
+  readonly ssh: ListenAddress;
+  /** The gateway to debug containers; null where nobody asked for it. */
+  readonly sshGateway: SshConfig | null;
   readonly allowedHosts: readonly string[];
   /** Origins of pages that may send requests to the control plane beside its own. */
   readonly allowedOrigins: readonly string[];
@@ -47,6 +52,8 @@ export interface Config {
   readonly containers: ContainersConfig;
   readonly declared: DeclaredConfig | null;
 }
+
+const SSH_PORT = 7822;
 
 /** Every variable that the program reads, with what it means; the reference in `docs/configuration.md` lists the same. */
 export const VARIABLES = [
@@ -114,6 +121,8 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     runtime: { host: values.host('CASTELLAN_RUNTIME_HOST', host), port: values.port('CASTELLAN_RUNTIME_PORT', 7878) },
     admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
     ingress: { host: values.host('CASTELLAN_INGRESS_HOST', host), port: values.port('CASTELLAN_INGRESS_PORT', 8080) },
+    ssh: { host: values.host('CASTELLAN_SSH_HOST', host), port: values.port('CASTELLAN_SSH_PORT', SSH_PORT) },
+    sshGateway: values.text('CASTELLAN_SSH_PORT') === null ? null : DEFAULT_SSH,
     allowedHosts: values.hostNames('CASTELLAN_ALLOWED_HOSTS'),
     allowedOrigins: values.origins('CASTELLAN_ALLOWED_ORIGINS'),
     logLevel: values.logLevel(),
@@ -125,9 +134,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     containers: NO_CONTAINERS,
     declared: null,
   };
-  // This listener comes with debug containers; a wrong value is refused now rather than then.
-  const ssh = { host: values.host('CASTELLAN_SSH_HOST', host), port: values.port('CASTELLAN_SSH_PORT', 7822) };
-  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: config.ingress, SSH: ssh });
+  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: config.ingress, SSH: config.ssh });
   if (config.previousMasterKey !== null && config.masterKey === null) {
     throw new ConfigError(
       'CASTELLAN_MASTER_KEY_PREVIOUS is set without CASTELLAN_MASTER_KEY: set the new master key there, or unset the previous one.',
@@ -137,8 +144,14 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
   const path = values.text('CASTELLAN_CONFIG');
   if (path === null) return config;
   const declared = await readDeclared(path, env);
+  const sshGateway = declared.containers.ssh ?? config.sshGateway;
+  // What the environment says of a port has the last word, as for the other listeners.
+  const ssh = { ...config.ssh, port: values.port('CASTELLAN_SSH_PORT', sshGateway?.port ?? SSH_PORT) };
+  refuseSharedPorts({ RUNTIME: config.runtime, ADMIN: config.admin, INGRESS: config.ingress, SSH: ssh });
   return {
     ...config,
+    ssh,
+    sshGateway,
     gateway: declared.gateway,
     metrics: declared.metrics,
     retention: declared.retention,

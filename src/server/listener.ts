@@ -192,7 +192,8 @@ function makeEnding(app: Listening): () => Promise<void> {
   return () => (ended ??= new Promise((resolve) => void NetServer.prototype.close.call(app.server, () => resolve())));
 }
 
-function listenError(error: unknown, { host, port }: ListenAddress, variable: string): unknown {
+/** What is told where a listener cannot be opened. */
+export function listenError(error: unknown, { host, port }: ListenAddress, variable: string): unknown {
   const hostVariable = variable.replace(/PORT$/, 'HOST');
   switch (codeOf(error)) {
     case 'EADDRINUSE':

@@ -24,6 +24,7 @@ import { mountControlPlane, mountDataPlane, type ComposeDeps, type Parts } from 
 import { type Config, isWildcard, type ListenAddress } from './config.ts';
 import { READY_PATH, registerHealth } from './health.ts';
 import { openIngress } from './ingress-listener.ts';
+import type { SshListener } from './ssh-listener.ts';
 import { type ClientTimeouts, listen, type Listener, makeServer } from './listener.ts';
 import { makeMountedRoutes } from './mounted-routes.ts';
 import type { SocketCase } from './restart/sockets.ts';
@@ -39,6 +40,8 @@ export interface Listeners {
   readonly admin: Listener;
   /** Where containers are reached; null where no host is declared. */
   readonly ingress: Listener | null;
+  /** Where shells in debug containers are reached; null where no host is declared, or nobody asked for it. */
+  readonly ssh: SshListener | null;
   /** Every route that serves something, with the listeners that mount it. */
   readonly routes: () => readonly MountedRoute[];
 }
@@ -109,12 +112,23 @@ export async function openListeners(options: {
   // The data plane last: whoever finds it ready may use the control plane as well.
   const admin = await start('admin', config.admin);
   const runtime = await start('runtime', config.runtime);
-  return { runtime, admin, ingress: await startIngress(), routes: routes.all };
+  return { runtime, admin, ingress: await startIngress(), ssh: await startSsh(), routes: routes.all };
 
   async function startIngress(): Promise<Listener | null> {
     if (parts.containers.hosts.length === 0) return null;
     const inherited = sockets?.take({ name: 'ingress', ...config.ingress }) ?? null;
     const listener = await openIngress(config.ingress, { deps, parts, inherited });
+    open.push(listener);
+    return listener;
+  }
+
+  async function startSsh(): Promise<SshListener | null> {
+    if (parts.containers.hosts.length === 0 || config.sshGateway === null) return null;
+    const inherited = sockets?.take({ name: 'ssh', ...config.ssh }) ?? null;
+    // Its library is loaded only where it is wanted: it takes its time and memory.
+    const { openSsh } = await import('./ssh-listener.ts');
+    const listener = await openSsh(config.ssh, { config: config.sshGateway, deps, parts, inherited });
+    parts.containers.noteSshPort(listener.port);
     open.push(listener);
     return listener;
   }

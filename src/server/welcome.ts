@@ -11,6 +11,9 @@ export function welcome(running: Running, dataDir: string): string {
     `  data plane     ${listeners.runtime.origin}   (OpenAI-compatible: base URL ${listeners.runtime.origin}/v1)`,
     `  control plane  ${listeners.admin.origin}   (keys, usage, operator API)`,
     ...(listeners.ingress === null ? [] : [`  ingress        ${listeners.ingress.origin}   (containers, by their host names)`]),
+    ...(listeners.ssh === null
+      ? []
+      : [`  ssh            ${listeners.ssh.origin}   (debug containers; host key ${listeners.ssh.hostKey.fingerprint})`]),
     `  credentials    ${credentialsPath(dataDir)}`,
   ];
   for (const notice of prepared.notices) lines.push(`  note           ${notice}`);

@@ -4,7 +4,7 @@ import type { ParseSshKey } from '../ports/ssh-keys.ts';
 const BASE64_PADDING = /=+$/;
 
 /** The fingerprint of a public key's bytes, as OpenSSH shows it. */
-const fingerprintOf = (bytes: Uint8Array): string =>
+export const fingerprintOf = (bytes: Uint8Array): string =>
   `SHA256:${createHash('sha256').update(bytes).digest('base64').replace(BASE64_PADDING, '')}`;
 
 /** Reads public keys by the parser that the gateway itself uses; points that are on no curve and the like are seen by the runtime's own. */

@@ -58,7 +58,7 @@ export function describeDomains(makeStore: MakeStore): void {
     };
     const events = async (): Promise<string[]> =>
       (await at.raw("SELECT tenant_id, type FROM events WHERE type LIKE 'domain.%' ORDER BY seq")).map(
-        (row) => `${row['tenant_id']} ${row['type']}`,
+        (row) => `${String(row['tenant_id'])} ${String(row['type'])}`,
       );
 
     test('are listed by name; several may add one, and each only once', async () => {

@@ -56,6 +56,8 @@ describe('environment', () => {
       billing: { issuer: null, publicUrl: null, stripe: null },
       containers: NO_CONTAINERS,
       ingress: { host: '127.0.0.1', port: 8080 },
+      ssh: { host: '127.0.0.1', port: 7822 },
+      sshGateway: null,
       declared: null,
     });
   });
@@ -251,6 +253,36 @@ dns: { servers: [] }
     ['sources: { git: [{ owner: a, base_url: "--upload-pack=x" }] }', 'file://, https://, http:// or ssh://'],
     ['sources: { github: { base_url: "ftp://x" } }', 'https:// or http://'],
     ['sources: { gitlab: {} }', 'gitlab'],
+  ])('%j is refused', async (text, told) => {
+    await expect(readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) })).rejects.toThrow(told);
+  });
+
+  const SSH = { port: null, isForwarding: false, idleMs: 3_600_000, maxConnections: 200, maxPerSource: 20 };
+  test.each([
+    ['', {}, null, 7822],
+    ['ssh:', {}, SSH, 7822],
+    ['ssh: {}', { CASTELLAN_SSH_PORT: '2222' }, SSH, 2222],
+    ['', { CASTELLAN_SSH_PORT: '2222' }, SSH, 2222],
+    ['ssh: { port: 2200 }', {}, { ...SSH, port: 2200 }, 2200],
+    ['ssh: { port: 2200 }', { CASTELLAN_SSH_PORT: '2222' }, { ...SSH, port: 2200 }, 2222],
+    [
+      'ssh: { forwarding: true, idle_ms: 1000, max_connections: 9, max_connections_per_source: 3 }',
+      {},
+      { port: null, isForwarding: true, idleMs: 1000, maxConnections: 9, maxPerSource: 3 },
+      7822,
+    ],
+  ])('%j with %j says whether and where there are shells', async (text, env, gateway, port) => {
+    const config = await readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`), ...env });
+    expect([config.sshGateway, config.ssh]).toEqual([gateway, { host: '127.0.0.1', port }]);
+  });
+
+  test.each([
+    ['ssh: { port: 65536 }', 'ssh.port must be'],
+    ['ssh: { port: 7878 }', 'CASTELLAN_RUNTIME_PORT and CASTELLAN_SSH_PORT are both 7878'],
+    ['ssh: { forwarding: "yes" }', 'ssh.forwarding must be'],
+    ['ssh: { idle_ms: 0 }', 'ssh.idle_ms must be'],
+    ['ssh: { host: 127.0.0.1 }', 'ssh.host is not a known name'],
+    ['ssh: true', 'ssh must be'],
   ])('%j is refused', async (text, told) => {
     await expect(readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) })).rejects.toThrow(told);
   });

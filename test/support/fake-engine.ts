@@ -4,9 +4,11 @@ import {
   type ContainerEngine,
   type EngineFaultKind,
   type EngineOwner,
+  type ExecSpec,
   type LogLine,
   type OwnedUnit,
   type RegistryAuth,
+  type UnitExec,
   type UnitSpec,
   type UnitStats,
   type UnitState,
@@ -39,6 +41,8 @@ export interface FakeEngine extends ContainerEngine {
   registry: (auth: RegistryAuth | null) => 401 | 403 | null;
   /** How a unit behaves once it is started; healthy and serving where nothing is said. */
   behave: (spec: UnitSpec) => { readonly state?: UnitState['state']; readonly health?: UnitState['health']; readonly exitCode?: number };
+  /** What a process that is started in a unit is. */
+  runProcess: (spec: ExecSpec) => UnitExec;
   /** As when the engine is killed: everything stops, and ports are chosen anew. */
   restart(): void;
 }
@@ -80,6 +84,9 @@ export function makeFakeEngine(): FakeEngine {
     fault: null,
     registry: () => null,
     behave: () => ({}),
+    runProcess: () => {
+      throw new Error('no process is planned');
+    },
     restart: () => {
       for (const unit of units.values()) {
         unit.state = 'exited';
@@ -171,6 +178,12 @@ export function makeFakeEngine(): FakeEngine {
     logs: async function* (): AsyncGenerator<LogLine> {
       await Promise.resolve();
     },
+    exec: (id, spec) =>
+      step('exec', () => {
+        if (find(id)?.state === 'running') return engine.runProcess(spec);
+        const message = `${id} does not run`;
+        throw new EngineFault({ kind: 'gone', message, publicMessage: message });
+      }),
     stats: (id) => step('stats', () => stat.get(id) ?? null),
     capture: (id) => step('capture', () => printed.get(id) ?? null),
     close: () => Promise.resolve(),

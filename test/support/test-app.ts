@@ -253,6 +253,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
         settings: { ...DEFAULT_DNS, baseDomain: 'containers.localhost' },
       }),
       baseDomain: 'containers.localhost',
+      sshPort: () => null,
       dataKeys: makeDataKeys(deps),
       parseSshKey,
     }),

@@ -1,13 +1,22 @@
 import type { ContainerView } from '../../app/containers/container-reads.ts';
 import { deploymentWarnings } from '../../core/containers/config/declared-names.ts';
 import { generatedDomain } from '../../core/containers/container-names.ts';
+import { shellUser } from '../../core/containers/ssh-access.ts';
 import { formatRfc3339 } from '../../core/rfc3339.ts';
+
+/** Where containers are reached. */
+export interface ContainerPlaces {
+  /** The domain below which their own are. */
+  readonly baseDomain: string;
+  /** The port of the gateway to debug containers; null where there is none. */
+  readonly sshPort: () => number | null;
+}
 
 /**
  * A container as this surface shows it. Until an update takes over, it is described as what serves. Every container here runs without confidential hardware,
  * and says so. Source: Tinfoil reference section 1.3.
  */
-export function containerObject({ container, entry }: ContainerView, baseDomain: string): object {
+export function containerObject({ container, entry }: ContainerView, { baseDomain, sshPort }: ContainerPlaces): object {
   const { current, update, name, tenantId } = container;
   const internal = generatedDomain({ name, debug: current.debug, tenantId }, baseDomain);
   return {
@@ -30,7 +39,8 @@ export function containerObject({ container, entry }: ContainerView, baseDomain:
     host_name: current.hostName,
     host_gpu_type: null,
     host_cpu_type: null,
-    ssh_port: null,
+    ssh_port: current.debug ? sshPort() : null,
+    ssh_user: current.debug && sshPort() !== null ? shellUser(container) : null,
     variables: current.variables,
     secrets: current.secrets,
     ssh_keys: current.sshKeys,

@@ -64,6 +64,8 @@ export interface TinfoilAdminDeps {
   readonly domains: ManageDomains;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
+  /** The port of the gateway to debug containers; null where there is none. */
+  readonly sshPort: () => number | null;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly hasher: KeyHasher;

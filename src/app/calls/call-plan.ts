@@ -16,6 +16,8 @@ export interface CallTarget {
   readonly bound: RequestBound;
   /** The prompt's tokens without margin, for an estimate. */
   readonly promptTokens: number;
+  /** The part of them whose size is known: what a context is held against. */
+  readonly sizedTokens: number;
   readonly tokenizer: Tokenizer | null;
 }
 
@@ -67,5 +69,5 @@ function roomBesidePrompt(plan: CallPlan, call: Pick<ActiveCall, 'candidate'>): 
   const candidate = plan.candidates[call.candidate];
   const context = candidate?.contextTokens ?? candidate?.target?.model.contextTokens ?? null;
   if (context === null || hasManyPrompts(plan.request.kind)) return Infinity;
-  return Math.max(1, context - targetOf(plan, call).promptTokens);
+  return Math.max(1, context - targetOf(plan, call).sizedTokens);
 }

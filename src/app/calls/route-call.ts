@@ -154,13 +154,14 @@ function routeModel(deps: ModelDeps, options: ModelOptions): ModelRoute {
     return { ...none, target: null, filteredOut: [...unfit, ...filteredOut], refusal };
   }
   const promptTokens = Math.min(bounded.promptTokens, bounded.bound.inputTokens);
-  const target = { model, bound: bounded.bound, promptTokens, tokenizer };
+  const sizedTokens = Math.min(bounded.sizedTokens, promptTokens);
+  const target = { model, bound: bounded.bound, promptTokens, sizedTokens, tokenizer };
   const refusal = refuseRoute(deps, options, route, usable);
   if (refusal !== null) return { ...none, target, filteredOut: unfit, refusal };
   const { left, filteredOut } = filterCandidates(usable, {
     modelId: model.id,
     settings,
-    promptTokens: hasOnePrompt(request.kind) ? promptTokens : null,
+    promptTokens: hasOnePrompt(request.kind) ? sizedTokens : null,
     outputTokens: request.outputLimit,
     contextTokens: routable.models.length > 1 ? model.contextTokens : null,
   });

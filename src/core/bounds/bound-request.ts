@@ -43,8 +43,11 @@ export interface RequestBound {
 
 /** A bound, or what in the request cannot be bounded because it breaks a rule. */
 export type RequestBoundResult =
-  /** `promptTokens` is what `estimatePromptTokens` gives, from the same run of the tokenizer. */
-  | { readonly ok: true; readonly bound: RequestBound; readonly promptTokens: number }
+  /**
+   * `promptTokens` is what `estimatePromptTokens` gives, from the same run of the tokenizer; `sizedTokens` the part of it whose size is
+   * known: without the context that media without a declared maximum counts as.
+   */
+  | { readonly ok: true; readonly bound: RequestBound; readonly promptTokens: number; readonly sizedTokens: number }
   | { readonly ok: false; readonly defect: RequestDefect };
 
 const NOTHING: RequestBound = { inputTokens: 0, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null };
@@ -90,35 +93,36 @@ export function boundRequest(
   countTokens: ((text: string) => number) | null,
 ): RequestBoundResult {
   const { outputLimit } = request;
-  if (request.kind === 'count_tokens') return { ok: true, promptTokens: 0, bound: NOTHING };
+  if (request.kind === 'count_tokens') return { ok: true, promptTokens: 0, sizedTokens: 0, bound: NOTHING };
   if (outputLimit !== null && outputLimit > model.maxOutputTokens) {
     const named = ['max_completion_tokens', 'max_output_tokens'].find((field) => request.body[field] === outputLimit);
     const param = named ?? 'max_tokens';
     const message = `${param} is too large: ${outputLimit}. This model produces at most ${model.maxOutputTokens} tokens.`;
     return { ok: false, defect: { param, code: 'invalid_value', message } };
   }
-  const { bound: inputTokens, estimate: promptTokens } = measurePrompt(request, model, countTokens);
+  const { bound: inputTokens, estimate: promptTokens, sized: sizedTokens } = measurePrompt(request, model, countTokens);
   if (request.kind === 'embeddings') {
-    return { ok: true, promptTokens, bound: { ...NOTHING, inputTokens } };
+    return { ok: true, promptTokens, sizedTokens, bound: { ...NOTHING, inputTokens } };
   }
   const { choices } = request;
   if (hasNoOutputLimit(request.kind)) {
     const output = { choices, outputPerChoice: model.maxOutputTokens, minOutputPerChoice: model.maxOutputTokens, sendLimitAs: null };
     const media = boundMediaUse(request, model);
     // What no upstream reports of media is no tokens at all, so there is nothing to estimate.
-    return { ok: true, promptTokens: 0, bound: { inputTokens, ...output, ...(media === null ? {} : { media }) } };
+    return { ok: true, promptTokens: 0, sizedTokens: 0, bound: { inputTokens, ...output, ...(media === null ? {} : { media }) } };
   }
   if (outputLimit !== null) {
     return {
       ok: true,
       promptTokens,
+      sizedTokens,
       bound: { inputTokens, choices, outputPerChoice: outputLimit, minOutputPerChoice: outputLimit, sendLimitAs: null },
     };
   }
   const outputPerChoice = Math.min(Math.max(model.defaultOutputTokens, MIN_OUTPUT_TOKENS), model.maxOutputTokens);
   const minOutputPerChoice = Math.min(MIN_OUTPUT_TOKENS, outputPerChoice);
   const sendLimitAs = LIMIT_FIELDS.get(request.kind) ?? model.outputLimitField;
-  return { ok: true, promptTokens, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
+  return { ok: true, promptTokens, sizedTokens, bound: { inputTokens, choices, outputPerChoice, minOutputPerChoice, sendLimitAs } };
 }
 
 /**
@@ -137,9 +141,10 @@ function measurePrompt(
   request: InferenceRequest,
   model: ModelLimits,
   countTokens: ((text: string) => number) | null,
-): { readonly bound: number; readonly estimate: number } {
+): { readonly bound: number; readonly estimate: number; readonly sized: number } {
   const parts = requestParts(request);
-  const exact = parts.tokenCount + boundMedia(parts.media, model);
+  const media = boundMedia(parts.media, model);
+  const exact = parts.tokenCount + media.tokens;
   const bytes = textBytes(parts);
   const framing = parts.messages * ESTIMATED_MESSAGE_TOKENS;
   let bound: number;
@@ -157,10 +162,12 @@ function measurePrompt(
     bound = Math.ceil((counted * (100 + model.marginPercent)) / 100);
     estimate = text + schemas + framing;
   }
-  return { bound: bound + exact + model.promptOverheadTokens, estimate: Math.min(estimate, bound) + exact };
+  const near = Math.min(estimate, bound) + exact;
+  return { bound: bound + exact + model.promptOverheadTokens, estimate: near, sized: near - media.unsized };
 }
 
-function boundMedia(media: readonly MediaKind[], model: ModelLimits): number {
+/** What media counts as, and how much of that stands for media of which nobody knows the size. */
+function boundMedia(media: readonly MediaKind[], model: ModelLimits): { readonly tokens: number; readonly unsized: number } {
   const maxima: Readonly<Record<MediaKind, number | null>> = {
     image: model.maxImageTokens,
     audio: model.maxAudioTokens,
@@ -175,7 +182,8 @@ function boundMedia(media: readonly MediaKind[], model: ModelLimits): number {
     else tokens += most;
   }
   // The whole prompt ends at the context, so however many parts cannot be bounded, they count once.
-  return unbounded ? tokens + model.contextTokens : tokens;
+  const unsized = unbounded ? model.contextTokens : 0;
+  return { tokens: tokens + unsized, unsized };
 }
 
 function textBytes(parts: PromptParts): number {

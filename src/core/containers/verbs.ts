@@ -11,6 +11,7 @@ import { acceptUpdateVerb, cancelUpdateVerb, deleteContainerVerb, setContainerVe
 import { deleteRegistryCredentialVerb, noteRegistryRefusalVerb, putRegistryCredentialVerb } from './decide-registry-credential.ts';
 import { createSecretVerb, deleteSecretVerb, updateSecretVerb } from './decide-secret.ts';
 import { createSshKeyVerb, deleteSshKeyVerb } from './decide-ssh-key.ts';
+import { endSshSessionVerb, openSshSessionVerb } from './decide-ssh-session.ts';
 import { organizeContainersVerb } from './decide-organize.ts';
 import { meterContainerVerb } from './decide-meter.ts';
 import { endLeaseVerb, takeLeaseVerb } from './lease.ts';
@@ -47,6 +48,8 @@ export const SECRET_VERBS = {
 export const SSH_VERBS = {
   'create-ssh-key': createSshKeyVerb,
   'delete-ssh-key': deleteSshKeyVerb,
+  'open-ssh-session': openSshSessionVerb,
+  'end-ssh-session': endSshSessionVerb,
 } as const satisfies { readonly [K in SshCommand['verb']]: Verb<Extract<SshCommand, { verb: K }>, unknown> };
 
 /** The decisions about domains, by verb. */

@@ -36,7 +36,7 @@ export interface CandidateRules {
   readonly modelId: string;
   /** What holds for the call; null where neither its project nor it has set anything. */
   readonly settings: InferenceSettings | null;
-  /** The prompt by our nearest count; null where it is no single prompt, or has no size in tokens. */
+  /** The prompt by our nearest count, as far as its size is known; null where it is no single prompt, or has no size in tokens. */
   readonly promptTokens: number | null;
   /** What the caller limits each answer to; null where it set no limit. */
   readonly outputTokens: number | null;

@@ -7,6 +7,7 @@ import { imageAddress } from '../../core/containers/images.ts';
 import { EngineFault, type ContainerEngine, type EngineState, type OwnedObject, type UnitSpec } from '../../ports/container-engine.ts';
 import type { EngineAddress } from './engine-address.ts';
 import { getJson } from './engine-faults.ts';
+import { startExec } from './exec-requests.ts';
 import { makeFirewall, type Firewall } from './firewall.ts';
 import type { FirewallExceptions } from './firewall-rules.ts';
 import { makeImageRequests } from './image-requests.ts';
@@ -176,6 +177,7 @@ export function makeDockerEngine(options: DockerEngineOptions): ContainerEngine 
 
     logs: (id, request) => readLogs({ requests, host, maxLineBytes: limits.logLineBytes }, id, request),
     stats: units.stats,
+    exec: (id, spec) => startExec({ requests, host }, id, spec),
     capture: units.capture,
     close: () => {
       requests.close();

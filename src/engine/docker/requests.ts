@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { EngineFault } from '../../ports/container-engine.ts';
 
@@ -30,6 +31,8 @@ export interface EngineRequests {
   send(request: EngineRequest): Promise<EngineAnswer>;
   /** The answer with its body unread. It must be read or destroyed. */
   open(request: EngineRequest): Promise<IncomingMessage>;
+  /** A stream in both directions in the place of an answer; the answer where there is none. `close` ends the stream too. */
+  upgrade(request: EngineRequest): Promise<Duplex | EngineAnswer>;
   close(): void;
 }
 
@@ -64,8 +67,9 @@ const numberOf = (version: string): number => {
 
 /** Makes the requests of one engine over dockerode's connection. `host` names it in messages for logs. */
 export function makeEngineRequests({ docker, agent, host, limits }: EngineRequestsOptions): EngineRequests {
-  const modem = docker.modem as Modem;
+  const dial = makeDial(docker.modem);
   const running = new Set<AbortController>();
+  const upgraded = new Set<Duplex>();
   let closed = false;
   let version: Promise<string> | null = null;
 
@@ -104,34 +108,6 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return new EngineFault({ kind: 'unreachable', message: `${what}: ${why}`, publicMessage: UNREACHABLE, cause });
   };
 
-  const dial = (request: EngineRequest, apiVersion: string | null, ending: Ending): Promise<IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      const query = new URLSearchParams(Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])).toString();
-      const path = `${apiVersion === null ? '' : `/v${apiVersion}`}${request.path}${query === '' ? '' : `?${query}&`}`;
-      // The connection layer may not call back when it is ended in an unlucky moment.
-      ending.signal.addEventListener('abort', () => reject(new Error('ended')));
-      if (ending.signal.aborted) return reject(new Error('ended'));
-      const { body } = request;
-      modem.dial(
-        {
-          path,
-          method: request.method,
-          isStream: true,
-          abortSignal: ending.signal,
-          statusCodes: ANY_STATUS,
-          // The connection layer writes headers out for its debug log, and one may hold a password.
-          headers: {
-            [inspect.custom]: () => 'headers',
-            ...request.headers,
-            ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}),
-          },
-          ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
-          ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
-        },
-        (error, answer) => (error === null ? resolve(answer as IncomingMessage) : reject(error)),
-      );
-    });
-
   const negotiate = (): Promise<string> => {
     version ??= (async () => {
       const answer = await sendAs({ method: 'GET', path: '/version' }, null);
@@ -145,16 +121,10 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     return asked;
   };
 
-  const sendAs = async (request: EngineRequest, apiVersion: string | null): Promise<EngineAnswer> => {
+  const during = async <T>(request: EngineRequest, work: (ending: Ending) => Promise<T>): Promise<T> => {
     const ending = begin(request, request.timeoutMs ?? limits.requestMs);
     try {
-      const answer = await dial(request, apiVersion, ending);
-      ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
-      const text = await readText(answer, limits.answerBytes);
-      if (ending.reason() !== null) throw new Error('ended');
-      const json = parseJson(text);
-      const status = answer.statusCode ?? 0;
-      return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
+      return await work(ending);
     } catch (error) {
       throw fault(request, ending.reason(), error);
     } finally {
@@ -162,22 +132,30 @@ export function makeEngineRequests({ docker, agent, host, limits }: EngineReques
     }
   };
 
+  const sendAs = (request: EngineRequest, apiVersion: string | null): Promise<EngineAnswer> =>
+    during(request, async (ending) => readWhole(await dial(request, apiVersion, ending), ending, limits.answerBytes));
+
   return {
     send: async (request) => sendAs(request, await negotiate()),
     open: async (request) => {
       const apiVersion = await negotiate();
-      const ending = begin(request, request.timeoutMs ?? limits.requestMs);
-      try {
-        return await dial(request, apiVersion, ending);
-      } catch (error) {
-        throw fault(request, ending.reason(), error);
-      } finally {
-        ending.done();
-      }
+      return during(request, (ending) => dial(request, apiVersion, ending));
+    },
+    upgrade: async (request) => {
+      const apiVersion = await negotiate();
+      return during(request, async (ending) => {
+        const answer = await dial<IncomingMessage | Duplex>(request, apiVersion, ending, true);
+        if (answer instanceof IncomingMessage) return readWhole(answer, ending, limits.answerBytes);
+        upgraded.add(answer);
+        // Whoever reads or writes hears of what breaks by the stream's end.
+        answer.on('error', () => undefined).once('close', () => upgraded.delete(answer));
+        return answer;
+      });
     },
     close: () => {
       closed = true;
       for (const controller of running) controller.abort();
+      for (const stream of upgraded) stream.destroy();
       agent.destroy();
     },
   };
@@ -197,6 +175,7 @@ interface Modem {
       path: string;
       method: string;
       isStream: boolean;
+      hijack: boolean;
       abortSignal: AbortSignal;
       statusCodes: Record<number, boolean>;
       headers: Record<string, string>;
@@ -208,6 +187,53 @@ interface Modem {
 }
 
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+/** Sends a request on its way; the value is the answer with its body unread, or with `hijack` perhaps a stream in its place. */
+const makeDial =
+  (modem: Modem) =>
+  <T extends IncomingMessage | Duplex = IncomingMessage>(
+    request: EngineRequest,
+    apiVersion: string | null,
+    ending: Ending,
+    hijack = false,
+  ): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const query = new URLSearchParams(Object.entries(request.query ?? {}).map(([name, value]) => [name, String(value)])).toString();
+      const path = `${apiVersion === null ? '' : `/v${apiVersion}`}${request.path}${query === '' ? '' : `?${query}&`}`;
+      // The connection layer may not call back when it is ended in an unlucky moment.
+      ending.signal.addEventListener('abort', () => reject(new Error('ended')));
+      if (ending.signal.aborted) return reject(new Error('ended'));
+      const { body } = request;
+      modem.dial(
+        {
+          path,
+          method: request.method,
+          isStream: true,
+          hijack,
+          abortSignal: ending.signal,
+          statusCodes: ANY_STATUS,
+          // The connection layer writes headers out for its debug log, and one may hold a password.
+          headers: {
+            [inspect.custom]: () => 'headers',
+            ...request.headers,
+            ...(body instanceof Uint8Array ? { 'Content-Type': 'application/x-tar' } : {}),
+          },
+          ...(body instanceof Uint8Array ? { file: Buffer.from(body) } : {}),
+          ...(body === undefined || body instanceof Uint8Array ? {} : { options: { _body: body, _query: {} } }),
+        },
+        (error, answer) => (error === null ? resolve(answer as T) : reject(error)),
+      );
+    });
+
+/** An answer with its whole body. */
+async function readWhole(answer: IncomingMessage, ending: Ending, maxBytes: number): Promise<EngineAnswer> {
+  ending.signal.addEventListener('abort', () => answer.destroy(new Error('ended')));
+  const text = await readText(answer, maxBytes);
+  if (ending.reason() !== null) throw new Error('ended');
+  const json = parseJson(text);
+  const status = answer.statusCode ?? 0;
+  return { status, headers: answer.headers, json, said: status < 400 ? '' : saidBy(json, text) };
+}
 
 async function readText(answer: IncomingMessage, maxBytes: number): Promise<string> {
   const pieces: Buffer[] = [];

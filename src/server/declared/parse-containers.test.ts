@@ -12,6 +12,7 @@ function parsed(containers: unknown) {
     ingress: nothing('ingress'),
     dns: nothing('dns'),
     containers: fieldOf(containers, 'containers'),
+    ssh: nothing('ssh'),
   });
 }
 

@@ -5,6 +5,7 @@ import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/image
 import type { Field } from './field.ts';
 import { DEFAULT_DNS, parseDns, type DnsConfig } from './parse-dns.ts';
 import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
+import { parseSsh, type SshConfig } from './parse-ssh.ts';
 import { DEFAULT_SOURCES, parseSources, type DeclaredSources } from './parse-sources.ts';
 
 /** How containers are deployed. Lengths in milliseconds. */
@@ -43,6 +44,8 @@ export interface ContainersConfig {
   readonly sources: DeclaredSources;
   readonly registries: Registries;
   readonly baseDomain: string;
+  /** Null where the file does not speak of the gateway. */
+  readonly ssh: SshConfig | null;
   readonly settings: ContainerSettings;
   readonly prices: ResourcePrices;
   readonly dns: DnsConfig;
@@ -57,6 +60,7 @@ export const NO_CONTAINERS: ContainersConfig = {
   sources: DEFAULT_SOURCES,
   registries: DEFAULT_REGISTRIES,
   baseDomain: DEFAULT_BASE_DOMAIN,
+  ssh: null,
   settings: DEFAULT_CONTAINERS,
   prices: NO_PRICES,
   dns: DEFAULT_DNS,
@@ -75,12 +79,13 @@ const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host,
 
 /** Reads the sections that are about containers. */
 export const parseContainers = (
-  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'dns', Field>>,
+  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'dns' | 'ssh', Field>>,
 ): ContainersConfig => ({
   hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
   sources: parseSources(sections.sources),
   registries: parseRegistries(sections.registries),
   baseDomain: parseBaseDomain(sections.ingress),
+  ssh: parseSsh(sections.ssh),
   ...parseSettings(sections.containers),
   dns: parseDns(sections.dns),
 });

@@ -27,6 +27,7 @@ const SECTIONS = [
   'registries',
   'ingress',
   'containers',
+  'ssh',
   'dns',
   'metrics',
   'retention',

@@ -12,7 +12,7 @@ export interface SocketHandle {
 }
 
 /** The names of the listeners. */
-export type ListenerName = 'runtime' | 'admin' | 'ingress';
+export type ListenerName = 'runtime' | 'admin' | 'ingress' | 'ssh';
 
 /** A socket with the address in the configuration that it was opened for. */
 export interface BoundSocket {

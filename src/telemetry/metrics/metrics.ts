@@ -214,6 +214,15 @@ function makeLedgerMetrics() {
       help: 'Requests to containers that were answered, by the class of the status.',
       labels: ['class'],
     }),
+    sshRefused: new CounterFamily({
+      name: 'castellan_ssh_refused_total',
+      help: 'What the gateway to debug containers refused, by the reason.',
+      labels: ['reason'],
+    }),
+    sshSessions: new LevelFamily({
+      name: 'castellan_ssh_sessions',
+      help: 'Sessions in debug containers that are open.',
+    }),
   };
 }
 

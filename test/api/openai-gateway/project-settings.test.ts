@@ -118,6 +118,24 @@ describe('a filter', () => {
     expect(errorOf(message)['message']).toMatch(/eu_native removed u1 \(u1\).*allow_quantization removed u2/);
   });
 
+  test('by context leaves out media whose size nobody has declared', async () => {
+    setModel({
+      upstreams: [
+        { id: 'u1', model: 'a', contextTokens: 50 },
+        { id: 'u2', model: 'b' },
+      ],
+    });
+    addModel('m2', 'u3');
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } };
+    const messages = [{ role: 'user', content: [{ type: 'text', text: 'What is it?' }, image] }];
+    for (const fallbacks of [[], ['m2']])
+      expect((await send({ messages, max_tokens: undefined, enable_model_fallback: true, fallbacks })).status).toBe(200);
+    expect(receivedBy()).toEqual([2, 0, 0]);
+    expect(bodyAt(0)['max_tokens']).toBeGreaterThan(16);
+    expect((await send({ messages, max_tokens: 45, enable_model_fallback: true, fallbacks: ['m2'] })).status).toBe(200);
+    expect(receivedBy()).toEqual([2, 1, 0]);
+  });
+
   test('of the project holds for a call that was planned before it was set, or elsewhere', async () => {
     declare('u2', { euNative: true });
     let left = 2;

@@ -4,7 +4,7 @@ import type { DeploymentRequest } from '../../../../app/containers/deploy-contai
 import type { ManageContainers } from '../../../../app/containers/manage-containers.ts';
 import { RefusedRequest, valueOf } from '../../../_shared/problem.ts';
 import type { TypedApp } from '../../../_shared/typed-app.ts';
-import { containerObject } from '../../container-object.ts';
+import { containerObject, type ContainerPlaces } from '../../container-object.ts';
 import { CreateContainerBody, DeployContainerBody } from '../../container-schemas.ts';
 import { actorOf } from '../../principal.ts';
 
@@ -12,9 +12,8 @@ import { actorOf } from '../../principal.ts';
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
 /** What routes of containers need. */
-export interface ContainerRouteDeps {
+export interface ContainerRouteDeps extends ContainerPlaces {
   readonly containers: ManageContainers;
-  readonly baseDomain: string;
 }
 
 /** The id in a container's path. */
@@ -43,7 +42,7 @@ function requestOf(body: Wanted): DeploymentRequest {
 }
 
 /** `POST /api/containers`: makes a container and begins to deploy it. */
-export function mountCreateContainer(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
+export function mountCreateContainer(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   app.post('/api/containers', { schema: { body: CreateContainerBody }, bodyLimit: BODY_LIMIT_BYTES }, async (request, reply) => {
     const { body } = request;
     const { tenantId, createdBy } = request.tinfoilAdmin.key;
@@ -58,12 +57,12 @@ export function mountCreateContainer(app: TypedApp, { containers, baseDomain }: 
         createdBy,
       }),
     );
-    return reply.code(201).send(containerObject(view, baseDomain));
+    return reply.code(201).send(containerObject(view, places));
   });
 }
 
 /** `POST /api/containers/:id/relaunch` and `start`: deploy it anew with what the body changes. */
-export function mountDeployContainer(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
+export function mountDeployContainer(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   for (const [path, start] of [
     ['/api/containers/:id/relaunch', false],
     ['/api/containers/:id/start', true],
@@ -72,7 +71,7 @@ export function mountDeployContainer(app: TypedApp, { containers, baseDomain }: 
       const { tenantId } = request.tinfoilAdmin.key;
       const wanted = { ...requestOf((request.body as Wanted | null | undefined) ?? {}), start };
       const outcome = await containers.deploy(actorOf(request), tenantId, containerIdOf(request), wanted);
-      return containerObject(valueOf(outcome), baseDomain);
+      return containerObject(valueOf(outcome), places);
     });
   }
 }

@@ -6,9 +6,9 @@ import { actorOf } from '../../principal.ts';
 import { containerIdOf, type ContainerRouteDeps } from './deploy.ts';
 
 /** Reads of containers. */
-export function mountReadContainers(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
+export function mountReadContainers(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   app.get('/api/containers', async (request) =>
-    (await containers.list(request.tinfoilAdmin.key.tenantId)).map((view) => containerObject(view, baseDomain)),
+    (await containers.list(request.tinfoilAdmin.key.tenantId)).map((view) => containerObject(view, places)),
   );
   app.get('/api/containers/hosts', async (request) =>
     (await containers.hosts(request.tinfoilAdmin.key.tenantId)).map(({ name, isDefault, gpus }, index, all) => ({
@@ -19,7 +19,7 @@ export function mountReadContainers(app: TypedApp, { containers, baseDomain }: C
     })),
   );
   app.get('/api/containers/:id', async (request) =>
-    containerObject(valueOf(await containers.find(request.tinfoilAdmin.key.tenantId, containerIdOf(request))), baseDomain),
+    containerObject(valueOf(await containers.find(request.tinfoilAdmin.key.tenantId, containerIdOf(request))), places),
   );
   app.get('/api/containers/:id/update', async (request) =>
     updateObject(valueOf(await containers.find(request.tinfoilAdmin.key.tenantId, containerIdOf(request)))),
@@ -27,12 +27,9 @@ export function mountReadContainers(app: TypedApp, { containers, baseDomain }: C
 }
 
 /** What ends or settles a deployment. `stop` and `accept` return the container, `delete` and `cancel` nothing. */
-export function mountContainerLifecycle(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
+export function mountContainerLifecycle(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   app.post('/api/containers/:id/stop', async (request) =>
-    containerObject(
-      valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))),
-      baseDomain,
-    ),
+    containerObject(valueOf(await containers.stop(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))), places),
   );
   app.delete('/api/containers/:id', async (request, reply) => {
     valueOf(await containers.remove(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request)));
@@ -43,7 +40,7 @@ export function mountContainerLifecycle(app: TypedApp, { containers, baseDomain 
     app.post(path, async (request) =>
       containerObject(
         valueOf(await containers.accept(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request))),
-        baseDomain,
+        places,
       ),
     );
   }
@@ -54,11 +51,11 @@ export function mountContainerLifecycle(app: TypedApp, { containers, baseDomain 
   app.post('/api/containers/:id/auto-update', { schema: { body: AutoUpdateBody } }, async (request) => {
     const changes = { autoUpdate: request.body.auto_update };
     const outcome = await containers.set(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request), changes);
-    return containerObject(valueOf(outcome), baseDomain);
+    return containerObject(valueOf(outcome), places);
   });
   app.post('/api/containers/:id/github-connection', { schema: { body: GithubConnectionBody } }, async (request) => {
     const changes = { githubAppConnected: request.body.connected };
     const outcome = await containers.set(actorOf(request), request.tinfoilAdmin.key.tenantId, containerIdOf(request), changes);
-    return containerObject(valueOf(outcome), baseDomain);
+    return containerObject(valueOf(outcome), places);
   });
 }

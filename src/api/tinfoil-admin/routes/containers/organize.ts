@@ -10,10 +10,10 @@ import { containerIdOf, type ContainerRouteDeps } from './deploy.ts';
 const required = (field: string): RefusedRequest => new RefusedRequest({ code: 'invalid_request', message: `${field} is required`, field });
 
 /** Groups of containers, and the order of both. */
-export function mountOrganizeContainers(app: TypedApp, { containers, baseDomain }: ContainerRouteDeps): void {
+export function mountOrganizeContainers(app: TypedApp, { containers, ...places }: ContainerRouteDeps): void {
   const organize = async (request: FastifyRequest, change: OrganizeChange): Promise<object[]> => {
     const views = valueOf(await containers.organize(actorOf(request), request.tinfoilAdmin.key.tenantId, change));
-    return views.map((view) => containerObject(view, baseDomain));
+    return views.map((view) => containerObject(view, places));
   };
 
   app.put('/api/containers/:id/group', { schema: { body: GroupBody } }, async (request) => {
@@ -21,7 +21,7 @@ export function mountOrganizeContainers(app: TypedApp, { containers, baseDomain 
     const containerId = containerIdOf(request);
     const place = { groupName: groupName ?? null, groupOrder: groupOrder ?? 0, displayOrder: displayOrder ?? 0 };
     await organize(request, { type: 'place', containerId, place });
-    return containerObject(valueOf(await containers.find(request.tinfoilAdmin.key.tenantId, containerId)), baseDomain);
+    return containerObject(valueOf(await containers.find(request.tinfoilAdmin.key.tenantId, containerId)), places);
   });
   app.put('/api/containers/reorder', { schema: { body: ReorderBody } }, async (request) => {
     const orders = request.body.containers ?? request.body.orders;
