@@ -10,6 +10,7 @@ const MAY_IMPORT = {
   upstreams: ['core', 'ports'],
   engine: ['core', 'ports'],
   sources: ['core', 'ports'],
+  dns: ['core', 'ports'],
   ssh: ['core', 'ports'], // shells in debug containers
   billing: ['core', 'ports'],
   ingress: ['core', 'ports'],

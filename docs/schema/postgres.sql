@@ -1,5 +1,5 @@
 -- The PostgreSQL schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: ec742774ebcf0d02dc0c1509e90f933d17b8b03acf528993d22f9cb69ec1c462
+-- Migrations: ff305ec8ad4b161a19b1a8bc8d7bf017619811e370eee33fa42bfd07ad52fee7
 
 CREATE FUNCTION public.refuse_folded_usage() RETURNS trigger
     LANGUAGE plpgsql
@@ -250,6 +250,17 @@ CREATE TABLE public.deliveries (
     CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'RETRYING'::text, 'SUCCESS'::text, 'FAILED'::text])))
 )
 WITH (fillfactor='70');
+
+CREATE TABLE public.domain_claims (
+    id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
+
+CREATE TABLE public.domains (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    body json NOT NULL
+);
 
 CREATE TABLE public.events (
     seq bigint NOT NULL,
@@ -672,6 +683,12 @@ ALTER TABLE ONLY public.containers
 ALTER TABLE ONLY public.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (webhook_id, event_seq, replay_id);
 
+ALTER TABLE ONLY public.domain_claims
+    ADD CONSTRAINT domain_claims_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.domains
+    ADD CONSTRAINT domains_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_id_key UNIQUE (id);
 
@@ -870,6 +887,8 @@ CREATE INDEX deliveries_of_webhook ON public.deliveries USING btree (webhook_id,
 CREATE INDEX deliveries_open ON public.deliveries USING btree (webhook_id, event_seq, replay_id) WHERE (due_at_ms IS NOT NULL);
 
 CREATE INDEX deliveries_untold ON public.deliveries USING btree (webhook_id, event_seq, replay_id) WHERE untold;
+
+CREATE INDEX domains_of_tenant ON public.domains USING btree (tenant_id, id);
 
 CREATE INDEX events_age ON public.events USING btree (at_ms);
 

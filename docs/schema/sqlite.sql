@@ -1,5 +1,5 @@
 -- The SQLite schema after all migrations. Written by `npm run schema:dump`; not to be edited.
--- Migrations: febdd9300ab4f530b1af7313e12fb1e75b049db7364c093ef10da33ee8915320
+-- Migrations: e3490981a83f0033183251be8c61a2ae908791382c4ac884ace1ee92260bb074
 
 CREATE TABLE accounts (
   no INTEGER PRIMARY KEY,
@@ -245,6 +245,19 @@ CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, status, created_at
 CREATE INDEX deliveries_open ON deliveries (webhook_id, event_seq, replay_id) WHERE due_at_ms IS NOT NULL;
 
 CREATE INDEX deliveries_untold ON deliveries (webhook_id, event_seq, replay_id) WHERE untold = 1;
+
+CREATE TABLE domain_claims (
+  id TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE domains (
+  id TEXT PRIMARY KEY,
+  tenant_id TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX domains_of_tenant ON domains (tenant_id, id);
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,

@@ -1,6 +1,7 @@
 import type { ContainerMeter } from './containers/container-meter.ts';
 import type { Container, ContainerRoster, Lease } from './containers/container-records.ts';
 import type { RegistryCredential, Secret, TenantKey } from './containers/secret-records.ts';
+import type { Domain, DomainClaim } from './containers/domain-records.ts';
 import type { SshKey } from './containers/ssh-key-records.ts';
 import type { OveragePolicy } from './ledger/account.ts';
 import type { BillCorrection, BillLink, BillState, Statement, StatementLines } from './bills/bill-records.ts';
@@ -376,6 +377,8 @@ export interface RecordTypes {
   readonly secret: Secret;
   readonly 'registry-credential': RegistryCredential;
   readonly 'ssh-key': SshKey;
+  readonly domain: Domain;
+  readonly 'domain-claim': DomainClaim;
 }
 
 /** The name of a kind of record. */

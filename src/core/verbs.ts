@@ -8,8 +8,9 @@ import type { BillCommand } from './bills/commands.ts';
 import { BILL_VERBS } from './bills/verbs.ts';
 import type { ContainerCommand } from './containers/commands.ts';
 import type { SecretCommand } from './containers/secret-commands.ts';
+import type { DomainCommand } from './containers/domain-commands.ts';
 import type { SshCommand } from './containers/ssh-commands.ts';
-import { CONTAINER_VERBS, SECRET_VERBS, SSH_VERBS } from './containers/verbs.ts';
+import { CONTAINER_VERBS, DOMAIN_VERBS, SECRET_VERBS, SSH_VERBS } from './containers/verbs.ts';
 import type { BudgetCommand } from './budgets/commands.ts';
 import { AUDIT_VERBS, type AuditCommand } from './audit/note-refusals.ts';
 import { BUDGET_VERBS } from './budgets/verbs.ts';
@@ -44,7 +45,8 @@ export type Command =
   | PaymentCommand
   | ContainerCommand
   | SecretCommand
-  | SshCommand;
+  | SshCommand
+  | DomainCommand;
 
 const VERBS = {
   ...LEDGER_VERBS,
@@ -63,6 +65,7 @@ const VERBS = {
   ...CONTAINER_VERBS,
   ...SECRET_VERBS,
   ...SSH_VERBS,
+  ...DOMAIN_VERBS,
 };
 
 /** What `C` comes to where it succeeds: the value type of its verb. */

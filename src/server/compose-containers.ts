@@ -5,7 +5,8 @@ import { fenceEngine } from '../app/containers/fenced-engine.ts';
 import { makeManageContainers, type ManageContainers } from '../app/containers/manage-containers.ts';
 import { makeContainerReads } from '../app/containers/container-reads.ts';
 import { makeLastLines } from '../app/containers/last-lines.ts';
-import { makeMeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
+import { makeMeterContainers, type MeterContainers, type MeterContainersDeps } from '../app/containers/meter-containers.ts';
+import { makeManageDomains, type ManageDomains } from '../app/containers/manage-domains.ts';
 import { makeReadContainerUse, type ReadContainerUse } from '../app/containers/read-container-use.ts';
 import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
 import { makeReadRelease } from '../app/containers/read-release.ts';
@@ -15,6 +16,7 @@ import { makeRouteTable, type RouteTable } from '../app/containers/route-table.t
 import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
 import { SYSTEM_TENANT, type RecordKind, type RecordRef } from '../core/records.ts';
+import { makeDomainLookup } from '../dns/domain-lookup.ts';
 import { probeEndpoint } from '../ingress/probe-endpoint.ts';
 import { startJob, type Job } from '../jobs/start-job.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -54,6 +56,7 @@ export interface ContainerParts {
   readonly manage: ManageContainers;
   readonly logs: ReadLogs;
   readonly use: ReadContainerUse;
+  readonly domains: ManageDomains;
   readonly routes: RouteTable;
   /** What is under way through the ingress of this node. */
   readonly inFlight: InFlightTable;
@@ -78,6 +81,8 @@ const REFRESH_EVERY_MS = 500;
 const FIRST_SAMPLE_MS = 2000;
 /** So much of what containers use is not booked yet at most. */
 const METER_EVERY_MS = 60_000;
+/** Domains whose time has come are looked for that often. */
+const CHECK_DOMAINS_EVERY_MS = 60_000;
 const SETTLE_SHARED_MS = 4 * REFRESH_EVERY_MS;
 
 /** What a shell in a container depends on. */
@@ -102,6 +107,36 @@ async function openHosts({ hosts }: ContainersConfig): Promise<ContainerHosts> {
   });
 }
 
+/** What meters containers, and what keeps domains. */
+function openUseAndDomains(
+  deps: ContainerDeps,
+  stopDrainMs: number,
+): { readonly metering: MeterContainers; readonly domains: ManageDomains } {
+  const { containers: config, writer, store, clock, ids, log } = deps;
+  const { settings, baseDomain } = config;
+  const metering = makeMeterContainers({
+    records: store,
+    writer,
+    rates: deps.directory,
+    prices: config.prices,
+    graceMs: settings.unpaidGraceMs,
+    stopDrainMs,
+    clock,
+    ids,
+    log,
+  });
+  const domains = makeManageDomains({
+    records: store,
+    writer: deps.requestWriter,
+    lookup: makeDomainLookup(config.dns.lookup),
+    settings: { ...config.dns, baseDomain },
+    clock,
+    ids,
+    log,
+  });
+  return { metering, domains };
+}
+
 /** Wires the part about containers, and starts what looks after them where hosts are declared. */
 export async function composeContainers(deps: ContainerDeps): Promise<ContainerParts> {
   const { containers: config, writer, store, clock, ids, failpoints, log, closers } = deps;
@@ -118,17 +153,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   });
   const elapsedMs = (): number => performance.now();
   const stopDrainMs = Math.min(settings.stopDrainMs, settings.drainMs);
-  const metering = makeMeterContainers({
-    records: store,
-    writer,
-    rates: deps.directory,
-    prices: config.prices,
-    graceMs: settings.unpaidGraceMs,
-    stopDrainMs,
-    clock,
-    ids,
-    log,
-  });
+  const { metering, domains } = openUseAndDomains(deps, stopDrainMs);
   const jobs: Job[] = [];
   const watchers = new Set<() => void>();
   let sshPort: number | null = null;
@@ -173,6 +198,8 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     const sample = makeSampleContainers({ records: store, writer, hosts, installation: shared.installation, lease, clock, ids, log });
     jobs.push(startJob({ name: 'sample-containers', everyMs: SAMPLE_EVERY_MS, firstInMs: FIRST_SAMPLE_MS, run: sample, log }));
     jobs.push(startJob({ name: 'meter-containers', everyMs: METER_EVERY_MS, run: () => metering.run(), log }));
+    const checkEveryMs = Math.min(config.dns.checkEveryMs, CHECK_DOMAINS_EVERY_MS);
+    jobs.push(startJob({ name: 'check-domains', everyMs: checkEveryMs, run: () => domains.recheck(), log }));
     if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
     closers.add('jobs about containers', async () => void (await Promise.all(jobs.map((job) => job.stop()))));
   }
@@ -184,6 +211,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     hosts,
     baseDomain,
     jobs,
+    domains,
     use: makeReadContainerUse({ records: store, lookups, clock }),
     logs: makeReadLogs({
       lookups,
@@ -211,7 +239,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     },
     recordsChanged: (refs) => {
       if (refs.some(({ kind }) => ACCESS_KINDS.has(kind))) for (const watch of watchers) watch();
-      if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container')) return;
+      if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container' || kind === 'domain')) return;
       routes.refresh().catch((err: unknown) => log.error({ err }, 'the routes of containers could not be read'));
       jobs[0]?.wake();
     },

@@ -386,10 +386,9 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const bills = { records: deps.store, tokens: deps.billTokens };
   const service = parts.payments;
   const billing = service === null ? makeBuiltInBilling(bills) : makeStripeBilling({ records: deps.store, service });
-  const { manage, logs, use, baseDomain, sshPort } = parts.containers;
-  await app.register(
-    makeTinfoilAdmin({ ...shared, billing, containers: manage, logs, use, baseDomain, sshPort, dataKeys: makeDataKeys(deps), parseSshKey }),
-  );
+  const { manage, logs, use, domains, baseDomain, sshPort } = parts.containers;
+  const containers = { containers: manage, logs, use, domains, baseDomain, sshPort };
+  await app.register(makeTinfoilAdmin({ ...shared, billing, ...containers, dataKeys: makeDataKeys(deps), parseSshKey }));
   await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));

@@ -8,6 +8,7 @@ import { describeBudgets } from './budget-suite.ts';
 import { describeExecute } from './execute-suite.ts';
 import { describeGovernance } from './governance-suite.ts';
 import { describeKeysAndEvents } from './keys-and-events-suite.ts';
+import { describeDomains } from './domain-suite.ts';
 import { describeMetering } from './metering-suite.ts';
 import { describeObjects } from './object-suite.ts';
 import { describeQuarantine } from './quarantine-suite.ts';
@@ -35,6 +36,7 @@ const PARTS: Readonly<Record<string, (makeStore: MakeStore) => void>> = {
   bills: describeBills,
   budgets: describeBudgets,
   'metering of containers': describeMetering,
+  'domains of tenants': describeDomains,
   objects: describeObjects,
   secrets: describeSecrets,
   'SSH keys': describeSshKeys,

@@ -22,6 +22,7 @@ import { askBills, putBill } from './bill-steps.ts';
 import { askGovernance, type Ask, type Step } from './cycles-steps.ts';
 import { askManagement } from './management-steps.ts';
 import { askSecrets } from './secret-steps.ts';
+import { askDomains } from './domain-steps.ts';
 import { askSshKeys } from './ssh-key-steps.ts';
 import { credentialsOf } from './started.ts';
 import { disagreements } from './documented.ts';
@@ -43,7 +44,10 @@ let containers: ContainerParts;
 
 beforeAll(async () => {
   containers = await startContainerParts();
-  running = await folder.start({ yaml: containers.config, env: { CASTELLAN_INGRESS_PORT: '0' } });
+  running = await folder.start({
+    yaml: `${containers.config}dns: { servers: ['127.0.0.1:9'], timeout_ms: 100 }\n`,
+    env: { CASTELLAN_INGRESS_PORT: '0' },
+  });
   document = (await (await fetch(`${running.listeners.admin.origin}/openapi.json`)).json()) as OpenApiDocument;
 });
 afterAll(async () => {
@@ -589,6 +593,7 @@ describe('every operation', () => {
     await askBills((...step) => ask(step), 'default');
     await askSecrets((...step) => ask(step));
     await askSshKeys((...step) => ask(step));
+    await askDomains((...step) => ask(step));
     await askManagement((...step) => ask(step), running.prepared.credentials.management_key ?? '');
 
     const capped = (await ask(['POST /api/keys', '/api/keys', 200, { name: 'capped', max_tokens: 20 }])) as { key: string };

@@ -233,7 +233,7 @@ dns: { servers: [] }
       github: { baseUrl: 'https://api.github.com', token: 'g' },
       git: [{ owner: 'acme', baseUrl: 'file:///srv/git/acme' }],
     });
-    expect(declared?.waiting).toEqual(['dns']);
+    expect(declared?.containers.dns).toMatchObject({ checkEveryMs: 3_600_000, lostAfterMs: 86_400_000 });
   });
 
   test.each([
@@ -289,7 +289,7 @@ dns: { servers: [] }
 
   test('an empty file declares nothing', async () => {
     const { declared } = await readConfig({ CASTELLAN_CONFIG: fileOf('# nothing yet\n') });
-    expect(declared).toMatchObject({ upstreams: [], models: [], tenants: [], waiting: [] });
+    expect(declared).toMatchObject({ upstreams: [], models: [], tenants: [] });
   });
 
   test('${NAME} stands for a variable inside a text, in numbers and in switches, and $$ for a dollar sign', async () => {

@@ -12,6 +12,8 @@ import { makeBringUp } from '../../src/app/containers/bring-up.ts';
 import { makeLastLines } from '../../src/app/containers/last-lines.ts';
 import { makeContainerLease } from '../../src/app/containers/container-lease.ts';
 import { fenceEngine } from '../../src/app/containers/fenced-engine.ts';
+import { makeManageDomains, type ManageDomains } from '../../src/app/containers/manage-domains.ts';
+import { DEFAULT_DNS } from '../../src/server/declared/parse-dns.ts';
 import { makeMeterContainers, type MeterContainers } from '../../src/app/containers/meter-containers.ts';
 import { makeManageContainers, type ManageContainers } from '../../src/app/containers/manage-containers.ts';
 import type { Release } from '../../src/app/containers/read-release.ts';
@@ -111,6 +113,9 @@ export interface ContainerHarness {
   readonly registries: ManageRegistries;
   readonly sshKeys: ManageSshKeys;
   readonly metering: MeterContainers;
+  readonly domains: ManageDomains;
+  /** The TXT records that there are, by their names. */
+  readonly dns: Map<string, readonly string[]>;
   readonly routes: RouteTable;
   /** What the tags of any repository are to run; others are not there. */
   readonly releases: Map<string, Partial<Release>>;
@@ -149,6 +154,16 @@ export function makeContainerHarness(
   const deaf = new Set<string>();
   const releases = new Map<string, Partial<Release>>([['v1', {}]]);
   const dataKeys = makeDataKeys({ secretBox: makeFakeSecretBox() });
+  const dns = new Map<string, readonly string[]>();
+  const domains = makeManageDomains({
+    records: store,
+    writer,
+    lookup: { texts: async (name) => [...(dns.get(name) ?? [])], alias: async () => null },
+    settings: { ...DEFAULT_DNS, baseDomain: 'containers.localhost' },
+    clock,
+    ids,
+    log,
+  });
   const metering = makeMeterContainers({
     records: store,
     writer,
@@ -275,6 +290,8 @@ export function makeContainerHarness(
     registries: makeManageRegistries({ records: store, writer, ids, dataKeys }),
     sshKeys: makeManageSshKeys({ records: store, writer, ids, parseSshKey }),
     metering,
+    domains,
+    dns,
     routes,
     releases,
     open,

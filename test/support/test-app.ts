@@ -41,6 +41,9 @@ import { rejected } from '../../src/core/rejection.ts';
 import type { UsageEvent } from '../../src/core/usage/usage-event.ts';
 import { makeBuiltInBilling } from '../../src/billing/built-in/built-in-billing.ts';
 import type { ReadLogs } from '../../src/app/containers/read-logs.ts';
+import { makeManageDomains } from '../../src/app/containers/manage-domains.ts';
+import type { DomainLookup } from '../../src/ports/domain-lookup.ts';
+import { DEFAULT_DNS } from '../../src/server/declared/parse-dns.ts';
 import { makeManageContainers } from '../../src/app/containers/manage-containers.ts';
 import type { Billing, Transaction } from '../../src/ports/billing.ts';
 import type { DeclaredFields } from '../../src/ports/declared-fields.ts';
@@ -80,6 +83,8 @@ export interface TestAppOptions {
   readonly declared?: readonly string[];
   /** What bills are kept elsewhere; else they are kept here. */
   readonly transactions?: readonly Transaction[];
+  /** What DNS says of domains; nothing where it is not given. */
+  readonly domains?: DomainLookup;
   /** Sends webhooks; else nobody can be reached. */
   readonly sender?: WebhookSender;
   /** Seals what is secret; else what is sealed twice looks the same twice. */
@@ -241,6 +246,12 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
       containers,
       logs,
       use: { metrics: gone, meter: gone },
+      domains: makeManageDomains({
+        ...deps,
+        writer: audit.writer,
+        lookup: options.domains ?? { texts: async () => [], alias: async () => null },
+        settings: { ...DEFAULT_DNS, baseDomain: 'containers.localhost' },
+      }),
       baseDomain: 'containers.localhost',
       sshPort: () => null,
       dataKeys: makeDataKeys(deps),

@@ -117,6 +117,11 @@ const OWN_EVENTS = [
   ),
   named('SecretEvent', eventOf(['secret.created', 'secret.deleted'], object({ tenant_id: Id, name: Id }))),
   named('SecretUpdatedEvent', eventOf(['secret.updated'], object({ tenant_id: Id, name: Id, used_by: Type.Array(Type.String()) }))),
+  named('DomainEvent', eventOf(['domain.created', 'domain.deleted'], object({ tenant_id: Id, domain: Id }))),
+  named(
+    'DomainCheckedEvent',
+    eventOf(['domain.verified', 'domain.lost'], object({ tenant_id: Id, domain: Id, used_by: Type.Array(Type.String()) })),
+  ),
   named(
     'SshKeyEvent',
     eventOf(

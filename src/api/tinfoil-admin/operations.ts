@@ -13,6 +13,7 @@ import {
 } from '../_shared/openapi/operation.ts';
 import { CONTAINER_OPERATIONS } from './container-operations.ts';
 import { CONTAINER_USE_OPERATIONS } from './container-use-operations.ts';
+import { DOMAIN_OPERATIONS } from './domain-operations.ts';
 import { SECRET_OPERATIONS } from './secret-operations.ts';
 import { SSH_KEY_OPERATIONS } from './ssh-key-operations.ts';
 import { tinfoilForm } from './errors.ts';
@@ -210,6 +211,7 @@ export const TINFOIL_SURFACE: DocumentedSurface = {
     ...CONTAINER_USE_OPERATIONS,
     ...SECRET_OPERATIONS,
     ...SSH_KEY_OPERATIONS,
+    ...DOMAIN_OPERATIONS,
   },
   security: ['adminKey'],
   errors: {

@@ -25,6 +25,7 @@ import { tinfoilForm } from './errors.ts';
 import { TINFOIL_SURFACE } from './operations.ts';
 import { adminPrincipal, makeAuthenticateAdmin } from './principal.ts';
 import type { ManageContainers } from '../../app/containers/manage-containers.ts';
+import type { ManageDomains } from '../../app/containers/manage-domains.ts';
 import type { ReadContainerUse } from '../../app/containers/read-container-use.ts';
 import type { ReadLogs } from '../../app/containers/read-logs.ts';
 import { mountCreateContainer, mountDeployContainer } from './routes/containers/deploy.ts';
@@ -37,6 +38,7 @@ import { makeManageSecrets } from '../../app/containers/manage-secrets.ts';
 import { mountRegistryCredentials } from './routes/containers/registry-credentials.ts';
 import { mountSecrets } from './routes/containers/secrets.ts';
 import { makeManageSshKeys } from '../../app/containers/manage-ssh-keys.ts';
+import { mountDomains } from './routes/containers/domains.ts';
 import { mountSshKeys } from './routes/containers/ssh-keys.ts';
 import type { ParseSshKey } from '../../ports/ssh-keys.ts';
 import { mountValidateContainer } from './routes/containers/validate.ts';
@@ -59,6 +61,7 @@ export interface TinfoilAdminDeps {
   readonly containers: ManageContainers;
   readonly logs: ReadLogs;
   readonly use: ReadContainerUse;
+  readonly domains: ManageDomains;
   /** The domain below which containers are reached. */
   readonly baseDomain: string;
   /** The port of the gateway to debug containers; null where there is none. */
@@ -119,5 +122,6 @@ export const makeTinfoilAdmin =
     mountValidateContainer(app, deps);
     mountSecrets(app, { secrets: makeManageSecrets(deps) });
     mountSshKeys(app, { sshKeys: makeManageSshKeys(deps) });
+    mountDomains(app, deps);
     mountRegistryCredentials(app, { registries: makeManageRegistries(deps) });
   };

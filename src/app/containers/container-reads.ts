@@ -1,8 +1,10 @@
-import { notFound } from '../../core/access/rules.ts';
+import { invalid, notFound } from '../../core/access/rules.ts';
 import { checkContainerName } from '../../core/containers/container-names.ts';
 import type { Container, ContainerRoster, RosterEntry } from '../../core/containers/container-records.ts';
 import { listOrder } from '../../core/containers/decide-organize.ts';
-import { isNameFree, refuseCount, refuseGpus } from '../../core/containers/deploy-rules.ts';
+import { isNameFree, refuseCount, refuseGpus, refuseTakenDomain } from '../../core/containers/deploy-rules.ts';
+import { domainRecordId } from '../../core/containers/domain-records.ts';
+import { isDomain } from '../../core/containers/domain-rules.ts';
 import { isUuid } from '../../core/containers/uuid.ts';
 import type { Tenant } from '../../core/records.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
@@ -124,7 +126,12 @@ export function makeContainerReads(deps: {
       const roster = await rosterOf(tenantId);
       const isFree = isNameFree(roster, { name, debug, exceptIds: relaunches === null ? [] : [relaunches] });
       if (!isFree) return accepted({ reason: `a ${debug ? 'debug ' : ''}container named ${name} exists already` });
-      return accepted({ reason: customDomain === null || customDomain === '' ? null : `the domain ${customDomain} is not verified` });
+      if (customDomain === null || customDomain === '') return accepted({ reason: null });
+      if (!isDomain(customDomain)) return invalid('custom_domain', 'be a domain in lower case, such as api.example.com');
+      const domain = await records.record('domain', domainRecordId(tenantId, customDomain));
+      if ((domain?.verifiedAtMs ?? null) === null) return accepted({ reason: `the domain ${customDomain} is not verified` });
+      const others = roster.containers.filter(({ id }) => id !== relaunches);
+      return accepted({ reason: refuseTakenDomain(others, customDomain)?.rejection.message ?? null });
     },
     checkRelease: async (tenantId, { repo, tag, inPlaceOf }) => {
       const tenant = await tenantOf(tenantId);

@@ -1,4 +1,5 @@
 import { generatedDomain } from '../../core/containers/container-names.ts';
+import { domainRecordId } from '../../core/containers/domain-records.ts';
 import type { Container, Deployment } from '../../core/containers/container-records.ts';
 import type { IngressRoutes, IngressSlot, IngressTarget } from '../../ports/ingress-routes.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
@@ -8,14 +9,20 @@ const STAGING_LABEL = 'staging';
 
 const slotOf = ({ id, endpoint }: Deployment): IngressSlot | null => (endpoint === null ? null : { deploymentId: id, ...endpoint });
 
+/** What names containers have: those below a domain, and those of their own that are verified, by the ids of their records. */
+interface Names {
+  readonly baseDomain: string;
+  readonly verified: ReadonlySet<string>;
+}
+
 /** The domains under which a deployment of a container is reached. */
-const hostsOf = (container: Container, { debug, customDomain }: Deployment, baseDomain: string): string[] => [
+const hostsOf = (container: Container, { debug, customDomain }: Deployment, { baseDomain, verified }: Names): string[] => [
   generatedDomain({ name: container.name, debug, tenantId: container.tenantId }, baseDomain),
-  ...(customDomain === null ? [] : [customDomain.toLowerCase()]),
+  ...(customDomain !== null && verified.has(domainRecordId(container.tenantId, customDomain)) ? [customDomain] : []),
 ];
 
 /** Where the requests of one container go: those of its domains to what serves, those of its staging domain to an update that waits. */
-function routesOf(container: Container, baseDomain: string): readonly (readonly [host: string, target: IngressTarget])[] {
+function routesOf(container: Container, names: Names): readonly (readonly [host: string, target: IngressTarget])[] {
   const { current, update, retired } = container;
   if (container.deletedAtMs !== null) return [];
   const targetOf = (deployment: Deployment, fallback: IngressSlot | null): IngressTarget | null => {
@@ -27,10 +34,10 @@ function routesOf(container: Container, baseDomain: string): readonly (readonly 
   const serving = current.state === 'serving' ? targetOf(current, before === undefined ? null : slotOf(before)) : null;
   const waiting = update?.state === 'ready' ? targetOf(update, null) : null;
   return [
-    ...(serving === null ? [] : hostsOf(container, current, baseDomain).map((host) => [host, serving] as const)),
+    ...(serving === null ? [] : hostsOf(container, current, names).map((host) => [host, serving] as const)),
     ...(waiting === null || update === null
       ? []
-      : hostsOf(container, update, baseDomain).map((host) => [`${STAGING_LABEL}.${host}`, waiting] as const)),
+      : hostsOf(container, update, names).map((host) => [`${STAGING_LABEL}.${host}`, waiting] as const)),
   ];
 }
 
@@ -56,10 +63,11 @@ export function makeRouteTable({
   let next: Promise<void> | null = null;
 
   async function read(): Promise<void> {
-    const containers = await records.records('container');
+    const [containers, domains] = await Promise.all([records.records('container'), records.records('domain')]);
+    const verified = new Set(domains.filter(({ verifiedAtMs }) => verifiedAtMs !== null).map(({ id }) => id));
     // Where two have a domain, one is taking the other's place: the one that serves and is older goes on until it is deleted.
     const ordered = containers.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
-    table = new Map(ordered.flatMap((container) => routesOf(container, baseDomain)));
+    table = new Map(ordered.flatMap((container) => routesOf(container, { baseDomain, verified })));
     const slots = [...table.values()].flatMap((target) => (target.fallback === null ? [target] : [target, target.fallback]));
     known = new Set(slots.map(({ deploymentId }) => deploymentId));
   }

@@ -54,6 +54,8 @@ const SEALED_FIELDS: Readonly<Record<RecordKind, readonly SealedField[]>> = {
   secret: [],
   'registry-credential': [],
   'ssh-key': [],
+  domain: [],
+  'domain-claim': [],
   webhook: [
     { path: ['secretSealed'], suffix: '' },
     { path: ['headersSealed'], suffix: ':headers' },

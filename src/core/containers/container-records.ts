@@ -117,6 +117,7 @@ export interface RosterEntry {
 export interface ContainerRoster {
   readonly id: string;
   readonly sshKeyCount?: number;
+  readonly domainCount?: number;
   readonly containers: readonly RosterEntry[];
 }
 

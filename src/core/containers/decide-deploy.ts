@@ -17,6 +17,7 @@ import {
   wrongState,
 } from './container-state.ts';
 import { secretNeeds } from './decide-secret.ts';
+import { domainNeeds } from './decide-domain.ts';
 import { sshKeyNeeds } from './decide-ssh-key.ts';
 import { refuseCount, refuseDeployment, refuseTenant, strategyOf } from './deploy-rules.ts';
 import { eventEffects } from '../access/access-events.ts';
@@ -65,6 +66,7 @@ export const createContainerVerb: Verb<CreateContainerCommand, Container> = {
       ...containerNeeds(command.tenantId, [command.containerId, ...(command.replaces === null ? [] : [command.replaces])]),
       ...secretNeeds(command.tenantId, command.spec.secrets),
       ...sshKeyNeeds(command.tenantId, command.spec.sshKeys),
+      ...domainNeeds(command.tenantId, command.spec.customDomain),
     ],
   }),
   decide: (state, command, nowMs) => {
@@ -149,6 +151,7 @@ export const deployContainerVerb: Verb<DeployContainerCommand, Container> = {
       ...containerNeeds(command.tenantId, [command.containerId]),
       ...secretNeeds(command.tenantId, command.spec.secrets),
       ...sshKeyNeeds(command.tenantId, command.spec.sshKeys),
+      ...domainNeeds(command.tenantId, command.spec.customDomain),
     ],
   }),
   decide: (state, command, nowMs) => {

@@ -5,6 +5,7 @@ import { rejected } from '../rejection.ts';
 import type { State } from '../verb.ts';
 import { checkContainerName, checkNames, checkVariables } from './container-names.ts';
 import type { PlannedDeployment } from './commands.ts';
+import { domainOf } from './decide-domain.ts';
 import { secretOf } from './decide-secret.ts';
 import { sshKeyOf } from './decide-ssh-key.ts';
 import type { ContainerRoster, DeploymentSpec, DeploymentStrategy, RosterEntry } from './container-records.ts';
@@ -79,14 +80,28 @@ function refuseUsed(state: State, tenantId: string, { secrets, sshKeys }: Deploy
 }
 
 /** Checks what of a deployment's spec is somebody's input. */
-const checkSpec = ({ variables, secrets, sshKeys, debug, customDomain }: DeploymentSpec): Refusal | null =>
+const checkSpec = ({ variables, secrets, sshKeys, debug }: DeploymentSpec): Refusal | null =>
   firstOf(
     checkVariables(variables),
     checkNames('secrets', secrets),
     checkNames('ssh_keys', sshKeys),
     sshKeys.length > 0 && !debug ? invalid('ssh_keys', 'be empty unless the container is in debug mode') : null,
-    customDomain === null ? null : invalid('custom_domain', 'be a verified domain of the organization'),
   );
+
+/** Refuses a domain that a container may not have: `invalid_request` (none that the tenant has verified). */
+function refuseDomain(state: State, tenantId: string, customDomain: string | null): Refusal | null {
+  if (customDomain === null) return null;
+  const isVerified = (domainOf(state, tenantId, customDomain)?.verifiedAtMs ?? null) !== null;
+  return isVerified ? null : invalid('custom_domain', 'be a verified domain of the organization');
+}
+
+/** Refuses a domain that another container has: `conflict`. */
+export function refuseTakenDomain(others: readonly RosterEntry[], customDomain: string | null): Refusal | null {
+  const user = customDomain === null ? undefined : others.find(({ customDomains }) => customDomains.includes(customDomain));
+  if (user === undefined) return null;
+  const message = `the domain ${customDomain} is in use by: ${user.name}`;
+  return rejected({ code: 'conflict', message, field: 'custom_domain', details: { containers: [user.name] } });
+}
 
 /** What a deployment is checked against. `exceptIds`: containers whose name and GPUs do not count. */
 interface DeployAt {
@@ -100,15 +115,22 @@ interface DeployAt {
 
 /**
  * Refuses a deployment that breaks a rule, in this order: `invalid_request` (name, variables, secrets, ssh_keys, custom_domain), `invalid_request` or
- * `forbidden` (gpus), `forbidden` (host_name), `not_found` (secrets, ssh_keys), `conflict` (name).
+ * `forbidden` (gpus), `forbidden` (host_name), `not_found` (secrets, ssh_keys), `conflict` (name, custom_domain).
  */
 export function refuseDeployment({ spec }: PlannedDeployment, at: DeployAt): Refusal | null {
   const { tenant, roster, name, exceptIds } = at;
   const others = roster.containers.filter(({ id }) => !exceptIds.includes(id));
   return (
-    firstOf(checkContainerName(name), checkSpec(spec), refuseGpus(tenant, spec.gpus, others), refuseHostChoice(tenant, at.asksHost)) ??
+    firstOf(
+      checkContainerName(name),
+      checkSpec(spec),
+      refuseDomain(at.state, tenant.id, spec.customDomain),
+      refuseGpus(tenant, spec.gpus, others),
+      refuseHostChoice(tenant, at.asksHost),
+    ) ??
     refuseUsed(at.state, tenant.id, spec) ??
-    (isNameFree(roster, { name, debug: spec.debug, exceptIds }) ? null : nameTaken(name, spec.debug))
+    (isNameFree(roster, { name, debug: spec.debug, exceptIds }) ? null : nameTaken(name, spec.debug)) ??
+    refuseTakenDomain(others, spec.customDomain)
   );
 }
 

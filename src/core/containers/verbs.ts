@@ -1,5 +1,7 @@
 import type { Verb } from '../verb.ts';
 import type { ContainerCommand } from './commands.ts';
+import { claimDomainVerb, createDomainVerb, deleteDomainVerb, noteDomainCheckVerb } from './decide-domain.ts';
+import type { DomainCommand } from './domain-commands.ts';
 import type { SecretCommand } from './secret-commands.ts';
 import { noteContainerSamplesVerb } from './decide-samples.ts';
 import type { SshCommand } from './ssh-commands.ts';
@@ -49,3 +51,11 @@ export const SSH_VERBS = {
   'open-ssh-session': openSshSessionVerb,
   'end-ssh-session': endSshSessionVerb,
 } as const satisfies { readonly [K in SshCommand['verb']]: Verb<Extract<SshCommand, { verb: K }>, unknown> };
+
+/** The decisions about domains, by verb. */
+export const DOMAIN_VERBS = {
+  'create-domain': createDomainVerb,
+  'delete-domain': deleteDomainVerb,
+  'claim-domain': claimDomainVerb,
+  'note-domain-check': noteDomainCheckVerb,
+} as const satisfies { readonly [K in DomainCommand['verb']]: Verb<Extract<DomainCommand, { verb: K }>, unknown> };

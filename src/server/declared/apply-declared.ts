@@ -70,7 +70,6 @@ function inVain(declared: DeclaredConfig, models: readonly DeclaredModel[]): str
   const sealed = declared.upstreams.filter((upstream) => upstream.sealed).map(({ id }) => id);
   const skipped = declared.models.filter((model) => !models.includes(model)).map(({ id }) => id);
   return [
-    ...declared.waiting.map((section) => `${declared.path}: the section ${section} is correct, but this version does not use it yet.`),
     ...sealed.map((id) => `${declared.path}: the upstream ${id} is sealed, which this version does not serve yet; it is left out.`),
     ...skipped.map((id) => `${declared.path}: the model ${id} has only upstreams that are left out, so it is left out too.`),
   ];

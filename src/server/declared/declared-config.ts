@@ -87,7 +87,7 @@ export const DEFAULT_GATEWAY: GatewayConfig = {
 
 /**
  * The configuration file, read and checked. `path` is as the operator gave it. `named` are the fields that the file names, as
- * `kind id field`. `waiting` are sections that this version reads, checks and does not use yet.
+ * `kind id field`.
  */
 export interface DeclaredConfig {
   readonly path: string;
@@ -104,5 +104,4 @@ export interface DeclaredConfig {
   /** Origins whose pages may call the gateway. */
   readonly corsOrigins: readonly string[];
   readonly named: ReadonlySet<string>;
-  readonly waiting: readonly string[];
 }

@@ -10,6 +10,7 @@ function parsed(containers: unknown) {
     sources: nothing('sources'),
     registries: nothing('registries'),
     ingress: nothing('ingress'),
+    dns: nothing('dns'),
     containers: fieldOf(containers, 'containers'),
     ssh: nothing('ssh'),
   });

@@ -3,6 +3,7 @@ import type { ResourcePrices } from '../../core/containers/container-meter.ts';
 import { scaleDecimal } from '../../core/pricing/decimal.ts';
 import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
 import type { Field } from './field.ts';
+import { DEFAULT_DNS, parseDns, type DnsConfig } from './parse-dns.ts';
 import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
 import { parseSsh, type SshConfig } from './parse-ssh.ts';
 import { DEFAULT_SOURCES, parseSources, type DeclaredSources } from './parse-sources.ts';
@@ -47,6 +48,7 @@ export interface ContainersConfig {
   readonly ssh: SshConfig | null;
   readonly settings: ContainerSettings;
   readonly prices: ResourcePrices;
+  readonly dns: DnsConfig;
 }
 
 /** The domain below which containers are reached unless another is declared: every name under it leads to this machine. Source: RFC 6761. */
@@ -61,6 +63,7 @@ export const NO_CONTAINERS: ContainersConfig = {
   ssh: null,
   settings: DEFAULT_CONTAINERS,
   prices: NO_PRICES,
+  dns: DEFAULT_DNS,
 };
 
 const HOUR_MS = 3_600_000;
@@ -76,7 +79,7 @@ const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host,
 
 /** Reads the sections that are about containers. */
 export const parseContainers = (
-  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'ssh', Field>>,
+  sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'dns' | 'ssh', Field>>,
 ): ContainersConfig => ({
   hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
   sources: parseSources(sections.sources),
@@ -84,6 +87,7 @@ export const parseContainers = (
   baseDomain: parseBaseDomain(sections.ingress),
   ssh: parseSsh(sections.ssh),
   ...parseSettings(sections.containers),
+  dns: parseDns(sections.dns),
 });
 
 function parseSettings(field: Field): Pick<ContainersConfig, 'settings' | 'prices'> {

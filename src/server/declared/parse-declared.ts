@@ -5,7 +5,6 @@ import { parseContainers } from './parse-containers.ts';
 import { parseCorsOrigins } from './parse-cors-origins.ts';
 import { parseBilling } from './parse-billing.ts';
 import { parseExchangeRates } from './parse-exchange-rates.ts';
-import { parseLaterSections } from './parse-later-sections.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
 import { parseReporters } from './parse-reporters.ts';
@@ -45,7 +44,6 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const tenants = parseTenants(sections.tenants, named);
   const reporters = parseReporters(sections.usage_reporters, tenants, named);
   const containers = parseContainers(sections);
-  const waiting = parseLaterSections(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
   const billing = parseBilling(sections.billing);
@@ -64,7 +62,6 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
     tenants,
     reporters,
     named: named.keys,
-    waiting,
   };
 }
 

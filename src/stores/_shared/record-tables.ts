@@ -55,6 +55,8 @@ export const RECORD_TABLES: { readonly [K in RecordKind]: RecordTable<K> } = {
   'tenant-key': { table: 'tenant_keys', columns: [], values: none },
   secret: { table: 'secrets', columns: ['tenant_id'], values: (secret) => [secret.tenantId] },
   'registry-credential': { table: 'registry_credentials', columns: ['tenant_id'], values: (credential) => [credential.tenantId] },
+  domain: { table: 'domains', columns: ['tenant_id'], values: (domain) => [domain.tenantId] },
+  'domain-claim': { table: 'domain_claims', columns: [], values: none },
   'ssh-key': { table: 'ssh_keys', columns: ['tenant_id'], values: (key) => [key.tenantId] },
   webhook: { table: 'webhooks', columns: ['tenant_id'], values: (webhook) => [webhook.tenantId] },
 };
@@ -73,6 +75,7 @@ export const TENANT_KINDS: ReadonlySet<RecordKind> = new Set<RecordKind>([
   'secret',
   'registry-credential',
   'ssh-key',
+  'domain',
 ]);
 
 /** All columns of a kind's table, in the order in which {@link recordValues} gives their values. */

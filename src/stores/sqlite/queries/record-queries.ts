@@ -44,6 +44,8 @@ export const RECORD_SQL = {
   secretsOfTenant: 'SELECT body FROM secrets WHERE tenant_id = ? ORDER BY id',
   /** By registry_credentials_by_tenant, which gives the order as well. */
   registryCredentialsOfTenant: 'SELECT body FROM registry_credentials WHERE tenant_id = ? ORDER BY id',
+  /** By domains_of_tenant, which gives the order as well. */
+  domainsOfTenant: 'SELECT body FROM domains WHERE tenant_id = ? ORDER BY id',
   /** By ssh_keys_by_tenant, which gives the order as well. */
   sshKeysOfTenant: 'SELECT body FROM ssh_keys WHERE tenant_id = ? ORDER BY id',
   generation: 'SELECT generation FROM store_state',
@@ -84,6 +86,7 @@ export function makeRecordQueries(db: Database): RecordQueries {
     ['container', db.prepare<[string], string>(RECORD_SQL.containersOfTenant).pluck()],
     ['secret', db.prepare<[string], string>(RECORD_SQL.secretsOfTenant).pluck()],
     ['registry-credential', db.prepare<[string], string>(RECORD_SQL.registryCredentialsOfTenant).pluck()],
+    ['domain', db.prepare<[string], string>(RECORD_SQL.domainsOfTenant).pluck()],
     ['ssh-key', db.prepare<[string], string>(RECORD_SQL.sshKeysOfTenant).pluck()],
     ['bill-correction', db.prepare<[string], string>(RECORD_SQL.correctionsOfTenant).pluck()],
   ]);
