@@ -37,7 +37,7 @@ afterEach(() => at.close());
 const create = (domain: unknown = DOMAIN, key = ann): Promise<TestResponse> => at.as(key)('POST', '/api/domains', { domain });
 // As the unmodified client asks: without a body, and without a type of one.
 const verify = async (key = ann, domain = DOMAIN): Promise<TestResponse> => at.as(key)('POST', `/api/domains/${domain}/verify`);
-const shown = (response: TestResponse): Shown => response.json as Shown;
+const shown = (response: TestResponse): Shown => response.json;
 
 /** Sets the record that an answer asks for. */
 function prove(response: TestResponse, more: readonly (string | readonly string[])[] = []): void {
