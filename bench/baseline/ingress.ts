@@ -4,6 +4,7 @@ import { accepted } from '../../src/core/rejection.ts';
 import { makeAdmit } from '../../src/ingress/admit.ts';
 import { makeInFlight } from '../../src/ingress/in-flight.ts';
 import { INGRESS_TIMEOUTS, makeIngress } from '../../src/ingress/ingress.ts';
+import { makeSenderOf } from '../../src/ingress/headers.ts';
 import { makeProxy } from '../../src/ingress/proxy.ts';
 import type { IngressTarget } from '../../src/ports/ingress-routes.ts';
 
@@ -28,11 +29,13 @@ const target: IngressTarget = {
 };
 const quiet = (): void => undefined;
 const inFlight = makeInFlight();
+const senderOf = makeSenderOf(() => false);
 const server = makeIngress({
   routes: { find: () => target },
   admit: makeAdmit({ checkKey: async () => accepted({ keyId: 'k' }), nowMs: () => performance.now() }),
-  proxy: makeProxy({ inFlight }),
+  proxy: makeProxy({ inFlight, senderOf }),
   inFlight,
+  senderOf,
   timeouts: INGRESS_TIMEOUTS,
   onAnswered: quiet,
   log: { debug: quiet, info: quiet, warn: quiet, error: quiet },

@@ -4,6 +4,7 @@ import type { IngressRoutes, IngressTarget } from '../ports/ingress-routes.ts';
 import type { Log } from '../ports/log.ts';
 import type { Admit, OwnAnswer } from './admit.ts';
 import type { InFlightTable } from './in-flight.ts';
+import type { SenderOf } from './headers.ts';
 import type { Proxy } from './proxy.ts';
 import { passUpgrade, refuseUpgrade } from './upgrade.ts';
 
@@ -26,6 +27,7 @@ export interface IngressDeps {
   readonly admit: Admit;
   readonly proxy: Proxy;
   readonly inFlight: InFlightTable;
+  readonly senderOf: SenderOf;
   readonly timeouts: IngressTimeouts;
   /** Told the status of each answer. */
   readonly onAnswered: (status: number) => void;
@@ -50,7 +52,7 @@ export function hostOf(header: string): string {
 
 /** Makes the server that passes requests on to containers, by their host. It does not listen yet. */
 export function makeIngress(deps: IngressDeps): Server {
-  const { routes, admit, proxy, inFlight, timeouts, log } = deps;
+  const { routes, admit, proxy, inFlight, senderOf, timeouts, log } = deps;
 
   /** Where a request goes; or what it is answered. */
   function targetOf(request: IncomingMessage): IngressTarget | OwnAnswer {
@@ -123,7 +125,7 @@ export function makeIngress(deps: IngressDeps): Server {
     const target = targetOf(request);
     if ('status' in target) return refuseUpgrade(socket, target.status, target.text);
     const pass = (own: OwnAnswer | null): void => {
-      if (own === null) passUpgrade({ request, socket: socket as Socket, head, target, inFlight });
+      if (own === null) passUpgrade({ request, socket: socket as Socket, head, target, inFlight, sender: senderOf(request) });
       else refuseUpgrade(socket, own.status, own.text);
     };
     const refusal = admit(request, target);

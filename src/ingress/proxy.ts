@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import type { IngressSlot, IngressTarget } from '../ports/ingress-routes.ts';
-import { answerHeaders, requestHeaders } from './headers.ts';
+import { answerHeaders, requestHeaders, type SenderOf } from './headers.ts';
 import type { InFlightTable } from './in-flight.ts';
 
 /** Passes requests on to units. */
@@ -110,7 +110,7 @@ function makePools(): Pools {
 
 /** One try. Counts as under way from the moment that the slot is chosen, so that it cannot be removed in between. */
 const makeAttempt =
-  (pools: Pools, inFlight: InFlightTable) =>
+  (pools: Pools, inFlight: InFlightTable, senderOf: SenderOf) =>
   (request: IncomingMessage, response: ServerResponse, to: { readonly slot: IngressSlot; readonly body: Body }): Promise<Tried> =>
     new Promise((resolve) => {
       let controller: Dispatcher.DispatchController | null = null;
@@ -135,7 +135,7 @@ const makeAttempt =
       };
       response.on('close', onClose);
 
-      const sender = { address: request.socket.remoteAddress ?? '', host: request.headers.host ?? '' };
+      const sender = senderOf(request);
       const handler: Dispatcher.DispatchHandler = {
         onRequestStart: (given) => {
           controller = given;
@@ -177,9 +177,9 @@ const makeAttempt =
     });
 
 /** Makes a {@link Proxy}. */
-export function makeProxy({ inFlight }: { readonly inFlight: InFlightTable }): Proxy {
+export function makeProxy({ inFlight, senderOf }: { readonly inFlight: InFlightTable; readonly senderOf: SenderOf }): Proxy {
   const pools = makePools();
-  const attempt = makeAttempt(pools, inFlight);
+  const attempt = makeAttempt(pools, inFlight, senderOf);
   let retried = 0;
 
   return {

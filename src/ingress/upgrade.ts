@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { IngressTarget } from '../ports/ingress-routes.ts';
-import { requestHeaders } from './headers.ts';
+import { requestHeaders, type Sender } from './headers.ts';
 import type { InFlightTable } from './in-flight.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -25,8 +25,9 @@ export function passUpgrade(of: {
   readonly head: Buffer;
   readonly target: IngressTarget;
   readonly inFlight: InFlightTable;
+  readonly sender: Sender;
 }): void {
-  const { request, socket, head, target, inFlight } = of;
+  const { request, socket, head, target, inFlight, sender } = of;
   const unit = connect({ host: target.address, port: target.port, allowHalfOpen: true, timeout: CONNECT_TIMEOUT_MS });
   const destroy = (): void => {
     socket.destroy();
@@ -38,7 +39,6 @@ export function passUpgrade(of: {
     isConnected = true;
     unit.setTimeout(0);
     socket.setTimeout(0);
-    const sender = { address: socket.remoteAddress ?? '', host: request.headers.host ?? '' };
     const headers = requestHeaders(request.rawHeaders, request.headers.connection, sender, ['connection', 'upgrade']);
     const lines = [`${request.method ?? 'GET'} ${request.url ?? '/'} HTTP/1.1`];
     for (let index = 0; index + 1 < headers.length; index += 2) lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);

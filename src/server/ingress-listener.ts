@@ -4,6 +4,7 @@ import { makeKeyChecks } from '../app/check-key.ts';
 import { rejected } from '../core/rejection.ts';
 import { makeAdmit } from '../ingress/admit.ts';
 import { INGRESS_TIMEOUTS, makeIngress } from '../ingress/ingress.ts';
+import { makeIsIn, makeSenderOf } from '../ingress/headers.ts';
 import { makeProxy } from '../ingress/proxy.ts';
 import type { ComposeDeps, Parts } from './compose.ts';
 import type { ListenAddress } from './config.ts';
@@ -33,7 +34,8 @@ export async function openIngress(
   const { deps, parts } = of;
   const { routes, inFlight } = parts.containers;
   const checks = makeKeyChecks({ directory: parts.directory, records: deps.store, clock: deps.clock });
-  const proxy = makeProxy({ inFlight });
+  const senderOf = makeSenderOf(makeIsIn(deps.containers.trustedProxies));
+  const proxy = makeProxy({ inFlight, senderOf });
   const admit = makeAdmit({
     nowMs: () => performance.now(),
     checkKey: async (plaintext, tenantId) => {
@@ -46,7 +48,7 @@ export async function openIngress(
   });
   const { ingress } = deps.telemetry.metrics;
   const onAnswered = (status: number): void => void (ingress.cell(`${Math.floor(status / 100)}xx`).value += 1);
-  const server = makeIngress({ routes, admit, proxy, inFlight, timeouts: INGRESS_TIMEOUTS, onAnswered, log: deps.log });
+  const server = makeIngress({ routes, admit, proxy, inFlight, senderOf, timeouts: INGRESS_TIMEOUTS, onAnswered, log: deps.log });
   const forget = setInterval(
     () => proxy.forget((deploymentId) => routes.isKnown(deploymentId) || inFlight.count(deploymentId) > 0),
     FORGET_EVERY_MS,

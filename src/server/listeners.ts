@@ -30,6 +30,8 @@ import { makeMountedRoutes } from './mounted-routes.ts';
 import type { SocketCase } from './restart/sockets.ts';
 import { registerRequestLog } from './request-log.ts';
 import { SURFACES } from './surfaces.ts';
+import { makeIsIn } from '../ingress/headers.ts';
+import { registerAsk } from './tls-ask.ts';
 import { registerMetrics } from './telemetry/metrics-route.ts';
 import { watchRequests } from './telemetry/watch-requests.ts';
 import { programVersion } from './version.ts';
@@ -62,6 +64,9 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   { prefix: PAYMENTS_PREFIX, form: cyclesForm },
   ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
+
+/** This machine itself. */
+const LOOPBACK = ['127.0.0.0/8', '::1'];
 
 /** Opens the listeners; their closer finishes what they are answering. */
 export async function openListeners(options: {
@@ -100,6 +105,11 @@ export async function openListeners(options: {
     await mountDataPlane(app, deps, parts, { isControlPlane: name === 'admin' });
     if (name === 'admin') {
       await mountControlPlane(app, deps, parts);
+      const mayAsk = makeIsIn([...LOOPBACK, ...deps.containers.trustedProxies]);
+      registerAsk(app, {
+        isNamed: (host) => parts.containers.routes.isNamed(host),
+        mayAsk: ({ socket }) => mayAsk(socket.remoteAddress ?? ''),
+      });
       await registerMetrics(app, { ...telemetry, operatorKey, log });
       await app.register(makeDocumentation({ document, log }));
     }

@@ -43,6 +43,33 @@ const HEALTH_SURFACE: DocumentedSurface = {
   errors: null,
 };
 
+const Asked = named('AskedName', object({ served: Type.Boolean() }));
+const Refused = named('RefusedAsk', object({ error: Type.String() }));
+
+/** What a proxy with TLS before the ingress asks. */
+const TLS_SURFACE: DocumentedSurface = {
+  id: 'tls',
+  title: 'Certificates',
+  description: 'For a proxy that makes certificates on demand. Answered on this machine, and to the proxies that are declared.',
+  prefixes: ['/internal'],
+  operations: {
+    'GET /internal/ask': {
+      id: 'askName',
+      summary: 'Tell whether a name is a container’s',
+      description: 'Answered from memory: generated names of containers, and verified domains that they use.',
+      query: { domain: { description: 'The name, as a client asks for it in its TLS handshake.', schema: Type.String(), required: true } },
+      answers: {
+        200: { description: 'It is.', schema: Asked },
+        400: { description: 'It asks for no name, or for several.', schema: Refused },
+        403: { description: 'Asked from elsewhere.', schema: Refused },
+        404: { description: 'It is not: no certificate is to be made.', schema: Asked },
+      },
+    },
+  },
+  security: [],
+  errors: null,
+};
+
 /** What is told about the program itself. */
 const SYSTEM_SURFACE: DocumentedSurface = {
   id: 'system',
@@ -94,6 +121,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   BILLS_SURFACE,
   paymentsSurface(CyclesError),
   HEALTH_SURFACE,
+  TLS_SURFACE,
   SYSTEM_SURFACE,
 ];
 

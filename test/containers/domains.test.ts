@@ -6,6 +6,7 @@ import { ANN, makeContainerHarness, type ContainerHarness } from '../support/con
 const DOMAIN = 'api.example.com';
 const HOUR_MS = 3_600_000;
 const place = { groupName: null, groupOrder: 0, displayOrder: 0 };
+const GENERATED = 'web.acme.containers.localhost';
 const NEW: NewContainer = { name: 'web', repo: 'acme/web', tag: 'v1', customDomain: DOMAIN, place, replaces: null, createdBy: 'ann' };
 
 function valueOf<T>(outcome: Outcome<T>): T {
@@ -26,15 +27,26 @@ async function prepared(): Promise<ContainerHarness> {
 }
 
 describe('a domain of a container', () => {
-  test('is its own as long as it is verified: it leads to what serves, and staging before it to an update that waits', async () => {
+  test('is its own as long as it is verified: it leads to what serves, and nothing below it to anything', async () => {
     const harness = await prepared();
     const { container } = valueOf(await harness.containers.create(ANN, 'acme', NEW));
+    await harness.routes.refresh();
+    // A proxy may make the certificate while the container comes up.
+    expect([harness.routes.find(DOMAIN), harness.routes.isNamed(DOMAIN)]).toEqual([undefined, true]);
     await harness.settle();
     expect(harness.routes.find(DOMAIN)?.containerId).toBe(container.id);
-    expect(harness.routes.find('web.acme.containers.localhost')?.containerId).toBe(container.id);
+    expect([DOMAIN, GENERATED, `www.${DOMAIN}`, `staging.${DOMAIN}`].map((host) => harness.routes.isNamed(host))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(harness.routes.find(GENERATED)?.containerId).toBe(container.id);
     valueOf(await harness.containers.deploy(ANN, 'acme', container.id, { staging: true, start: false }));
     await harness.settle();
-    expect(harness.routes.find(`staging.${DOMAIN}`)?.deploymentId).toBe(harness.container(container.id)?.update?.id);
+    // A name below a domain may be another organization's; below the generated one nothing is.
+    expect(harness.routes.find(`staging.${GENERATED}`)?.deploymentId).toBe(harness.container(container.id)?.update?.id);
+    expect([harness.routes.find(`staging.${DOMAIN}`), harness.routes.isNamed(`staging.${GENERATED}`)]).toEqual([undefined, true]);
     valueOf(await harness.containers.cancel(ANN, 'acme', container.id));
     valueOf(await harness.containers.deploy(ANN, 'acme', container.id, { customDomain: '', start: false }));
     await harness.settle();

@@ -7,6 +7,7 @@ import type { ShimConfig } from '../../src/core/containers/config/container-conf
 import { accepted, rejected } from '../../src/core/rejection.ts';
 import { makeAdmit } from '../../src/ingress/admit.ts';
 import { makeInFlight, type InFlightTable } from '../../src/ingress/in-flight.ts';
+import { makeIsIn, makeSenderOf } from '../../src/ingress/headers.ts';
 import { hostOf, makeIngress } from '../../src/ingress/ingress.ts';
 import { makeProxy, type Proxy } from '../../src/ingress/proxy.ts';
 import type { IngressSlot, IngressTarget } from '../../src/ports/ingress-routes.ts';
@@ -29,6 +30,8 @@ let inFlight: InFlightTable;
 let proxy: Proxy;
 let target: IngressTarget | undefined;
 let shim: ShimConfig;
+/** Proxies that are believed. */
+let trusted: readonly string[];
 const servers: Server[] = [];
 const agent = new Agent({ keepAlive: true });
 
@@ -51,7 +54,9 @@ const route = (slot: IngressSlot, fallback: IngressSlot | null = null): void => 
 
 beforeEach(async () => {
   inFlight = makeInFlight();
-  proxy = makeProxy({ inFlight });
+  const senderOf = makeSenderOf((address) => makeIsIn(trusted)(address));
+  trusted = [];
+  proxy = makeProxy({ inFlight, senderOf });
   shim = SHIM;
   target = undefined;
   ingress = makeIngress({
@@ -63,6 +68,7 @@ beforeEach(async () => {
     }),
     proxy,
     inFlight,
+    senderOf,
     timeouts: { headersMs: 500, idleMs: 200, keepAliveMs: 5000 },
     onAnswered: () => undefined,
     log: makeMemoryLog(),
@@ -140,6 +146,27 @@ describe('a request', () => {
     expect(seen?.headers['x-secret'] ?? seen?.headers['forwarded']).toBeUndefined();
     expect(body).toBe('hello');
     expect(inFlight.total).toBe(0);
+  });
+
+  test('from a declared proxy is passed on as that took it, and from nobody else', async () => {
+    let seen: IncomingMessage['headers'] = {};
+    const web = await unit((request, response) => {
+      seen = request.headers;
+      response.end();
+    });
+    route(slotOf(web, 'd1'));
+    const told = async (networks: readonly string[], headers: Record<string, string>): Promise<unknown[]> => {
+      trusted = networks;
+      await get('/', { headers: { host: HOST, ...headers } });
+      return [seen['x-forwarded-proto'], seen['x-forwarded-for'], seen['x-forwarded-host']];
+    };
+    const given = { 'x-forwarded-proto': 'https', 'x-forwarded-for': '6.6.6.6, 192.0.2.7', 'x-forwarded-host': 'evil.example' };
+    expect(await told(['127.0.0.0/8'], given)).toEqual(['https', '192.0.2.7', HOST]);
+    expect(await told(['127.0.0.1', '::1'], { ...given, 'x-forwarded-for': '2001:db8::7' })).toEqual(['https', '2001:db8::7', HOST]);
+    expect(await told(['127.0.0.1'], { 'x-forwarded-proto': 'ftp', 'x-forwarded-for': 'unknown' })).toEqual(['http', '127.0.0.1', HOST]);
+    expect(await told(['127.0.0.1'], {})).toEqual(['http', '127.0.0.1', HOST]);
+    expect(await told(['10.0.0.0/8', '::1'], given)).toEqual(['http', '127.0.0.1', HOST]);
+    expect(await told([], given)).toEqual(['http', '127.0.0.1', HOST]);
   });
 
   test('and its answer stream both ways, however large', async () => {

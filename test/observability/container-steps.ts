@@ -23,6 +23,7 @@ export async function askContainers(ask: Ask, parts: ContainerParts): Promise<vo
       return container['status'] === status && container['update_status'] === update;
     }, 20_000);
   await until('ready', null);
+  await ask('GET /internal/ask', '/internal/ask?domain=doc.default.containers.localhost', 200);
   await ask(`GET ${root}/:id/logs`, `${at}/logs?tail=5`, 200);
   await ask(`GET ${root}/:id/logs`, `${at}/logs?container=nobody`, 400);
   await ask(`GET ${root}/:id/metrics`, `${at}/metrics?time=5m`, 200);

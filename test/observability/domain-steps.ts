@@ -13,4 +13,6 @@ export async function askDomains(ask: Ask): Promise<void> {
   await ask(`POST ${root}/:domain/verify`, `${root}/none.example.com/verify`, 404);
   await ask(`DELETE ${root}/:domain`, `${root}/doc.example.com`, 200);
   await ask(`DELETE ${root}/:domain`, `${root}/doc.example.com`, 404);
+  await ask('GET /internal/ask', '/internal/ask?domain=none.example.com', 404);
+  await ask('GET /internal/ask', '/internal/ask', 400);
 }

@@ -15,11 +15,28 @@ interface Names {
   readonly verified: ReadonlySet<string>;
 }
 
+const generatedOf = ({ name, tenantId }: Container, { debug }: Deployment, { baseDomain }: Names): string =>
+  generatedDomain({ name, debug, tenantId }, baseDomain);
+
 /** The domains under which a deployment of a container is reached. */
-const hostsOf = (container: Container, { debug, customDomain }: Deployment, { baseDomain, verified }: Names): string[] => [
-  generatedDomain({ name: container.name, debug, tenantId: container.tenantId }, baseDomain),
-  ...(customDomain !== null && verified.has(domainRecordId(container.tenantId, customDomain)) ? [customDomain] : []),
-];
+function hostsOf(container: Container, deployment: Deployment, names: Names): string[] {
+  const { customDomain } = deployment;
+  const isOurs = customDomain !== null && names.verified.has(domainRecordId(container.tenantId, customDomain));
+  return [generatedOf(container, deployment, names), ...(isOurs ? [customDomain] : [])];
+}
+
+/** The domain of an update that waits to be accepted: below the generated one, whose names are all its container's. */
+const stagingHostOf = (container: Container, update: Deployment, names: Names): string =>
+  `${STAGING_LABEL}.${generatedOf(container, update, names)}`;
+
+/** The names that a container has, whatever of it runs: certificates are made before it serves, and outlast what does. */
+function namesOf(container: Container, names: Names): string[] {
+  const { current, update, deletedAtMs } = container;
+  if (deletedAtMs !== null) return [];
+  const next =
+    update === null || update.state === 'failed' ? [] : [...hostsOf(container, update, names), stagingHostOf(container, update, names)];
+  return [...hostsOf(container, current, names), ...next];
+}
 
 /** Where the requests of one container go: those of its domains to what serves, those of its staging domain to an update that waits. */
 function routesOf(container: Container, names: Names): readonly (readonly [host: string, target: IngressTarget])[] {
@@ -35,9 +52,7 @@ function routesOf(container: Container, names: Names): readonly (readonly [host:
   const waiting = update?.state === 'ready' ? targetOf(update, null) : null;
   return [
     ...(serving === null ? [] : hostsOf(container, current, names).map((host) => [host, serving] as const)),
-    ...(waiting === null || update === null
-      ? []
-      : hostsOf(container, update, names).map((host) => [`${STAGING_LABEL}.${host}`, waiting] as const)),
+    ...(waiting === null || update === null ? [] : [[stagingHostOf(container, update, names), waiting] as const]),
   ];
 }
 
@@ -47,6 +62,8 @@ export interface RouteTable extends IngressRoutes {
   refresh(): Promise<void>;
   /** Whether requests of any host go to a deployment. */
   isKnown(deploymentId: string): boolean;
+  /** Whether a host, in lower case, is the name of a container, be it one that does not serve now. */
+  isNamed(host: string): boolean;
 }
 
 /** Makes the {@link RouteTable}, empty until it is first refreshed. */
@@ -59,6 +76,7 @@ export function makeRouteTable({
 }): RouteTable {
   let table = new Map<string, IngressTarget>();
   let known = new Set<string>();
+  let named = new Set<string>();
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
 
@@ -68,6 +86,7 @@ export function makeRouteTable({
     // Where two have a domain, one is taking the other's place: the one that serves and is older goes on until it is deleted.
     const ordered = containers.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     table = new Map(ordered.flatMap((container) => routesOf(container, { baseDomain, verified })));
+    named = new Set(containers.flatMap((container) => namesOf(container, { baseDomain, verified })));
     const slots = [...table.values()].flatMap((target) => (target.fallback === null ? [target] : [target, target.fallback]));
     known = new Set(slots.map(({ deploymentId }) => deploymentId));
   }
@@ -80,6 +99,7 @@ export function makeRouteTable({
   return {
     find: (host) => table.get(host),
     isKnown: (id) => known.has(id),
+    isNamed: (host) => named.has(host),
     refresh: () => {
       if (running === null) return start();
       // One that is under way may have read before the change; whoever comes meanwhile shares the one after it.

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ResourcePrices } from '../../core/containers/container-meter.ts';
 import { scaleDecimal } from '../../core/pricing/decimal.ts';
 import { DEFAULT_REGISTRIES, type Registries } from '../../core/containers/images.ts';
+import { isIP } from 'node:net';
 import type { Field } from './field.ts';
 import { DEFAULT_DNS, parseDns, type DnsConfig } from './parse-dns.ts';
 import { parseHosts, type DeclaredHost } from './parse-hosts.ts';
@@ -44,6 +45,8 @@ export interface ContainersConfig {
   readonly sources: DeclaredSources;
   readonly registries: Registries;
   readonly baseDomain: string;
+  /** Proxies before the ingress, as addresses or networks: what they say of a client is taken for true. */
+  readonly trustedProxies: readonly string[];
   /** Null where the file does not speak of the gateway. */
   readonly ssh: SshConfig | null;
   readonly settings: ContainerSettings;
@@ -60,6 +63,7 @@ export const NO_CONTAINERS: ContainersConfig = {
   sources: DEFAULT_SOURCES,
   registries: DEFAULT_REGISTRIES,
   baseDomain: DEFAULT_BASE_DOMAIN,
+  trustedProxies: [],
   ssh: null,
   settings: DEFAULT_CONTAINERS,
   prices: NO_PRICES,
@@ -84,7 +88,7 @@ export const parseContainers = (
   hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
   sources: parseSources(sections.sources),
   registries: parseRegistries(sections.registries),
-  baseDomain: parseBaseDomain(sections.ingress),
+  ...parseIngress(sections.ingress),
   ssh: parseSsh(sections.ssh),
   ...parseSettings(sections.containers),
   dns: parseDns(sections.dns),
@@ -133,4 +137,19 @@ function parseRegistries(field: Field): Registries {
   };
 }
 
-const parseBaseDomain = (field: Field): string => field.fields(['base_domain']).base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN));
+function parseIngress(field: Field): Pick<ContainersConfig, 'baseDomain' | 'trustedProxies'> {
+  const given = field.fields(['base_domain', 'trusted_proxies']);
+  return {
+    baseDomain: given.base_domain.or(DEFAULT_BASE_DOMAIN, (f) => f.text(DOMAIN)),
+    trustedProxies: given.trusted_proxies.items().map(networkOf),
+  };
+}
+
+/** An address, or a network such as `10.0.0.0/8`. */
+function networkOf(field: Field): string {
+  const text = field.text();
+  const [, address = '', bits] = /^([^/]+)(?:\/([0-9]{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  const isNetwork = version !== 0 && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
+  return isNetwork ? text : field.fail('must be an IP address or a network, such as 127.0.0.1 or 10.0.0.0/8');
+}
