@@ -4,9 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { volumeName } from '../../src/core/containers/engine-names.ts';
 import { imageAddress, type ImageRef } from '../../src/core/containers/images.ts';
-import type { ContainerEngine, UnitSpec } from '../../src/ports/container-engine.ts';
+import type { ContainerEngine, UnitExec, UnitSpec } from '../../src/ports/container-engine.ts';
 import { startDockerEngine, type TestEngine } from '../support/docker-engine.ts';
 import { startDockerRegistry, type TestRegistry } from '../support/docker-registry.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import { adapterOf, clear, imageOf, isEnded, linesOf, networkOf, ownerOf, runUnit, unitOf, until } from './stage.ts';
 
 const MIB = 1024 * 1024;
@@ -466,4 +467,59 @@ test.concurrent('an image stays while a unit uses it, is gone after, and is gone
   expect(await engine.removeImage(own)).toBe(true);
   expect(await engine.removeImage(own)).toBe(true);
   expect(await engine.hasImage(own)).toBe(false);
+});
+
+describe('a process in a unit', () => {
+  const started = async (): Promise<string> => {
+    const owner = ownerOf('e');
+    owners.push(owner);
+    return start(unitOf(owner, image));
+  };
+  const exec = (id: string, command: readonly string[], hasTerminal = false): Promise<UnitExec> =>
+    engine.exec(id, { command, env: [{ name: 'GIVEN', value: 'by us' }], hasTerminal });
+  const read = async (running: UnitExec): Promise<{ stdout: string; stderr: string }> => {
+    const printed = { stdout: '', stderr: '' };
+    for await (const { stream, bytes } of running.output) printed[stream] += Buffer.from(bytes).toString();
+    return printed;
+  };
+  const ended = async (running: UnitExec): Promise<number> => {
+    await waitUntil(async () => (await running.exitCode()) !== null);
+    return (await running.exitCode()) ?? -1;
+  };
+
+  test.concurrent('reads what it is given until that ends, and both of its outputs are told apart', async () => {
+    const running = await exec(await started(), ['sh', '-c', 'echo "$GIVEN" >&2; wc -c; exit 3']);
+    expect(await running.exitCode()).toBeNull();
+    for (let pieces = 0; pieces < 100; pieces += 1) await running.write(Buffer.alloc(32_768));
+    running.endInput();
+    expect(await read(running)).toEqual({ stdout: `${3_276_800}\n`, stderr: 'by us\n' });
+    expect(await ended(running)).toBe(3);
+  });
+
+  test.concurrent('has a terminal of the size that it is given, and keeps it whatever is typed', async () => {
+    const running = await exec(await started(), ['sh', '-c', 'read -r go; stty size; read -r keys; echo "[$keys]"'], true);
+    await running.resize({ columns: 120, rows: 40 });
+    await running.write(Buffer.from('\n'));
+    // The keys by which an engine lets go of a terminal unless it is told others.
+    await running.write(Buffer.from('\u0010\u0011typed\n'));
+    const { stdout, stderr } = await read(running);
+    expect(stdout).toContain('40 120\r\n');
+    expect(stdout).toContain('typed]\r\n');
+    expect([stderr, await ended(running)]).toEqual(['', 0]);
+  });
+
+  test.concurrent('that is not there says so; one goes on when it is let go of; a unit that is stopped or gone has none', async () => {
+    const id = await started();
+    const missing = await exec(id, ['no-such-program']);
+    expect((await read(missing)).stdout).toContain('no-such-program');
+    expect([126, 127]).toContain(await ended(missing));
+    const left = await exec(id, ['sleep', '600']);
+    left.close();
+    await left.write(Buffer.from('lost'));
+    expect(await left.exitCode()).toBeNull();
+    await engine.stopUnit(id, 0);
+    await expect(exec(id, ['true'])).rejects.toMatchObject({ kind: 'gone' });
+    await engine.removeUnit(id);
+    await expect(exec(id, ['true'])).rejects.toMatchObject({ kind: 'gone' });
+  });
 });

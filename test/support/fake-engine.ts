@@ -180,7 +180,10 @@ export function makeFakeEngine(): FakeEngine {
     },
     exec: (id, spec) =>
       step('exec', () => {
-        if (find(id)?.state === 'running') return engine.runProcess(spec);
+        if (find(id)?.state === 'running') {
+          done.push(`exec ${id}`);
+          return engine.runProcess(spec);
+        }
         const message = `${id} does not run`;
         throw new EngineFault({ kind: 'gone', message, publicMessage: message });
       }),
