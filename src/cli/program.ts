@@ -88,7 +88,11 @@ function explain(error: unknown): { message: string; exitCode: ExitCode } {
 }
 
 function refusalText({ status, message, code, requestId }: ApiError): string {
-  if (status === 401)
-    return 'the server refuses the key: give the operator key with --operator-key-file or ADMIN_API_KEY, the admin key of an organization with --admin-key-file or TINFOIL_ADMIN_KEY, or the --data-dir that the server runs on.';
+  if (status === 401) {
+    // The surface of organizations writes its codes in capitals.
+    return code === 'UNAUTHORIZED'
+      ? 'the server refuses the admin key: give one of the organization with --admin-key-file, TINFOIL_ADMIN_KEY, or the --data-dir that the server runs on.'
+      : 'the server refuses the operator key: give its own with --operator-key-file, ADMIN_API_KEY, or the --data-dir that it runs on.';
+  }
   return `${shown(message)} (${code}${requestId === null ? '' : `, request ${requestId}`}).`;
 }
