@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
+import { makeContainersClient, type ContainersClient } from '../client/containers-client.ts';
 import { makeOperatorClient, type OperatorClient } from '../client/operator-client.ts';
 import { stringifyAmounts } from '../client/exact-json.ts';
 import type { Send } from '../client/request.ts';
-import { readClientConfig } from '../server/config.ts';
+import { readClientConfig, type ClientConfig } from '../server/config.ts';
 import { credentialsPath, readCredentials } from '../server/credentials.ts';
 import { readTextFile } from '../server/data-folder.ts';
 import { originOf } from '../server/origin.ts';
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts';
+import type { Surroundings } from './surroundings.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The options that every command takes. */
@@ -15,6 +17,7 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly url?: string;
   readonly operatorKeyFile?: string;
+  readonly adminKeyFile?: string;
   readonly output: 'table' | 'json';
   readonly color: boolean;
 }
@@ -24,6 +27,7 @@ export interface CliDeps {
   readonly env: NodeJS.ProcessEnv;
   readonly terminal: Terminal;
   readonly send: Send;
+  readonly around: Surroundings;
   readonly nowMs: () => number;
 }
 
@@ -37,6 +41,8 @@ export interface Context extends CliDeps {
   readonly settings: NodeJS.ProcessEnv;
   /** The client of the server that options, environment and data folder lead to. */
   client(): OperatorClient;
+  /** The client of its containers, for the organization of the admin key that options, environment and data folder lead to. */
+  containers(): ContainersClient & { readonly baseUrl: string; readonly adminKey: string };
   /** Writes a result: as `table` makes text of it, or the value itself as JSON. */
   print<T>(value: T, table: (value: T) => string): void;
   /** Ends the command with this code when it returns. */
@@ -59,25 +65,49 @@ export function makeContext(deps: CliDeps, command: Command, endWith: (code: Exi
     settings,
     isColoured: options.color && deps.terminal.isColoured,
     client: () => makeClient(deps.send, settings, options),
+    containers: () => makeContainers(deps.send, settings, options),
     print: (value, table) => deps.terminal.out(options.output === 'json' ? `${stringifyAmounts(value)}\n` : table(value)),
     endWith,
   };
 }
 
-function makeClient(send: Send, settings: NodeJS.ProcessEnv, options: GlobalOptions): OperatorClient {
-  const config = readClientConfig(settings);
+/** The address of the control plane. */
+function addressOf(config: ClientConfig): string {
   const baseUrl = config.url ?? originOf(config.admin.host, config.admin.port);
   if (!/^https?:\/\/[^/?#@]+\/?$/.test(baseUrl))
     throw new CommandError(`--url must be the address of a control plane, such as http://127.0.0.1:7979.`, EXIT.usage);
-  return makeOperatorClient({ baseUrl, operatorKey: operatorKeyOf(config, options), send });
+  return baseUrl.replace(/\/$/, '');
 }
 
-function operatorKeyOf(config: { dataDir: string; operatorKey: string | null }, options: GlobalOptions): string {
-  if (options.operatorKeyFile !== undefined) {
-    const text = readTextFile(options.operatorKeyFile)?.trim() ?? '';
-    if (/^[\x21-\x7e]{1,512}$/.test(text)) return text;
-    throw new CommandError(`${options.operatorKeyFile} holds no operator key: write the key, and nothing else, into that file.`);
-  }
+function makeClient(send: Send, settings: NodeJS.ProcessEnv, options: GlobalOptions): OperatorClient {
+  const config = readClientConfig(settings);
+  return makeOperatorClient({ baseUrl: addressOf(config), operatorKey: operatorKeyOf(config, options), send });
+}
+
+function makeContainers(send: Send, settings: NodeJS.ProcessEnv, options: GlobalOptions): ReturnType<Context['containers']> {
+  const config = readClientConfig(settings);
+  const at = { baseUrl: addressOf(config), adminKey: adminKeyOf(config, options) };
+  return { ...makeContainersClient({ ...at, send }), ...at };
+}
+
+/** The key in a file that an option names. */
+function keyIn(file: string, what: string): string {
+  const text = readTextFile(file)?.trim() ?? '';
+  if (/^[\x21-\x7e]{1,512}$/.test(text)) return text;
+  throw new CommandError(`${file} holds no ${what}: write the key, and nothing else, into that file.`);
+}
+
+function adminKeyOf(config: ClientConfig, options: GlobalOptions): string {
+  if (options.adminKeyFile !== undefined) return keyIn(options.adminKeyFile, 'admin key');
+  const key = config.adminKey ?? readCredentials(config.dataDir).admin_key;
+  if (key !== undefined) return key;
+  throw new CommandError(
+    `There is no admin key in ${credentialsPath(config.dataDir)}: give the server's data folder with --data-dir, or the key of an organization with TINFOIL_ADMIN_KEY or --admin-key-file (castellan keys create NAME --kind admin --member ID makes one).`,
+  );
+}
+
+function operatorKeyOf(config: ClientConfig, options: GlobalOptions): string {
+  if (options.operatorKeyFile !== undefined) return keyIn(options.operatorKeyFile, 'operator key');
   const key = config.operatorKey ?? readCredentials(config.dataDir).operator_key;
   if (key !== undefined) return key;
   throw new CommandError(

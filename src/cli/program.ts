@@ -4,6 +4,7 @@ import { ConfigError } from '../server/config-error.ts';
 import { programVersion } from '../server/version.ts';
 import { addBackup } from './commands/backup.ts';
 import { addCompletion } from './commands/completion.ts';
+import { addContainers } from './commands/containers.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
 import { addRestart } from './commands/restart.ts';
@@ -43,6 +44,10 @@ function makeProgram(deps: CliDeps, endWith: (code: ExitCode) => void): Command 
     .option('--config <file>', 'the configuration file (CASTELLAN_CONFIG)')
     .option('--url <address>', 'the control plane (CASTELLAN_URL; else by the listener settings, http://127.0.0.1:7979)')
     .option('--operator-key-file <file>', 'a file with the operator key (else ADMIN_API_KEY, else credentials.json in the data folder)')
+    .option(
+      '--admin-key-file <file>',
+      'a file with the admin key of an organization (else TINFOIL_ADMIN_KEY, else credentials.json in the data folder)',
+    )
     .addOption(new Option('-o, --output <form>', 'how results are written').choices(['table', 'json']).default('table'))
     .option('--no-color', 'no colours (NO_COLOR)')
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
@@ -60,6 +65,7 @@ function makeProgram(deps: CliDeps, endWith: (code: ExitCode) => void): Command 
   addTenants(program, run);
   addKeys(program, run, deps.nowMs);
   addUsage(program, run);
+  addContainers(program, run);
   addCompletion(program, run);
   return program;
 }
@@ -82,7 +88,11 @@ function explain(error: unknown): { message: string; exitCode: ExitCode } {
 }
 
 function refusalText({ status, message, code, requestId }: ApiError): string {
-  if (status === 401)
-    return 'the server refuses the operator key: give its own with --operator-key-file, ADMIN_API_KEY, or the --data-dir that it runs on.';
+  if (status === 401) {
+    // The surface of organizations writes its codes in capitals.
+    return code === 'UNAUTHORIZED'
+      ? 'the server refuses the admin key: give one of the organization with --admin-key-file, TINFOIL_ADMIN_KEY, or the --data-dir that the server runs on.'
+      : 'the server refuses the operator key: give its own with --operator-key-file, ADMIN_API_KEY, or the --data-dir that it runs on.';
+  }
   return `${shown(message)} (${code}${requestId === null ? '' : `, request ${requestId}`}).`;
 }

@@ -37,7 +37,8 @@ export function makeOperatorClient(options: {
   readonly operatorKey: string;
   readonly send: Send;
 }): OperatorClient {
-  const ask = makeAsk(options);
+  const { baseUrl, operatorKey, send } = options;
+  const ask = makeAsk({ baseUrl, send, prefix: '/v1/x-castellan', headers: { 'x-admin-api-key': operatorKey } });
   return {
     tenants: tenantsOf(ask),
     keys: keysOf(ask),

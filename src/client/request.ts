@@ -18,25 +18,33 @@ export interface Call {
   readonly body?: object;
 }
 
-/** Sends one request to the operator API and gives what the answer's body says. */
+/** Sends one request to an API and gives what the answer's body says. */
 export type Ask = <T>(call: Call) => Promise<T>;
 
+/** Which API is asked, and as whom: what stands before every path, and the headers of every request. */
+export interface Access {
+  readonly baseUrl: string;
+  readonly prefix: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly send: Send;
+}
+
 /**
- * Makes the way to the operator API at `baseUrl`. Throws an {@link ApiError} for an answer of 400 and above, and a
+ * Makes the way to an API of the control plane at `baseUrl`. Throws an {@link ApiError} for an answer of 400 and above, and a
  * {@link ServerUnreachable} where there is none, or none of ours.
  */
-export function makeAsk(options: { readonly baseUrl: string; readonly operatorKey: string; readonly send: Send }): Ask {
+export function makeAsk(options: Access): Ask {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   return async <T>({ method, path, query = {}, body }: Call): Promise<T> => {
     const given = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
     const search = given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
-    const headers: Record<string, string> = { accept: 'application/json', 'x-admin-api-key': options.operatorKey };
+    const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
     if (body !== undefined) headers['content-type'] = 'application/json';
     const init = { method, headers, ...(body === undefined ? {} : { body: requestBody(body) }) };
     let status: number;
     let text: string;
     try {
-      const answer = await options.send(`${baseUrl}/v1/x-castellan${path}${search}`, init);
+      const answer = await options.send(`${baseUrl}${options.prefix}${path}${search}`, init);
       ({ status } = answer);
       text = await answer.text();
     } catch (cause) {
@@ -60,10 +68,26 @@ function parsed(text: string): unknown {
 }
 
 function refusalOf(status: number, value: unknown, baseUrl: string): Error {
-  const { error, message, request_id: requestId } = (value ?? {}) as { error?: unknown; message?: unknown; request_id?: unknown };
+  const {
+    error,
+    message,
+    code,
+    request_id: requestId,
+  } = (value ?? {}) as {
+    error?: unknown;
+    message?: unknown;
+    code?: unknown;
+    request_id?: unknown;
+  };
   if (typeof error !== 'string' || typeof message !== 'string')
     return new ServerUnreachable({ baseUrl, reason: `status ${status} without a reason` });
-  return new ApiError({ status, code: error, message, requestId: typeof requestId === 'string' ? requestId : null });
+  // The operator's own API has its word for the kind of refusal in `error`, the Tinfoil surface in `code`.
+  return new ApiError({
+    status,
+    code: typeof code === 'string' ? code : error,
+    message,
+    requestId: typeof requestId === 'string' ? requestId : null,
+  });
 }
 
 /** The system's word for a failed connection: `fetch` hides it behind a cause, and tries several addresses of one name. */

@@ -75,6 +75,7 @@ export const VARIABLES = [
   'CASTELLAN_CONFIG',
   'CASTELLAN_URL',
   'ADMIN_API_KEY',
+  'TINFOIL_ADMIN_KEY',
   'DATABASE_URL',
   'CASTELLAN_SUCCESSOR',
 ] as const;
@@ -165,6 +166,8 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
 export interface ClientConfig {
   readonly dataDir: string;
   readonly operatorKey: string | null;
+  /** The admin key (`admin_...`) of an organization, as the public client of the Tinfoil Admin API takes it. */
+  readonly adminKey: string | null;
   readonly url: string | null;
   readonly admin: ListenAddress;
 }
@@ -177,6 +180,7 @@ export function readClientConfig(env: NodeJS.ProcessEnv): ClientConfig {
   return {
     dataDir: resolve(values.text('CASTELLAN_DATA_DIR') ?? './data'),
     operatorKey: values.credential('ADMIN_API_KEY'),
+    adminKey: values.credential('TINFOIL_ADMIN_KEY'),
     url: values.text('CASTELLAN_URL'),
     admin: { host: values.host('CASTELLAN_ADMIN_HOST', host), port: values.port('CASTELLAN_ADMIN_PORT', 7979) },
   };

@@ -35,7 +35,20 @@ describe('bash', () => {
     [['castellan', 'ro'], ['rotate-master-key']],
     [
       ['castellan', ''],
-      ['backup', 'completion', 'doctor', 'keys', 'restart', 'restore', 'rotate-master-key', 'start', 'tenants', 'usage', 'verify'],
+      [
+        'backup',
+        'completion',
+        'containers',
+        'doctor',
+        'keys',
+        'restart',
+        'restore',
+        'rotate-master-key',
+        'start',
+        'tenants',
+        'usage',
+        'verify',
+      ],
     ],
     [
       ['castellan', 'keys', ''],

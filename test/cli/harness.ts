@@ -1,5 +1,6 @@
 import { runCli } from '../../src/cli/program.ts';
 import { makeSend } from '../../src/cli/send.ts';
+import { makeSurroundings, type Surroundings } from '../../src/cli/surroundings.ts';
 import type { ExitCode } from '../../src/cli/exit-codes.ts';
 
 /** What a command wrote and how it ended. */
@@ -19,6 +20,10 @@ export async function cli(
     readonly nowMs?: number;
     readonly answer?: boolean | null;
     readonly isColoured?: boolean;
+    /** What is written to the command. */
+    readonly input?: string;
+    /** Stand-ins for what it asks of the machine. */
+    readonly around?: Partial<Surroundings>;
   } = {},
 ): Promise<CliRun> {
   let out = '';
@@ -33,6 +38,7 @@ export async function cli(
       confirm: async () => options.answer ?? null,
     },
     send: makeSend(),
+    around: { ...makeSurroundings(), input: async () => options.input ?? '', ...options.around },
     nowMs: () => options.nowMs ?? Date.now(),
   });
   return { code, out, err, json: <T>() => JSON.parse(out) as T };

@@ -121,14 +121,20 @@ ${more.map((line) => `    ${line}\n`).join('')}shim:
 
 /** Starts a {@link ContainerStage}. `containers` are settings of that section; `isPrivate` as in {@link PartOptions}. */
 export async function startContainerStage(
-  options: { readonly containers?: string; readonly isPrivate?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly containers?: string;
+    readonly isPrivate?: boolean;
+    readonly env?: Readonly<Record<string, string>>;
+    /** More sections of the configuration file. */
+    readonly sections?: string;
+  } = {},
 ): Promise<ContainerStage> {
   const parts = await startContainerParts(options.containers, { ...options, isOwn: true });
   const { engine } = parts;
   const server = await startServer({
     store: { kind: 'sqlite' },
     ...(options.env === undefined ? {} : { env: options.env }),
-    config: parts.config,
+    config: parts.config + (options.sections ?? ''),
   });
 
   const api = async <T>(method: string, path: string, body?: unknown): Promise<Answer<T>> => {

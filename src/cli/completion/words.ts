@@ -24,8 +24,8 @@ export interface CommandWords {
   readonly takesFile: boolean;
 }
 
-const FILE_ARGUMENTS = new Set(['file']);
-const PATH_OPTIONS = new Set(['--data-dir', '--config', '--operator-key-file']);
+const FILE_ARGUMENTS = new Set(['file', 'folder']);
+const PATH_OPTIONS = new Set(['--data-dir', '--config', '--operator-key-file', '--admin-key-file', '--public-key-file']);
 
 /** Every command of a program, the program itself first, as completions need them. */
 export function wordsOf(program: Command): CommandWords[] {
