@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { makeSshAccess } from '../app/containers/ssh-access.ts';
 import { sealIdentity, SYSTEM_TENANT } from '../core/records.ts';
 import { makeSshGateway } from '../ssh/gateway.ts';
@@ -79,15 +80,17 @@ export async function openSsh(
   log.info({ port, hostKey: hostKey.fingerprint }, 'shells in debug containers are reached by SSH');
 
   // Nobody can say how long a shell goes on: at a stop, and for the process that takes over, its owner is told and it ends.
-  let ending: Promise<void> | undefined;
-  const end = (): Promise<void> =>
-    (ending ??= (async () => {
-      const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
-      gateway.endAll();
-      await Promise.all([gateway.ended(), closed]);
-      clearInterval(timer);
-      unwatch();
-    })());
+  const end = async (limitMs: number): Promise<void> => {
+    const limit = new AbortController();
+    const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+    gateway.endAll();
+    // A process is ended through its engine, which may be out of reach.
+    const late = wait(limitMs, undefined, { signal: limit.signal }).catch(() => undefined);
+    await Promise.race([Promise.all([gateway.ended(), closed]), late]);
+    limit.abort();
+    clearInterval(timer);
+    unwatch();
+  };
 
   return { hostKey, origin: originOf(address.host, port, 'ssh'), port, socket: () => socketOf(server), drain: end, retire: end };
 }

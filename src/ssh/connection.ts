@@ -153,7 +153,7 @@ export function serveConnection(options: ConnectionOptions): SshConnection {
 
   const touch = (): void => {
     clearTimeout(idle);
-    idle = setTimeout(() => end('idle'), options.idleMs);
+    idle = setTimeout(() => end('idle'), options.idleMs).unref();
   };
   const sessions = makeSessions(options, { who: () => candidate, onTraffic: touch });
   const hangUp = (): void => {

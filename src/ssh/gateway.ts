@@ -76,7 +76,8 @@ export async function makeSshGateway(options: SshGatewayOptions): Promise<SshGat
   });
   server.on('connection', (client: Connection, info) => {
     const peer = peers.get(`${info.ip}|${info.port}`);
-    if (peer === undefined) return void client.end();
+    // Its socket is gone already; what else goes wrong with it is of no interest.
+    if (peer === undefined) return void client.on('error', () => undefined).end();
     const said = String(info.header.versions.software);
     const connection = serveConnection({
       ...options,

@@ -5,7 +5,7 @@ import { pageConfig, startContainerStage, type ContainerStage, type ShownContain
 import { makeSshClient, type RunningSsh, type SshCall, type SshClient, type SshRun } from '../support/ssh-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
-const SLOW_MS = 20_000;
+const SLOW_MS = 60_000;
 const MIB = 1024 * 1024;
 
 let stage: ContainerStage;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { ClientChannel } from 'ssh2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { EngineFault, type ExecOutput } from '../../src/ports/container-engine.ts';
 import { makeSshClient, type SshCall, type SshClient, type SshRun } from '../support/ssh-client.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { startGateway, startLocally, type GatewayStage } from './stage.ts';
@@ -130,6 +131,24 @@ describe('a command', () => {
     expect([status, stderr]).toEqual([127, 'castellan: the unit has no shell: there is no program named sh in its image\r\n']);
     expect(stage.log.lines.at(-1)).toMatchObject({ level: 'warn' });
   });
+});
+
+test('a host that breaks away in the middle ends the session, and its owner is told no more than that', async () => {
+  stage.start = (spec) => {
+    const exec = startLocally(spec);
+    async function* breaking(): AsyncGenerator<ExecOutput> {
+      for await (const piece of exec.output) {
+        yield piece;
+        if (Buffer.from(piece.bytes).includes('begun')) break;
+      }
+      throw new EngineFault({ kind: 'unreachable', message: 'secret-host: reset', publicMessage: 'The host cannot be reached.' });
+    }
+    return { ...exec, output: breaking() };
+  };
+  const { status, stdout, stderr } = await ssh({ command: 'echo begun; sleep 600' });
+  expect([status, stdout.toString(), stderr]).toEqual([255, 'begun\n', 'castellan: The host cannot be reached.\r\n']);
+  await waitUntil(async () => stage.ended.length === stage.opened.length, SLOW_MS);
+  expect(stage.ended.at(-1)).toMatchObject({ reason: 'failed', exitCode: null });
 });
 
 test('a shell without a terminal reads commands', async () => {
