@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { CONTAINERS_API } from '../client/containers-client.ts';
 import { ApiError, ServerUnreachable } from '../client/errors.ts';
 import { ConfigError } from '../server/config-error.ts';
 import { programVersion } from '../server/version.ts';
@@ -87,10 +88,9 @@ function explain(error: unknown): { message: string; exitCode: ExitCode } {
   return { message: error instanceof Error ? (error.stack ?? message) : message, exitCode: EXIT.failed };
 }
 
-function refusalText({ status, message, code, requestId }: ApiError): string {
+function refusalText({ status, message, code, requestId, api }: ApiError): string {
   if (status === 401) {
-    // The surface of organizations writes its codes in capitals.
-    return code === 'UNAUTHORIZED'
+    return api === CONTAINERS_API
       ? 'the server refuses the admin key: give one of the organization with --admin-key-file, TINFOIL_ADMIN_KEY, or the --data-dir that the server runs on.'
       : 'the server refuses the operator key: give its own with --operator-key-file, ADMIN_API_KEY, or the --data-dir that it runs on.';
   }

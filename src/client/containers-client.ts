@@ -36,6 +36,9 @@ export interface ContainersClient {
   };
 }
 
+/** What stands before the paths of this API. */
+export const CONTAINERS_API = '/api';
+
 const part = (text: string): string => encodeURIComponent(text);
 
 /** Makes the client of the control plane at `baseUrl` for the organization of an admin key (`admin_...`). `send` is `fetch`, or a stand-in for it. */
@@ -45,7 +48,7 @@ export function makeContainersClient(options: {
   readonly send: Send;
 }): ContainersClient {
   const { baseUrl, adminKey, send } = options;
-  const ask = makeAsk({ baseUrl, send, prefix: '/api', headers: { authorization: `Bearer ${adminKey}` } });
+  const ask = makeAsk({ baseUrl, send, prefix: CONTAINERS_API, headers: { authorization: `Bearer ${adminKey}` } });
   const at = (id: string, rest = ''): string => `/containers/${part(id)}${rest}`;
   return {
     list: () => ask({ method: 'GET', path: '/containers' }),

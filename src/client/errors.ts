@@ -1,15 +1,17 @@
-/** The server refused a request, or failed at it. `message` is the server's own; `code` is its word for the kind of refusal. */
+/** The server refused a request, or failed at it. `message` is the server's own; `code` is its word for the kind of refusal, `api` what stands before the paths of the API that was asked. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
   readonly code: string;
   readonly requestId: string | null;
+  readonly api: string;
 
-  constructor(options: { status: number; code: string; message: string; requestId: string | null }) {
+  constructor(options: { status: number; code: string; message: string; requestId: string | null; api: string }) {
     super(options.message);
     this.status = options.status;
     this.code = options.code;
     this.requestId = options.requestId;
+    this.api = options.api;
   }
 }
 

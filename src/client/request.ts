@@ -52,7 +52,7 @@ export function makeAsk(options: Access): Ask {
     }
     if (status === 204) return undefined as T;
     const value = parsed(text);
-    if (status >= 400) throw refusalOf(status, value, baseUrl);
+    if (status >= 400) throw refusalOf(status, value, { baseUrl, api: options.prefix });
     if (value === undefined) throw new ServerUnreachable({ baseUrl, reason: 'the answer is no JSON' });
     // The server's answers are what this client's types say; its own tests hold the two together.
     return value as T;
@@ -67,7 +67,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function refusalOf(status: number, value: unknown, baseUrl: string): Error {
+function refusalOf(status: number, value: unknown, { baseUrl, api }: { readonly baseUrl: string; readonly api: string }): Error {
   const {
     error,
     message,
@@ -87,6 +87,7 @@ function refusalOf(status: number, value: unknown, baseUrl: string): Error {
     code: typeof code === 'string' ? code : error,
     message,
     requestId: typeof requestId === 'string' ? requestId : null,
+    api,
   });
 }
 
