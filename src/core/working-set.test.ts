@@ -156,6 +156,7 @@ describe('what a batch changed', () => {
       entries: [],
       upstreamObjects: [],
       keyUses: [],
+      containerSamples: [],
       usage: [],
       reports: [],
       rates: [],

@@ -275,7 +275,6 @@ models: [{ id: hidden, upstreams: [{ id: enclave }], price: { input_per_1m: 1, o
 dns: { servers: ["127.0.0.1:53"] }
 `);
   expect(notices).toEqual([
-    'castellan.yaml: the section dns is correct, but this version does not use it yet.',
     'castellan.yaml: the upstream enclave is sealed, which this version does not serve yet; it is left out.',
     'castellan.yaml: the model hidden has only upstreams that are left out, so it is left out too.',
   ]);
