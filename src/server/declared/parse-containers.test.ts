@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { Field } from './field.ts';
 import { NO_CONTAINERS, parseContainers } from './parse-containers.ts';
 
-function parsed(containers: unknown) {
+function parsed(containers: unknown, ingress?: unknown) {
   const fieldOf = (value: unknown, name: string): Field => new Field(value, [name], () => 'castellan.yaml');
   const nothing = (name: string): Field => fieldOf(undefined, name);
   return parseContainers({
     hosts: nothing('hosts'),
     sources: nothing('sources'),
     registries: nothing('registries'),
-    ingress: nothing('ingress'),
+    ingress: fieldOf(ingress, 'ingress'),
     dns: nothing('dns'),
     containers: fieldOf(containers, 'containers'),
     ssh: nothing('ssh'),
@@ -34,4 +34,19 @@ describe('what containers cost', () => {
   ])('is refused as %j', (section, words) => {
     expect(() => parsed(section)).toThrow(words);
   });
+});
+
+describe('proxies before the ingress', () => {
+  test('are addresses and networks, none unless they are declared', () => {
+    const networks = ['127.0.0.1', '::1', '10.0.0.0/8', '2001:db8::/32'];
+    expect(parsed(undefined, { trusted_proxies: networks }).trustedProxies).toEqual(networks);
+    expect(parsed(undefined).trustedProxies).toEqual([]);
+  });
+
+  test.each(['', 'localhost', '10.0.0.0/33', '::1/129', '10.0.0.0/', '10.0.0.0/8/8', '10.0.0/8', '*', 7])(
+    'are refused as %j',
+    (network) => {
+      expect(() => parsed(undefined, { trusted_proxies: [network] })).toThrow('ingress.trusted_proxies[0] must be');
+    },
+  );
 });
