@@ -27,6 +27,7 @@ export interface Container {
   readonly update_tag: string | null;
   readonly update_status: 'pending' | 'started' | 'ready' | 'failed' | null;
   readonly held: boolean;
+  readonly auto_update: boolean;
   readonly error_message: string | null;
   readonly group_name: string | null;
   readonly created_at: string;

@@ -16,6 +16,7 @@ export interface ContainersClient {
   accept(id: string): Promise<Wire.Container>;
   cancel(id: string): Promise<void>;
   delete(id: string): Promise<void>;
+  setAutoUpdate(id: string, isOn: boolean): Promise<Wire.Container>;
   usage(id: string): Promise<Wire.ContainerUsage>;
   readonly domains: {
     list(): Promise<readonly Wire.Domain[]>;
@@ -60,6 +61,7 @@ export function makeContainersClient(options: {
     accept: (id) => ask({ method: 'POST', path: at(id, '/update/accept') }),
     cancel: (id) => ask({ method: 'POST', path: at(id, '/update/cancel') }),
     delete: (id) => ask({ method: 'DELETE', path: at(id) }),
+    setAutoUpdate: (id, isOn) => ask({ method: 'POST', path: at(id, '/auto-update'), body: { auto_update: isOn } }),
     usage: (id) => ask({ method: 'GET', path: at(id, '/usage') }),
     domains: {
       list: () => ask({ method: 'GET', path: '/domains' }),

@@ -15,6 +15,13 @@ export interface ReleaseSource {
    * {@link SourceFault} where the source cannot be asked.
    */
   readConfig(release: { readonly repo: string; readonly tag: string }): Promise<SourceOutcome>;
+  /** Whether {@link ReleaseSource.newerTag} can be asked about a repository: others tell of their releases by themselves. */
+  isPolled(repo: string): boolean;
+  /**
+   * The newest tag of `repo` that is a version above that of `than`, by the rules of semantic versions; null where there is none, or `than` is no version. A version that is not final
+   * comes after one that is not final either. Throws as {@link ReleaseSource.readConfig}.
+   */
+  newerTag(release: { readonly repo: string; readonly than: string }): Promise<string | null>;
 }
 
 /** A source could not be asked: out of reach, too slow, or it answered nonsense. `publicMessage` is for the owner of the container. */

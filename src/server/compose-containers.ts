@@ -12,6 +12,7 @@ import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
 import { makeReadRelease } from '../app/containers/read-release.ts';
 import { makeSampleContainers } from '../app/containers/sample-containers.ts';
 import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
+import { makeUpdateByTags } from '../app/containers/update-by-tags.ts';
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
 import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
@@ -145,8 +146,9 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const inFlight = makeInFlight();
   const lastLines = makeLastLines();
   const routes = makeRouteTable({ records: store, baseDomain });
+  const source = makeReleaseSources(config.sources, clock);
   const readRelease = makeReadRelease({
-    source: makeReleaseSources(config.sources, clock),
+    source,
     reader: makeConfigReader(),
     registries,
     prices: config.prices,
@@ -158,6 +160,20 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const watchers = new Set<() => void>();
   let sshPort: number | null = null;
   let hostFault: (name: string) => string | null = () => null;
+
+  const manage = makeManageContainers({
+    records: store,
+    routes,
+    writer: deps.requestWriter,
+    ids,
+    hosts,
+    hostFault: (name) => hostFault(name),
+    readRelease,
+    metering,
+    source,
+    drainMs: settings.drainMs,
+    stopDrainMs,
+  });
 
   if (hosts.length > 0) {
     await routes.refresh();
@@ -198,6 +214,8 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     const sample = makeSampleContainers({ records: store, writer, hosts, installation: shared.installation, lease, clock, ids, log });
     jobs.push(startJob({ name: 'sample-containers', everyMs: SAMPLE_EVERY_MS, firstInMs: FIRST_SAMPLE_MS, run: sample, log }));
     jobs.push(startJob({ name: 'meter-containers', everyMs: METER_EVERY_MS, run: () => metering.run(), log }));
+    const updateByTags = makeUpdateByTags({ records: store, source, deployments: manage, lease, clock, ids, log });
+    jobs.push(startJob({ name: 'update-by-tags', everyMs: settings.autoUpdateMs, firstInMs: FIRST_SAMPLE_MS, run: updateByTags, log }));
     const checkEveryMs = Math.min(config.dns.checkEveryMs, CHECK_DOMAINS_EVERY_MS);
     jobs.push(startJob({ name: 'check-domains', everyMs: checkEveryMs, run: () => domains.recheck(), log }));
     if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
@@ -219,18 +237,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       lastLines,
       installation: () => installationId(deps),
     }),
-    manage: makeManageContainers({
-      records: store,
-      routes,
-      writer: deps.requestWriter,
-      ids,
-      hosts,
-      hostFault: (name) => hostFault(name),
-      readRelease,
-      metering,
-      drainMs: settings.drainMs,
-      stopDrainMs,
-    }),
+    manage,
     sshPort: () => sshPort,
     noteSshPort: (port) => void (sshPort = port),
     watchAccess: (listener) => {

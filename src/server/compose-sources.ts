@@ -8,12 +8,17 @@ import type { DeclaredSources } from './declared/parse-sources.ts';
 export function makeReleaseSources({ git, github }: DeclaredSources, clock: Clock): ReleaseSource {
   const byOwner = new Map(git.map(({ owner, baseUrl }) => [owner.toLowerCase(), makeGitSource({ baseUrl })]));
   const others = github === null ? null : makeGithubSource({ ...github, nowMs: () => clock.nowMs() });
+  const ownerOf = (repo: string): string => (repo.split('/', 1)[0] ?? '').toLowerCase();
+  const sourceOf = (repo: string): ReleaseSource | null => byOwner.get(ownerOf(repo)) ?? others;
+  const mustHave = (repo: string): ReleaseSource => {
+    const owner = ownerOf(repo);
+    const source = sourceOf(repo);
+    if (source !== null) return source;
+    throw new SourceFault({ isTimeout: false, message: `no source for ${owner}`, publicMessage: `no source is declared for ${owner}` });
+  };
   return {
-    readConfig: async (release) => {
-      const owner = (release.repo.split('/', 1)[0] ?? '').toLowerCase();
-      const source = byOwner.get(owner) ?? others;
-      if (source !== null) return source.readConfig(release);
-      throw new SourceFault({ isTimeout: false, message: `no source for ${owner}`, publicMessage: `no source is declared for ${owner}` });
-    },
+    readConfig: async (release) => mustHave(release.repo).readConfig(release),
+    isPolled: (repo) => sourceOf(repo)?.isPolled(repo) === true,
+    newerTag: async (release) => mustHave(release.repo).newerTag(release),
   };
 }

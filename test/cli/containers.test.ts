@@ -69,6 +69,9 @@ describe('a container from a checkout', () => {
     expect(await stage.visit('web.default.containers.localhost')).toEqual({ status: 200, text: 'two' });
     expect(fieldsOf((await cli(['usage', 'web'])).out)).toHaveProperty(['cost']);
 
+    expect((await cli(['auto-update', 'web', 'on'])).out).toMatch(/updates +by itself/);
+    expect((await cli(['auto-update', 'web', 'off'])).out).toMatch(/updates +when asked/);
+    expect((await cli(['auto-update', 'web', 'maybe'])).code).toBe(2);
     expect((await cli(['stop', 'web'])).out).toMatch(/status +stopping/);
     expect((await cli(['follow', 'web'])).out).toMatch(/status +stopped/);
     expect((await cli(['start', 'web'])).out).toMatch(/status +ready/);

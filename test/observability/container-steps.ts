@@ -44,7 +44,8 @@ export async function askContainers(ask: Ask, parts: ContainerParts): Promise<vo
   await ask(`PUT ${root}/groups/reorder`, `${root}/groups/reorder`, 200, { groups: [{ name: 'sites', group_order: 4 }] });
   await ask(`DELETE ${root}/groups/:name`, `${root}/groups/sites`, 204);
   await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: false });
-  await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 409, { auto_update: true });
+  await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: true });
+  await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: false });
   await ask(`POST ${root}/:id/github-connection`, `${at}/github-connection`, 200, { connected: false });
   await ask(`POST ${root}/:id/stop`, `${at}/stop`, 200);
   await until('stopped', null);

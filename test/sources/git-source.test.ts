@@ -67,6 +67,29 @@ describe('a plain git repository', () => {
     expect(await source.readConfig({ repo: 'acme/bare', tag: 'v1' })).toMatchObject({ text: 'bare' });
   });
 
+  test('tells the newest version among its tags, and nothing of what is no repository', async () => {
+    const path = repository('versions', {
+      'v1.0.0': write('one'),
+      'v1.2.0': write('two'),
+      'v1.10.0': write('three'),
+      newest: write('four'),
+    });
+    git(path, 'tag', '--annotate', '--message', 'm', 'v1.11.0', 'v1.10.0');
+    const newer = (repo: string, than: string) => source.newerTag({ repo, than });
+    expect([await newer('acme/versions', 'v1.0.0'), await newer('acme/versions', 'v1.11.0')]).toEqual(['v1.11.0', null]);
+    expect([await newer('acme/none', 'v1.0.0'), await newer('acme/bare', 'v0.1.0'), source.isPolled('acme/none')]).toEqual([
+      null,
+      null,
+      true,
+    ]);
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    servers.push(silent);
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const { port } = silent.address() as { readonly port: number };
+    const slow = makeGitSource({ baseUrl: `http://127.0.0.1:${port}`, limits: { ...GIT_LIMITS, timeoutMs: 300 } });
+    await expect(slow.newerTag({ repo: 'acme/app', than: 'v1.0.0' })).rejects.toBeInstanceOf(SourceFault);
+  });
+
   test('of another user of this machine is read', async () => {
     const other = repository('other', { v1: write('other') });
     execFileSync('chown', ['-R', '65534', other]);

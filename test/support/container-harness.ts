@@ -138,7 +138,7 @@ export interface ContainerHarness {
 
 /** Makes a {@link ContainerHarness}. */
 export function makeContainerHarness(
-  options: { readonly prices?: ResourcePrices; readonly onTime?: (ms: number) => void } = {},
+  options: { readonly prices?: ResourcePrices; readonly onTime?: (ms: number) => void; readonly isPolled?: boolean } = {},
 ): ContainerHarness {
   const clock = makeManualClock(NOW_MS);
   let elapsed = 0;
@@ -265,6 +265,7 @@ export function makeContainerHarness(
     ids,
     hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, gpuProbe: ['gpu-probe'], engine }],
     hostFault: () => null,
+    source: { isPolled: () => options.isPolled ?? false },
     readRelease: async ({ repo, tag }): Promise<Outcome<Release>> => {
       const release = releases.get(tag);
       if (release === undefined) return rejected({ code: 'not_found', message: `${repo} has no tag ${tag}` });

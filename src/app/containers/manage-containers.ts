@@ -2,6 +2,7 @@ import type { OrganizeChange } from '../../core/containers/commands.ts';
 import type { Container } from '../../core/containers/container-records.ts';
 import { listOrder } from '../../core/containers/decide-organize.ts';
 import { accepted, type Outcome } from '../../core/rejection.ts';
+import type { ReleaseSource } from '../../ports/release-source.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import { auditedBase, type Actor } from '../audited-command.ts';
 import { makeContainerReads, type ContainerReads, type ContainerView } from './container-reads.ts';
@@ -31,6 +32,7 @@ export interface ManageContainersDeps extends Omit<DeploymentsDeps, 'lookups'> {
   /** Where requests go, as the ingress of this node knows it. */
   readonly routes: Pick<RouteTable, 'isKnown' | 'refresh'>;
   readonly metering: Pick<MeterContainers, 'requireFunds' | 'settle'>;
+  readonly source: Pick<ReleaseSource, 'isPolled'>;
   readonly drainMs: number;
   readonly stopDrainMs: number;
 }
@@ -45,10 +47,10 @@ export function makeManageContainers(deps: ManageContainersDeps): ManageContaine
 
   const act = async (
     of: { readonly actor: Actor; readonly tenantId: string; readonly id: string; readonly name: string },
-    send: (base: ReturnType<typeof baseOf>) => Promise<Outcome<Container>>,
+    send: (base: ReturnType<typeof baseOf>, container: Container) => Promise<Outcome<Container>>,
   ): Promise<Outcome<ContainerView>> => {
     const found = await lookups.container(of.tenantId, of.id);
-    return found.ok ? lookups.viewed(await send(baseOf(of.actor, of.name, of.tenantId, of.id))) : found;
+    return found.ok ? lookups.viewed(await send(baseOf(of.actor, of.name, of.tenantId, of.id), found.value)) : found;
   };
 
   return {
@@ -73,8 +75,8 @@ export function makeManageContainers(deps: ManageContainersDeps): ManageContaine
         writer.execute({ verb: 'cancel-container-update', ...base, containerId: id }),
       ),
     set: (actor, tenantId, id, changes) =>
-      act({ actor, tenantId, id, name: 'set-container' }, (base) =>
-        writer.execute({ verb: 'set-container', ...base, containerId: id, ...changes }),
+      act({ actor, tenantId, id, name: 'set-container' }, async (base, { repo }) =>
+        writer.execute({ verb: 'set-container', ...base, containerId: id, ...changes, isPolled: deps.source.isPolled(repo) }),
       ),
     organize: async (actor, tenantId, change) => {
       const base = auditedBase(ids, actor, {

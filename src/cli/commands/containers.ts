@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { Container, DeploymentFields } from '../../client/container-wire.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
@@ -40,6 +40,7 @@ const fieldsOf = (container: Container): [string, string][] => [
     : ([['update', `${container.update_tag}, ${container.update_status ?? ''}`]] as [string, string][])),
   ['host', container.host_name],
   ['takes', `${container.cpus} processors, ${container.memory_mb} MB, ${container.gpus} GPUs`],
+  ['updates', container.auto_update ? 'by itself' : 'when asked'],
   ['variables', listText(Object.keys(container.variables))],
   ['secrets', listText(container.secrets)],
   ['mode', container.debug ? `debug, SSH keys ${listText(container.ssh_keys)}` : 'production'],
@@ -158,6 +159,17 @@ export function addContainers(program: Command, run: Run): void {
         const { id } = await findContainer(context, name);
         await context.containers().cancel(id);
         printContainer(context, await context.containers().get(id));
+      }),
+    );
+  containers
+    .command('auto-update')
+    .description('let one go to newer tags by itself, or not')
+    .argument('<name>', 'its name or id')
+    .addArgument(new Argument('<how>').choices(['on', 'off']))
+    .action(
+      run(async (context, name: string, how: string) => {
+        const { id } = await findContainer(context, name);
+        printContainer(context, await context.containers().setAutoUpdate(id, how === 'on'));
       }),
     );
   containers

@@ -73,6 +73,8 @@ export interface SetContainerCommand extends CommandBase {
   readonly verb: 'set-container';
   readonly containerId: string;
   readonly autoUpdate?: boolean;
+  /** Whether the source of its repository is asked for new tags: then no App is needed for that. */
+  readonly isPolled: boolean;
   readonly githubAppConnected?: boolean;
 }
 

@@ -157,7 +157,7 @@ export const cancelUpdateVerb: Verb<CancelUpdateCommand, Container> = {
 /**
  * Changes what is given of a container without deploying it. The value is the container.
  *
- * Rejects, in this order: `not_found`, `invalid_transition` (`auto_update` or the connection is asked for, and no GitHub App is connected). Source: Tinfoil
+ * Rejects, in this order: `not_found`, `invalid_transition` (`auto_update` or the connection is asked for, and no GitHub App is connected, nor is its source asked for new tags). Source: Tinfoil
  * Admin API, auto-update and github-connection: disconnecting turns auto-update off (reference section 4).
  */
 export const setContainerVerb: Verb<SetContainerCommand, Container> = {
@@ -171,8 +171,9 @@ export const setContainerVerb: Verb<SetContainerCommand, Container> = {
       const owner = before.repo.split('/', 1)[0] ?? '';
       return refuse(rejected({ code: 'not_found', message: `no GitHub App installation for ${owner}` }));
     }
-    if (autoUpdate && !githubAppConnected) return refuse(wrongState(before, 'update itself', 'it is not connected to a GitHub App'));
-    const container: Container = { ...before, autoUpdate: autoUpdate && githubAppConnected, githubAppConnected, updatedAtMs: nowMs };
+    const isTold = githubAppConnected || command.isPolled;
+    if (autoUpdate && !isTold) return refuse(wrongState(before, 'update itself', 'it is not connected to a GitHub App'));
+    const container: Container = { ...before, autoUpdate: autoUpdate && isTold, githubAppConnected, updatedAtMs: nowMs };
     return changed(state, command, nowMs, { container, type: 'container.changed' });
   },
 };

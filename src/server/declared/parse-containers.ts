@@ -21,6 +21,8 @@ export interface ContainerSettings {
   readonly giveUpMs: number;
   /** For how long a container goes on whose tenant has nothing left to pay with. */
   readonly unpaidGraceMs: number;
+  /** Repositories of containers that update themselves are looked at that often. */
+  readonly autoUpdateMs: number;
 }
 
 /** What holds where the file says nothing. */
@@ -30,6 +32,7 @@ const DEFAULT_CONTAINERS: ContainerSettings = {
   readyTimeoutMs: 120_000,
   giveUpMs: 600_000,
   unpaidGraceMs: 3_600_000,
+  autoUpdateMs: 60_000,
 };
 
 /** What containers use costs nothing unless it is declared. */
@@ -95,7 +98,15 @@ export const parseContainers = (
 });
 
 function parseSettings(field: Field): Pick<ContainersConfig, 'settings' | 'prices'> {
-  const given = field.fields(['drain_ms', 'stop_drain_ms', 'ready_timeout_ms', 'give_up_ms', 'unpaid_grace_ms', 'prices']);
+  const given = field.fields([
+    'drain_ms',
+    'stop_drain_ms',
+    'ready_timeout_ms',
+    'give_up_ms',
+    'unpaid_grace_ms',
+    'auto_update_ms',
+    'prices',
+  ]);
   const length = (value: Field, fallback: number): number => value.or(fallback, (f) => f.integer({ min: 0, max: 24 * HOUR_MS }));
   const settings = {
     drainMs: length(given.drain_ms, DEFAULT_CONTAINERS.drainMs),
@@ -103,6 +114,7 @@ function parseSettings(field: Field): Pick<ContainersConfig, 'settings' | 'price
     readyTimeoutMs: length(given.ready_timeout_ms, DEFAULT_CONTAINERS.readyTimeoutMs),
     giveUpMs: length(given.give_up_ms, DEFAULT_CONTAINERS.giveUpMs),
     unpaidGraceMs: given.unpaid_grace_ms.or(DEFAULT_CONTAINERS.unpaidGraceMs, (f) => f.integer({ min: 0, max: 30 * 24 * HOUR_MS })),
+    autoUpdateMs: given.auto_update_ms.or(DEFAULT_CONTAINERS.autoUpdateMs, (f) => f.integer({ min: 200, max: 24 * HOUR_MS })),
   };
   return { settings, prices: parsePrices(given.prices) };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONFIG_FILE } from '../../core/containers/release-names.ts';
 import { SourceFault, type NoRelease, type ReleaseSource, type SourceOutcome } from '../../ports/release-source.ts';
+import { newerVersion } from '../_shared/newer-version.ts';
 import { GateBusy, makeGate } from '../_shared/gate.ts';
 import { GIT_SETTINGS, GitStopped, runGit, type GitBounds, type GitResult } from './run-git.ts';
 
@@ -101,24 +102,49 @@ export function makeGitSource({
     return { ok: true, commit, text: (await must('cat-file', 'blob', sha)).toString('utf8') };
   }
 
-  async function readInFolder(release: { readonly repo: string; readonly tag: string }): Promise<SourceOutcome> {
+  async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), 'castellan-git-'));
     try {
-      return await read(folder, release);
+      return await work(folder);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   }
 
+  /** What went wrong, for the owner of the container. */
+  function faultOf(repo: string, err: unknown): SourceFault {
+    const isTimeout = err instanceof GateBusy || (err instanceof GitStopped && err.isTimeout);
+    const publicMessage = `${repo} could not be read: its source ${isTimeout ? 'takes too long' : 'failed'}`;
+    return new SourceFault({ isTimeout, message: complaintOf(err), publicMessage });
+  }
+
+  /** The names of a repository's tags; none where there is no such repository. */
+  async function tagsOf(folder: string, repo: string): Promise<string[]> {
+    await writeFile(join(folder, GIT_SETTINGS.name), GIT_SETTINGS.text);
+    const url = `${base}/${repo.split('/')[1] ?? ''}`;
+    for (const address of [url, `${url}.git`]) {
+      const { code, output, complaint } = await runGit(folder, ['ls-remote', '--quiet', '--tags', '--refs', '--', address], limits);
+      if (code === 0) return [...output.toString('utf8').matchAll(/\trefs\/tags\/([^\n]+)/g)].map(([, tag = '']) => tag);
+      if (!NO_REPOSITORY.test(complaint)) throw new Error(`git ls-remote: ${complaint.trim()}`);
+    }
+    return [];
+  }
+
   return {
     readConfig: async (release) => {
       try {
-        return await gate(() => readInFolder(release));
+        return await gate(() => inFolder((folder) => read(folder, release)));
       } catch (err) {
         if (isTooLarge(err)) return none('refused', `${release.repo} at ${release.tag} is too large to be read`);
-        const isTimeout = err instanceof GateBusy || (err instanceof GitStopped && err.isTimeout);
-        const publicMessage = `${release.repo} could not be read: its source ${isTimeout ? 'takes too long' : 'failed'}`;
-        throw new SourceFault({ isTimeout, message: complaintOf(err), publicMessage });
+        throw faultOf(release.repo, err);
+      }
+    },
+    isPolled: () => true,
+    newerTag: async ({ repo, than }) => {
+      try {
+        return newerVersion(await gate(() => inFolder((folder) => tagsOf(folder, repo))), than);
+      } catch (err) {
+        throw faultOf(repo, err);
       }
     },
   };

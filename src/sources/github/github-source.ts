@@ -104,6 +104,9 @@ export function makeGithubSource(deps: {
   }
 
   return {
+    // Its releases are told by the App of a repository's owner.
+    isPolled: () => false,
+    newerTag: async () => null,
     readConfig: async ({ repo, tag }) => {
       const [owner = '', name = ''] = repo.split('/');
       const look: Look = { ask: await askFor(AbortSignal.timeout(limits.timeoutMs)), owner, name, repo, tag };
