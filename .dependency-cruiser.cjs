@@ -12,6 +12,7 @@ const MAY_IMPORT = {
   sources: ['core', 'ports'],
   dns: ['core', 'ports'],
   ssh: ['core', 'ports'], // shells in debug containers
+  sealed: ['core', 'ports'], // cryptography of sealed calls
   billing: ['core', 'ports'],
   ingress: ['core', 'ports'],
   webhooks: ['core', 'ports'], // sends deliveries
