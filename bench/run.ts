@@ -2,6 +2,7 @@
  * `npm run bench [-- ROW ...] [-- --quick]`: starts what it needs, prints each row as it is measured, and keeps the table with the
  * machine's description under bench/results/. Rows: see ROWS.
  */
+import { ask } from './rows/ask.ts';
 import { containers } from './rows/containers.ts';
 import { cyclesLists } from './rows/cycles-lists.ts';
 import { cyclesBudgets, cyclesFanout, cyclesPairs, cyclesReserves } from './rows/cycles.ts';
@@ -35,6 +36,7 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   budgets: () => cyclesBudgets(timing),
   lists: () => cyclesLists({ rounds: 3, durationMs: quick ? 300 : 1000, sizes: quick ? [1000, 20_000] : [1000, 1_000_000] }),
   ingress: () => ingress(timing),
+  ask: () => ask(timing),
   containers: () => containers({ rounds: quick ? 4 : 12 }),
   fanout: () => cyclesFanout(timing),
   routing: () => routing(quick ? { rounds: 3, plans: 2000 } : { rounds: 9, plans: 10_000 }),

@@ -28,8 +28,11 @@ export interface Container {
   readonly update_status: 'pending' | 'started' | 'ready' | 'failed' | null;
   readonly held: boolean;
   readonly auto_update: boolean;
+  readonly github_app_connected: boolean;
   readonly error_message: string | null;
   readonly group_name: string | null;
+  readonly group_order: number;
+  readonly display_order: number;
   readonly created_at: string;
   readonly updated_at: string;
 }
@@ -63,6 +66,45 @@ export interface ContainerUsage {
   readonly cost_usd: string;
   readonly unpaid_since: string | null;
 }
+
+/** What a container used of what it is given: in percent; memory in GiB. What nobody can tell of GPUs is null. */
+export interface ContainerMetrics {
+  readonly interval: string;
+  readonly data_points: readonly {
+    readonly time: string;
+    readonly avg_cpu_util: number;
+    readonly max_cpu_util: number;
+    readonly avg_cpu_mem_util: number;
+    readonly max_cpu_mem_util: number;
+    readonly cpu_mem_total: number;
+    readonly avg_gpu_util: number | null;
+    readonly max_gpu_util: number | null;
+    readonly avg_gpu_mem_util: number | null;
+    readonly max_gpu_mem_util: number | null;
+    readonly gpu_mem_total: number | null;
+  }[];
+}
+
+/** A host that containers may be asked for on. */
+export interface ContainerHost {
+  readonly name: string;
+  readonly is_default: boolean;
+  readonly available_gpu_values: readonly number[];
+}
+
+/** Where a container stands in lists. */
+export type ContainerPlace = Pick<Container, 'group_name' | 'group_order' | 'display_order'>;
+
+/** Whether there is something that opens a private registry, and whether the registry refused it. */
+export interface RegistryStatus {
+  readonly has_credentials: boolean;
+  readonly username?: string;
+  readonly updated_at?: string;
+  readonly expired: boolean;
+}
+
+/** What opens a private registry: a name with a token, or the key of a service account. */
+export type RegistryCredential = { readonly username: string; readonly token: string } | { readonly key: string };
 
 /** A domain of an organization. */
 export interface Domain {

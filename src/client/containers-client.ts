@@ -17,7 +17,19 @@ export interface ContainersClient {
   cancel(id: string): Promise<void>;
   delete(id: string): Promise<void>;
   setAutoUpdate(id: string, isOn: boolean): Promise<Wire.Container>;
+  setGithubConnection(id: string, isConnected: boolean): Promise<Wire.Container>;
   usage(id: string): Promise<Wire.ContainerUsage>;
+  /** `time` is a window such as `24h`. */
+  metrics(id: string, time: string): Promise<Wire.ContainerMetrics>;
+  hosts(): Promise<readonly Wire.ContainerHost[]>;
+  /** All three are written as they are. */
+  place(id: string, place: Wire.ContainerPlace): Promise<Wire.Container>;
+  readonly groups: {
+    rename(from: string, to: string): Promise<void>;
+    order(group: string, groupOrder: number): Promise<void>;
+    /** Its containers stay, in no group. */
+    delete(group: string): Promise<void>;
+  };
   readonly domains: {
     list(): Promise<readonly Wire.Domain[]>;
     add(domain: string): Promise<Wire.Domain>;
@@ -29,6 +41,11 @@ export interface ContainersClient {
     create(name: string, value: string): Promise<void>;
     update(name: string, value: string): Promise<void>;
     delete(name: string): Promise<void>;
+  };
+  readonly registries: {
+    list(): Promise<Readonly<Record<string, Wire.RegistryStatus>>>;
+    set(registry: string, credential: Wire.RegistryCredential): Promise<void>;
+    delete(registry: string): Promise<void>;
   };
   readonly sshKeys: {
     list(): Promise<readonly Wire.SshKey[]>;
@@ -62,7 +79,21 @@ export function makeContainersClient(options: {
     cancel: (id) => ask({ method: 'POST', path: at(id, '/update/cancel') }),
     delete: (id) => ask({ method: 'DELETE', path: at(id) }),
     setAutoUpdate: (id, isOn) => ask({ method: 'POST', path: at(id, '/auto-update'), body: { auto_update: isOn } }),
+    setGithubConnection: (id, isConnected) => ask({ method: 'POST', path: at(id, '/github-connection'), body: { connected: isConnected } }),
     usage: (id) => ask({ method: 'GET', path: at(id, '/usage') }),
+    metrics: (id, time) => ask({ method: 'GET', path: at(id, `/metrics?time=${part(time)}`) }),
+    hosts: () => ask({ method: 'GET', path: '/containers/hosts' }),
+    place: (id, place) => ask({ method: 'PUT', path: at(id, '/group'), body: place }),
+    groups: {
+      rename: (from, to) => ask({ method: 'PUT', path: '/containers/groups/rename', body: { old_name: from, new_name: to } }),
+      order: (name, order) => ask({ method: 'PUT', path: '/containers/groups/reorder', body: { groups: [{ name, group_order: order }] } }),
+      delete: (name) => ask({ method: 'DELETE', path: `/containers/groups/${part(name)}` }),
+    },
+    registries: {
+      list: () => ask({ method: 'GET', path: '/registry-credentials' }),
+      set: (registry, credential) => ask({ method: 'PUT', path: `/registry-credentials/${part(registry)}`, body: credential }),
+      delete: (registry) => ask({ method: 'DELETE', path: `/registry-credentials/${part(registry)}` }),
+    },
     domains: {
       list: () => ask({ method: 'GET', path: '/domains' }),
       add: (domain) => ask({ method: 'POST', path: '/domains', body: { domain } }),

@@ -38,7 +38,11 @@ const MAX_HEADERS = 200;
 const MAX_HEADER_BYTES = 32 * 1024;
 
 const NO_HOST: OwnAnswer = { status: 400, text: 'the request must name one host' };
+const NO_PATH: OwnAnswer = { status: 400, text: 'the request must name a path, without a fragment' };
 const NOBODY: OwnAnswer = { status: 404, text: 'no container serves this host' };
+
+/** A host, with a port where it has one; `[` begins an IPv6 address. Source: RFC 9110 section 7.2. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:@/?#\\[\]]+)(?::[0-9]{0,5})?$/;
 
 /** How often a header came: Node keeps the first of two hosts in silence. */
 const countOf = (raw: readonly string[], name: string): number =>
@@ -57,9 +61,10 @@ export function makeIngress(deps: IngressDeps): Server {
   /** Where a request goes; or what it is answered. */
   function targetOf(request: IncomingMessage): IngressTarget | OwnAnswer {
     const { host } = request.headers;
-    if (host === undefined || host === '' || countOf(request.rawHeaders, 'host') !== 1) return NO_HOST;
+    if (host === undefined || !HOST.test(host) || countOf(request.rawHeaders, 'host') !== 1) return NO_HOST;
     // An address as proxies are asked for it must be of the same host.
-    if (request.url?.startsWith('/') === false && request.url !== '*') {
+    if (request.url === '*' || request.url?.includes('#') === true) return NO_PATH;
+    if (request.url?.startsWith('/') === false) {
       const url = URL.canParse(request.url) ? new URL(request.url) : null;
       if (url === null || hostOf(url.host) !== hostOf(host)) return NO_HOST;
       request.url = url.pathname + url.search;

@@ -102,8 +102,10 @@ export interface UnitSpec {
   readonly shimPort: number | null;
   /** Ports published on fixed ports of the host. */
   readonly ports: readonly { readonly hostPort: number; readonly containerPort: number }[];
-  /** How many GPUs, all of them, or those of these numbers; null for none. */
-  readonly gpus: number | 'all' | readonly string[] | null;
+  /** The host's GPUs that it sees, as the engine knows them; null for none. */
+  readonly gpus: readonly string[] | null;
+  /** Those of its whole deployment, which are nobody else's; kept in a label. */
+  readonly allottedGpus: readonly string[];
   readonly ipc: 'private' | 'none' | null;
   readonly capAdd: readonly string[];
   /** Null: half of the memory, or 64 MiB where that is unbounded. */
@@ -162,6 +164,7 @@ export interface OwnedUnit {
   readonly publishedPort: number | null;
   /** Address by digest of the image that it was made of; null if a label was lost. */
   readonly image: string | null;
+  readonly allottedGpus: readonly string[];
 }
 
 /** A network or a volume as a listing tells of it. */
@@ -318,7 +321,8 @@ export type EngineFaultKind =
   | 'image_refused'
   | 'registry_failed'
   | 'aborted'
-  | 'firewall';
+  | 'firewall'
+  | 'full';
 
 /** An engine failed. `message` names the host and what it said, for logs; `publicMessage` is for the owner of the container. */
 export class EngineFault extends Fault {

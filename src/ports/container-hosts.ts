@@ -5,6 +5,8 @@ export interface ContainerHost {
   readonly name: string;
   readonly address: string;
   readonly gpus: readonly number[];
+  /** The GPUs that there are for containers, as the engine knows them. */
+  readonly gpuDevices: readonly string[];
   readonly isDefault: boolean;
   /** A command that prints what a unit uses of its GPUs, where it is run; null: nobody can tell. */
   readonly gpuProbe: readonly string[] | null;

@@ -100,6 +100,7 @@ export async function boot(config: Config, overrides: Overrides = {}, handover: 
     const fromConfig = {
       gateway: config.gateway,
       retention: config.retention,
+      sealedKeys: config.sealedKeys,
       declared: makeDeclaredFields(config.declared),
       billing: config.billing,
       containers: config.containers,

@@ -9,10 +9,9 @@ import { makeMeterContainers, type MeterContainers, type MeterContainersDeps } f
 import { makeManageDomains, type ManageDomains } from '../app/containers/manage-domains.ts';
 import { makeReadContainerUse, type ReadContainerUse } from '../app/containers/read-container-use.ts';
 import { makeReadLogs, type ReadLogs } from '../app/containers/read-logs.ts';
-import { makeReadRelease } from '../app/containers/read-release.ts';
 import { makeSampleContainers } from '../app/containers/sample-containers.ts';
 import { makeContainerReconciler } from '../app/containers/reconcile-containers.ts';
-import { makeUpdateByTags } from '../app/containers/update-by-tags.ts';
+import type { TakeReleaseHook } from '../app/containers/take-release-hook.ts';
 import { makeRouteTable, type RouteTable } from '../app/containers/route-table.ts';
 import type { LedgerWriter } from '../app/ledger-writer.ts';
 import { SAMPLE_EVERY_MS } from '../core/containers/container-samples.ts';
@@ -27,9 +26,8 @@ import type { Ids } from '../ports/ids.ts';
 import { makeInFlight, type InFlightTable } from '../ingress/in-flight.ts';
 import type { Log } from '../ports/log.ts';
 import type { RecordStore } from '../ports/record-store.ts';
-import { makeConfigReader } from '../sources/_shared/read-config.ts';
 import type { Closers } from './closers.ts';
-import { makeReleaseSources } from './compose-sources.ts';
+import { composeReleases } from './compose-releases.ts';
 import type { ContainersConfig } from './declared/parse-containers.ts';
 import type { RunIdentity } from './run-identity.ts';
 
@@ -59,6 +57,8 @@ export interface ContainerParts {
   readonly use: ReadContainerUse;
   readonly domains: ManageDomains;
   readonly routes: RouteTable;
+  /** Null where no webhooks of releases are declared. */
+  readonly takeReleaseHook: TakeReleaseHook | null;
   /** What is under way through the ingress of this node. */
   readonly inFlight: InFlightTable;
   readonly hosts: ContainerHosts;
@@ -103,8 +103,16 @@ async function installationId({ store, writer, ids }: Pick<ContainerDeps, 'store
 async function openHosts({ hosts }: ContainersConfig): Promise<ContainerHosts> {
   if (hosts.length === 0) return [];
   const { makeDockerEngine } = await import('../engine/docker/docker-engine.ts');
-  return hosts.map(({ name, address, gpus, isDefault, gpuProbe, engine, firewall }): ContainerHost => {
-    return { name, address, gpus, isDefault, gpuProbe, engine: makeDockerEngine({ host: name, docker: engine, address, firewall }) };
+  return hosts.map(({ name, address, gpus, gpuDevices, isDefault, gpuProbe, engine, firewall }): ContainerHost => {
+    return {
+      name,
+      address,
+      gpus,
+      gpuDevices,
+      isDefault,
+      gpuProbe,
+      engine: makeDockerEngine({ host: name, docker: engine, address, firewall }),
+    };
   });
 }
 
@@ -146,13 +154,8 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
   const inFlight = makeInFlight();
   const lastLines = makeLastLines();
   const routes = makeRouteTable({ records: store, baseDomain });
-  const source = makeReleaseSources(config.sources, clock);
-  const readRelease = makeReadRelease({
-    source,
-    reader: makeConfigReader(),
-    registries,
-    prices: config.prices,
-  });
+  const releases = composeReleases({ ...deps, config, records: store });
+  const { source, readRelease, takeReleaseHook } = releases;
   const elapsedMs = (): number => performance.now();
   const stopDrainMs = Math.min(settings.stopDrainMs, settings.drainMs);
   const { metering, domains } = openUseAndDomains(deps, stopDrainMs);
@@ -214,8 +217,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
     const sample = makeSampleContainers({ records: store, writer, hosts, installation: shared.installation, lease, clock, ids, log });
     jobs.push(startJob({ name: 'sample-containers', everyMs: SAMPLE_EVERY_MS, firstInMs: FIRST_SAMPLE_MS, run: sample, log }));
     jobs.push(startJob({ name: 'meter-containers', everyMs: METER_EVERY_MS, run: () => metering.run(), log }));
-    const updateByTags = makeUpdateByTags({ records: store, source, deployments: manage, lease, clock, ids, log });
-    jobs.push(startJob({ name: 'update-by-tags', everyMs: settings.autoUpdateMs, firstInMs: FIRST_SAMPLE_MS, run: updateByTags, log }));
+    jobs.push(releases.startUpdates({ containers: manage, lease }));
     const checkEveryMs = Math.min(config.dns.checkEveryMs, CHECK_DOMAINS_EVERY_MS);
     jobs.push(startJob({ name: 'check-domains', everyMs: checkEveryMs, run: () => domains.recheck(), log }));
     if (deps.isShared) jobs.push(startJob({ name: 'refresh-routes', everyMs: REFRESH_EVERY_MS, run: () => routes.refresh(), log }));
@@ -238,6 +240,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       installation: () => installationId(deps),
     }),
     manage,
+    takeReleaseHook,
     sshPort: () => sshPort,
     noteSshPort: (port) => void (sshPort = port),
     watchAccess: (listener) => {
@@ -249,6 +252,7 @@ export async function composeContainers(deps: ContainerDeps): Promise<ContainerP
       if (jobs.length === 0 || !refs.some(({ kind }) => kind === 'container' || kind === 'domain')) return;
       routes.refresh().catch((err: unknown) => log.error({ err }, 'the routes of containers could not be read'));
       jobs[0]?.wake();
+      releases.containerChanged();
     },
   };
 }

@@ -10,6 +10,7 @@ import { makeOpenAiGateway } from '../api/openai-gateway/surface.ts';
 import { makeDeploymentSecrets } from '../app/containers/deployment-secrets.ts';
 import type { ServerFacts } from '../api/operator/routes/server.ts';
 import { makeOperatorApi } from '../api/operator/surface.ts';
+import { makeSealedKeyApi } from '../api/sealed-calls/surface.ts';
 import { makeTinfoilMachine } from '../api/tinfoil-admin/machine-surface.ts';
 import { makeTinfoilAdmin } from '../api/tinfoil-admin/surface.ts';
 import { parseSshKey } from '../ssh/parse-ssh-key.ts';
@@ -18,6 +19,7 @@ import { makeTakeWebhook } from '../app/payments/take-payment.ts';
 import { makeTellUsage } from '../app/payments/tell-usage.ts';
 import { makeReadBill } from '../app/bills/read-bill.ts';
 import { makePaymentsApi } from '../api/payments/surface.ts';
+import { makeReleaseHooksApi } from '../api/release-hooks/surface.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
 import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
@@ -27,6 +29,7 @@ import type { DenialRecorder } from '../app/cycles/record-denial.ts';
 import type { EventServices } from '../app/events/event-services.ts';
 import { makeExportHeads } from '../app/audit/export-heads.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
+import type { SealedEnd } from '../app/sealed/sealed-end.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
 import type { OnRotated } from '../app/rotate-key.ts';
@@ -36,6 +39,7 @@ import { makeRelayUpstreamObject } from '../app/relay-upstream-object.ts';
 import { makeSettleInterrupted } from '../app/settle-interrupted.ts';
 import type { RecordRef, Upstream } from '../core/records.ts';
 import type { Retention } from '../core/retention/retention.ts';
+import type { SealedKeyPolicy } from '../core/sealed/key-ring.ts';
 import { startJobs } from '../jobs/jobs.ts';
 import { startKeepSpeeds } from '../jobs/keep-speeds.ts';
 import { makeKeptSpeeds } from '../app/calls/keep-speeds.ts';
@@ -55,6 +59,7 @@ import type { RecordStore } from '../ports/record-store.ts';
 import type { WebhookStore } from '../ports/webhook-store.ts';
 import { composeEvents, tellChanged, watchWriter } from './compose-events.ts';
 import { composeRefusals, type Refusals } from './compose-refusals.ts';
+import { composeSealed } from './compose-sealed.ts';
 import type { KeyHasher, SecretBox } from '../ports/secret-box.ts';
 import type { Tokenizers } from '../ports/tokenizer.ts';
 import type { UpstreamClient } from '../ports/upstream.ts';
@@ -110,6 +115,7 @@ export interface ComposeDeps {
   readonly failpoints: Failpoints;
   readonly gateway: GatewayConfig;
   readonly retention: Retention;
+  readonly sealedKeys: SealedKeyPolicy;
   readonly declared: DeclaredFields;
   readonly operatorKey: string;
   readonly trail: Trail;
@@ -129,6 +135,7 @@ export interface Parts extends Refusals {
   readonly containers: ContainerParts;
   readonly writer: LedgerWriter;
   readonly directory: Directory;
+  readonly sealedEnd: SealedEnd;
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
@@ -212,6 +219,8 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const secrets = makeDeploymentSecrets({ records: store, writer, ids, dataKeys: makeDataKeys(deps) });
   containers = await composeContainers({ ...deps, writer, directory, requestWriter: refusals.audit.writer, secrets });
 
+  const sealed = composeSealed(deps, writer);
+
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
 
@@ -227,7 +236,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   metrics.failedCredentials.readFrom(() => refusals.failedCredentials.total);
   metrics.queue.readFrom(() => writer.pending);
   metrics.ready.readFrom(() => Number(isReady()));
-  showJobFailures(metrics.jobFailures, [jobs, events.jobs, ...[keepSpeeds, ...containers.jobs].map(failuresOf)]);
+  showJobFailures(metrics.jobFailures, [jobs, events.jobs, ...[keepSpeeds, sealed.job, ...containers.jobs].map(failuresOf)]);
   const unmetered = {
     ...deps,
     writer,
@@ -245,6 +254,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     payments,
     writer,
     directory,
+    sealedEnd: sealed.end,
     calls,
     rotateMasterKey,
     closeTenants,
@@ -348,8 +358,10 @@ export async function mountDataPlane(
   listener: { readonly isControlPlane: boolean },
 ): Promise<void> {
   const { clock, gateway, log } = deps;
+  await app.register(makeSealedKeyApi(parts));
   await app.register(
     makeAnthropicGateway({
+      sealedEnd: parts.sealedEnd,
       calls: parts.calls,
       authenticate: (credential) => parts.directory.authenticate(credential, clock.nowMs()),
       catalogue: parts.directory.catalogue,
@@ -360,6 +372,7 @@ export async function mountDataPlane(
   );
   await app.register(
     makeOpenAiGateway({
+      sealedEnd: parts.sealedEnd,
       calls: parts.calls,
       countInputTokens: parts.countInputTokens,
       relayObject: parts.relayObject,
@@ -390,6 +403,7 @@ export async function mountControlPlane(app: FastifyInstance, deps: ComposeDeps,
   const containers = { containers: manage, logs, use, domains, baseDomain, sshPort };
   await app.register(makeTinfoilAdmin({ ...shared, billing, ...containers, dataKeys: makeDataKeys(deps), parseSshKey }));
   await app.register(makePaymentsApi({ takeWebhook: service === null ? null : makeTakeWebhook({ ...shared, service }), log: deps.log }));
+  await app.register(makeReleaseHooksApi({ takeReleaseHook: parts.containers.takeReleaseHook, log: deps.log }));
   await app.register(makeBillPages({ readBill: makeReadBill(bills), issuer, log: deps.log }));
   await app.register(makeTinfoilMachine({ ...shared, elapsedMs: () => performance.now() }));
   await app.register(makeCyclesGovernance({ ...parts, ...shared, eventReads: deps.store }));

@@ -5,6 +5,7 @@ import { NO_CONTAINERS, type ContainersConfig } from './declared/parse-container
 import { DEFAULT_SSH, type SshConfig } from './declared/parse-ssh.ts';
 import { DEFAULT_BILLING, type BillingConfig } from './declared/parse-billing.ts';
 import { DEFAULT_RETENTION, type Retention } from '../core/retention/retention.ts';
+import { DEFAULT_SEALED_KEYS, type SealedKeyPolicy } from '../core/sealed/key-ring.ts';
 import { ConfigError } from './config-error.ts';
 import { DEFAULT_GATEWAY, type DeclaredConfig, type GatewayConfig } from './declared/declared-config.ts';
 import { editDistance } from './did-you-mean.ts';
@@ -48,6 +49,7 @@ export interface Config {
   /** Null where the environment asks for no traces. */
   readonly traces: TraceConfig | null;
   readonly retention: Retention;
+  readonly sealedKeys: SealedKeyPolicy;
   readonly billing: BillingConfig;
   readonly containers: ContainersConfig;
   readonly declared: DeclaredConfig | null;
@@ -131,6 +133,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     metrics: DEFAULT_METRICS,
     traces: readTraceConfig(env),
     retention: DEFAULT_RETENTION,
+    sealedKeys: DEFAULT_SEALED_KEYS,
     billing: DEFAULT_BILLING,
     containers: NO_CONTAINERS,
     declared: null,
@@ -156,6 +159,7 @@ export async function readConfig(env: NodeJS.ProcessEnv = process.env): Promise<
     gateway: declared.gateway,
     metrics: declared.metrics,
     retention: declared.retention,
+    sealedKeys: declared.sealedKeys,
     billing: declared.billing,
     containers: declared.containers,
     declared,

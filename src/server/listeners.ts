@@ -14,6 +14,7 @@ import { MANAGEMENT_PREFIXES } from '../api/cortecs-management/prefixes.ts';
 import { governanceForm } from '../api/cycles-governance/errors.ts';
 import { GOVERNANCE_PREFIXES } from '../api/cycles-governance/surface.ts';
 import { PAYMENTS_PREFIX } from '../api/payments/surface.ts';
+import { RELEASE_HOOKS_PREFIX } from '../api/release-hooks/surface.ts';
 import { OPERATOR_PREFIX } from '../api/operator/prefix.ts';
 import { runtimeForm } from '../api/cycles-runtime/errors.ts';
 import { RUNTIME_PREFIXES } from '../api/cycles-runtime/surface.ts';
@@ -62,6 +63,7 @@ const CONTROL_PLANE_OWNERS: readonly PathOwner[] = [
   { prefix: OPERATOR_PREFIX, form: cyclesForm },
   { prefix: BILLS_PREFIX, form: cyclesForm },
   { prefix: PAYMENTS_PREFIX, form: cyclesForm },
+  { prefix: RELEASE_HOOKS_PREFIX, form: cyclesForm },
   ...GOVERNANCE_PREFIXES.map((prefix) => ({ prefix, form: governanceForm, traced: true })),
 ];
 

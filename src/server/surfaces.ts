@@ -6,6 +6,8 @@ import { BILLS_SURFACE } from '../api/bills/surface.ts';
 import { GOVERNANCE_SURFACE } from '../api/cycles-governance/documented-surface.ts';
 import { MANAGEMENT_SURFACE } from '../api/cortecs-management/operations.ts';
 import { paymentsSurface } from '../api/payments/surface.ts';
+import { sealedCallsSurface } from '../api/sealed-calls/surface.ts';
+import { releaseHooksSurface } from '../api/release-hooks/surface.ts';
 import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
@@ -120,6 +122,8 @@ export const SURFACES: readonly DocumentedSurface[] = [
   OPERATOR_SURFACE,
   BILLS_SURFACE,
   paymentsSurface(CyclesError),
+  sealedCallsSurface(CyclesError),
+  releaseHooksSurface(CyclesError),
   HEALTH_SURFACE,
   TLS_SURFACE,
   SYSTEM_SURFACE,

@@ -72,6 +72,22 @@ describe('a container from a checkout', () => {
     expect((await cli(['auto-update', 'web', 'on'])).out).toMatch(/updates +by itself/);
     expect((await cli(['auto-update', 'web', 'off'])).out).toMatch(/updates +when asked/);
     expect((await cli(['auto-update', 'web', 'maybe'])).code).toBe(2);
+    expect((await cli(['github', 'web', 'on'])).err).toContain('acme/web is not on GitHub here');
+    expect((await cli(['github', 'web', 'off'])).code).toBe(0);
+    expect((await cli(['metrics', 'web', '--time', '5m'])).out).toMatch(/^TIME \(UTC\) +CPU +MAX +MEMORY +MAX +GPU/);
+    const metrics = (await cli(['metrics', 'web', '--time', '5m', '-o', 'json'])).json<{ data_points: object[] }>();
+    expect(metrics.data_points).toHaveLength(60);
+    expect((await cli(['hosts'])).out).toMatch(/NAME +GPUS\nhere \(default\) +none/);
+    expect((await cli(['place', 'web', '--group', 'sites', '--order', '3'])).out).toMatch(/sites +0 +web/);
+    expect((await cli(['groups', 'order', 'sites', '7'])).out).toMatch(/sites +7 +web/);
+    expect((await cli(['groups', 'rename', 'sites', 'pages', '-o', 'json'])).json()).toEqual([
+      { name: 'pages', order: 7, containers: ['web'] },
+    ]);
+    expect((await cli(['show', 'web', '-o', 'json'])).json()).toMatchObject({ group_name: 'pages', group_order: 7, display_order: 3 });
+    expect((await cli(['place', 'web', '--order', '4', '-o', 'json'])).json()).toMatchObject([{ name: 'pages', order: 7 }]);
+    expect((await cli(['groups', 'delete', 'pages'])).out).toBe('deleted pages\n');
+    expect((await cli(['place', 'web', '--no-group', '-o', 'json'])).json()).toEqual([]);
+    expect((await cli(['place', 'web', '--order', 'x'])).code).toBe(2);
     expect((await cli(['stop', 'web'])).out).toMatch(/status +stopping/);
     expect((await cli(['follow', 'web'])).out).toMatch(/status +stopped/);
     expect((await cli(['start', 'web'])).out).toMatch(/status +ready/);
@@ -163,6 +179,19 @@ describe('what belongs to containers', () => {
     expect([checked.code, checked.out]).toEqual([3, expect.stringContaining('DNS could not be asked')]);
     expect((await cli(['domains', 'list'])).out).toMatch(/api\.example\.com +no/);
     expect((await cli(['domains', 'delete', 'api.example.com', '-o', 'json'])).json()).toEqual({ deleted: 'api.example.com' });
+  });
+
+  test('what opens a registry is kept from what is written, listed without it, and forgotten', async () => {
+    expect((await cli(['registries', 'list'])).out).toMatch(/ghcr +none/);
+    const saved = await cli(['registries', 'set', 'ghcr', '--username', 'ann'], { input: 'ghp_token\n' });
+    expect([saved.code, saved.out]).toEqual([0, 'saved ghcr\n']);
+    const listed = await cli(['registries', 'list', '-o', 'json']);
+    expect(listed.json()).toMatchObject({ ghcr: { has_credentials: true, username: 'ann', expired: false } });
+    expect(listed.out).not.toContain('ghp_token');
+    expect((await cli(['registries', 'list'])).out).toMatch(/ghcr +yes +ann/);
+    expect((await cli(['registries', 'set', 'ghcr'])).code).toBe(2);
+    expect((await cli(['registries', 'set', 'gcr'], { input: 'no key' })).code).toBe(1);
+    expect((await cli(['registries', 'delete', 'ghcr'])).out).toBe('deleted ghcr\n');
   });
 
   test('a public key comes from a file as well', async () => {

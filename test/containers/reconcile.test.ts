@@ -255,3 +255,12 @@ describe('what a tenant may do', () => {
     expect(codeOf(await harness.containers.remove(ANN, 'other', id))).toBe('not_found');
   });
 });
+
+test('a release is checked in the place of a container of one’s own only', async () => {
+  const harness = makeContainerHarness();
+  const id = await created(harness);
+  const check = (inPlaceOf: string | null) => harness.containers.checkRelease('acme', { repo: 'acme/web', tag: 'v1', inPlaceOf });
+  expect(codeOf(await check(id))).toBe('ok');
+  expect(codeOf(await check('11111111-2222-4333-8444-555555555555'))).toBe('not_found');
+  expect(codeOf(await check('nobody'))).toBe('not_found');
+});

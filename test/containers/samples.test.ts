@@ -32,7 +32,9 @@ async function sampled(options: { readonly gpus: number }) {
   const look = makeSampleContainers({
     records: harness.store,
     writer: { execute: async (command) => (await harness.store.execute(`look ${(looks += 1)}`, [command], 0)).outcomes[0] as never },
-    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1], isDefault: true, gpuProbe: ['gpu-probe'], engine: harness.engine }],
+    hosts: [
+      { name: 'one', address: '127.0.0.1', gpus: [1], gpuDevices: ['0'], isDefault: true, gpuProbe: ['gpu-probe'], engine: harness.engine },
+    ],
     installation: 'inst',
     lease: { isHeld: () => holdsLease },
     clock,

@@ -40,7 +40,7 @@ async function prepared(): Promise<{ readonly harness: ContainerHarness; readonl
       },
     },
     ids: makeCountingIds(),
-    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [], isDefault: true, gpuProbe: null, engine: harness.engine }],
+    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [], gpuDevices: [], isDefault: true, gpuProbe: null, engine: harness.engine }],
     log: makeMemoryLog(),
   });
   return { harness, access, id };

@@ -54,6 +54,7 @@ export function unitOf(owner: ReturnType<typeof ownerOf>, image: ImageRef, given
     shimPort: null,
     ports: [],
     gpus: null,
+    allottedGpus: [],
     ipc: null,
     capAdd: [],
     shmBytes: null,

@@ -241,6 +241,10 @@ describe('a request', () => {
     [`GET http://other.example/ HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`, 400],
     [`POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
     [`GET / HTTP/1.1\r\nHost: ${HOST}\r\nX: a\r\n b\r\n\r\n`, 400],
+    [`GET / HTTP/1.1\r\nHost: ${HOST}:x\r\nConnection: close\r\n\r\n`, 400],
+    [`GET / HTTP/1.1\r\nHost: a@${HOST}\r\nConnection: close\r\n\r\n`, 400],
+    [`GET /a#b HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`, 400],
+    [`OPTIONS * HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`, 400],
   ])('%j is answered %i, and never reaches a unit', async (text, status) => {
     let reached = 0;
     const web = await unit((_request, response) => {

@@ -46,7 +46,9 @@ export async function askContainers(ask: Ask, parts: ContainerParts): Promise<vo
   await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: false });
   await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: true });
   await ask(`POST ${root}/:id/auto-update`, `${at}/auto-update`, 200, { auto_update: false });
+  await ask(`POST ${root}/:id/github-connection`, `${at}/github-connection`, 409, { connected: true });
   await ask(`POST ${root}/:id/github-connection`, `${at}/github-connection`, 200, { connected: false });
+  await ask('POST /sources/github/webhook', '/sources/github/webhook', 404, {}, {});
   await ask(`POST ${root}/:id/stop`, `${at}/stop`, 200);
   await until('stopped', null);
   // The unmodified client of this API sends null where it has nothing to say.

@@ -34,6 +34,8 @@ const NEVER_GOOD_ROUTES: ReadonlySet<string> = new Set([
   'GET /v1/.well-known/cycles-jwks.json',
   // No payment service is declared here; what it tells where one is, its own tests send.
   'POST /billing/stripe/webhook',
+  // Nor is a GitHub App.
+  'POST /sources/github/webhook',
 ]);
 
 const folder = makeTestFolder();
@@ -528,6 +530,7 @@ describe('every operation', () => {
       ['GET /actuator/health/liveness', '/actuator/health/liveness', 200],
       ['GET /actuator/health/readiness', '/actuator/health/readiness', 200],
       ['GET /metrics', '/metrics', 200],
+      ['GET /.well-known/hpke-keys', '/.well-known/hpke-keys', 200],
       ['GET /openapi.json', '/openapi.json', 200],
       ['GET /docs', '/docs', 200],
       ['GET /docs/:page', '/docs/gateway', 200],

@@ -110,13 +110,18 @@ function checkEngine(harness: ContainerHarness): void {
   expect(harness.engine.images.size).toBe(images.size);
 }
 
-/** Never two deployments at a time of what cannot run twice, nor the same one twice. */
+/** Never two deployments at a time of what cannot run twice, nor the same one twice, nor a GPU in two deployments. */
 function checkNeverTwice({ engine }: ContainerHarness): void {
   const alone = new Map<string, Set<string | null>>();
   const names = new Set<string>();
+  const gpus = new Map<string, string | null>();
   for (const { spec, state } of engine.units.values()) {
     expect(names.has(spec.name)).toBe(false);
     names.add(spec.name);
+    for (const device of spec.allottedGpus) {
+      expect(gpus.get(device) ?? spec.owner.deployment).toBe(spec.owner.deployment);
+      gpus.set(device, spec.owner.deployment);
+    }
     if (state !== 'running' || !spec.image.repository.endsWith('once')) continue;
     alone.set(spec.owner.container, (alone.get(spec.owner.container) ?? new Set()).add(spec.owner.deployment));
   }
@@ -178,6 +183,13 @@ function prepare(onTime: (ms: number) => void = () => undefined): ContainerHarne
   return harness;
 }
 
+/** A host that is full refuses; nothing else is thrown. */
+const unlessFull = async (asked: Promise<unknown>): Promise<void> => {
+  await asked.catch((err: unknown) =>
+    expect(err).toMatchObject({ code: 'overloaded', publicMessage: expect.stringContaining('GPUs free') as unknown }),
+  );
+};
+
 async function play(harness: ContainerHarness, next: Step): Promise<void> {
   const { containers } = harness;
   const ids = containersOf(harness).map(({ id }) => id);
@@ -186,8 +198,9 @@ async function play(harness: ContainerHarness, next: Step): Promise<void> {
     const { name, gpus, staging } = next;
     const place = { groupName: null, groupOrder: 0, displayOrder: 0 };
     const replaces = next.replaces === null || ids.length === 0 ? null : idAt(next.replaces);
-    await containers.create(ANN, 'acme', { name, repo: 'acme/web', tag: next.tag, gpus, staging, place, replaces, createdBy: 'ann' });
-  } else if (next.do === 'deploy') await containers.deploy(ANN, 'acme', idAt(next.at), next);
+    const wanted = { name, repo: 'acme/web', tag: next.tag, gpus, staging, place, replaces, createdBy: 'ann' };
+    await unlessFull(containers.create(ANN, 'acme', wanted));
+  } else if (next.do === 'deploy') await unlessFull(containers.deploy(ANN, 'acme', idAt(next.at), next));
   else if (next.do === 'stop') await containers.stop(ANN, 'acme', idAt(next.at));
   else if (next.do === 'remove') await containers.remove(ANN, 'acme', idAt(next.at));
   else if (next.do === 'accept') await containers.accept(ANN, 'acme', idAt(next.at));

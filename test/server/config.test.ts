@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,7 @@ describe('environment', () => {
       ingress: { host: '127.0.0.1', port: 8080 },
       ssh: { host: '127.0.0.1', port: 7822 },
       sshGateway: null,
+      sealedKeys: { rotateEveryMs: 86_400_000, overlapMs: 3_600_000, recogniseMs: 604_800_000 },
       declared: null,
     });
   });
@@ -230,16 +232,16 @@ dns: { servers: [] }
       requireBudget: undefined,
     });
     expect(declared?.containers.sources).toEqual({
-      github: { baseUrl: 'https://api.github.com', token: 'g' },
+      github: { baseUrl: 'https://api.github.com', token: 'g', needsAssets: false, app: null },
       git: [{ owner: 'acme', baseUrl: 'file:///srv/git/acme' }],
     });
     expect(declared?.containers.dns).toMatchObject({ checkEveryMs: 3_600_000, lostAfterMs: 86_400_000 });
   });
 
   test.each([
-    ['', { github: { baseUrl: 'https://api.github.com', token: null }, git: [] }],
+    ['', { github: { baseUrl: 'https://api.github.com', token: null, needsAssets: false, app: null }, git: [] }],
     ['sources: {}', { github: null, git: [] }],
-    ['sources: { github: {} }', { github: { baseUrl: 'https://api.github.com', token: null }, git: [] }],
+    ['sources: { github: {} }', { github: { baseUrl: 'https://api.github.com', token: null, needsAssets: false, app: null }, git: [] }],
     ['sources: { git: [{ owner: a, base_url: "ssh://git@h/a" }] }', { github: null, git: [{ owner: 'a', baseUrl: 'ssh://git@h/a' }] }],
   ])('%j says where releases come from', async (text, sources) => {
     const { declared } = await readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) });
@@ -255,6 +257,48 @@ dns: { servers: [] }
     ['sources: { gitlab: {} }', 'gitlab'],
   ])('%j is refused', async (text, told) => {
     await expect(readConfig({ CASTELLAN_CONFIG: fileOf(`${text}\n`) })).rejects.toThrow(told);
+  });
+
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+  const APP = 'owners: [{ owner: Acme, tenants: [default, other] }], private_key: "${APP_KEY}"';
+  const OWNERS = [{ owner: 'Acme', tenants: ['default', 'other'] }];
+
+  test.each([
+    [`id: 12, ${APP}`, { id: '12', owners: OWNERS, webhookSecrets: [], pollMs: 60_000 }],
+    [`id: "Iv23.x", webhook_secret: sixteen-letters-, ${APP}`, { id: 'Iv23.x', webhookSecrets: ['sixteen-letters-'], pollMs: 900_000 }],
+    [`id: 12, webhook_secrets: [sixteen-letters-, sixteen-numbers-], poll_ms: 200, ${APP}`, { pollMs: 200 }],
+  ])('the App %j is read, its key in whatever form GitHub and environments have it', async (app, read) => {
+    const file = fileOf(`sources: { github: { deployment_assets: required, app: { ${app} } } }\n`);
+    for (const key of [privateKey, privateKey.replaceAll('\n', String.raw`\n`)]) {
+      const { declared } = await readConfig({ CASTELLAN_CONFIG: file, APP_KEY: key });
+      expect(declared?.containers.sources.github).toMatchObject({ needsAssets: true, app: read });
+      expect(declared?.containers.sources.github?.app?.privateKey).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
+    }
+  });
+
+  test.each([
+    [APP, 'app.id is missing'],
+    [`id: 0, ${APP}`, 'app.id must be'],
+    [`id: "1 2", ${APP}`, 'app.id must be'],
+    ['id: 1, private_key: "${APP_KEY}"', 'app.owners must name an owner'],
+    ['id: 1, private_key: "${APP_KEY}", owners: [{ owner: a, tenants: [] }]', 'owners[0].tenants must name a tenant'],
+    ['id: 1, private_key: "${APP_KEY}", owners: [{ owner: a, tenants: [b] }, { owner: A, tenants: [c] }]', 'is there twice'],
+    ['id: 1, owners: [{ owner: a, tenants: [b] }]', 'app.private_key is missing'],
+    ['id: 1, private_key: "hunter2", owners: [{ owner: a, tenants: [b] }]', 'app.private_key must be the private key of the App'],
+    ['id: 1, private_key_file: /nowhere/at/all, owners: [{ owner: a, tenants: [b] }]', 'cannot be read (ENOENT)'],
+    [`id: 1, private_key_file: /x, ${APP}`, 'stands beside private_key'],
+    [`id: 1, webhook_secret: short, ${APP}`, 'a secret of 16 to 256'],
+    [`id: 1, webhook_secrets: [${'sixteen-letters-,'.repeat(3)}], ${APP}`, 'must hold one secret or'],
+    [`id: 1, webhook_secret: sixteen-letters-, webhook_secrets: [sixteen-letters-], ${APP}`, 'stands beside webhook_secret'],
+    [`id: 1, poll_ms: 199, ${APP}`, 'poll_ms'],
+  ])('the App %j is refused, and no secret of it shown', async (app, told) => {
+    const said = await fileComplaint(`sources: { github: { app: { ${app} } } }\n`, { APP_KEY: privateKey });
+    expect(said).toContain(told);
+    expect(said).not.toMatch(/hunter2|PRIVATE KEY|"short"/);
   });
 
   const SSH = { port: null, isForwarding: false, idleMs: 3_600_000, maxConnections: 200, maxPerSource: 20 };

@@ -61,10 +61,10 @@ afterAll(() => {
 describe('a plain git repository', () => {
   test('gives the file as it is at a tag, with the commit, whether the tag is annotated or not', async () => {
     const commit = git(join(folder, 'app'), 'rev-parse', 'v1^{commit}');
-    expect(await source.readConfig({ repo: 'acme/app', tag: 'v1' })).toEqual({ ok: true, commit, text: 'one' });
-    expect(await source.readConfig({ repo: 'acme/app', tag: 'annotated' })).toEqual({ ok: true, commit, text: 'one' });
-    expect(await source.readConfig({ repo: 'acme/app', tag: 'v2' })).toMatchObject({ text: 'two' });
-    expect(await source.readConfig({ repo: 'acme/bare', tag: 'v1' })).toMatchObject({ text: 'bare' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/app', tag: 'v1' })).toEqual({ ok: true, commit, text: 'one' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/app', tag: 'annotated' })).toEqual({ ok: true, commit, text: 'one' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/app', tag: 'v2' })).toMatchObject({ text: 'two' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/bare', tag: 'v1' })).toMatchObject({ text: 'bare' });
   });
 
   test('tells the newest version among its tags, and nothing of what is no repository', async () => {
@@ -75,7 +75,7 @@ describe('a plain git repository', () => {
       newest: write('four'),
     });
     git(path, 'tag', '--annotate', '--message', 'm', 'v1.11.0', 'v1.10.0');
-    const newer = (repo: string, than: string) => source.newerTag({ repo, than });
+    const newer = (repo: string, than: string) => source.newerTag({ tenantId: 'acme', repo, than });
     expect([await newer('acme/versions', 'v1.0.0'), await newer('acme/versions', 'v1.11.0')]).toEqual(['v1.11.0', null]);
     expect([await newer('acme/none', 'v1.0.0'), await newer('acme/bare', 'v0.1.0'), source.isPolled('acme/none')]).toEqual([
       null,
@@ -87,13 +87,13 @@ describe('a plain git repository', () => {
     await new Promise((resolve) => silent.once('listening', resolve));
     const { port } = silent.address() as { readonly port: number };
     const slow = makeGitSource({ baseUrl: `http://127.0.0.1:${port}`, limits: { ...GIT_LIMITS, timeoutMs: 300 } });
-    await expect(slow.newerTag({ repo: 'acme/app', than: 'v1.0.0' })).rejects.toBeInstanceOf(SourceFault);
+    await expect(slow.newerTag({ tenantId: 'acme', repo: 'acme/app', than: 'v1.0.0' })).rejects.toBeInstanceOf(SourceFault);
   });
 
   test('of another user of this machine is read', async () => {
     const other = repository('other', { v1: write('other') });
     execFileSync('chown', ['-R', '65534', other]);
-    expect(await source.readConfig({ repo: 'acme/other', tag: 'v1' })).toMatchObject({ ok: true, text: 'other' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/other', tag: 'v1' })).toMatchObject({ ok: true, text: 'other' });
   });
 
   test.each([
@@ -105,14 +105,14 @@ describe('a plain git repository', () => {
     ['refused', 'acme/hostile', 'link'],
     ['file_too_large', 'acme/hostile', 'large'],
   ])('says %s for %s at %s', async (why, repo, tag) => {
-    expect(await source.readConfig({ repo, tag })).toMatchObject({ ok: false, why });
+    expect(await source.readConfig({ tenantId: 'acme', repo, tag })).toMatchObject({ ok: false, why });
   });
 
   test('runs nothing of it, and leaves nothing behind', async () => {
     const left = (): string[] =>
       readdirSync(tmpdir()).filter((name) => name.startsWith('castellan-git-') && !name.startsWith('castellan-git-test-'));
     const before = left();
-    expect(await source.readConfig({ repo: 'acme/hostile', tag: 'hook' })).toMatchObject({ ok: true, text: 'fine' });
+    expect(await source.readConfig({ tenantId: 'acme', repo: 'acme/hostile', tag: 'hook' })).toMatchObject({ ok: true, text: 'fine' });
     expect(existsSync(join(folder, 'ran'))).toBe(false);
     expect(left()).toEqual(before);
   });
@@ -127,7 +127,7 @@ describe('a plain git repository', () => {
     git(partial, 'config', 'uploadpack.allowFilter', 'true');
     git(partial, 'config', 'uploadpack.allowAnySHA1InWant', 'true');
     const small = makeGitSource({ baseUrl: `file://${folder}`, limits: { ...GIT_LIMITS, maxFileBytes: 2048 } });
-    expect(await small.readConfig({ repo: 'acme/partial', tag: 'v1' })).toMatchObject({ ok: true, text: 'partial' });
+    expect(await small.readConfig({ tenantId: 'acme', repo: 'acme/partial', tag: 'v1' })).toMatchObject({ ok: true, text: 'partial' });
   });
 
   test('that is larger than the bound is refused', async () => {
@@ -138,7 +138,7 @@ describe('a plain git repository', () => {
       },
     });
     const small = makeGitSource({ baseUrl: `file://${folder}`, limits: { ...GIT_LIMITS, maxFileBytes: 1024 } });
-    expect(await small.readConfig({ repo: 'acme/huge', tag: 'v1' })).toEqual({
+    expect(await small.readConfig({ tenantId: 'acme', repo: 'acme/huge', tag: 'v1' })).toEqual({
       ok: false,
       why: 'refused',
       message: 'acme/huge at v1 is too large to be read',
@@ -147,7 +147,7 @@ describe('a plain git repository', () => {
 
   test('that cannot be asked tells no password of its address', async () => {
     const closed = makeGitSource({ baseUrl: 'http://someone:letmein@127.0.0.1:1' });
-    const fault: unknown = await closed.readConfig({ repo: 'acme/app', tag: 'v1' }).catch((err: unknown) => err);
+    const fault: unknown = await closed.readConfig({ tenantId: 'acme', repo: 'acme/app', tag: 'v1' }).catch((err: unknown) => err);
     expect(fault).toMatchObject({ code: 'upstream_failed', publicMessage: 'acme/app could not be read: its source failed' });
     expect(String((fault as Error).stack)).toMatch(/127\.0\.0\.1/);
     expect(`${(fault as Error).stack} ${JSON.stringify(fault)}`).not.toMatch(/letmein|someone/);
@@ -160,7 +160,7 @@ describe('a plain git repository', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const silent = makeGitSource({ baseUrl: `http://127.0.0.1:${port}`, limits: { ...GIT_LIMITS, timeoutMs: 300 } });
-    const fault: unknown = await silent.readConfig({ repo: 'acme/app', tag: 'v1' }).catch((err: unknown) => err);
+    const fault: unknown = await silent.readConfig({ tenantId: 'acme', repo: 'acme/app', tag: 'v1' }).catch((err: unknown) => err);
     expect(fault).toBeInstanceOf(SourceFault);
     expect(fault).toMatchObject({ code: 'upstream_timeout', publicMessage: 'acme/app could not be read: its source takes too long' });
   });

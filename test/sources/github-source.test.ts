@@ -57,7 +57,11 @@ afterAll(() => {
 });
 
 const read = (over: Partial<Parameters<typeof makeGithubSource>[0]> = {}, tag = 'v1'): Promise<SourceOutcome> =>
-  makeGithubSource({ baseUrl, token: TOKEN, nowMs: () => NOW_MS, ...over }).readConfig({ repo: 'acme/app', tag });
+  makeGithubSource({ baseUrl, token: TOKEN, app: null, needsAssets: false, nowMs: () => NOW_MS, ...over }).readConfig({
+    tenantId: 'acme',
+    repo: 'acme/app',
+    tag,
+  });
 
 async function faultOf(over: Parameters<typeof read>[0] = {}): Promise<SourceFault> {
   const fault: unknown = await read(over).catch((err: unknown) => err);

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DEFAULT_ENTITLEMENTS } from '../../src/core/access/defaults.ts';
+import type { AppConnection } from '../../src/core/containers/app-connection.ts';
 import type { ContainerConfig, UnitConfig } from '../../src/core/containers/config/container-config.ts';
 import type { Container } from '../../src/core/containers/container-records.ts';
 import { DEFAULT_REGISTRIES } from '../../src/core/containers/images.ts';
@@ -127,6 +128,8 @@ export interface ContainerHarness {
   readonly reconciler: () => ContainerReconciler;
   /** Ends the process as a kill does: nothing of it goes on. A new one takes over once the lease of the old one has run out, or at once. */
   crash(): void;
+  /** How the App stands to every repository. */
+  readonly app: { connection: AppConnection };
   /** Lets the reconciler look once, and half a second pass. */
   look(): Promise<void>;
   /** Lets the reconciler look until nothing has changed for longer than anything waits. */
@@ -152,6 +155,7 @@ export function makeContainerHarness(
   const routes = makeRouteTable({ records: store, baseDomain: 'containers.localhost' });
   const open = new Map<string, number>();
   const deaf = new Set<string>();
+  const app: { connection: AppConnection } = { connection: 'no_app' };
   const releases = new Map<string, Partial<Release>>([['v1', {}]]);
   const dataKeys = makeDataKeys({ secretBox: makeFakeSecretBox() });
   const dns = new Map<string, readonly string[]>();
@@ -220,7 +224,15 @@ export function makeContainerHarness(
         name === 'logs' ? act : (...args: never[]) => alive(() => (act as (...given: never[]) => Promise<unknown>)(...args)),
       ]),
     ) as unknown as typeof fenced;
-    const host = { name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, gpuProbe: ['gpu-probe'], engine: dying };
+    const host = {
+      name: 'one',
+      address: '127.0.0.1',
+      gpus: [1, 2, 4],
+      gpuDevices: ['0', '1', '2', '3'],
+      isDefault: true,
+      gpuProbe: ['gpu-probe'],
+      engine: dying,
+    };
     const timers = { elapsedMs: () => elapsed, wait: (ms: number, signal: AbortSignal) => alive(() => wait(ms, signal)) };
     const bringUp = makeBringUp({
       lastLines: makeLastLines(),
@@ -263,9 +275,19 @@ export function makeContainerHarness(
     routes,
     writer,
     ids,
-    hosts: [{ name: 'one', address: '127.0.0.1', gpus: [1, 2, 4], isDefault: true, gpuProbe: ['gpu-probe'], engine }],
+    hosts: [
+      {
+        name: 'one',
+        address: '127.0.0.1',
+        gpus: [1, 2, 4],
+        gpuDevices: ['0', '1', '2', '3'],
+        isDefault: true,
+        gpuProbe: ['gpu-probe'],
+        engine,
+      },
+    ],
     hostFault: () => null,
-    source: { isPolled: () => options.isPolled ?? false },
+    source: { isPolled: () => options.isPolled ?? false, connection: async () => app.connection },
     readRelease: async ({ repo, tag }): Promise<Outcome<Release>> => {
       const release = releases.get(tag);
       if (release === undefined) return rejected({ code: 'not_found', message: `${repo} has no tag ${tag}` });
@@ -295,6 +317,7 @@ export function makeContainerHarness(
     dns,
     routes,
     releases,
+    app,
     open,
     deaf,
     reconciler: () => reconciler,

@@ -62,6 +62,8 @@ export interface ContainerParts extends Pick<ContainerStage, 'engine' | 'registr
 interface PartOptions {
   readonly isPrivate?: boolean;
   readonly isOwn?: boolean;
+  /** What else the section of sources says. */
+  readonly sources?: string;
 }
 
 /** Starts the {@link ContainerParts}. `containers` are settings of that section. */
@@ -76,7 +78,7 @@ export async function startContainerParts(containers?: string, options: PartOpti
     registry,
     config: `
 hosts: [{ name: here, docker: "${engine.docker}", address: ${engine.address}, default: true, firewall: { via: ${JSON.stringify(engine.via)} } }]
-sources: { git: [{ owner: acme, base_url: "file://${folder}" }] }
+sources: { git: [{ owner: acme, base_url: "file://${folder}" }]${options.sources === undefined ? '' : `, ${options.sources}`} }
 registries: { ghcr: "${registry.host}" }
 containers: { ready_timeout_ms: 5000${containers === undefined ? '' : `, ${containers}`} }
 `,
@@ -127,6 +129,7 @@ export async function startContainerStage(
     readonly env?: Readonly<Record<string, string>>;
     /** More sections of the configuration file. */
     readonly sections?: string;
+    readonly sources?: string;
   } = {},
 ): Promise<ContainerStage> {
   const parts = await startContainerParts(options.containers, { ...options, isOwn: true });

@@ -168,8 +168,8 @@ export function makeFakeEngine(): FakeEngine {
         units: [...units.values()]
           .filter(({ spec }) => spec.owner.installation === installation)
           .map(({ id, spec, state, health, publishedPort }): OwnedUnit => {
-            const { name, unit, owner, image } = spec;
-            return { id, name, unit, owner, state, health, publishedPort, image: imageAddress(image) };
+            const { name, unit, owner, image, allottedGpus } = spec;
+            return { id, name, unit, owner, state, health, publishedPort, image: imageAddress(image), allottedGpus };
           }),
         networks: [...networks].map(([name, owner]) => ({ name, owner })).filter(({ owner }) => owner.installation === installation),
         volumes: [...volumes].map(([name, owner]) => ({ name, owner })).filter(({ owner }) => owner.installation === installation),

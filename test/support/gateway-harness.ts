@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import { expect } from 'vitest';
 import { makeAnthropicGateway } from '../../src/api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../../src/api/openai-gateway/surface.ts';
+import { makeSealedKeyApi } from '../../src/api/sealed-calls/surface.ts';
 import type { CallLimits, OpenUpstream } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
 import { makeCountInputTokens } from '../../src/app/count-input-tokens.ts';
@@ -23,6 +24,7 @@ import { makeDemoClient } from '../../src/upstreams/demo/demo-client.ts';
 import { makeOpenAiClient } from '../../src/upstreams/openai-compatible/openai-client.ts';
 import { makeTokenizers } from '../../src/upstreams/tokenizers/tokenizers.ts';
 import { MemoryLedger } from './ledger-memory.ts';
+import { makeTestSealedEnd } from './sealed-end.ts';
 
 /** The tenant of every test. */
 export const TENANT = 'acme';
@@ -281,8 +283,10 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       ? rejected({ code: 'unauthorized', message: 'this API key is not known' })
       : accepted({ key, tenant: tenant() });
   };
-  const surface = { calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
+  const sealed = makeTestSealedEnd();
+  const surface = { sealedEnd: sealed.end, calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
   const unmetered = { ...parts, health: calls.health, speeds: calls.speeds };
+  await app.register(makeSealedKeyApi(surface));
   await app.register(makeAnthropicGateway({ ...surface, catalogue }));
   await app.register(
     makeOpenAiGateway({

@@ -231,7 +231,7 @@ export async function makeTestApp(options: TestAppOptions = {}): Promise<TestApp
     routes: { isKnown: () => true, refresh: async () => undefined },
     hosts: [],
     hostFault: () => null,
-    source: { isPolled: () => false },
+    source: { isPolled: () => false, connection: async () => 'no_app' },
     readRelease: async ({ repo }) => rejected({ code: 'not_found', message: `there is no repository ${repo}` }),
     metering: { settle: async () => undefined, requireFunds: async () => ({ ok: true, value: null }) },
     drainMs: 0,

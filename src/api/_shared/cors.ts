@@ -9,6 +9,7 @@ declare module 'fastify' {
 
 /** Headers of our answers that a page may read, beside those that every page may. */
 const EXPOSED_HEADERS = [
+  'ehbp-response-nonce',
   'retry-after',
   'www-authenticate',
   'x-castellan-call-id',
@@ -36,7 +37,7 @@ const EXPOSED_HEADERS = [
 
 /** Headers that a page may send: what the clients of the gateway's APIs set in a browser, and our own. */
 const ALLOWED_HEADER =
-  /^(?:accept|authorization|content-type|idempotency-key|traceparent|tracestate|user-agent|x-api-key|x-request-id|x-tinfoil-request-usage-metrics|(?:x-stainless|x-castellan|openai|anthropic)-[a-z0-9-]{1,64})$/;
+  /^(?:accept|authorization|content-type|ehbp-encapsulated-key|idempotency-key|traceparent|tracestate|user-agent|x-api-key|x-request-id|x-tinfoil-enclave-url|x-tinfoil-request-usage-metrics|(?:x-stainless|x-castellan|openai|anthropic)-[a-z0-9-]{1,64})$/;
 
 const ALLOWED_METHODS = 'GET, HEAD, POST, DELETE';
 

@@ -3,6 +3,7 @@ import type { Calls } from '../../app/relay-call.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
+import { takeSealedCalls, type SealedDeps } from '../_shared/sealed-calls.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type MessagesPrincipal } from './authenticate.ts';
 import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
 import { makeMessagesHandler } from './routes/messages.ts';
@@ -20,13 +21,12 @@ declare module 'fastify' {
 }
 
 /** What the surface is made of. `maxBodyBytes` is the largest body that it reads. */
-export interface AnthropicGatewayDeps {
+export interface AnthropicGatewayDeps extends SealedDeps {
   readonly calls: Calls;
   readonly authenticate: AuthenticateKey;
   readonly catalogue: MessagesCatalogue;
   readonly clock: Clock;
   readonly log: Log;
-  readonly maxBodyBytes: number;
 }
 
 /** Every path below it answers in this surface's form. */
@@ -66,6 +66,7 @@ export const makeAnthropicGateway =
     );
     app.decorateRequest('messagesPrincipal');
     openToBrowsers(app);
+    takeSealedCalls(app, deps);
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)

@@ -3,6 +3,7 @@ import type { Calls } from '../../app/relay-call.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
+import { takeSealedCalls, type SealedDeps } from '../_shared/sealed-calls.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type GatewayPrincipal } from './authenticate.ts';
 import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
@@ -19,7 +20,7 @@ declare module 'fastify' {
 }
 
 /** What the surface is made of. `maxBodyBytes` is the largest body that it reads. */
-export interface OpenAiGatewayDeps {
+export interface OpenAiGatewayDeps extends SealedDeps {
   readonly calls: Calls;
   /** What costs nothing: counting the tokens of a request, and what is asked of a stored response. */
   readonly countInputTokens: RunRequest;
@@ -28,7 +29,6 @@ export interface OpenAiGatewayDeps {
   readonly catalogue: ModelCatalogue;
   readonly clock: Clock;
   readonly log: Log;
-  readonly maxBodyBytes: number;
 }
 
 /** A route below `/v1` with the kind of the request that it takes. */
@@ -98,6 +98,7 @@ export const makeOpenAiGateway =
     );
     app.decorateRequest('gatewayPrincipal');
     openToBrowsers(app);
+    takeSealedCalls(app, deps);
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)

@@ -228,7 +228,8 @@ export const CONTAINER_OPERATIONS: Operations = {
   'POST /api/containers/:id/auto-update': {
     id: 'setContainerAutoUpdate',
     summary: 'Switch automatic updates',
-    description: 'For containers that are connected to a GitHub App.',
+    description:
+      'For containers that are connected to a GitHub App, and for those of plain git sources. One that waits to be accepted (`staging`) does not update itself.',
     path: id,
     answers: one('The container.'),
     errors: [404, 409],
@@ -236,9 +237,11 @@ export const CONTAINER_OPERATIONS: Operations = {
   'POST /api/containers/:id/github-connection': {
     id: 'setContainerGithubConnection',
     summary: 'Switch the connection to a GitHub App',
+    description:
+      '404 where no App is declared, or installed for the repository; 403 where the operator did not give its owner to the organization; 409 where the repository is not on GitHub or the installation is suspended. Disconnecting switches automatic updates off.',
     path: id,
     answers: one('The container.'),
-    errors: [404, 409],
+    errors: [403, 404, 409, 502, 504],
   },
   'PUT /api/containers/:id/group': {
     id: 'placeContainer',

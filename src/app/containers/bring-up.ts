@@ -6,6 +6,7 @@ import type { ContainerHost } from '../../ports/container-hosts.ts';
 import { DeploymentFailed, makeWaitReady, UnitEnded, type WaitReadyDeps } from './wait-ready.ts';
 import type { ContainerLogLine, LastLines } from './last-lines.ts';
 import { planDeployment, type DeploymentPlan } from './plan-units.ts';
+import { makeGpuAllotments } from './gpu-allotments.ts';
 
 /** What a deployment's secrets are worth, and what opens its registries. */
 export interface DeploymentSecrets {
@@ -64,18 +65,55 @@ export interface BringUp {
   run(request: BringUpRequest): Promise<Endpoint>;
 }
 
+/** Keeps the last lines of a deployment that failed, as far as its host gives them. */
+async function keepLines(
+  { log, lastLines }: Pick<BringUpDeps, 'log' | 'lastLines'>,
+  planned: DeploymentPlan,
+  { container, deployment, host }: BringUpRequest,
+  hidden: readonly string[],
+): Promise<void> {
+  const { id: deploymentId, tag } = deployment;
+  const lines: ContainerLogLine[] = [];
+  const signal = AbortSignal.timeout(LAST_LINES_MS);
+  for (const { name, unit } of planned.units) {
+    try {
+      const state = await host.engine.inspectUnit(name);
+      if (state === null) continue;
+      const query = { tail: LAST_LINES, sinceMs: null, follow: false, signal };
+      for await (const line of host.engine.logs(state.id, query)) {
+        lines.push({ ...line, line: hideSecrets(line.line, hidden), unit, deploymentId, tag });
+      }
+    } catch (err) {
+      log.warn({ err, deploymentId, unit }, 'the last lines of a unit could not be read');
+    }
+  }
+  lastLines.keep(
+    container.id,
+    lines.toSorted((a, b) => a.atMs - b.atMs),
+  );
+}
+
+/** Throws what went wrong: as the deployment's failure where it is for good, without the values of secrets. */
+function fail(err: unknown, hidden: readonly string[]): never {
+  if (err instanceof DeploymentFailed) throw new DeploymentFailed(hideSecrets(err.message, hidden), { cause: err.cause });
+  if (err instanceof EngineFault && FINAL.has(err.kind)) throw new DeploymentFailed(hideSecrets(err.publicMessage, hidden), { cause: err });
+  throw err;
+}
+
 /** Makes the {@link BringUp}. */
 export function makeBringUp(deps: BringUpDeps): BringUp {
   const { installation, registries, secrets } = deps;
   const waitReady = makeWaitReady(deps);
 
-  async function plan({
-    container,
-    deployment,
-  }: Pick<BringUpRequest, 'container' | 'deployment'>): Promise<{ plan: DeploymentPlan; hidden: string[] }> {
+  const allotments = makeGpuAllotments({ installation });
+
+  async function plan(
+    { container, deployment }: Pick<BringUpRequest, 'container' | 'deployment'>,
+    gpus: readonly string[],
+  ): Promise<{ plan: DeploymentPlan; hidden: string[] }> {
     const values = await secrets.values(container.tenantId, deployment.secrets);
     try {
-      const given = { values: { variables: deployment.variables, secrets: values }, registries };
+      const given = { values: { variables: deployment.variables, secrets: values }, registries, gpus };
       return { plan: planDeployment({ container, deployment, installation }, given), hidden: [...values.values()] };
     } catch (err) {
       throw new DeploymentFailed(err instanceof Error ? err.message : 'the deployment cannot be planned', { cause: err });
@@ -122,11 +160,12 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
 
   return {
     pull: async (request) => {
-      const { plan: planned, hidden } = await plan(request);
+      const { plan: planned, hidden } = await plan(request, []);
       await pullAll(planned.images, request).catch((err: unknown) => fail(err, hidden));
     },
     run: async (request) => {
-      const { plan: planned, hidden } = await plan(request);
+      const { gpus, release } = await allotments.allot(request);
+      const { plan: planned, hidden } = await plan(request, gpus);
       try {
         for (const warning of planned.warnings) {
           deps.log.warn({ containerId: request.container.id, deploymentId: request.deployment.id }, warning);
@@ -140,44 +179,12 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
           return waitReady({ ...started, ids: await make(planned, request) });
         });
       } catch (err) {
-        if (err instanceof DeploymentFailed) await keepLines(planned, request, hidden);
+        if (err instanceof DeploymentFailed) await keepLines(deps, planned, request, hidden);
         return fail(err, hidden);
+      } finally {
+        // What was made says by itself what it has.
+        release();
       }
     },
   };
-
-  /** Keeps the last lines of a deployment that failed, as far as its host gives them. */
-  async function keepLines(
-    planned: DeploymentPlan,
-    { container, deployment, host }: BringUpRequest,
-    hidden: readonly string[],
-  ): Promise<void> {
-    const { id: deploymentId, tag } = deployment;
-    const lines: ContainerLogLine[] = [];
-    const signal = AbortSignal.timeout(LAST_LINES_MS);
-    for (const { name, unit } of planned.units) {
-      try {
-        const state = await host.engine.inspectUnit(name);
-        if (state === null) continue;
-        const query = { tail: LAST_LINES, sinceMs: null, follow: false, signal };
-        for await (const line of host.engine.logs(state.id, query)) {
-          lines.push({ ...line, line: hideSecrets(line.line, hidden), unit, deploymentId, tag });
-        }
-      } catch (err) {
-        deps.log.warn({ err, deploymentId, unit }, 'the last lines of a unit could not be read');
-      }
-    }
-    deps.lastLines.keep(
-      container.id,
-      lines.toSorted((a, b) => a.atMs - b.atMs),
-    );
-  }
-
-  /** Throws what went wrong: as the deployment's failure where it is for good, without the values of secrets. */
-  function fail(err: unknown, hidden: readonly string[]): never {
-    if (err instanceof DeploymentFailed) throw new DeploymentFailed(hideSecrets(err.message, hidden), { cause: err.cause });
-    if (err instanceof EngineFault && FINAL.has(err.kind))
-      throw new DeploymentFailed(hideSecrets(err.publicMessage, hidden), { cause: err });
-    throw err;
-  }
 }

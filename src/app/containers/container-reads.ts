@@ -1,6 +1,6 @@
 import { invalid, notFound } from '../../core/access/rules.ts';
 import { checkContainerName } from '../../core/containers/container-names.ts';
-import type { Container, ContainerRoster, RosterEntry } from '../../core/containers/container-records.ts';
+import { liveDeployments, type Container, type ContainerRoster, type RosterEntry } from '../../core/containers/container-records.ts';
 import { listOrder } from '../../core/containers/decide-organize.ts';
 import { isNameFree, refuseCount, refuseGpus, refuseTakenDomain } from '../../core/containers/deploy-rules.ts';
 import { domainRecordId } from '../../core/containers/domain-records.ts';
@@ -36,7 +36,7 @@ export interface ContainerReads {
     tenantId: string,
     wanted: { readonly name: string; readonly debug: boolean; readonly customDomain: string | null; readonly relaunches: string | null },
   ): Promise<Outcome<{ readonly reason: string | null }>>;
-  /** Rejects as reading the release does, then `forbidden` (GPUs, as many containers as there may be). `inPlaceOf`: it takes that one's place. */
+  /** Rejects `not_found` (the container whose place it takes), as reading the release does, then `forbidden` (GPUs, as many containers as there may be). `inPlaceOf`: it takes that one's place. */
   checkRelease(
     tenantId: string,
     wanted: { readonly repo: string; readonly tag: string; readonly inPlaceOf: string | null },
@@ -49,6 +49,8 @@ export interface ContainerLookups extends ContainerReads {
   /** Rejects `not_found`, `tenant_closed`. */
   tenant(tenantId: string): Promise<Outcome<Tenant>>;
   container(tenantId: string, id: string): Promise<Outcome<Container>>;
+  /** How many GPUs of a host what is there of all tenants' containers has, and how much of that one container has (`ofId`, null for none). */
+  gpusOn(hostName: string, ofId: string | null): Promise<{ readonly used: number; readonly given: number }>;
   /** A container as it is shown; a refusal stays one. */
   viewed(outcome: Outcome<Container>): Promise<Outcome<ContainerView>>;
 }
@@ -98,6 +100,15 @@ export function makeContainerReads(deps: {
     roster: rosterOf,
     tenant: tenantOf,
     container: containerOf,
+    gpusOn: async (hostName, ofId) => {
+      const sum = (of: readonly Container[]): number =>
+        of
+          .flatMap(liveDeployments)
+          .filter((deployment) => deployment.hostName === hostName)
+          .reduce((gpus, deployment) => gpus + deployment.gpus, 0);
+      const all = await records.records('container');
+      return { used: sum(all), given: sum(all.filter(({ id }) => id === ofId)) };
+    },
     viewed,
     list: async (tenantId) => {
       const [roster, containers] = await Promise.all([rosterOf(tenantId), records.records('container', tenantId)]);
@@ -136,7 +147,11 @@ export function makeContainerReads(deps: {
     checkRelease: async (tenantId, { repo, tag, inPlaceOf }) => {
       const tenant = await tenantOf(tenantId);
       if (!tenant.ok) return tenant;
-      const release = await readRelease({ repo, tag });
+      if (inPlaceOf !== null) {
+        const found = await containerOf(tenantId, inPlaceOf);
+        if (!found.ok) return found;
+      }
+      const release = await readRelease({ tenantId, repo, tag });
       if (!release.ok) return release;
       const roster = await rosterOf(tenantId);
       const { gpus } = release.value.config;

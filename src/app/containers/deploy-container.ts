@@ -3,6 +3,7 @@ import type { ContainerPlace } from '../../core/containers/commands.ts';
 import { checkContainerName } from '../../core/containers/container-names.ts';
 import type { Container, Deployment, DeploymentSpec } from '../../core/containers/container-records.ts';
 import { refuseGpus, refuseHostChoice, refuseUnpaid } from '../../core/containers/deploy-rules.ts';
+import { gpuRoom, neededGpus } from '../../core/containers/gpu-allotment.ts';
 import { uuidOf } from '../../core/containers/uuid.ts';
 import { Fault } from '../../core/fault.ts';
 import { accepted, type Outcome } from '../../core/rejection.ts';
@@ -81,7 +82,7 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
   const baseOf = (actor: Actor, name: string, tenantId: string, id: string) =>
     auditedBase(ids, actor, { name, tenantId, resourceKind: 'container', resourceId: id });
 
-  const planned = (spec: DeploymentSpec, release: Release) => ({ deploymentId: ids.next('dep'), spec, runsTwice: release.runsTwice });
+  const planned = (spec: DeploymentSpec, runsTwice: boolean) => ({ deploymentId: ids.next('dep'), spec, runsTwice });
 
   async function create(actor: Actor, tenantId: string, wanted: NewContainer): Promise<Outcome<ContainerView>> {
     const tenant = await lookups.tenant(tenantId);
@@ -105,7 +106,7 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
     if (!funds.ok) return funds;
     const host = hostOf(hosts, wanted.hostName);
     if (!host.ok) return host;
-    const release = await readRelease(wanted);
+    const release = await readRelease({ tenantId, repo: wanted.repo, tag: wanted.tag });
     if (!release.ok) return release;
     requireReachable(host.value);
     const spec = specOf({ ...wanted, debug }, { before: null, release: release.value, tag: wanted.tag, hostName: host.value.name });
@@ -115,7 +116,7 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
     const outcome = await writer.execute({
       verb: 'create-container',
       ...baseOf(actor, 'create-container', tenantId, containerId),
-      ...planned(spec, release.value),
+      ...planned(spec, (await hasRoom(lookups, host.value, spec, wanted.replaces)) && release.value.runsTwice),
       containerId,
       name,
       repo: wanted.repo,
@@ -160,7 +161,7 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
     const host = hostOf(hosts, wanted.hostName ?? before.hostName);
     if (!host.ok) return host;
     const tag = wanted.tag ?? before.tag;
-    const release = await readRelease({ repo, tag });
+    const release = await readRelease({ tenantId, repo, tag });
     if (!release.ok) return release;
     requireReachable(host.value);
     const spec = specOf(wanted, { before, release: release.value, tag, hostName: host.value.name });
@@ -169,7 +170,7 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
     return writer.execute({
       verb: 'deploy-container',
       ...baseOf(actor, wanted.start ? 'start-container' : 'relaunch-container', tenantId, id),
-      ...planned(spec, release.value),
+      ...planned(spec, (await hasRoom(lookups, host.value, spec, id)) && release.value.runsTwice),
       containerId: id,
       start: wanted.start,
       hold: wanted.staging ?? null,
@@ -181,11 +182,30 @@ export function makeDeployments(deps: DeploymentsDeps): Deployments {
   return { create, deploy };
 }
 
+/** Whether a deployment can run beside what it takes the place of (`ofId`), as far as its GPUs go. Throws where it cannot run at all. */
+async function hasRoom(
+  lookups: Pick<ContainerLookups, 'gpusOn'>,
+  host: ContainerHost,
+  { gpus: count }: DeploymentSpec,
+  ofId: string | null,
+): Promise<boolean> {
+  if (count === 0) return true;
+  const total = host.gpuDevices.length;
+  const { used, given } = await lookups.gpusOn(host.name, ofId);
+  const room = gpuRoom({ total, used, given, count });
+  if (room !== 'none') return room === 'beside';
+  throw unreachable(
+    `the container host ${host.name} has ${Math.max(0, total - used)} of its ${total} GPUs free, and ${count} are asked for`,
+  );
+}
+
 /** Nothing can be asked of a host: 503, with a sentence for whoever asks. */
 const unreachable = (publicMessage: string): Fault => new Fault({ code: 'overloaded', message: publicMessage, publicMessage });
 
-/** Refuses a number of GPUs that the host has no place for: `invalid_request`. */
-function refuseMisfit(host: ContainerHost, { gpus }: DeploymentSpec) {
+/** Refuses a number of GPUs that the configuration cannot do with, or the host has no place for: `invalid_request`. */
+function refuseMisfit(host: ContainerHost, { gpus, config }: DeploymentSpec) {
+  const { count, unit } = neededGpus(config);
+  if (count > gpus) return invalid('gpus', `be at least ${count}: the container ${unit} of the configuration has so many`);
   if (gpus === 0 || host.gpus.includes(gpus)) return null;
   const known = host.gpus.length === 0 ? 'be 0: the host has none' : `be one of ${host.gpus.join(', ')} on the host ${host.name}`;
   return invalid('gpus', known);

@@ -16,6 +16,7 @@ export interface ManageContainers extends ContainerReads, Deployments {
   remove(actor: Actor, tenantId: string, id: string): Promise<Outcome<Container>>;
   accept(actor: Actor, tenantId: string, id: string): Promise<Outcome<ContainerView>>;
   cancel(actor: Actor, tenantId: string, id: string): Promise<Outcome<ContainerView>>;
+  /** Throws the source's fault where it cannot be asked for its App. */
   set(
     actor: Actor,
     tenantId: string,
@@ -32,7 +33,7 @@ export interface ManageContainersDeps extends Omit<DeploymentsDeps, 'lookups'> {
   /** Where requests go, as the ingress of this node knows it. */
   readonly routes: Pick<RouteTable, 'isKnown' | 'refresh'>;
   readonly metering: Pick<MeterContainers, 'requireFunds' | 'settle'>;
-  readonly source: Pick<ReleaseSource, 'isPolled'>;
+  readonly source: Pick<ReleaseSource, 'isPolled' | 'connection'>;
   readonly drainMs: number;
   readonly stopDrainMs: number;
 }
@@ -75,9 +76,12 @@ export function makeManageContainers(deps: ManageContainersDeps): ManageContaine
         writer.execute({ verb: 'cancel-container-update', ...base, containerId: id }),
       ),
     set: (actor, tenantId, id, changes) =>
-      act({ actor, tenantId, id, name: 'set-container' }, async (base, { repo }) =>
-        writer.execute({ verb: 'set-container', ...base, containerId: id, ...changes, isPolled: deps.source.isPolled(repo) }),
-      ),
+      act({ actor, tenantId, id, name: 'set-container' }, async (base, { repo, githubAppConnected }) => {
+        const connects = changes.githubAppConnected === true && !githubAppConnected;
+        const connection = connects ? await deps.source.connection({ tenantId, repo }) : null;
+        const isPolled = deps.source.isPolled(repo);
+        return writer.execute({ verb: 'set-container', ...base, containerId: id, ...changes, isPolled, connection });
+      }),
     organize: async (actor, tenantId, change) => {
       const base = auditedBase(ids, actor, {
         name: 'organize-containers',

@@ -1,6 +1,7 @@
 import type { ConfigViolation, ContainerConfig, UnitConfig } from '../../core/containers/config/container-config.ts';
 import type { Container, Deployment } from '../../core/containers/container-records.ts';
 import { networkName, unitName, volumeName, type NetworkRole } from '../../core/containers/engine-names.ts';
+import { unitGpus } from '../../core/containers/gpu-allotment.ts';
 import { resolveImage, type ImageRef, type Registries } from '../../core/containers/images.ts';
 import { unitEnvironment, type GivenValues } from '../../core/containers/unit-environment.ts';
 import type { EngineOwner, NetworkSpec, UnitSpec, VolumeSpec } from '../../ports/container-engine.ts';
@@ -33,12 +34,6 @@ export function imagesOf(config: ContainerConfig, registries: Registries): Map<s
 /** An allow-list of names cannot be kept on a plain engine: such a network is closed. */
 const roleOf = (egress: 'closed' | 'allowlist' | 'open'): NetworkRole => (egress === 'open' ? 'open' : 'closed');
 
-/** The GPUs of a unit: its own, where the deployment has any; a unit that names no number takes all that the deployment got. */
-const gpusOf = (unit: UnitConfig, gpus: number): UnitSpec['gpus'] => {
-  if (gpus === 0 || unit.gpus === null) return null;
-  return unit.gpus === 'all' ? gpus : unit.gpus;
-};
-
 /** What a unit may use: its own limit, and never more than the whole deployment. */
 const least = (own: number | null, whole: number | null): number | null => {
   if (own === null) return whole;
@@ -46,12 +41,12 @@ const least = (own: number | null, whole: number | null): number | null => {
 };
 
 /**
- * Plans a deployment: pure. Names are made of its id, so that a plan made twice is the same. The images were checked when it was asked for; throws where one
+ * Plans a deployment: pure. `gpus` are those of the host that it is given. Names are made of its id, so that a plan made twice is the same. The images were checked when it was asked for; throws where one
  * is not allowed any more.
  */
 export function planDeployment(
   of: { readonly container: Pick<Container, 'id' | 'tenantId'>; readonly deployment: Deployment; readonly installation: string },
-  given: { readonly values: GivenValues; readonly registries: Registries },
+  given: { readonly values: GivenValues; readonly registries: Registries; readonly gpus: readonly string[] },
 ): DeploymentPlan {
   const { container, deployment, installation } = of;
   const { config } = deployment;
@@ -91,7 +86,8 @@ export function planDeployment(
       networks: isUpstream ? [...own, { name: shim.name, role: shim.role }] : own,
       shimPort: isUpstream ? config.shim.upstreamPort : null,
       ports: unit.ports,
-      gpus: gpusOf(unit, deployment.gpus),
+      gpus: unitGpus(unit.gpus, given.gpus),
+      allottedGpus: given.gpus,
       ipc: unit.ipc,
       capAdd: unit.capAdd,
       shmBytes: unit.shmBytes,

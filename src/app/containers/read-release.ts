@@ -5,7 +5,7 @@ import { CONFIG_FILE, checkRepo, checkTag } from '../../core/containers/release-
 import type { Registries } from '../../core/containers/images.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
 import type { ConfigReader } from '../../ports/config-reader.ts';
-import type { ReleaseSource } from '../../ports/release-source.ts';
+import type { ReleaseSource, RepositoryOf } from '../../ports/release-source.ts';
 import { imagesOf } from './plan-units.ts';
 
 /** What a tag of a repository is to run. `warnings` are sentences for its owner. */
@@ -16,8 +16,8 @@ export interface Release {
   readonly runsTwice: boolean;
 }
 
-/** Reads a release, and checks everything about it that can be checked before it runs. */
-export type ReadRelease = (of: { readonly repo: string; readonly tag: string }) => Promise<Outcome<Release>>;
+/** Reads a release for a tenant, and checks everything about it that can be checked before it runs. */
+export type ReadRelease = (of: RepositoryOf & { readonly tag: string }) => Promise<Outcome<Release>>;
 
 const SHOWN_VIOLATIONS = 20;
 
@@ -46,7 +46,7 @@ function undeclared(config: ContainerConfig, { cpuHourNanos, memoryGbHourNanos }
  * `details.violations` has every one). Throws the source's fault.
  */
 export function makeReadRelease(deps: {
-  readonly source: ReleaseSource;
+  readonly source: Pick<ReleaseSource, 'readConfig'>;
   readonly reader: ConfigReader;
   readonly registries: Registries;
   readonly prices: ResourcePrices;

@@ -19,10 +19,17 @@ const MAX_RESTARTS = 3;
 /** Health checks may ask for days: a deployment that takes longer than this has failed. */
 const MAX_CHECK_MS = 3_600_000;
 
+/** The exit code of what was killed. Engines do not always hear that it was for its memory. */
+const KILLED = 137;
+
 /** Ends with an error that tells of the unit what is wrong with it, where something is for good. */
 function refuseEnded(name: string, unit: UnitState | null, isUpstream: boolean): void {
   if (unit === null) throw new DeploymentFailed(`the container ${name} is gone from its host`);
-  const memory = unit.oomKilled ? ': its memory was full' : '';
+  const memory = unit.oomKilled
+    ? ': its memory was full'
+    : unit.exitCode === KILLED
+      ? ': it was killed, maybe since its memory was full'
+      : '';
   if (unit.restarts >= MAX_RESTARTS) {
     throw new DeploymentFailed(`the container ${name} keeps ending, last with exit code ${unit.exitCode}${memory}`);
   }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Domain, Secret, SshKey } from '../../client/container-wire.ts';
+import type { Domain, RegistryStatus, Secret, SshKey } from '../../client/container-wire.ts';
 import { ApiError } from '../../client/errors.ts';
 import { readTextFile } from '../../server/data-folder.ts';
 import type { Context } from '../context.ts';
@@ -51,11 +51,12 @@ function printDomain(context: Context, domain: Domain): void {
   );
 }
 
-/** Adds the commands about what containers use: domains, secrets, SSH keys. */
+/** Adds the commands about what containers use: domains, secrets, SSH keys, credentials of registries. */
 export function addContainerBelongings(containers: Command, run: Run): void {
   addDomains(containers.command('domains').description('domains of the organization'), run);
   addSecrets(containers.command('secrets').description('secrets of the organization'), run);
   addSshKeys(containers.command('ssh-keys').description('public keys that open debug containers'), run);
+  addRegistries(containers.command('registries').description('what opens private registries of images'), run);
 }
 
 function addDomains(domains: Command, run: Run): void {
@@ -146,15 +147,59 @@ function addSshKeys(keys: Command, run: Run): void {
   addDelete(keys, run, { argument: '<name>', remove: (context, name) => context.containers().sshKeys.delete(name) });
 }
 
+const REGISTRY_COLUMNS: Column<readonly [name: string, status: RegistryStatus]>[] = [
+  { head: 'REGISTRY', text: ([name]) => name },
+  { head: 'CREDENTIALS', text: ([, { has_credentials: has, expired }]) => (has ? (expired ? 'refused by the registry' : 'yes') : 'none') },
+  { head: 'NAME', text: ([, { username }]) => username ?? '' },
+  { head: 'UPDATED (UTC)', text: ([, { updated_at: at }]) => momentText(at ?? null, '') },
+];
+
+function addRegistries(registries: Command, run: Run): void {
+  registries
+    .command('list')
+    .description('the registries, without what opens them')
+    .action(
+      run(async (context) =>
+        context.print(await context.containers().registries.list(), (found) =>
+          renderTable(REGISTRY_COLUMNS, Object.entries(found), context),
+        ),
+      ),
+    );
+  registries
+    .command('set')
+    .description('keep what opens one: the token, or for gcr the key of a service account, that is written to the command')
+    .argument('<registry>', 'ghcr, gcr or dockerhub')
+    .option('--username <name>', 'the name that goes with a token')
+    .action(run(setRegistry));
+  addDelete(registries, run, {
+    argument: '<registry>',
+    description: 'forget what opens one',
+    remove: (context, registry) => context.containers().registries.delete(registry),
+  });
+}
+
+async function setRegistry(context: Context, registry: string, { username }: { readonly username?: string }): Promise<void> {
+  const given = (await context.around.input()).trim();
+  if (given === '') {
+    throw new CommandError(
+      'Write the token or key to the command, such as: castellan containers registries set ghcr --username NAME < file',
+      EXIT.usage,
+    );
+  }
+  const credential = username === undefined ? { key: given } : { username, token: given };
+  await context.containers().registries.set(registry, credential);
+  context.print({ registry, did: 'saved' }, () => `saved ${registry}\n`);
+}
+
 /** What nothing uses may be made again, so nobody is asked. */
 function addDelete(
   group: Command,
   run: Run,
-  of: { readonly argument: string; readonly remove: (context: Context, name: string) => Promise<void> },
+  of: { readonly argument: string; readonly description?: string; readonly remove: (context: Context, name: string) => Promise<void> },
 ): void {
   group
     .command('delete')
-    .description('delete one that no container uses')
+    .description(of.description ?? 'delete one that no container uses')
     .argument(of.argument)
     .action(
       run(async (context, name: string) => {

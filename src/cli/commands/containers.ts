@@ -3,10 +3,12 @@ import type { Container, DeploymentFields } from '../../client/container-wire.ts
 import type { Context } from '../context.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { renderFields, renderTable, type Column } from '../output/table.ts';
-import { countText, momentText, usdText } from '../output/words.ts';
+import { momentText } from '../output/words.ts';
 import type { Run } from '../run-command.ts';
 import { findContainer, followDeployment } from './follow-deployment.ts';
 import { addContainerBelongings } from './container-belongings.ts';
+import { addContainerFigures } from './container-figures.ts';
+import { addContainerPlaces } from './container-places.ts';
 import { addContainerSessions } from './container-sessions.ts';
 import { releaseOf } from './release-of-folder.ts';
 
@@ -41,6 +43,8 @@ const fieldsOf = (container: Container): [string, string][] => [
   ['host', container.host_name],
   ['takes', `${container.cpus} processors, ${container.memory_mb} MB, ${container.gpus} GPUs`],
   ['updates', container.auto_update ? 'by itself' : 'when asked'],
+  ...(container.github_app_connected ? ([['GitHub App', 'connected']] as [string, string][]) : []),
+  ...(container.group_name === null ? [] : ([['group', container.group_name]] as [string, string][])),
   ['variables', listText(Object.keys(container.variables))],
   ['secrets', listText(container.secrets)],
   ['mode', container.debug ? `debug, SSH keys ${listText(container.ssh_keys)}` : 'production'],
@@ -173,6 +177,17 @@ export function addContainers(program: Command, run: Run): void {
       }),
     );
   containers
+    .command('github')
+    .description('connect one to the GitHub App of this server, or disconnect it')
+    .argument('<name>', 'its name or id')
+    .addArgument(new Argument('<how>').choices(['on', 'off']))
+    .action(
+      run(async (context, name: string, how: string) => {
+        const { id } = await findContainer(context, name);
+        printContainer(context, await context.containers().setGithubConnection(id, how === 'on'));
+      }),
+    );
+  containers
     .command('delete')
     .description('delete one for good')
     .argument('<name>', 'its name or id')
@@ -183,7 +198,8 @@ export function addContainers(program: Command, run: Run): void {
     .description('wait until a deployment has come to its end, and tell how far it is')
     .argument('<name>', 'its name or id')
     .action(run(async (context, name: string) => finish(context, await findContainer(context, name), true)));
-  containers.command('usage').description('what one was charged for').argument('<name>', 'its name or id').action(run(usage));
+  addContainerFigures(containers, run);
+  addContainerPlaces(containers, run);
   addContainerSessions(containers, run);
   addContainerBelongings(containers, run);
 }
@@ -223,21 +239,4 @@ async function remove(context: Context, name: string, { yes = false }: { readonl
   }
   await context.containers().delete(container.id);
   context.print({ deleted: container.name, id: container.id }, () => `deleted ${container.name}\n`);
-}
-
-async function usage(context: Context, name: string): Promise<void> {
-  const { id } = await findContainer(context, name);
-  context.print(await context.containers().usage(id), (shown) =>
-    renderFields(
-      [
-        ['processor seconds', countText(shown.cpu_seconds)],
-        ['GB seconds of memory', countText(shown.memory_gb_seconds)],
-        ['GPU seconds', countText(shown.gpu_seconds)],
-        ['cost', usdText(shown.cost_usd)],
-        ['booked until (UTC)', momentText(shown.metered_until, 'nothing yet')],
-        ...(shown.unpaid_since === null ? [] : ([['unpaid since (UTC)', momentText(shown.unpaid_since)]] as [string, string][])),
-      ],
-      context,
-    ),
-  );
 }

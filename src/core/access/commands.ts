@@ -18,6 +18,7 @@ import type {
   UsageReporter,
 } from '../records.ts';
 import type { InferenceSettings } from '../routing/settings.ts';
+import type { SealedKeyRing } from '../sealed/key-ring.ts';
 import type { SealedReplacement } from './sealed-values.ts';
 
 /** Makes a tenant; the command's `tenantId` is the new tenant's. `seen` is there where it names a currency or requires a balance. */
@@ -202,6 +203,12 @@ export interface KeepSpeedsCommand extends CommandBase {
   readonly speeds: PlainJson;
 }
 
+/** Puts the next version of the keys that sealed bodies are opened with in the place of the one before. */
+export interface PutSealedKeysCommand extends CommandBase {
+  readonly verb: 'put-sealed-keys';
+  readonly ring: SealedKeyRing;
+}
+
 /** Replaces sealed texts of one record by the same secrets sealed with another master key. */
 export interface ResealCommand extends CommandBase {
   readonly verb: 'reseal';
@@ -233,4 +240,5 @@ export type AccessCommand =
   | SetProjectSettingsCommand
   | InitSettingCommand
   | KeepSpeedsCommand
+  | PutSealedKeysCommand
   | ResealCommand;

@@ -13,6 +13,7 @@ import { initSettingVerb } from './decide-setting.ts';
 import { keepSpeedsVerb } from './decide-speeds.ts';
 import { createTenantVerb, ensureTenantVerb } from './decide-create-tenant.ts';
 import { updateTenantVerb } from './decide-tenant.ts';
+import { putSealedKeysVerb } from '../sealed/decide-sealed-keys.ts';
 import { deleteKeyVerb, updateKeyVerb } from './decide-update-key.ts';
 import { putUsageReporterVerb, updateUsageReporterVerb } from './decide-usage-reporter.ts';
 import { putUpstreamVerb, updateUpstreamVerb } from './decide-upstream.ts';
@@ -40,5 +41,6 @@ export const ACCESS_VERBS = {
   'set-project-settings': setProjectSettingsVerb,
   'init-setting': initSettingVerb,
   'keep-speeds': keepSpeedsVerb,
+  'put-sealed-keys': putSealedKeysVerb,
   reseal: resealVerb,
 } as const satisfies { readonly [K in AccessCommand['verb']]: Verb<Extract<AccessCommand, { verb: K }>, unknown> };

@@ -1,3 +1,4 @@
+import type { AppConnection, MarkOutcome } from './app-connection.ts';
 import type { CallRate } from '../calls/call-context.ts';
 import type { CommandBase } from '../verb.ts';
 import type { WindowDemand } from '../windows/budget-rule.ts';
@@ -76,6 +77,23 @@ export interface SetContainerCommand extends CommandBase {
   /** Whether the source of its repository is asked for new tags: then no App is needed for that. */
   readonly isPolled: boolean;
   readonly githubAppConnected?: boolean;
+  /** How the App stands to the repository; null where that was not asked: nothing is connected then. */
+  readonly connection: AppConnection | null;
+}
+
+/** Notes what came of marking the release that a deployment serves as the latest. The command is the server's. */
+export interface NoteReleaseMarkCommand extends CommandBase {
+  readonly verb: 'note-release-mark';
+  readonly containerId: string;
+  readonly deploymentId: string;
+  readonly mark: MarkOutcome;
+}
+
+/** Remembers for `keepMs` that a webhook with a body of that digest was taken. The command is the server's. */
+export interface TakeReleaseHookCommand extends CommandBase {
+  readonly verb: 'take-release-hook';
+  readonly digest: string;
+  readonly keepMs: number;
 }
 
 /** A change of the lists of a tenant's containers. */
@@ -166,6 +184,8 @@ export type ContainerCommand =
   | AcceptUpdateCommand
   | CancelUpdateCommand
   | SetContainerCommand
+  | NoteReleaseMarkCommand
+  | TakeReleaseHookCommand
   | OrganizeContainersCommand
   | AdvanceContainerCommand
   | ForgetContainerCommand

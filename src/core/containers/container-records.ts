@@ -68,7 +68,8 @@ export interface ServedSpan {
  * A deployed application. `current` is the deployment that it is described by: the one that serves, served last, or is its first;
  * `update` the one that is to take its place; `retired` those that drain. `replaces` is the container that goes once this one is ready.
  * A container that is being deleted (`deletedAtMs`) is seen by nobody, and forgotten when nothing of it runs. `served` is what it has served
- * that is over and not booked as used yet; absent: nothing.
+ * that is over and not booked as used yet; absent: nothing. `markedDeploymentId` is the deployment whose release was marked as the latest, or of which it is
+ * settled that it is not; absent: none.
  */
 export interface Container {
   readonly id: string;
@@ -88,6 +89,7 @@ export interface Container {
   readonly updatedAtMs: number;
   readonly deletedAtMs: number | null;
   readonly served?: readonly ServedSpan[];
+  readonly markedDeploymentId?: string;
 }
 
 /**

@@ -1,14 +1,8 @@
 import { eventEffects } from '../access/access-events.ts';
 import type { ContainerEventType } from './event-types.ts';
-import { accepted, rejected } from '../rejection.ts';
+import { accepted } from '../rejection.ts';
 import { refuse, type CommandBase, type Decision, type State, type Verb } from '../verb.ts';
-import type {
-  AcceptUpdateCommand,
-  CancelUpdateCommand,
-  DeleteContainerCommand,
-  SetContainerCommand,
-  StopContainerCommand,
-} from './commands.ts';
+import type { AcceptUpdateCommand, CancelUpdateCommand, DeleteContainerCommand, StopContainerCommand } from './commands.ts';
 import type { Container } from './container-records.ts';
 import {
   changeEffects,
@@ -151,29 +145,5 @@ export const cancelUpdateVerb: Verb<CancelUpdateCommand, Container> = {
       effects: changeEffects(state, command, nowMs, { container, happenings: [{ type: 'container.update_canceled', data: told }] }),
       auditMetadata: told,
     };
-  },
-};
-
-/**
- * Changes what is given of a container without deploying it. The value is the container.
- *
- * Rejects, in this order: `not_found`, `invalid_transition` (`auto_update` or the connection is asked for, and no GitHub App is connected, nor is its source asked for new tags). Source: Tinfoil
- * Admin API, auto-update and github-connection: disconnecting turns auto-update off (reference section 4).
- */
-export const setContainerVerb: Verb<SetContainerCommand, Container> = {
-  needs,
-  decide: (state, command, nowMs) => {
-    const found = openContainer(state, command.tenantId, command.containerId);
-    if ('refusal' in found) return refuse(found.refusal);
-    const { container: before } = found;
-    const { autoUpdate = before.autoUpdate, githubAppConnected = before.githubAppConnected } = command;
-    if (githubAppConnected && !before.githubAppConnected) {
-      const owner = before.repo.split('/', 1)[0] ?? '';
-      return refuse(rejected({ code: 'not_found', message: `no GitHub App installation for ${owner}` }));
-    }
-    const isTold = githubAppConnected || command.isPolled;
-    if (autoUpdate && !isTold) return refuse(wrongState(before, 'update itself', 'it is not connected to a GitHub App'));
-    const container: Container = { ...before, autoUpdate: autoUpdate && isTold, githubAppConnected, updatedAtMs: nowMs };
-    return changed(state, command, nowMs, { container, type: 'container.changed' });
   },
 };

@@ -14,6 +14,7 @@ export const CONTAINER_EVENT_TYPES = [
   'container.updated',
   'container.moved',
   'container.changed',
+  'container.release_marked',
   'container.stopping',
   'container.stopped',
   'container.removed',

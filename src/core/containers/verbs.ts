@@ -7,7 +7,8 @@ import { noteContainerSamplesVerb } from './decide-samples.ts';
 import type { SshCommand } from './ssh-commands.ts';
 import { advanceContainerVerb, forgetContainerVerb } from './decide-advance.ts';
 import { createContainerVerb, deployContainerVerb } from './decide-deploy.ts';
-import { acceptUpdateVerb, cancelUpdateVerb, deleteContainerVerb, setContainerVerb, stopContainerVerb } from './decide-lifecycle.ts';
+import { noteReleaseMarkVerb, setContainerVerb, takeReleaseHookVerb } from './decide-connection.ts';
+import { acceptUpdateVerb, cancelUpdateVerb, deleteContainerVerb, stopContainerVerb } from './decide-lifecycle.ts';
 import { deleteRegistryCredentialVerb, noteRegistryRefusalVerb, putRegistryCredentialVerb } from './decide-registry-credential.ts';
 import { createSecretVerb, deleteSecretVerb, updateSecretVerb } from './decide-secret.ts';
 import { createSshKeyVerb, deleteSshKeyVerb } from './decide-ssh-key.ts';
@@ -25,6 +26,8 @@ export const CONTAINER_VERBS = {
   'accept-container-update': acceptUpdateVerb,
   'cancel-container-update': cancelUpdateVerb,
   'set-container': setContainerVerb,
+  'note-release-mark': noteReleaseMarkVerb,
+  'take-release-hook': takeReleaseHookVerb,
   'organize-containers': organizeContainersVerb,
   'advance-container': advanceContainerVerb,
   'forget-container': forgetContainerVerb,

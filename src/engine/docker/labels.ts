@@ -13,6 +13,7 @@ export const LABELS = {
   spec: `${PREFIX}spec`,
   shimPort: `${PREFIX}shim-port`,
   image: `${PREFIX}image`,
+  gpus: `${PREFIX}gpus`,
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;

@@ -62,5 +62,6 @@ export function readListedUnit(listed: ContainerInfo): OwnedUnit {
     health: listedHealth(listed.Status),
     publishedPort: published?.PublicPort ?? null,
     image: listed.Labels[LABELS.image] ?? null,
+    allottedGpus: (listed.Labels[LABELS.gpus] ?? '').split(',').filter((device) => device !== ''),
   };
 }

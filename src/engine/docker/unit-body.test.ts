@@ -19,6 +19,7 @@ const SPEC: UnitSpec = {
   shimPort: null,
   ports: [],
   gpus: null,
+  allottedGpus: [],
   ipc: null,
   capAdd: [],
   shmBytes: null,
@@ -36,8 +37,7 @@ const hostOf = (given: Partial<UnitSpec>): Record<string, unknown> => ({ ...unit
 
 describe('what is asked of an engine', () => {
   test.each([
-    [2, [{ Driver: 'nvidia', Capabilities: [['gpu']], Count: 2 }]],
-    ['all', [{ Driver: 'nvidia', Capabilities: [['gpu']], Count: -1 }]],
+    [[], undefined],
     [['0', '3'], [{ Driver: 'nvidia', Capabilities: [['gpu']], DeviceIDs: ['0', '3'] }]],
     [null, undefined],
   ] as const)('GPUs: %j', (gpus, requests) => {

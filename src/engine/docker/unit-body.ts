@@ -37,10 +37,7 @@ const health = (check: HealthcheckSpec): HealthConfig => ({
   StartPeriod: nanoseconds(check.startPeriodMs ?? 0),
 });
 
-const gpuRequests = (gpus: NonNullable<UnitSpec['gpus']>): DeviceRequest[] => {
-  const which = typeof gpus === 'object' ? { DeviceIDs: [...gpus] } : { Count: gpus === 'all' ? -1 : gpus };
-  return [{ Driver: 'nvidia', Capabilities: [['gpu']], ...which }];
-};
+const gpuRequests = (gpus: readonly string[]): DeviceRequest[] => [{ Driver: 'nvidia', Capabilities: [['gpu']], DeviceIDs: [...gpus] }];
 
 const halfOf = (memoryBytes: number | null): number => (memoryBytes === null ? DEFAULT_SHM_BYTES : Math.floor(memoryBytes / 2));
 
@@ -94,7 +91,7 @@ function hostConfig(spec: UnitSpec, host: HostSide): HostConfig {
     Dns: hasWayOut(spec) ? [...host.dns] : [NO_RESOLVER],
     DnsOptions: [],
     DnsSearch: [],
-    ...(spec.gpus === null ? {} : { DeviceRequests: gpuRequests(spec.gpus) }),
+    ...(spec.gpus === null || spec.gpus.length === 0 ? {} : { DeviceRequests: gpuRequests(spec.gpus) }),
   };
 }
 
@@ -150,6 +147,7 @@ export function unitBody(spec: UnitSpec, host: HostSide): { readonly body: Conta
     [LABELS.spec]: specHash,
     [LABELS.image]: imageAddress(spec.image),
     ...(spec.shimPort === null ? {} : { [LABELS.shimPort]: String(spec.shimPort) }),
+    ...(spec.allottedGpus.length === 0 ? {} : { [LABELS.gpus]: spec.allottedGpus.join(',') }),
   };
   return { body: { ...made, Labels: labels }, specHash };
 }

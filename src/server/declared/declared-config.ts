@@ -3,6 +3,7 @@ import type { MetricsConfig } from './parse-metrics.ts';
 import type { ContainersConfig } from './parse-containers.ts';
 import type { BillingConfig } from './parse-billing.ts';
 import type { Retention } from '../../core/retention/retention.ts';
+import type { SealedKeyPolicy } from '../../core/sealed/key-ring.ts';
 import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
 
 /** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
@@ -94,6 +95,7 @@ export interface DeclaredConfig {
   readonly gateway: GatewayConfig;
   readonly metrics: MetricsConfig;
   readonly retention: Retention;
+  readonly sealedKeys: SealedKeyPolicy;
   readonly billing: BillingConfig;
   readonly containers: ContainersConfig;
   readonly upstreams: readonly DeclaredUpstream[];

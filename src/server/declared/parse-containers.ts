@@ -84,12 +84,14 @@ const REGISTRY = {
 };
 const REGISTRY_HOST = { pattern: /^[a-z0-9.-]+(?::[0-9]{1,5})?$/, rule: 'a host, with a port where it has one' };
 
+const readText = (path: string): string => readFileSync(path, 'utf8');
+
 /** Reads the sections that are about containers. */
 export const parseContainers = (
   sections: Readonly<Record<'hosts' | 'sources' | 'registries' | 'ingress' | 'containers' | 'dns' | 'ssh', Field>>,
 ): ContainersConfig => ({
-  hosts: parseHosts(sections.hosts, (path) => readFileSync(path, 'utf8')),
-  sources: parseSources(sections.sources),
+  hosts: parseHosts(sections.hosts, readText),
+  sources: parseSources(sections.sources, readText),
   registries: parseRegistries(sections.registries),
   ...parseIngress(sections.ingress),
   ssh: parseSsh(sections.ssh),

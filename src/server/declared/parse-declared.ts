@@ -9,6 +9,7 @@ import { parseMetrics } from './parse-metrics.ts';
 import { parseModels } from './parse-models.ts';
 import { parseReporters } from './parse-reporters.ts';
 import { parseRetention } from './parse-retention.ts';
+import { parseSealed } from './parse-sealed.ts';
 import { parseTenants } from './parse-tenants.ts';
 import { parseUpstreams } from './parse-upstreams.ts';
 
@@ -31,6 +32,7 @@ const SECTIONS = [
   'dns',
   'metrics',
   'retention',
+  'sealed',
   'billing',
 ] as const;
 
@@ -46,6 +48,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
   const containers = parseContainers(sections);
   const metrics = parseMetrics(sections.metrics);
   const retention = parseRetention(sections.retention);
+  const sealedKeys = parseSealed(sections.sealed);
   const billing = parseBilling(sections.billing);
   const { gateway, corsOrigins } = parseGateway(sections.gateway);
   return {
@@ -54,6 +57,7 @@ export function parseDeclared(root: Field, path: string): DeclaredConfig {
     corsOrigins,
     metrics,
     retention,
+    sealedKeys,
     billing,
     containers,
     upstreams,

@@ -12,6 +12,8 @@ export interface DeclaredHost {
   readonly address: string;
   /** The numbers of GPUs that a container may ask for. */
   readonly gpus: readonly number[];
+  /** The GPUs that there are for containers, as the engine knows them. */
+  readonly gpuDevices: readonly string[];
   readonly isDefault: boolean;
   /** A command that prints what a unit uses of its GPUs. */
   readonly gpuProbe: readonly string[] | null;
@@ -21,13 +23,25 @@ export interface DeclaredHost {
 const NAME = { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, rule: 'an id of 1 to 64 letters, digits, ".", "_" and "-"' };
 const ADDRESS = { pattern: /^[A-Za-z0-9.:-]{1,253}$/, rule: 'a host name or an IP address' };
 const MAX_GPUS = 8;
+const DEVICE = { pattern: /^[A-Za-z0-9._:/-]{1,64}$/, rule: 'the index or the UUID of a GPU, in quotes' };
 
 /** Reads the section `hosts`. `readFile` reads the text of a file that it names. */
 export function parseHosts(section: Field, readFile: (path: string) => string): DeclaredHost[] {
   const seen = new Set<string>();
   let defaults = 0;
   return section.items().map((item) => {
-    const given = item.fields(['name', 'docker', 'tls', 'address', 'gpus', 'default', 'egress_allow', 'firewall', 'gpu_probe']);
+    const given = item.fields([
+      'name',
+      'docker',
+      'tls',
+      'address',
+      'gpus',
+      'gpu_devices',
+      'default',
+      'egress_allow',
+      'firewall',
+      'gpu_probe',
+    ]);
     const name = given.name.text(NAME);
     refuseDouble(seen, name, given.name);
     const tls = given.tls.or(null, (field) => readTls(field, readFile));
@@ -40,12 +54,23 @@ export function parseHosts(section: Field, readFile: (path: string) => string): 
       name,
       engine: parsed.address,
       address: given.address.or(defaultAddress(parsed.address), (f) => f.text(ADDRESS)),
-      gpus: given.gpus.items().map((f) => f.integer({ min: 1, max: MAX_GPUS })),
+      ...readGpus(given),
       isDefault,
       gpuProbe: given.gpu_probe.or(null, (list) => list.items().map((part) => part.text({ maxLength: 256 }))),
       firewall: readFirewall(given.firewall, given.egress_allow, parsed.address.kind === 'unix'),
     };
   });
+}
+
+/** Without a list, the GPUs are those that the engine counts from 0, as many as one container may have. */
+function readGpus(given: { readonly gpus: Field; readonly gpu_devices: Field }): Pick<DeclaredHost, 'gpus' | 'gpuDevices'> {
+  const gpus = given.gpus.items().map((f) => f.integer({ min: 1, max: MAX_GPUS }));
+  const most = Math.max(0, ...gpus);
+  const listed = given.gpu_devices.items().map((f) => f.text(DEVICE));
+  if (new Set(listed).size !== listed.length) given.gpu_devices.fail('must name each GPU once');
+  if (given.gpu_devices.isGiven && listed.length < most)
+    given.gpu_devices.fail(`must name at least ${most}: a container may ask for so many`);
+  return { gpus, gpuDevices: given.gpu_devices.isGiven ? listed : Array.from({ length: most }, (_, index) => String(index)) };
 }
 
 /** How a host keeps its containers in. Commands reach the networks of an engine on this machine, and others only by what is put before them. */

@@ -140,6 +140,9 @@ export function makeGitSource({
       }
     },
     isPolled: () => true,
+    // Plain git knows no Apps, and no releases of which one could be the latest.
+    connection: async () => 'elsewhere',
+    markLatest: async () => 'not_permitted',
     newerTag: async ({ repo, than }) => {
       try {
         return newerVersion(await gate(() => inFolder((folder) => tagsOf(folder, repo))), than);

@@ -11,21 +11,37 @@ export interface GithubLimits {
 
 /** GitHub answered that there is no such thing, or that it is not to be seen: it tells the two apart for nobody. */
 export const MISSING = Symbol('missing');
-/** GitHub does not let this server see it. */
+/** GitHub does not let this server see it, or do it. */
 export const FORBIDDEN = Symbol('forbidden');
+/** It is as it was when it was asked for last. */
+export const UNCHANGED = Symbol('unchanged');
 
 /** What a question came to: GitHub's JSON, unchecked. */
 export type GithubAnswer = { readonly [name: string]: unknown } | typeof MISSING | typeof FORBIDDEN;
 
 /** Asks one of GitHub's routes, as its documentation writes them. Throws a {@link SourceFault}. */
-export type AskGithub = (route: string, parameters: Readonly<Record<string, string>>) => Promise<GithubAnswer>;
+export type AskGithub = (route: string, parameters: Readonly<Record<string, string | number>>) => Promise<GithubAnswer>;
+
+/** Asks only for what is not as the answer with that tag was: questions that nothing came of do not count against the limit. */
+export type AskChanged = (
+  route: string,
+  parameters: Readonly<Record<string, string | number>>,
+  etag: string | null,
+) => Promise<{ readonly etag: string | null; readonly answer: GithubAnswer } | typeof UNCHANGED>;
+
+/** What is asked with one credential. */
+export interface GithubQuestions {
+  readonly ask: AskGithub;
+  readonly askChanged: AskChanged;
+}
 
 class AnswerTooLarge extends Error {}
 
-/** The platform's fetch with answers that end: one that is larger than `maxBytes` fails instead of filling memory. */
-export function boundedFetch(maxBytes: number): typeof fetch {
+/** The platform's fetch with answers that end: one that is larger than `maxBytes` fails instead of filling memory, one that takes longer is given up. */
+export function boundedFetch({ maxAnswerBytes: maxBytes, timeoutMs }: Pick<GithubLimits, 'maxAnswerBytes' | 'timeoutMs'>): typeof fetch {
   return async (input, init) => {
-    const answer = await fetch(input, init);
+    const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(init?.signal ? [init.signal] : [])]);
+    const answer = await fetch(input, { ...init, signal });
     const { body } = answer;
     if (body === null) return answer;
     let bytes = 0;
@@ -68,64 +84,103 @@ function limitedForS(status: number, headers: Readonly<Record<string, unknown>>,
 }
 
 /**
- * Makes the questions about one repository. None is asked a second time. A 404 and a 403 without a used-up limit are answers; all else that is not good
- * is thrown as a fault with a sentence for the owner of the container: a token that is not taken, a limit that is used up, an answer that does not come.
+ * Makes the questions that are asked with one credential. None is asked a second time. A 404 and a 403 without a used-up limit are answers; all else that is
+ * not good is thrown as a fault with a sentence for the owner of the container: a credential that is not taken, a limit that is used up, an answer that does
+ * not come.
  */
 export function makeAskGithub(deps: {
   readonly octokit: Pick<Octokit, 'request'>;
   readonly signal: AbortSignal;
   /** Only to tell how long a limit lasts yet. */
   readonly nowMs: () => number;
-}): AskGithub {
-  const { octokit, signal } = deps;
-  return async (route, parameters) => {
+  /** What the operator declared, for the case that GitHub does not take it. */
+  readonly credential?: string;
+  /** Called where GitHub does not take the credential. */
+  readonly onRefused?: () => void;
+}): GithubQuestions {
+  const { octokit, signal, credential = 'token' } = deps;
+
+  async function send(route: string, parameters: Readonly<Record<string, unknown>>): ReturnType<AskChanged> {
     try {
-      const answer = await octokit.request(route, { ...parameters, request: { signal } });
-      const data: unknown = answer.data;
-      if (typeof data === 'object' && data !== null) return data as { readonly [name: string]: unknown };
+      const { data, headers, status } = (await octokit.request(route, { ...parameters, request: { signal } })) as {
+        readonly data: unknown;
+        readonly headers: { readonly etag?: string };
+        readonly status: number;
+      };
+      if (typeof data === 'object' && data !== null) {
+        return { etag: headers.etag ?? null, answer: data as { readonly [name: string]: unknown } };
+      }
       // The library gives what it has of an answer that was cut off.
       if (signal.aborted) throw unanswered(route, true, '');
-      throw fault(route, { message: `${answer.status} without a JSON object`, publicMessage: 'GitHub gave an answer that cannot be read' });
+      throw githubFault(route, { message: `${status} without a JSON object`, publicMessage: 'GitHub gave an answer that cannot be read' });
     } catch (err) {
-      if (err instanceof SourceFault) throw err;
-      const { status, headers, text } = readError(err);
-      if (status === null) throw unanswered(route, signal.aborted, text);
-      const limitedS = status === 403 || status === 429 ? limitedForS(status, headers, deps.nowMs()) : null;
-      if (limitedS !== null) throw limited(route, status, limitedS);
-      if (status === 404) return MISSING;
-      // A repository that was taken down, or whose access is blocked.
-      if (status === 403 || status === 451) return FORBIDDEN;
-      throw refused(route, status);
+      if ((err as { status?: unknown }).status === 401) deps.onRefused?.();
+      return readFailure(route, err, { ...deps, credential });
     }
+  }
+
+  return {
+    askChanged: (route, parameters, etag) =>
+      send(route, { ...parameters, ...(etag === null ? {} : { headers: { 'if-none-match': etag } }) }),
+    ask: async (route, parameters) => {
+      const sent = await send(route, parameters);
+      if (sent !== UNCHANGED) return sent.answer;
+      throw githubFault(route, { message: '304', publicMessage: 'GitHub gave an answer that cannot be read' });
+    },
   };
 }
 
-function fault(
+/** What a failed question means: an answer, or a fault that is thrown. */
+function readFailure(
+  route: string,
+  err: unknown,
+  at: { readonly signal: AbortSignal; readonly nowMs: () => number; readonly credential: string },
+): Awaited<ReturnType<AskChanged>> {
+  if (err instanceof SourceFault) throw err;
+  const { status, headers, text } = readError(err);
+  if (status === null) throw unanswered(route, at.signal.aborted || isTimeout(err), text);
+  if (status === 304) return UNCHANGED;
+  const limitedS = status === 403 || status === 429 ? limitedForS(status, headers, at.nowMs()) : null;
+  if (limitedS !== null) throw limited(route, status, limitedS);
+  if (status === 404) return { etag: null, answer: MISSING };
+  // A repository that was taken down, or whose access is blocked; something that may not be done.
+  if (status === 403 || status === 422 || status === 451) return { etag: null, answer: FORBIDDEN };
+  throw refused(route, status, at.credential);
+}
+
+/** Whether the time that our own fetch gives an answer was over. */
+const isTimeout = (err: unknown): boolean => {
+  const { name, cause } = err as { name?: unknown; cause?: { name?: unknown } };
+  return name === 'TimeoutError' || cause?.name === 'TimeoutError';
+};
+
+/** A fault in what GitHub answered to a question. */
+export function githubFault(
   route: string,
   told: { readonly message: string; readonly publicMessage: string; readonly retryAfterMs?: number },
 ): SourceFault {
   return new SourceFault({ ...told, isTimeout: false, message: `GitHub, ${route}: ${told.message}` });
 }
 
-const unanswered = (route: string, isTimeout: boolean, text: string): SourceFault =>
+const unanswered = (route: string, isLate: boolean, text: string): SourceFault =>
   new SourceFault({
-    isTimeout,
-    message: `GitHub, ${route}: ${isTimeout ? 'no answer in time' : text}`,
-    publicMessage: isTimeout ? 'GitHub takes too long to answer' : 'GitHub could not be reached, or gave an answer that cannot be read',
+    isTimeout: isLate,
+    message: `GitHub, ${route}: ${isLate ? 'no answer in time' : text}`,
+    publicMessage: isLate ? 'GitHub takes too long to answer' : 'GitHub could not be reached, or gave an answer that cannot be read',
   });
 
 const limited = (route: string, status: number, forS: number): SourceFault =>
-  fault(route, {
+  githubFault(route, {
     message: `${status}, limited for ${forS} s`,
     publicMessage: `GitHub takes no more requests of this server for now: try again in ${forS} s`,
     retryAfterMs: forS * 1000,
   });
 
-const refused = (route: string, status: number): SourceFault =>
-  fault(route, {
+const refused = (route: string, status: number, credential: string): SourceFault =>
+  githubFault(route, {
     message: String(status),
     publicMessage:
       status === 401
-        ? 'GitHub does not take the token of this server: its operator has to declare another one'
+        ? `GitHub does not take the ${credential} of this server: its operator has to declare another one`
         : `GitHub answered with status ${status}: try again later`,
   });

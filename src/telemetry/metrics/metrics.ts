@@ -24,6 +24,7 @@ export function makeMetrics(options: { readonly tenantLabels: boolean }) {
     ...makeUpstreamMetrics(),
     ...makeLedgerMetrics(),
     ...makeEventMetrics(),
+    ...makeSealedMetrics(),
     ...makeProcessMetrics(),
   };
 }
@@ -222,6 +223,20 @@ function makeLedgerMetrics() {
     sshSessions: new LevelFamily({
       name: 'castellan_ssh_sessions',
       help: 'Sessions in debug containers that are open.',
+    }),
+  };
+}
+
+function makeSealedMetrics() {
+  return {
+    sealedRequests: new CounterFamily({
+      name: 'castellan_sealed_requests_total',
+      help: 'Sealed bodies that came: opened, stale (for a key that is out of date), replayed (taken before), or refused (they cannot be opened).',
+      labels: ['outcome'],
+    }),
+    sealedKeys: new CounterFamily({
+      name: 'castellan_sealed_keys_made_total',
+      help: 'Keys for sealed bodies that this process has made.',
     }),
   };
 }
