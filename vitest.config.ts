@@ -16,7 +16,7 @@ const alone = ['test/{backup,contract,crash,e2e,faults,property,race}/**/*.test.
 /**
  * One run over everything: unit tests beside the code, all other kinds under `test/`.
  *
- * Files run in forked processes, three at a time on the two processors of the smallest machine that the run is planned for, since many
+ * Files run in forked processes, four at a time on the two processors of the smallest machine that the run is planned for, since many
  * wait for processes that they start. Most share theirs with other files, which then load the program once: no module of it keeps state.
  * The others have a process each.
  */
@@ -31,7 +31,7 @@ export default defineConfig({
     ],
     environment: 'node',
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

@@ -159,7 +159,7 @@ async function expectRefused({ store, dataDir }: TestServer, { tenantId, policyI
 }
 
 /** Each start goes on from what the kill before left, and is killed itself while it closes the next tenant. Gives what is wrong in the end. */
-async function testKills(store: TestStore): Promise<readonly unknown[]> {
+async function testKills(store: TestStore, points = CLOSE_POINTS): Promise<readonly unknown[]> {
   const server = makeServer({ store, env: { CASTELLAN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64') } });
   const close = (tenantId: string): Promise<Answer> =>
     ask(server, 'updateTenant', 'PATCH', `/v1/admin/tenants/${tenantId}`, { status: 'CLOSED' });
@@ -174,7 +174,7 @@ async function testKills(store: TestStore): Promise<readonly unknown[]> {
     for (const { url, headers } of estate.keys) expect((await http.ask(url(), { headers })).status).toBe(401);
   };
   try {
-    for (const [index, point] of CLOSE_POINTS.entries()) {
+    for (const [index, point] of points.entries()) {
       const armFile = join(server.dataDir, 'armed');
       await server.start({ kill: { point, hit: 1, armFile } });
       const before = estates.at(-1);
@@ -210,6 +210,8 @@ describePostgres('on PostgreSQL', () => {
   afterAll(() => cluster.stop());
 
   test(NAME, { timeout: 120_000 }, async () => {
-    expect(await testKills({ kind: 'postgres', url: await cluster.createDatabase() })).toEqual([]);
+    // The steps are the program's own and the same: what the other store adds is its transactions, which every second one shows.
+    const points = CLOSE_POINTS.filter((_, index) => index % 2 === 0);
+    expect(await testKills({ kind: 'postgres', url: await cluster.createDatabase() }, points)).toEqual([]);
   });
 });
