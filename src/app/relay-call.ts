@@ -1,6 +1,6 @@
 import { USAGE_ANSWER_HEADER } from '../core/metering/usage-header.ts';
 import { rateHeaders } from '../core/policy/rate-headers.ts';
-import type { Tenant, Upstream } from '../core/records.ts';
+import type { Tenant } from '../core/records.ts';
 import { dialectOf } from '../core/routing/dialects.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Failpoints } from '../ports/failpoints.ts';
@@ -13,13 +13,28 @@ import { unseenCount } from './calls/count-answer.ts';
 import { makeCallBooks, type CallBooks } from './calls/book-call.ts';
 import { newCallCounters, type CallCounters } from './calls/call-counters.ts';
 import { type CallPlan, sentLimit, targetOf } from './calls/call-plan.ts';
-import type { CallCatalogue, CallLimits, CallOutcome, CallRefusal, CallRequest, CommandWriter, OpenUpstream } from './calls/call-types.ts';
+import type {
+  CallCatalogue,
+  CallLimits,
+  CallOutcome,
+  CallRefusal,
+  CallRequest,
+  CommandWriter,
+  OpenAnUpstream,
+  SealedCatalogue,
+} from './calls/call-types.ts';
 import { makeBackgroundCalls } from './calls/follow-background.ts';
 import { makeHoldCall } from './calls/hold-call.ts';
+import { makeHoldSealed, MAX_PLANS_ANEW } from './calls/hold-sealed.ts';
 import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-calls.ts';
 import { makePlanCall } from './calls/plan-call.ts';
 import { makeRelayAnswer, type BookCall } from './calls/relay-answer.ts';
-import { makeRelayCount } from './calls/relay-count.ts';
+import { makeRelayCount, newCount } from './calls/relay-count.ts';
+import { makeModelTrust } from './calls/model-trust.ts';
+import { makePlanSealed } from './calls/plan-sealed.ts';
+import { heldUsage, makeRelaySealed } from './calls/relay-sealed.ts';
+import type { SealedCallRequest } from './calls/sealed-call.ts';
+import type { CountedUsage } from './calls/count-usage.ts';
 import { makeCallSettler } from './calls/settle-calls.ts';
 import type { Directory } from './directory.ts';
 import { makeUpstreamHealth, type UpstreamHealth } from './calls/upstream-health.ts';
@@ -30,9 +45,9 @@ import { makeUpstreamSpeeds, type UpstreamSpeeds } from './calls/upstream-speeds
 /** What calls need of the rest of the program. */
 export interface RelayCallDeps {
   readonly writer: CommandWriter;
-  readonly catalogue: CallCatalogue;
+  readonly catalogue: CallCatalogue & SealedCatalogue;
   /** The connection to an upstream; the same one as long as its record is the same. */
-  readonly openUpstream: (upstream: Upstream) => OpenUpstream;
+  readonly openUpstream: OpenAnUpstream;
   /** What upstreams keep for tenants. */
   readonly records: Pick<RecordStore, 'upstreamObjects'>;
   readonly tokenizers: Tokenizers;
@@ -49,6 +64,8 @@ export interface RelayCallDeps {
   readonly failpoints: Failpoints;
   readonly log: Log;
   readonly limits: CallLimits;
+  /** The most that a sealed body can have as it comes, in bytes. */
+  readonly maxSealedBytes: number;
   /** How long the first wait for a response in the background is, in milliseconds; half a second where nothing is said. */
   readonly backgroundPollMs?: number;
   /** This run of the process: whose calls are left over when it is gone. */
@@ -64,6 +81,11 @@ export interface Calls {
    * those of the upstreams; then the sink was not used and nothing is billed. A call that only counts tokens is neither held nor billed. Throws a `Fault` where the store took no hold.
    */
   relay(request: CallRequest): Promise<CallOutcome>;
+  /**
+   * The same of a call whose body nobody here can read, to the upstream that it is sealed for, and to no other. Its refusals are those of its
+   * plan ({@link makePlanSealed}), of the hold, and of the upstream. Throws what reading its body throws, too.
+   */
+  relaySealed(request: SealedCallRequest): Promise<CallOutcome>;
   readonly counters: Readonly<CallCounters>;
   /** How upstreams do, as far as the calls of this process tell. */
   readonly health: UpstreamHealth;
@@ -91,18 +113,28 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const holdCall = makeHoldCall({ ...deps, settler });
   const takeShare = makeTakeShare(deps);
   const relayCount = makeRelayCount({ ...deps, ask: makeAskUpstreams({ ...deps, open: deps.openUpstream, counters, health, takeShare }) });
-  const followCall = makeFollowCall(deps, {
-    keeper,
-    counters,
-    health,
-    speeds,
-    takeShare,
-    books: makeCallBooks({ ...deps, settler, counters }),
-  });
+  const books = makeCallBooks({ ...deps, settler, counters });
+  const followCall = makeFollowCall(deps, { keeper, counters, books });
+  const runCall = makeRunCall(deps, { counters, health, speeds, books, takeShare });
+  const trust = makeModelTrust(deps);
+  const planSealed = makePlanSealed({ ...deps, ...trust });
+  const sealedDeps = { ...deps, ...trust, health, takeShare, counters };
+  const relaySealed = makeRelaySealed({ ...sealedDeps, books });
+  const holdSealed = makeHoldSealed({ plan: planSealed, hold: holdCall });
+  const relaySealedCount = makeRelaySealed({ ...sealedDeps, books: NO_BOOKS });
 
   const refuse = (refusal: CallRefusal): CallRefusal => {
     counters.refused += 1;
     return refusal;
+  };
+
+  /** A count of tokens is neither held nor booked. */
+  const countSealed = async (request: SealedCallRequest): Promise<CallOutcome> => {
+    const planned = await planSealed(request);
+    if (!planned.ok) return refuse(planned.refusal);
+    const call = newCount(deps.ids.next('count'), request, planned.plan);
+    request.sink.onGone(() => call.abort.abort());
+    return relaySealedCount(call, planned.plan, request);
   };
 
   return {
@@ -130,7 +162,27 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       }
       if (held.kind !== 'held') return refuse({ kind: 'rejected', rejection: held.rejection });
       failpoints.hit('call.held');
-      const outcome = await followCall(held.call, planned.plan, request);
+      const { call } = held;
+      const { plan } = planned;
+      const outcome = await followCall(call, {
+        run: () => runCall(call, plan, request),
+        unseen: () => unseenCount({ plan, call }),
+      });
+      failpoints.hit('call.ended');
+      return outcome;
+    },
+    relaySealed: async (request) => {
+      counters.calls += 1;
+      failpoints.hit('call.authenticated');
+      if (request.onlyCounts) return countSealed(request);
+      const held = await holdSealed(request);
+      if (held.kind !== 'held') return held.kind === 'left' ? { kind: 'answered' } : refuse(held.refusal);
+      failpoints.hit('call.held');
+      const { call, plan } = held;
+      const outcome = await followCall(call, {
+        run: () => relaySealed(call, plan, request),
+        unseen: () => ({ usage: heldUsage(plan, call), estimated: true }),
+      });
       failpoints.hit('call.ended');
       return outcome;
     },
@@ -146,46 +198,42 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   };
 }
 
-/** How often a call is planned anew whose tenant's settings changed while it was planned. */
-const MAX_PLANS_ANEW = 5;
+/** The books of what costs nothing. */
+const NO_BOOKS: CallBooks = { book: async () => null, release: async () => undefined };
 
 /** A refusal of an admitted call, with how its limits stand where it has any. */
 const withRates = (refusal: CallRefusal, { rates }: ActiveCall): CallRefusal => (rates.length === 0 ? refusal : { rates, ...refusal });
 
-type RunCall = (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<CallOutcome>;
-
-interface CallParts {
-  readonly keeper: CallKeeper;
-  readonly counters: CallCounters;
-  readonly health: UpstreamHealth;
-  readonly speeds: UpstreamSpeeds;
-  readonly books: CallBooks;
-  readonly takeShare: TakeShare;
+/** How a held call runs, and what is booked for it where it breaks by a fault of ours after an upstream may have worked for it. */
+interface HeldRun {
+  readonly run: () => Promise<CallOutcome>;
+  readonly unseen: () => CountedUsage;
 }
 
 /** Keeps a call's hold while it runs, and bounds what is done for a caller that has gone. */
-function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
+function makeFollowCall(
+  deps: Pick<RelayCallDeps, 'elapsedMs' | 'limits' | 'log'>,
+  { keeper, counters, books }: { readonly keeper: CallKeeper; readonly counters: CallCounters; readonly books: CallBooks },
+): (call: ActiveCall, held: HeldRun) => Promise<CallOutcome> {
   const { elapsedMs, limits, log } = deps;
-  const { keeper, counters, books } = parts;
-  const runCall = makeRunCall(deps, parts);
-  return async (call, plan, request) => {
-    const { sink } = request;
+  return async (call, { run, unseen }) => {
+    const { sink } = call;
     let isOver = false;
     keeper.add(call);
     sink.onGone(() => {
       // A connection that closes with the call, or that we cut, leaves nothing behind.
       if (isOver) return;
       counters.abandoned += 1;
-      call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, elapsedMs() + limits.drainMs);
+      call.upstreamDeadlineMs = Math.min(call.upstreamDeadlineMs, elapsedMs() + (call.isUploading ? 0 : limits.drainMs));
     });
     try {
-      return await runCall(call, plan, request);
+      return await run();
     } catch (error) {
-      // Our own fault, and past the reply's hijack nobody else would tell of it.
-      log.error({ err: error, callId: call.id }, 'a call failed by a fault of ours');
+      // Our own fault, and past the reply's hijack nobody else would tell of it; but for a body that breaks a rule on its way.
+      if (!call.isUploading) log.error({ err: error, callId: call.id }, 'a call failed by a fault of ours');
       call.abort.abort();
       if (sink.begun) sink.cut();
-      await settleBroken(books, call, plan);
+      await settleBroken(books, call, unseen);
       throw error;
     } finally {
       isOver = true;
@@ -198,19 +246,29 @@ function makeFollowCall(deps: RelayCallDeps, parts: CallParts): RunCall {
  * Ends the hold of a call that broke by a fault of ours: with an estimate where an upstream may have worked for it, else with nothing.
  * Where it was settled already, or is being settled, that stands. What fails here is left to be settled when this process has ended.
  */
-async function settleBroken(books: CallBooks, call: ActiveCall, plan: CallPlan): Promise<void> {
+async function settleBroken(books: CallBooks, call: ActiveCall, unseen: () => CountedUsage): Promise<void> {
   const isSettled = await call.settling?.then(
     () => true,
     () => false,
   );
   if (isSettled === true) return;
   try {
-    if (!call.wasSent) return await books.release(call);
-    await books.book(call, unseenCount({ plan, call }));
+    if (!call.wasSent || call.isUploading) return await books.release(call);
+    await books.book(call, unseen());
   } catch {
     // Logged with its cause by the caller; a second fault has nothing to add.
   }
 }
+
+interface CallParts {
+  readonly counters: CallCounters;
+  readonly health: UpstreamHealth;
+  readonly speeds: UpstreamSpeeds;
+  readonly books: CallBooks;
+  readonly takeShare: TakeShare;
+}
+
+type RunCall = (call: ActiveCall, plan: CallPlan, request: CallRequest) => Promise<CallOutcome>;
 
 /** Asks the upstreams, relays what they answer, and books it. */
 function makeRunCall(deps: RelayCallDeps, { counters, health, speeds, books, takeShare }: CallParts): RunCall {

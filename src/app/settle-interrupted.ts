@@ -70,7 +70,10 @@ export function makeSettleInterrupted(deps: {
 
 function interruptedCommand(call: Reservation, context: CallContext): SettleCallCommand {
   const checkpoint = readCheckpoint(call.checkpoint);
-  const usage = estimateUsage({ promptTokens: context.promptTokens, completionTokens: checkpoint.outputTokens }, null);
+  const usage = estimateUsage(
+    { promptTokens: context.promptTokens, completionTokens: Math.max(checkpoint.outputTokens, context.unseenOutput ?? 0) },
+    null,
+  );
   const media = context.media === undefined ? {} : { media: context.media };
   const result = { candidate: checkpoint.candidate, usage, estimated: true, interrupted: true, ...media };
   const settlement = settlementOf({ reservationId: call.id, tenantId: call.tenantId, context }, result);

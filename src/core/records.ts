@@ -224,7 +224,20 @@ export interface Upstream {
   readonly headersSealed?: string | null;
   /** Of all calls of this server that go there; absent or null: none. */
   readonly rateLimits?: RateLimits | null;
+  /** It takes calls whose bodies are sealed for it, and no others; absent or null: it takes plain ones. */
+  readonly sealed?: SealedUpstream | null;
   readonly createdAtMs: number;
+}
+
+/**
+ * Where sealed bodies go. `enclaveUrls` are the addresses that callers may name; `attestationUrl` is where what they are verified by is
+ * fetched, null where it is told nowhere. `maxOutputTokens` is the most that one call can get back, all of its choices together; null: the
+ * largest output limit of the upstream's models.
+ */
+export interface SealedUpstream {
+  readonly enclaveUrls: readonly string[];
+  readonly attestationUrl: string | null;
+  readonly maxOutputTokens: number | null;
 }
 
 /**

@@ -10,8 +10,12 @@ export interface UpstreamRequest {
   readonly dialect?: Dialect;
   /** The caller's headers, names in lower case. The adapter sends only those on its list, and its own credential. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** JSON text, or raw bytes, or null for none. */
-  readonly body: string | Uint8Array | null;
+  /** JSON text, or raw bytes, or null for none. What comes in pieces is sent as it comes; what its source throws ends the request. */
+  readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | null;
+  /**
+   * The body is sealed for the upstream: what belongs to the seal goes with it in both directions, and usage is asked for. Absent: it is not.
+   */
+  readonly sealed?: true;
   /** Aborts the request, also while its body is read. Null if the request is never given up before its time limits. */
   readonly signal: AbortSignal | null;
   readonly timeouts: UpstreamTimeouts;

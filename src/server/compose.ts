@@ -20,8 +20,10 @@ import { makeTellUsage } from '../app/payments/tell-usage.ts';
 import { makeReadBill } from '../app/bills/read-bill.ts';
 import { makePaymentsApi } from '../api/payments/surface.ts';
 import { makeReleaseHooksApi } from '../api/release-hooks/surface.ts';
+import { makeHttpAttestations } from '../sealed/http-attestations.ts';
+import { maxSealedBytes } from '../api/_shared/sealed-body.ts';
 import { makeUpstreamPool } from '../app/calls/upstream-pool.ts';
-import type { OpenUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
+import type { OpenAnUpstream, UpstreamHeaders } from '../app/calls/call-types.ts';
 import { makeCloseTenants, type CloseTenants } from '../app/cycles/close-tenant.ts';
 import { makeKeyUses, type KeyUses } from '../app/cycles/key-uses.ts';
 import { makeCountInputTokens } from '../app/count-input-tokens.ts';
@@ -29,6 +31,7 @@ import type { DenialRecorder } from '../app/cycles/record-denial.ts';
 import type { EventServices } from '../app/events/event-services.ts';
 import { makeExportHeads } from '../app/audit/export-heads.ts';
 import { makeDirectory, type Directory } from '../app/directory.ts';
+import { makeAttestations, type Attestations } from '../app/sealed/attestations.ts';
 import type { SealedEnd } from '../app/sealed/sealed-end.ts';
 import { keepAnswersFor } from '../app/keep-answers.ts';
 import { makeLedgerWriter, type LedgerWriter } from '../app/ledger-writer.ts';
@@ -136,6 +139,7 @@ export interface Parts extends Refusals {
   readonly writer: LedgerWriter;
   readonly directory: Directory;
   readonly sealedEnd: SealedEnd;
+  readonly attestations: Attestations;
   readonly calls: Calls;
   readonly rotateMasterKey: RotateMasterKey;
   readonly closeTenants: CloseTenants;
@@ -224,7 +228,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
   const isReady = (): boolean => !deps.isStoreLost() && liveOwners.silentMs() <= MAX_SILENT_MS;
   const events = composeEvents({ ...deps, elapsedMs, isConnected: isReady }, watched);
 
-  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
+  const openUpstream: OpenAnUpstream = (upstream, enclaveUrl) => pool.open(upstream, enclaveUrl);
   const random = (): number => Math.random();
   const calls = observeCalls(openCalls(deps, { writer, directory, openUpstream }), observing);
   const keepSpeeds = await startSpeeds(deps, { speeds: calls.speeds, writer });
@@ -255,6 +259,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
     writer,
     directory,
     sealedEnd: sealed.end,
+    attestations: makeAttestations({ directory, source: makeHttpAttestations(), elapsedMs, log }),
     calls,
     rotateMasterKey,
     closeTenants,
@@ -271,7 +276,7 @@ export async function compose(deps: ComposeDeps): Promise<Parts> {
 /** Opens what relays calls. */
 const openCalls = (
   deps: ComposeDeps,
-  parts: { readonly writer: LedgerWriter; readonly directory: Directory; readonly openUpstream: (upstream: Upstream) => OpenUpstream },
+  parts: { readonly writer: LedgerWriter; readonly directory: Directory; readonly openUpstream: OpenAnUpstream },
 ): Calls => {
   const { directory } = parts;
   return makeCalls({
@@ -284,6 +289,7 @@ const openCalls = (
     elapsedMs: () => performance.now(),
     random: () => Math.random(),
     limits: deps.gateway,
+    maxSealedBytes: maxSealedBytes(deps.gateway.maxBodyBytes),
     ownerId: deps.run.ownerId,
   });
 };
@@ -358,7 +364,7 @@ export async function mountDataPlane(
   listener: { readonly isControlPlane: boolean },
 ): Promise<void> {
   const { clock, gateway, log } = deps;
-  await app.register(makeSealedKeyApi(parts));
+  await app.register(makeSealedKeyApi({ ...parts, log }));
   await app.register(
     makeAnthropicGateway({
       sealedEnd: parts.sealedEnd,

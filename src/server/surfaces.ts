@@ -8,7 +8,7 @@ import { MANAGEMENT_SURFACE } from '../api/cortecs-management/operations.ts';
 import { paymentsSurface } from '../api/payments/surface.ts';
 import { sealedCallsSurface } from '../api/sealed-calls/surface.ts';
 import { releaseHooksSurface } from '../api/release-hooks/surface.ts';
-import { GATEWAY_SURFACE } from '../api/openai-gateway/operations.ts';
+import { GATEWAY_SURFACE, OpenAiError } from '../api/openai-gateway/operations.ts';
 import { CyclesError, OPERATOR_SURFACE } from '../api/operator/operations.ts';
 import { SHIM_SURFACE, USAGE_REPORTS_SURFACE } from '../api/tinfoil-admin/machine-operations.ts';
 import { TINFOIL_SURFACE } from '../api/tinfoil-admin/operations.ts';
@@ -122,7 +122,7 @@ export const SURFACES: readonly DocumentedSurface[] = [
   OPERATOR_SURFACE,
   BILLS_SURFACE,
   paymentsSurface(CyclesError),
-  sealedCallsSurface(CyclesError),
+  sealedCallsSurface(OpenAiError),
   releaseHooksSurface(CyclesError),
   HEALTH_SURFACE,
   TLS_SURFACE,

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -400,6 +402,18 @@ async function askEndpoints(ask: Ask, key: Readonly<Record<string, string>>): Pr
   await ask(`GET ${path}/:id`, `${path}/${String(id)}`, 404, undefined, key);
 }
 
+/** A source of attestations on a free port. */
+async function startAttestationSource(): Promise<{ readonly origin: string; readonly close: () => Promise<void> }> {
+  const server = createServer((_request, response) => response.setHeader('content-type', 'application/json').end('{"quote":"x"}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { origin: `http://127.0.0.1:${port}`, close };
+}
+
 describe('every operation', () => {
   test('answers what the document says: the status, each field, and no other', async () => {
     const { operator_key: operatorKey, admin_key: adminKey, demo_key: demoKey, tenant } = credentialsOf(folder);
@@ -531,6 +545,7 @@ describe('every operation', () => {
       ['GET /actuator/health/readiness', '/actuator/health/readiness', 200],
       ['GET /metrics', '/metrics', 200],
       ['GET /.well-known/hpke-keys', '/.well-known/hpke-keys', 200],
+      ['GET /attestation', '/attestation', 404],
       ['GET /openapi.json', '/openapi.json', 200],
       ['GET /docs', '/docs', 200],
       ['GET /docs/:page', '/docs/gateway', 200],
@@ -637,6 +652,13 @@ describe('every operation', () => {
     await ask([`GET ${op}/events`, `${op}/events?tenant_id=nobody`, 404]);
     const { events } = await ask([`GET ${op}/events`, `${op}/events?type=api_key.threshold_crossed&tenant_id=default&limit=1`, 200]);
     expect(events).toHaveLength(1);
+
+    const { origin: enclave, close } = await startAttestationSource();
+    const sealed = { enclave_urls: [enclave], attestation_url: `${enclave}/attestation` };
+    await ask([`POST ${op}/upstreams`, `${op}/upstreams`, 201, { id: 'doc-enclave', sealed }]);
+    await ask(['GET /attestation', '/attestation', 200]);
+    await ask(['GET /attestation', '/attestation', 400, undefined, { 'x-tinfoil-enclave-url': 'https://elsewhere.example' }]);
+    await close();
 
     // An upstream that cannot be reached tells so.
     await ask([`POST ${op}/upstreams`, `${op}/upstreams`, 201, { ...upstream, id: 'doc-gone' }]);

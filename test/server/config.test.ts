@@ -217,9 +217,17 @@ dns: { servers: [] }
       baseUrl: 'http://127.0.0.1:9001/v1',
       apiKey: 'scw-1',
       retentionDays: 0,
-      sealed: false,
+      sealed: null,
     });
-    expect(declared?.upstreams[1]).toMatchObject({ id: 'enclave', sealed: true });
+    expect(declared?.upstreams[1]).toMatchObject({
+      id: 'enclave',
+      baseUrl: '',
+      sealed: {
+        enclaveUrls: ['http://127.0.0.1:9100'],
+        attestationUrl: 'http://127.0.0.1:9100/attestation',
+        maxOutputTokens: 32_768,
+      },
+    });
     expect(declared?.models[0]).toMatchObject({ id: 'gpt-oss-120b', tokenizer: 'o200k_base', maxImageTokens: 2048, maxAudioTokens: null });
     expect(declared?.models[0]?.prices).toEqual([
       { upstreamId: null, rates: { inputNanos: 150n, outputNanos: 600n, cachedInputNanos: null, requestNanos: 0n } },

@@ -268,17 +268,21 @@ test('what leaves the file stays, and the start says so', async () => {
   expect(await startWith(FILE)).toEqual([]);
 });
 
-test('what this version cannot do yet is accepted, left out and named', async () => {
-  const notices = await startWith(`
-upstreams: [{ id: enclave, sealed: { enclave_urls: ["http://127.0.0.1:9100"] } }]
+test('an upstream that takes sealed calls is declared, changed, and made one for plain calls again only by the API', async () => {
+  const file = (sealed: string): string => `
+upstreams: [{ id: enclave, sealed: ${sealed} }]
 models: [{ id: hidden, upstreams: [{ id: enclave }], price: { input_per_1m: 1, output_per_1m: 1 } }]
-dns: { servers: ["127.0.0.1:53"] }
-`);
-  expect(notices).toEqual([
-    'castellan.yaml: the upstream enclave is sealed, which this version does not serve yet; it is left out.',
-    'castellan.yaml: the model hidden has only upstreams that are left out, so it is left out too.',
-  ]);
-  await folder.withStore(async (store) => expect(await store.record('model', 'hidden')).toBeUndefined());
+`;
+  const kept = (): Promise<unknown> => folder.withStore((store) => store.record('upstream', 'enclave'));
+  expect(await startWith(file('{ enclave_urls: ["http://127.0.0.1:9100/"] }'))).toEqual([]);
+  const sealed = { enclaveUrls: ['http://127.0.0.1:9100'], attestationUrl: null, maxOutputTokens: null };
+  expect(await kept()).toMatchObject({ baseUrl: '', sealed });
+  const more =
+    '{ enclave_urls: ["https://a.example", "https://b.example"], attestation_url: "https://a.example/att", max_output_tokens: 9 }';
+  await startWith(file(more));
+  expect(await kept()).toMatchObject({
+    sealed: { enclaveUrls: ['https://a.example', 'https://b.example'], attestationUrl: 'https://a.example/att', maxOutputTokens: 9 },
+  });
 });
 
 test('a declared model may run on the built-in demo upstream', async () => {

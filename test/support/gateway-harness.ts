@@ -4,7 +4,11 @@ import { expect } from 'vitest';
 import { makeAnthropicGateway } from '../../src/api/anthropic-gateway/surface.ts';
 import { makeOpenAiGateway } from '../../src/api/openai-gateway/surface.ts';
 import { makeSealedKeyApi } from '../../src/api/sealed-calls/surface.ts';
-import type { CallLimits, OpenUpstream } from '../../src/app/calls/call-types.ts';
+import { maxSealedBytes } from '../../src/api/_shared/sealed-body.ts';
+import { servicesOf } from '../../src/app/directory/catalogue.ts';
+import { makeAttestations } from '../../src/app/sealed/attestations.ts';
+import { makeHttpAttestations } from '../../src/sealed/http-attestations.ts';
+import type { CallLimits, OpenAnUpstream } from '../../src/app/calls/call-types.ts';
 import { makeUpstreamPool } from '../../src/app/calls/upstream-pool.ts';
 import { makeCountInputTokens } from '../../src/app/count-input-tokens.ts';
 import { makeRelayUpstreamObject } from '../../src/app/relay-upstream-object.ts';
@@ -256,10 +260,15 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     model: (name: string) => models.get(name) ?? [...models.values()].find(({ aliases }) => aliases?.includes(name)),
     models: () => [...models.values()],
     upstream: (id: string) => upstreams.get(id),
+    sealed: (url: string) =>
+      [...upstreams.values()]
+        .flatMap((upstream) => servicesOf(upstream, [...models.values()]))
+        .filter(({ enclaveUrl }) => enclaveUrl === url),
+    sealedUpstreams: () => [...upstreams.values()].filter(({ sealed = null }) => sealed !== null),
     prices: (modelId: string) => prices.filter((price) => price.modelId === modelId),
     rate: (currency: string, nowMs: number) => rateAt(exchangeRates, currency, nowMs),
   };
-  const openUpstream = (upstream: Upstream): OpenUpstream => pool.open(upstream);
+  const openUpstream: OpenAnUpstream = (upstream, enclaveUrl) => pool.open(upstream, enclaveUrl);
   const records: Pick<RecordStore, 'upstreamObjects'> = {
     upstreamObjects: async ({ tenantId, ids: wanted }) => wanted.flatMap((id) => ledger.upstreamObjects.get(`${tenantId} ${id}`) ?? []),
   };
@@ -273,6 +282,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     elapsedMs: options.elapsedMs ?? (() => performance.now()),
     failpoints,
     backgroundPollMs: 5,
+    maxSealedBytes: maxSealedBytes(options.maxBodyBytes ?? 1_048_576),
     ownerId: 'run_1',
   });
   const tenant = (): Tenant => ledger.tenants.get(TENANT) as Tenant;
@@ -286,7 +296,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const sealed = makeTestSealedEnd();
   const surface = { sealedEnd: sealed.end, calls, authenticate, clock, log, maxBodyBytes: options.maxBodyBytes ?? 1_048_576 };
   const unmetered = { ...parts, health: calls.health, speeds: calls.speeds };
-  await app.register(makeSealedKeyApi(surface));
+  const directory = { catalogue, refresh: async () => undefined };
+  const attestations = makeAttestations({ directory, source: makeHttpAttestations(), elapsedMs: () => performance.now(), log });
+  await app.register(makeSealedKeyApi({ ...surface, attestations }));
   await app.register(makeAnthropicGateway({ ...surface, catalogue }));
   await app.register(
     makeOpenAiGateway({

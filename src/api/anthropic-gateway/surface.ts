@@ -4,8 +4,9 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
 import { takeSealedCalls, type SealedDeps } from '../_shared/sealed-calls.ts';
+import { relaySealedCalls } from '../_shared/sealed-relay.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type MessagesPrincipal } from './authenticate.ts';
-import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
+import { errorOfRefusal, errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
 import { makeMessagesHandler } from './routes/messages.ts';
 import { makeGetModel, makeListModels, type MessagesCatalogue } from './routes/models.ts';
 
@@ -67,6 +68,14 @@ export const makeAnthropicGateway =
     app.decorateRequest('messagesPrincipal');
     openToBrowsers(app);
     takeSealedCalls(app, deps);
+    relaySealedCalls(app, {
+      ...deps,
+      principalOf: (request) => request.messagesPrincipal,
+      refuse: (request, reply, refusal) => {
+        const { hideAmounts } = request.messagesPrincipal.tenant;
+        return sendError(reply, errorOfRefusal(refusal, { hideAmounts, nowMs: deps.clock.nowMs() }));
+      },
+    });
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)
@@ -80,7 +89,9 @@ function mountRoutes(app: FastifyInstance, deps: AnthropicGatewayDeps): void {
   const onRequest = makeAuthenticateHook(deps.authenticate);
   for (const { route, kind } of ROUTES) {
     const url = `/v1${route}`;
-    app.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler: makeMessagesHandler({ ...deps, kind, route }) });
+    const config = { sealedRoute: { kind, route, onlyCounts: kind === 'count_tokens' } };
+    const handler = makeMessagesHandler({ ...deps, kind, route });
+    app.route({ method: 'POST', url, config, onRequest, bodyLimit: deps.maxBodyBytes, handler });
     refuseOthers(app, url);
   }
   // OpenAI's clients list models at the same address.

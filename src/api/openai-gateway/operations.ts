@@ -143,7 +143,7 @@ const GatewayModel = named(
 );
 
 /** The body of this surface's errors, in OpenAI's form. */
-const OpenAiError = named(
+export const OpenAiError = named(
   'OpenAiError',
   object({
     error: object({

@@ -4,9 +4,10 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
 import { takeSealedCalls, type SealedDeps } from '../_shared/sealed-calls.ts';
+import { relaySealedCalls } from '../_shared/sealed-relay.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
 import { makeAuthenticateHook, type AuthenticateKey, type GatewayPrincipal } from './authenticate.ts';
-import { errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
+import { errorOfRefusal, errorOfThrown, sendError, sendMethodNotAllowed, sendNotFound } from './errors.ts';
 import type { InferenceKind } from '../../core/bounds/inference-request.ts';
 import { makeInferenceHandler, type RunRequest } from './routes/inference.ts';
 import { makeResponseHandler, type RelayUpstreamObject } from './routes/responses.ts';
@@ -99,6 +100,14 @@ export const makeOpenAiGateway =
     app.decorateRequest('gatewayPrincipal');
     openToBrowsers(app);
     takeSealedCalls(app, deps);
+    relaySealedCalls(app, {
+      ...deps,
+      principalOf: (request) => request.gatewayPrincipal,
+      refuse: (request, reply, refusal) => {
+        const { hideAmounts } = request.gatewayPrincipal.tenant;
+        return sendError(reply, errorOfRefusal(refusal, { hideAmounts, nowMs: deps.clock.nowMs() }));
+      },
+    });
     app.setErrorHandler((error, request, reply) => {
       const answer = errorOfThrown(error);
       if (answer.status >= 500)
@@ -110,16 +119,17 @@ export const makeOpenAiGateway =
 
 function mountRoutes(app: FastifyInstance, deps: OpenAiGatewayDeps): void {
   const onRequest = makeAuthenticateHook(deps.authenticate);
-  const mountRuns = (on: FastifyInstance, routes: readonly InferenceRoute[], run: RunRequest): void => {
+  const mountRuns = (on: FastifyInstance, routes: readonly InferenceRoute[], run: RunRequest, onlyCounts = false): void => {
     for (const { route, kind } of routes) {
       const url = `/v1${route}`;
       const handler = makeInferenceHandler({ ...deps, run, kind, route });
-      on.route({ method: 'POST', url, onRequest, bodyLimit: deps.maxBodyBytes, handler });
+      const config = { sealedRoute: { kind, route, onlyCounts } };
+      on.route({ method: 'POST', url, config, onRequest, bodyLimit: deps.maxBodyBytes, handler });
       refuseOthers(app, url, ['POST']);
     }
   };
   mountRuns(app, INFERENCE_ROUTES, (request) => deps.calls.relay(request));
-  mountRuns(app, COUNTING_ROUTES, deps.countInputTokens);
+  mountRuns(app, COUNTING_ROUTES, deps.countInputTokens, true);
   // A plugin of their own, so that no other route takes a form.
   void app.register(async (forms) => {
     forms.removeAllContentTypeParsers();

@@ -1,4 +1,4 @@
-import type { Entitlements, RateLimits } from '../../core/records.ts';
+import type { Entitlements, RateLimits, SealedUpstream } from '../../core/records.ts';
 import { microcentsFromUsd } from '../../core/pricing/usd.ts';
 import { parseRfc3339 } from '../../core/rfc3339.ts';
 import { RefusedRequest } from '../_shared/problem.ts';
@@ -51,6 +51,22 @@ export function rateLimitsOf(body: { readonly rate_limits?: GivenRateLimits | nu
   if (given === undefined) return {};
   if (given === null) return { rateLimits: null };
   return { rateLimits: { requestsPerMinute: given.requests_per_minute ?? null, tokensPerMinute: given.tokens_per_minute ?? null } };
+}
+
+/** Where sealed bodies go, as a body has it. */
+interface GivenSealed {
+  readonly enclave_urls: readonly string[];
+  readonly attestation_url?: string | null;
+  readonly max_output_tokens?: number | null;
+}
+
+/** The `sealed` of a body, if it has any: null makes the upstream one for plain calls again. */
+export function sealedOf(body: { readonly sealed?: GivenSealed | null }): { readonly sealed?: SealedUpstream | null } {
+  const { sealed: given } = body;
+  if (given === undefined) return {};
+  if (given === null) return { sealed: null };
+  const { enclave_urls: enclaveUrls, attestation_url: attestationUrl = null, max_output_tokens: maxOutputTokens = null } = given;
+  return { sealed: { enclaveUrls, attestationUrl, maxOutputTokens } };
 }
 
 /** The entitlements' names on the wire. */

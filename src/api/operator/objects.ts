@@ -7,7 +7,7 @@ import { remainingOf, type Account } from '../../core/ledger/account.ts';
 import { exactEventData } from '../../core/events/event-amounts.ts';
 import { currencyOf } from '../../core/pricing/currency.ts';
 import { renderPer1m, renderPerRequest, renderUsdMicrocents } from '../../core/pricing/usd.ts';
-import type { Entitlements, Member, Model, Price, RateLimits, Tenant, Upstream } from '../../core/records.ts';
+import type { Entitlements, Member, Model, Price, RateLimits, SealedUpstream, Tenant, Upstream } from '../../core/records.ts';
 import { dialectsOf } from '../../core/routing/dialects.ts';
 import { formatRfc3339, formatRfc3339OrNull } from '../../core/rfc3339.ts';
 import { ENTITLEMENT_NAMES, MODEL_NAMES } from './fields.ts';
@@ -132,8 +132,14 @@ export const upstreamObject = (upstream: Upstream, { health, speeds }: UpstreamR
   speeds: speeds.map(speedObject),
   speaks: dialectsOf(upstream),
   rate_limits: rateLimitsObject(upstream.rateLimits),
+  sealed: sealedObject(upstream.sealed ?? null),
   created_at: formatRfc3339(upstream.createdAtMs),
 });
+
+const sealedObject = (sealed: SealedUpstream | null): object | null =>
+  sealed === null
+    ? null
+    : { enclave_urls: sealed.enclaveUrls, attestation_url: sealed.attestationUrl, max_output_tokens: sealed.maxOutputTokens };
 
 /** A model as the operator sees it. */
 export const modelObject = (model: Model): object => ({

@@ -169,6 +169,14 @@ const Upstream = named(
     ),
     speaks: Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), { description: 'The APIs that it answers.' }),
     rate_limits: orNull(RateLimits, 'Of all calls of this server that go there; null is none.'),
+    sealed: orNull(
+      object({
+        enclave_urls: Type.Array(Type.String(), { description: 'What callers may name in `X-Tinfoil-Enclave-Url`.' }),
+        attestation_url: orNull(Type.String(), 'Where `GET /attestation` is answered from; null: nowhere.'),
+        max_output_tokens: orNull(Type.Integer(), "The most that one call can get back; null: the largest limit of the upstream's models."),
+      }),
+      'Where it takes sealed calls, and no others; null: it takes plain ones.',
+    ),
     created_at: Timestamp,
   }),
 );

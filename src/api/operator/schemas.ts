@@ -108,6 +108,19 @@ export const UpdateKeyBody = strict({
 /** Body of `POST /keys/{id}/rotate`; nothing at all is the same as no grace. */
 export const RotateKeyBody = Type.Union([strict({ grace_seconds: Type.Optional(GraceSeconds) }), Type.Null()]);
 
+/** Where sealed bodies go; null takes plain calls. Its rules are checked where they are decided. */
+const SealedOrNull = Type.Union(
+  [
+    strict({
+      enclave_urls: Type.Array(Type.String()),
+      attestation_url: Type.Optional(orNull(Type.String(), 'a string')),
+      max_output_tokens: Type.Optional(orNull(Type.Integer(), 'a whole number')),
+    }),
+    Type.Null(),
+  ],
+  rule('an object with enclave_urls, a list of addresses, and optionally attestation_url and max_output_tokens, or null'),
+);
+
 const upstreamFields = {
   base_url: Type.Optional(Text),
   api_key: Type.Optional(
@@ -130,6 +143,7 @@ const upstreamFields = {
     Type.Array(Type.Union([Type.Literal('openai'), Type.Literal('anthropic')]), rule('a list of openai and anthropic, each at most once')),
   ),
   rate_limits: Type.Optional(RateLimitsOrNull),
+  sealed: Type.Optional(SealedOrNull),
 };
 
 /** Body of `POST /upstreams`. */

@@ -1,5 +1,6 @@
 import { judgeStatus, scrubbedError, type CallFailureCode } from '../../core/calls/upstream-verdict.ts';
 import { parseJson } from '../../core/json/int64.ts';
+import { USAGE_REQUEST_HEADER } from '../../core/metering/usage-header.ts';
 import { writeRequest } from '../../core/metering/write-request.ts';
 import { dialectOf } from '../../core/routing/dialects.ts';
 import type { AttemptOutcome } from '../../core/routing/circuit.ts';
@@ -217,7 +218,7 @@ function gatherBytes(request: CallRequest, plan: CallPlan): number {
 }
 
 /** Tells whether the caller wants its usage told; only the exact value counts. Source: Tinfoil reference section 5. */
-export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => request.headers['x-tinfoil-request-usage-metrics'] === 'true';
+export const wantsUsage = (request: Pick<CallRequest, 'headers'>): boolean => request.headers[USAGE_REQUEST_HEADER] === 'true';
 
 /** Reads a stream up to its first piece, anything else whole: until then another upstream may still be tried. */
 async function beginAnswer(
@@ -247,7 +248,7 @@ const isEventStream = (response: UpstreamResponse): boolean =>
   response.headers['content-type']?.toLowerCase().startsWith('text/event-stream') === true;
 
 /** The error that an upstream sent, as far as it is JSON. What cannot be read is no error of its own: the status has told enough. */
-async function readErrorBody(response: UpstreamResponse): Promise<unknown> {
+export async function readErrorBody(response: UpstreamResponse): Promise<unknown> {
   try {
     const { pieces, complete } = await response.body.readAll(ERROR_BYTES);
     if (!complete) response.body.cancel();

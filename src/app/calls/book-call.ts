@@ -1,5 +1,6 @@
 import { exceedsHold } from '../../core/calls/call-hold.ts';
 import { settlementOf } from '../../core/calls/settlement.ts';
+import type { Telling } from '../../core/events/commands.ts';
 import type { SettleCallCommand } from '../../core/ledger/commands.ts';
 import { usageHeaderValue } from '../../core/metering/usage-header.ts';
 import type { Log } from '../../ports/log.ts';
@@ -11,8 +12,8 @@ import type { CallSettler, Settled } from './settle-calls.ts';
 
 /** Ends a call's hold in the ledger, once. Throws where that is our own fault. */
 export interface CallBooks {
-  /** Books what a call used; resolves to the value of its usage header, or to null where that is not durable (yet) or another node booked something else. */
-  book(call: ActiveCall, counted: CountedUsage): Promise<{ readonly usageHeader: string } | null>;
+  /** Books what a call used, and tells `tellings` with it; resolves to the value of its usage header, or to null where that is not durable (yet) or another node booked something else. */
+  book(call: ActiveCall, counted: CountedUsage, tellings?: readonly Telling[]): Promise<{ readonly usageHeader: string } | null>;
   /** Returns the hold of a call that no upstream worked for. */
   release(call: ActiveCall): Promise<void>;
 }
@@ -50,7 +51,7 @@ export function makeCallBooks(deps: {
     return settling;
   };
   return {
-    book: async (call, counted) => {
+    book: async (call, counted, tellings = []) => {
       const { actuals, usage, costNanoUsd } = settlementOf(
         { reservationId: call.id, tenantId: call.tenantId, context: call.context },
         { ...counted, candidate: call.candidate, interrupted: false },
@@ -71,6 +72,7 @@ export function makeCallBooks(deps: {
         actuals,
         usage,
         ...(objects === undefined ? {} : { objects }),
+        ...(tellings.length === 0 ? {} : { tellings }),
         ...tokenChanges(call, Number(actuals.tokens)),
       });
       return settled === 'durable' ? { usageHeader: usageHeaderValue(counted.usage, { model: usage.model, costNanoUsd }) } : null;

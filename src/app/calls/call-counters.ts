@@ -28,6 +28,8 @@ export interface CallCounters {
   settledElsewhere: number;
   /** Answers cut because the call could not be booked, or the upstream broke off. */
   answersCut: number;
+  /** Sealed calls whose upstream answered with another model than their caller had named, or with one that is not declared. */
+  sealedMismatches: number;
 }
 
 /** Counters at zero. */
@@ -46,4 +48,5 @@ export const newCallCounters = (): CallCounters => ({
   settlesGivenUp: 0,
   settledElsewhere: 0,
   answersCut: 0,
+  sealedMismatches: 0,
 });

@@ -34,6 +34,8 @@ export interface CallPlan extends CallTarget {
   readonly request: InferenceRequest;
   /** In the order of trial. */
   readonly candidates: readonly PlannedCandidate[];
+  /** The candidates whose prices the hold is made by; absent: all of them, since any may answer. */
+  readonly pricedBy?: readonly PlannedCandidate[];
   /** The key is soft and the caller set no limit: none is sent upstream, and the hold is what the model's default would use. */
   readonly softOutput: boolean;
   /** How the candidates were chosen, where the caller wants to see it. */
@@ -41,6 +43,8 @@ export interface CallPlan extends CallTarget {
   /** The scopes that the call is spent in, the tenant's first, and the policy that they obey. */
   readonly scopes: readonly string[];
   readonly policy: Policy | null;
+  /** The output that it counts as where nobody saw any of it; absent: none. */
+  readonly unseenOutput?: number;
   /** By what the call takes from its tenant's prepaid balance; null where the tenant keeps none. */
   readonly rate: PinnedRate | null;
 }

@@ -1,7 +1,7 @@
 import type { InferenceKind, RequestDefect } from '../../core/bounds/inference-request.ts';
 import type { CallFailureCode, PassedError } from '../../core/calls/upstream-verdict.ts';
 import type { RateStanding } from '../../core/policy/rate-window.ts';
-import type { ApiKey, Tenant } from '../../core/records.ts';
+import type { ApiKey, Tenant, Upstream } from '../../core/records.ts';
 import type { Rejection } from '../../core/rejection.ts';
 import type { UpstreamClient } from '../../ports/upstream.ts';
 import type { Catalogue } from '../directory/catalogue.ts';
@@ -72,6 +72,9 @@ export type CommandWriter = Pick<LedgerWriter, 'execute' | 'write'>;
 /** What a call needs to know of the catalogue, as it is now. */
 export type CallCatalogue = Pick<Catalogue, 'model' | 'upstream' | 'prices' | 'rate'>;
 
+/** What a call needs to know of it whose body nobody can read. */
+export type SealedCatalogue = Pick<Catalogue, 'model' | 'sealed' | 'prices' | 'rate'>;
+
 /** Names and values of the headers that an operator declared for an upstream. They may be credentials. */
 export type UpstreamHeaders = Readonly<Record<string, string>>;
 
@@ -80,6 +83,9 @@ export interface OpenUpstream {
   readonly client: UpstreamClient;
   readonly secrets: readonly string[];
 }
+
+/** Gives the connection to an upstream, at `enclaveUrl` where it is one for sealed calls. */
+export type OpenAnUpstream = (upstream: Upstream, enclaveUrl?: string) => OpenUpstream;
 
 /** Limits of calls, in milliseconds. Source: architecture section 7, `gateway`. */
 export interface CallLimits {

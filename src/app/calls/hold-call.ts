@@ -17,8 +17,11 @@ import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './call-plan.ts';
 import type { CallSettler } from './settle-calls.ts';
 
+/** What holding looks at of a request. */
+export type HeldRequest = Pick<CallRequest, 'requestId' | 'key' | 'tenant' | 'route' | 'sink'>;
+
 /** How events name this part of the program. */
-const GATEWAY_SOURCE = 'castellan-gateway';
+export const GATEWAY_SOURCE = 'castellan-gateway';
 
 /** A call that holds, or why it may not; `stale`: its tenant, as given here, has other settings than it was planned by. */
 export type Held =
@@ -46,7 +49,7 @@ export interface HoldCallDeps {
  *
  * Throws a `Fault` where the store did not take it. If nobody knows whether it did, the hold is returned behind the caller's back.
  */
-export function makeHoldCall(deps: HoldCallDeps): (request: CallRequest, plan: CallPlan) => Promise<Held> {
+export function makeHoldCall(deps: HoldCallDeps): (request: HeldRequest, plan: CallPlan) => Promise<Held> {
   const { writer, settler, elapsedMs, ids, limits } = deps;
   return async (request, plan) => {
     const { key, tenant } = request;
@@ -144,7 +147,7 @@ function windowDemand(tenant: Tenant, key: ApiKey, nowMs: number): WindowDemand 
   return { ...caller, accounts: windowAccounts(tenant.id, windowsOf(budgetRules, caller), nowMs) };
 }
 
-const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
+const contextOf = (request: HeldRequest, plan: CallPlan): CallContext => ({
   keyId: request.key.id,
   model: plan.model.id,
   route: request.route,
@@ -158,13 +161,15 @@ const contextOf = (request: CallRequest, plan: CallPlan): CallContext => ({
   ...(plan.bound.media === undefined ? {} : { media: { unit: plan.bound.media.unit, quantity: plan.bound.media.likely } }),
   ...(plan.scopes.length > 1 ? { scopePath: plan.scopes.at(-1) ?? '' } : {}),
   ...(plan.rate === null ? {} : { rate: plan.rate }),
+  ...(plan.unseenOutput === undefined ? {} : { unseenOutput: plan.unseenOutput }),
 });
 
 /** The rates that price a hold: nowhere below those of any upstream that may answer; null where none has a price. */
-const holdRates = (plan: CallPlan): Rates | null => dearest(plan.candidates.flatMap(({ price }) => (price === null ? [] : [price.rates])));
+const holdRates = (plan: CallPlan): Rates | null =>
+  dearest((plan.pricedBy ?? plan.candidates).flatMap(({ price }) => (price === null ? [] : [price.rates])));
 
 function newActiveCall(
-  request: CallRequest,
+  request: Pick<HeldRequest, 'tenant' | 'sink'>,
   hold: Pick<
     ActiveCall,
     'id' | 'context' | 'legs' | 'heldOutput' | 'rates' | 'counted' | 'softOutput' | 'durable' | 'ttlMs' | 'expiresAtMs'
@@ -190,6 +195,7 @@ function newActiveCall(
     waitedMs: 0,
     attempt: null,
     wasSent: false,
+    isUploading: false,
     countOutput: null,
     ttlMs: hold.ttlMs,
     expiresAtMs: hold.expiresAtMs,

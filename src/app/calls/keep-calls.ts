@@ -41,6 +41,8 @@ export interface ActiveCall {
   attempt: UpstreamAttempt | null;
   /** Whether anything was sent upstream. */
   wasSent: boolean;
+  /** Its body is still on its way to the upstream, which can do nothing for it before it is whole. */
+  isUploading: boolean;
   /** Output tokens so far by our own count; null until the answer streams. */
   countOutput: (() => number) | null;
   /** How long the hold lasts at a time. */

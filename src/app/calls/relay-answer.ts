@@ -223,7 +223,7 @@ function streamTokens({ plan, call }: Pick<RelayOptions, 'plan' | 'call'>, scann
 }
 
 /** Waits until the caller has read what it has; one that reads nothing for as long as an upstream may be silent is cut off. */
-async function waitForCaller(deps: RelayDeps, call: ActiveCall): Promise<void> {
+export async function waitForCaller(deps: Pick<RelayDeps, 'elapsedMs' | 'limits'>, call: ActiveCall): Promise<void> {
   const fromMs = deps.elapsedMs();
   call.callerDeadlineMs = fromMs + deps.limits.upstreamTimeoutMs;
   await call.sink.drained();

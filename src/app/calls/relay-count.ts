@@ -1,6 +1,7 @@
 import type { Ids } from '../../ports/ids.ts';
 import type { Asked } from './ask-upstreams.ts';
 import type { CallOutcome, CallRequest } from './call-types.ts';
+import type { HeldRequest } from './hold-call.ts';
 import type { ActiveCall } from './keep-calls.ts';
 import type { CallPlan } from './call-plan.ts';
 
@@ -32,7 +33,7 @@ export function makeRelayCount(deps: {
 }
 
 /** A call that holds nothing, and that nobody keeps. */
-const newCount = (id: string, request: CallRequest, plan: CallPlan): ActiveCall => ({
+export const newCount = (id: string, request: HeldRequest, plan: CallPlan): ActiveCall => ({
   id,
   tenantId: request.tenant.id,
   context: {
@@ -57,6 +58,7 @@ const newCount = (id: string, request: CallRequest, plan: CallPlan): ActiveCall 
   startedMs: 0,
   waitedMs: 0,
   wasSent: false,
+  isUploading: false,
   countOutput: null,
   ttlMs: Infinity,
   expiresAtMs: Infinity,

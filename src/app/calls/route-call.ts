@@ -200,11 +200,14 @@ function rank(
   });
 }
 
-/** The upstream of that id, if it speaks the API that the call is made in. */
+/** The upstream of that id, if it takes plain calls and speaks the API that the call is made in. */
 function speakingUpstream(catalogue: CallCatalogue, call: CallRequest, id: string): Upstream | undefined {
   const upstream = catalogue.upstream(id);
-  return upstream !== undefined && dialectsOf(upstream).includes(dialectOf(call.kind)) ? upstream : undefined;
+  if (upstream === undefined || isSealed(upstream)) return undefined;
+  return dialectsOf(upstream).includes(dialectOf(call.kind)) ? upstream : undefined;
 }
+
+const isSealed = ({ sealed = null }: Upstream): boolean => sealed !== null;
 
 const tracedUpstreams = (catalogue: CallCatalogue, model: Model): readonly TracedCandidate[] =>
   model.upstreams.flatMap(({ id }) => {
@@ -235,6 +238,9 @@ function unfitUpstreams(
     const { upstreamId } = traced;
     if (usable.has(upstreamId)) return [];
     if (priced.has(upstreamId)) return [{ ...traced, filter: 'reference', reason: 'What the call builds on lies at another upstream.' }];
+    const upstream = catalogue.upstream(upstreamId);
+    if (upstream !== undefined && isSealed(upstream))
+      return [{ ...traced, filter: 'api', reason: 'It takes calls whose bodies are sealed for it, and no others.' }];
     if (speakingUpstream(catalogue, call, upstreamId) === undefined)
       return [{ ...traced, filter: 'api', reason: 'It does not speak the API that the call is made in.' }];
     return [{ ...traced, filter: 'price', reason: 'It has no price for this model.' }];
@@ -249,8 +255,9 @@ function refuseRoute(
   usable: readonly RouteCandidate[],
 ): CallRefusal | null {
   if (route.kind === 'no_upstream') {
-    const isThere = model.upstreams.some(({ id }) => deps.catalogue.upstream(id) !== undefined);
-    return isThere ? { kind: 'invalid', defect: otherDialect(call, model) } : FAILED;
+    const there = model.upstreams.flatMap(({ id }) => deps.catalogue.upstream(id) ?? []);
+    if (there.length > 0 && there.every(isSealed)) return { kind: 'invalid', defect: onlySealed(model) };
+    return there.length > 0 ? { kind: 'invalid', defect: otherDialect(call, model) } : FAILED;
   }
   if (route.kind === 'unpriced') {
     const message = `The model ${model.id} has no price, and this tenant does not allow calls without one.`;
@@ -295,6 +302,12 @@ function notServed(modelId: string, { refers }: InferenceRequest): CallRefusal {
   const message = `What ${param} names lies at an upstream that does not serve the model ${modelId}.`;
   return { kind: 'invalid', defect: { param, code: 'invalid_value', message } };
 }
+
+const onlySealed = ({ id }: Model): RequestDefect => ({
+  param: 'model',
+  code: 'invalid_value',
+  message: `The model ${JSON.stringify(id)} takes calls only whose bodies are sealed for its enclave, which X-Tinfoil-Enclave-Url names.`,
+});
 
 /** Why a model is not served in the API of this call. */
 function otherDialect(call: CallRequest, model: Model): RequestDefect {

@@ -5,8 +5,11 @@ import type { OpenUpstream, UpstreamHeaders } from './call-types.ts';
 
 /** The connections to all upstreams. */
 export interface UpstreamPool {
-  /** The connection for this record of an upstream; made at its first use, made anew when the record has changed. */
-  open(upstream: Upstream): OpenUpstream;
+  /**
+   * The connection for this record of an upstream; made at its first use, made anew when the record has changed. `enclaveUrl` is the one of
+   * its addresses that a sealed call goes to.
+   */
+  open(upstream: Upstream, enclaveUrl?: string): OpenUpstream;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -38,12 +41,13 @@ export function makeUpstreamPool(deps: {
   };
 
   return {
-    open: (upstream) => {
-      const known = open.get(upstream.id);
+    open: (upstream, enclaveUrl) => {
+      const place = enclaveUrl === undefined ? upstream.id : `${upstream.id} ${enclaveUrl}`;
+      const known = open.get(place);
       if (known?.upstream === upstream) return known.connection;
       // A cache that was read again brings equal records as new objects; these keep their connections.
       if (known !== undefined && isSameServer(known.upstream, upstream)) {
-        open.set(upstream.id, { ...known, upstream });
+        open.set(place, { ...known, upstream });
         return known.connection;
       }
       const apiKey =
@@ -52,11 +56,12 @@ export function makeUpstreamPool(deps: {
       const opened = JSON.stringify([apiKey, headers]);
       // Sealed anew, with another master key, it is the same server; calls with the record from before go the same way.
       if (known?.opened === opened && isSameServer({ ...known.upstream, ...sealedTexts(upstream) }, upstream)) {
-        open.set(upstream.id, { ...known, upstream });
+        open.set(place, { ...known, upstream });
         return known.connection;
       }
-      const connection = { client: deps.makeClient(upstream, apiKey, headers), secrets: secretsOf(upstream, apiKey, headers) };
-      open.set(upstream.id, { upstream, opened, connection });
+      const at = enclaveUrl === undefined ? upstream : { ...upstream, baseUrl: enclaveUrl };
+      const connection = { client: deps.makeClient(at, apiKey, headers), secrets: secretsOf(at, apiKey, headers) };
+      open.set(place, { upstream, opened, connection });
       if (known !== undefined) replace(known.connection.client);
       return connection;
     },

@@ -2,6 +2,13 @@ import { rateAt, type PinnedRate } from '../../core/pricing/currency.ts';
 import type { ExchangeRate, Model, Price, Upstream } from '../../core/records.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 
+/** An upstream at one of the addresses that it takes sealed calls for, with the models that it serves there. */
+export interface SealedService {
+  readonly enclaveUrl: string;
+  readonly upstream: Upstream;
+  readonly models: readonly Model[];
+}
+
 /** Upstreams, models, prices and exchange rates as they were when they were last read. */
 export interface Catalogue {
   /** The model of that id, else the one with that alias. */
@@ -9,6 +16,10 @@ export interface Catalogue {
   /** All models, ordered by id. */
   models(): readonly Model[];
   upstream(id: string): Upstream | undefined;
+  /** The upstreams that take sealed calls for an address and serve a model at least, ordered by id. The address as `enclaveUrlOf` gives it. */
+  sealed(enclaveUrl: string): readonly SealedService[];
+  /** All upstreams that take sealed calls, ordered by id. */
+  sealedUpstreams(): readonly Upstream[];
   /** All prices of a model, those of single upstreams and those that do not apply yet among them. */
   prices(modelId: string): readonly Price[];
   /** What a USD is worth in a currency at `nowMs`; null where no rate applies. */
@@ -29,6 +40,8 @@ interface Snapshot {
   readonly models: readonly Model[];
   readonly modelByName: ReadonlyMap<string, Model>;
   readonly upstreamById: ReadonlyMap<string, Upstream>;
+  readonly sealedUpstreams: readonly Upstream[];
+  readonly sealedByUrl: ReadonlyMap<string, readonly SealedService[]>;
   readonly pricesByModel: ReadonlyMap<string, readonly Price[]>;
   readonly ratesByCurrency: ReadonlyMap<string, readonly ExchangeRate[]>;
 }
@@ -37,6 +50,8 @@ const EMPTY: Snapshot = {
   models: [],
   modelByName: new Map(),
   upstreamById: new Map(),
+  sealedUpstreams: [],
+  sealedByUrl: new Map(),
   pricesByModel: new Map(),
   ratesByCurrency: new Map(),
 };
@@ -47,6 +62,15 @@ const byId = <T extends { readonly id: string }>(records: readonly T[]): Map<str
 /** Models by alias and by id; ids win, should both be the same. */
 const byName = (models: readonly Model[]): Map<string, Model> =>
   new Map([...models.flatMap((model) => (model.aliases ?? []).map((alias) => [alias, model] as const)), ...byId(models)]);
+
+/** Whether an upstream takes sealed calls, and no others. */
+const isSealed = ({ sealed = null }: Upstream): boolean => sealed !== null;
+
+/** An upstream at each of its enclave addresses; none where no model is served there. */
+export function servicesOf(upstream: Upstream, models: readonly Model[]): SealedService[] {
+  const served = models.filter(({ upstreams }) => upstreams.some(({ id }) => id === upstream.id));
+  return served.length === 0 ? [] : (upstream.sealed?.enclaveUrls ?? []).map((enclaveUrl) => ({ enclaveUrl, upstream, models: served }));
+}
 
 /** Makes an empty catalogue that is not fresh. It is small and read as a whole, so that a call never waits for a part of it. */
 export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCatalogue {
@@ -66,6 +90,11 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
       models,
       modelByName: byName(models),
       upstreamById: byId(upstreams),
+      sealedUpstreams: upstreams.filter(isSealed),
+      sealedByUrl: Map.groupBy(
+        upstreams.flatMap((upstream) => servicesOf(upstream, models)),
+        ({ enclaveUrl }) => enclaveUrl,
+      ),
       pricesByModel: Map.groupBy(prices, ({ modelId }) => modelId),
       ratesByCurrency: Map.groupBy(rates, ({ currency }) => currency),
     };
@@ -93,6 +122,8 @@ export function makeCatalogue(records: Pick<RecordStore, 'records'>): LoadedCata
     model: (name) => snapshot.modelByName.get(name),
     models: () => snapshot.models,
     upstream: (id) => snapshot.upstreamById.get(id),
+    sealed: (enclaveUrl) => snapshot.sealedByUrl.get(enclaveUrl) ?? [],
+    sealedUpstreams: () => snapshot.sealedUpstreams,
     prices: (modelId) => snapshot.pricesByModel.get(modelId) ?? [],
     rate: (currency, nowMs) => rateAt(snapshot.ratesByCurrency.get(currency) ?? [], currency, nowMs),
     isFresh: () => loadedAt === changes,

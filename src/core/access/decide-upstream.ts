@@ -4,6 +4,7 @@ import { accepted, rejected } from '../rejection.ts';
 import { refuse, type Decision, type Verb } from '../verb.ts';
 import { eventEffects } from './access-events.ts';
 import { dialectsFault } from '../routing/dialects.ts';
+import { enclaveUrlOf, sealedFault } from '../sealed/enclaves.ts';
 import { baseUrlFault } from './base-url.ts';
 import type { PutUpstreamCommand, UpdateUpstreamCommand } from './commands.ts';
 import { headerNamesFault, logsOn } from './upstream-headers.ts';
@@ -12,7 +13,8 @@ import { checkText, checkUpstreamId, checkWhole, firstOf, invalid, notFound, typ
 function checkUpstream(upstream: Upstream): Refusal | null {
   const { retentionDays, timeoutMs, region, kind, baseUrl, headerNames = [] } = upstream;
   const headersFault = headerNamesFault(headerNames);
-  const fault = kind === 'demo' ? null : baseUrlFault(baseUrl);
+  const sealed = upstream.sealed ?? null;
+  const fault = kind === 'demo' || sealed !== null ? null : baseUrlFault(baseUrl);
   const speaksFault = upstream.speaks === undefined ? null : dialectsFault(upstream.speaks);
   return firstOf(
     fault === null ? null : invalid('base_url', fault),
@@ -25,7 +27,17 @@ function checkUpstream(upstream: Upstream): Refusal | null {
     logsOn(headerNames) && upstream.apiKeySealed !== null ? invalid('headers', 'not hold authorization beside an api_key') : null,
     speaksFault === null ? null : invalid('speaks', speaksFault),
     checkRateLimits(upstream.rateLimits),
+    checkSealed(upstream),
   );
+}
+
+/** A sealed upstream is where its callers say that it is, among its addresses: it has no other. */
+function checkSealed({ kind, baseUrl, sealed = null }: Upstream): Refusal | null {
+  if (sealed === null) return null;
+  if (kind === 'demo') return invalid('sealed', 'not be given for an upstream of kind demo');
+  if (baseUrl !== '') return invalid('base_url', 'not be given beside sealed, whose enclave_urls are its addresses');
+  const fault = sealedFault(sealed);
+  return fault === null ? null : invalid(`sealed.${fault.field}`, fault.rule);
 }
 
 function putUpstream(
@@ -33,7 +45,12 @@ function putUpstream(
   nowMs: number,
   next: { upstream: Upstream; isNew: boolean },
 ): Decision<Upstream> {
-  const upstream: Upstream = { ...next.upstream, baseUrl: next.upstream.baseUrl.replace(/\/+$/, '') };
+  const { baseUrl, sealed } = next.upstream;
+  const upstream: Upstream = {
+    ...next.upstream,
+    baseUrl: baseUrl.replace(/\/+$/, ''),
+    ...(sealed === undefined || sealed === null ? {} : { sealed: { ...sealed, enclaveUrls: sealed.enclaveUrls.map(enclaveUrlOf) } }),
+  };
   const bad = checkUpstream(upstream);
   if (bad !== null) return refuse(bad);
   const type = next.isNew ? 'upstream.created' : 'upstream.updated';
@@ -45,7 +62,7 @@ function putUpstream(
  * Makes an upstream or, with `replace`, makes it so whether it is there or not. The value is the upstream.
  *
  * Rejects, in this order: `invalid_request` (id), `conflict`, `invalid_request` (base_url, provider, region, retention_days, timeout_ms,
- * headers, speaks, rate_limits).
+ * headers, speaks, rate_limits, sealed).
  */
 export const putUpstreamVerb: Verb<PutUpstreamCommand, Upstream> = {
   needs: (command) => ({ tenantLock: 'exclusive', records: [{ kind: 'upstream', id: command.upstream.id }] }),

@@ -26,6 +26,8 @@ export interface CallContext {
   readonly candidates: readonly CallCandidate[];
   /** What the call uses beside tokens, for an estimate. */
   readonly media?: MediaUse;
+  /** The output tokens that it counts as where no checkpoint tells of any: those of a call that cannot be read. Absent: none. */
+  readonly unseenOutput?: number;
   /** The deepest scope of its subject; absent where that is its tenant's. */
   readonly scopePath?: string;
   /** By what it takes from its tenant's balance, and in which currency; absent where the tenant kept none. */
@@ -55,6 +57,7 @@ export const writeCallContext = (context: CallContext): PlainJson => ({
   ...(context.media === undefined ? {} : { media: [context.media.unit, context.media.quantity] }),
   ...(context.scopePath === undefined ? {} : { scope: context.scopePath }),
   ...(context.rate === undefined ? {} : { rate: [context.rate.currency, context.rate.perUsdNanos] }),
+  ...(context.unseenOutput === undefined ? {} : { unseen: context.unseenOutput }),
 });
 
 const writeRates = (rates: Rates): PlainJson[] => [
@@ -90,7 +93,19 @@ export function readCallContext(value: PlainJson): CallContext | null {
   const { scope } = fields;
   const path = typeof scope === 'string' ? { scopePath: scope } : {};
   const rate = readRate(fields['rate']);
-  return { keyId: key, model, route, streaming: stream === true, promptTokens: count(prompt), candidates, ...media, ...path, ...rate };
+  const unseen = count(fields['unseen']) === 0 ? {} : { unseenOutput: count(fields['unseen']) };
+  return {
+    keyId: key,
+    model,
+    route,
+    streaming: stream === true,
+    promptTokens: count(prompt),
+    candidates,
+    ...media,
+    ...path,
+    ...rate,
+    ...unseen,
+  };
 }
 
 function readCandidate(value: PlainJson): CallCandidate[] {

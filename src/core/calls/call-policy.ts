@@ -58,6 +58,15 @@ export function refuseTools(request: InferenceRequest, policy: Policy | null): R
   return { code: 'forbidden', message, field: 'tools', details: { policy_id: policy.id } };
 }
 
+/**
+ * Whether a policy can only be kept by looking into the body: it names tools, or allows less output than the upstream of a sealed call gives
+ * (`maxOutputTokens`).
+ */
+export function policyReadsBody(policy: Policy | null, maxOutputTokens: number): boolean {
+  const { toolAllowlist = [], toolDenylist = [], maxTokens = Infinity } = policy?.caps ?? {};
+  return toolAllowlist.length > 0 || toolDenylist.length > 0 || maxTokens < maxOutputTokens;
+}
+
 /** How long the hold of a call lasts at a time, in milliseconds: `ttlMs`, or what the policy of its scopes says. It is extended while the call lives. */
 export function holdTtlMs(policy: Policy | null, ttlMs: number): number {
   const { defaultTtlMs = ttlMs, maxTtlMs = Infinity } = policy?.ttlOverride ?? {};

@@ -4,7 +4,7 @@ import type { CommandBase, Verb } from '../verb.ts';
 import type { SetAlertCommand, TellEventsCommand, Telling } from './commands.ts';
 
 /** The effects that tell of `tellings`, with ids made of the command's own, so that a command that is run again makes the same ones. */
-const tellingEffects = (command: CommandBase, nowMs: number, tellings: readonly Telling[]): Effect[] =>
+export const tellingEffects = (command: CommandBase, nowMs: number, tellings: readonly Telling[]): Effect[] =>
   tellings.map((telling, index): { readonly type: 'event'; readonly event: DomainEvent } => ({
     type: 'event',
     event: { ...telling, id: `evt_${command.id}_${index + 1}`, tenantId: command.tenantId, atMs: nowMs },

@@ -6,6 +6,7 @@ import type { ReportJudgement } from '../usage/usage-report.ts';
 import type { MinuteLimit, RateLimit, TokenChange } from '../policy/rate-window.ts';
 import type { CommandBase } from '../verb.ts';
 import type { AccountId, OveragePolicy } from './account.ts';
+import type { Telling } from '../events/commands.ts';
 import type { PlainJson } from '../json/plain-json.ts';
 import type { ReservationPurpose } from './reservation.ts';
 import type { WindowDemand } from '../windows/budget-rule.ts';
@@ -158,6 +159,8 @@ export interface SettleCallCommand extends CommandBase {
   readonly objects?: readonly MetObject[];
   /** What its limits of tokens counted too much or too little; absent where it has none. */
   readonly rates?: readonly TokenChange[];
+  /** What is to be told with it; absent where there is nothing. */
+  readonly tellings?: readonly Telling[];
 }
 
 /** An event of a usage report: what it is known by, and what it comes to as far as its sender's rights and the time do not say otherwise. */

@@ -1,5 +1,6 @@
 import { keepEffects } from '../calls/upstream-object.ts';
 import type { Effect } from '../effects.ts';
+import { tellingEffects } from '../events/decide-tell.ts';
 import { INT64_MAX } from '../int64.ts';
 import { invariant } from '../invariant.ts';
 import { changeTokens } from '../policy/minute-limits.ts';
@@ -80,6 +81,7 @@ export const settleCallVerb: Verb<SettleCallCommand, SettleCallAnswer> = {
     const effects = chargeCall(legs, reservation, amounts, nowMs);
     if (usage !== null) effects.push({ type: 'usage', event: { ...usage, atMs: nowMs, heldAtMs: reservation.createdAtMs } });
     effects.push(...keepEffects(command.tenantId, command.objects ?? [], nowMs), ...counted);
+    effects.push(...tellingEffects(command, nowMs, command.tellings ?? []));
     return { outcome: accepted({ booked: true }), effects };
   },
 };

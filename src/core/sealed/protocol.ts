@@ -7,6 +7,10 @@ export const ENCAPSULATED_KEY_HEADER = 'ehbp-encapsulated-key';
 export const RESPONSE_NONCE_HEADER = 'ehbp-response-nonce';
 /** Names the upstream that a sealed body is for; without it the body is for this server. */
 export const ENCLAVE_URL_HEADER = 'x-tinfoil-enclave-url';
+/** Names the model that a sealed body asks for, so that the call is held and routed by it. Our extension. */
+export const SEALED_MODEL_HEADER = 'x-castellan-model';
+/** Where what an enclave is verified by is told. Source: Tinfoil reference, section 6, "Relay". */
+export const ATTESTATION_PATH = '/attestation';
 /** Where the public key is told. Source: EHBP specification, section 3.1. */
 export const HPKE_KEYS_PATH = '/.well-known/hpke-keys';
 /** The type of what is told there. Source: RFC 9458, section 3. */

@@ -42,14 +42,12 @@ export interface ApplyDeclaredDeps {
  */
 export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredConfig): Promise<string[]> {
   const { boot } = deps;
-  const usable = declared.upstreams.filter(({ sealed }) => !sealed);
-  const usableIds = new Set(['demo', ...usable.map(({ id }) => id)]);
-  const models = declared.models.filter(({ upstreams }) => upstreams.some(({ id }) => usableIds.has(id)));
+  const { models } = declared;
   const fields = makeDeclaredFields(declared);
   const label = `Applying ${declared.path}`;
-  await boot.run(label, await upstreamCommands(deps, usable, fields));
-  await boot.run(label, await modelCommands(deps, models, { usable: usableIds, fields }));
-  await boot.run(label, await priceCommands(deps, models, usableIds));
+  await boot.run(label, await upstreamCommands(deps, declared.upstreams, fields));
+  await boot.run(label, await modelCommands(deps, models, fields));
+  await boot.run(label, await priceCommands(deps, models));
   await boot.run(label, await exchangeRateCommands(deps, declared.exchangeRates));
   const absentKeys: string[] = [];
   for (const tenant of declared.tenants) {
@@ -62,17 +60,7 @@ export async function applyDeclared(deps: ApplyDeclaredDeps, declared: DeclaredC
   const notices = await leftFile(deps.records, declared);
   await rememberDeclared(deps, declared);
   const absent = absentKeys.map((id) => `${declared.path}: there is no key ${id}; what the file says of it waits until there is one.`);
-  return [...notices, ...inVain(declared, models), ...absent];
-}
-
-/** What the file says that this version cannot do yet. */
-function inVain(declared: DeclaredConfig, models: readonly DeclaredModel[]): string[] {
-  const sealed = declared.upstreams.filter((upstream) => upstream.sealed).map(({ id }) => id);
-  const skipped = declared.models.filter((model) => !models.includes(model)).map(({ id }) => id);
-  return [
-    ...sealed.map((id) => `${declared.path}: the upstream ${id} is sealed, which this version does not serve yet; it is left out.`),
-    ...skipped.map((id) => `${declared.path}: the model ${id} has only upstreams that are left out, so it is left out too.`),
-  ];
+  return [...notices, ...absent];
 }
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
@@ -90,7 +78,8 @@ const UPSTREAM_FIELDS = {
   timeoutMs: 'timeout_ms',
   speaks: 'speaks',
   rateLimits: 'rate_limits',
-} as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'headers' | 'sealed'>, string>>;
+  sealed: 'sealed',
+} as const satisfies Readonly<Record<keyof Omit<DeclaredUpstream, 'id' | 'apiKey' | 'headers'>, string>>;
 
 /** What the file calls the fields of a model. */
 const MODEL_FIELDS = {
@@ -130,7 +119,7 @@ async function upstreamCommands(
 ): Promise<Command[]> {
   const { boot, records, secretBox } = deps;
   const commands: Command[] = [];
-  for (const { apiKey, headers, sealed: _sealed, ...declared } of upstreams) {
+  for (const { apiKey, headers, ...declared } of upstreams) {
     const { id } = declared;
     const isNamed = (field: string): boolean => fields.isDeclared('upstream', id, field) !== null;
     const identity = sealIdentity('upstream', id);
@@ -144,8 +133,9 @@ async function upstreamCommands(
     const keptKey = kept.apiKeySealed === null ? null : secretBox.open(kept.apiKeySealed, identity);
     // Sealing gives another text each time; an unchanged key keeps its text, so that nothing seems changed.
     const apiKeySealed = !isNamed('api_key') || keptKey === apiKey ? kept.apiKeySealed : seal();
-    const sealed = { apiKeySealed, ...(isNamed('headers') ? declaredHeaders(secretBox, kept, headers) : {}) };
-    const upstream = withNamedFields({ ...kept, ...sealed }, { ...declared, ...sealed }, UPSTREAM_FIELDS, isNamed);
+    const secrets = { apiKeySealed, ...(isNamed('headers') ? declaredHeaders(secretBox, kept, headers) : {}) };
+    const named = withNamedFields({ ...kept, ...secrets }, { ...declared, ...secrets }, UPSTREAM_FIELDS, isNamed);
+    const upstream = declared.sealed === null ? named : { ...named, baseUrl: '' };
     if (!sameJson(inOrderOf(upstream, kept), upstream)) commands.push(putUpstream(boot, upstream));
   }
   return commands;
@@ -174,18 +164,13 @@ const putUpstream = (boot: BootCommands, upstream: Omit<Upstream, 'createdAtMs'>
 const inOrderOf = (pattern: object, record: object): Record<string, unknown> =>
   Object.fromEntries(Object.keys(pattern).map((name) => [name, (record as Record<string, unknown>)[name]]));
 
-async function modelCommands(
-  deps: ApplyDeclaredDeps,
-  models: readonly DeclaredModel[],
-  options: { usable: ReadonlySet<string>; fields: DeclaredFields },
-): Promise<Command[]> {
+async function modelCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], fields: DeclaredFields): Promise<Command[]> {
   const { boot, records } = deps;
   const commands: Command[] = [];
   const freed: Command[] = [];
-  for (const { prices: _prices, ...whole } of models) {
-    const { id } = whole;
-    const declared = { ...whole, upstreams: whole.upstreams.filter((upstream) => options.usable.has(upstream.id)) };
-    const isNamed = (field: string): boolean => options.fields.isDeclared('model', id, field) !== null;
+  for (const { prices: _prices, ...declared } of models) {
+    const { id } = declared;
+    const isNamed = (field: string): boolean => fields.isDeclared('model', id, field) !== null;
     const found = await records.record('model', id);
     let model: Omit<Model, 'createdAtMs'> = declared;
     if (found !== undefined) {
@@ -225,7 +210,7 @@ function fittingLimits(model: Omit<Model, 'createdAtMs'>, isNamed: (field: strin
 }
 
 /** A price is added only where the one that applies now is another: prices are append-only, and each addition is a version. */
-async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[], usable: ReadonlySet<string>): Promise<Command[]> {
+async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredModel[]): Promise<Command[]> {
   const { boot, records, ids } = deps;
   if (models.every(({ prices }) => prices.length === 0)) return [];
   const all = await records.records('price');
@@ -233,7 +218,6 @@ async function priceCommands(deps: ApplyDeclaredDeps, models: readonly DeclaredM
   const commands: Command[] = [];
   for (const model of models) {
     for (const declared of model.prices) {
-      if (declared.upstreamId !== null && !usable.has(declared.upstreamId)) continue;
       const figures = figuresOfRates(declared.rates);
       const inForce = all
         .filter((price) => price.modelId === model.id && price.upstreamId === declared.upstreamId && price.appliesFromMs <= nowMs)

@@ -4,13 +4,13 @@ import type { ContainersConfig } from './parse-containers.ts';
 import type { BillingConfig } from './parse-billing.ts';
 import type { Retention } from '../../core/retention/retention.ts';
 import type { SealedKeyPolicy } from '../../core/sealed/key-ring.ts';
-import type { ApiKey, Entitlements, Member, Model, ModelUpstream, Upstream } from '../../core/records.ts';
+import type { ApiKey, Entitlements, Member, Model, ModelUpstream, SealedUpstream, Upstream } from '../../core/records.ts';
 
-/** An upstream as the file declares it. `sealed` upstreams are read and checked, and wait for a version that serves them. */
+/** An upstream as the file declares it. */
 export interface DeclaredUpstream extends Omit<Upstream, 'createdAtMs' | 'apiKeySealed' | 'headerNames' | 'headersSealed'> {
   readonly apiKey: string | null;
   readonly headers: Readonly<Record<string, string>>;
-  readonly sealed: boolean;
+  readonly sealed: SealedUpstream | null;
 }
 
 /** A price as the file declares it, for one upstream or, with null, for all that have none of their own. */

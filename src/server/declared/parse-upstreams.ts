@@ -1,7 +1,8 @@
 import { baseUrlFault } from '../../core/access/base-url.ts';
 import { logsOn, upstreamHeadersFault } from '../../core/access/upstream-headers.ts';
 import { UPSTREAM_DEFAULTS } from '../../core/access/defaults.ts';
-import type { Dialect } from '../../core/records.ts';
+import type { Dialect, SealedUpstream } from '../../core/records.ts';
+import { MAX_SEALED_OUTPUT_TOKENS, sealedFault } from '../../core/sealed/enclaves.ts';
 import { DIALECTS, dialectsFault } from '../../core/routing/dialects.ts';
 import type { DeclaredUpstream } from './declared-config.ts';
 import type { Field } from './field.ts';
@@ -42,9 +43,11 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
   refuseDouble(seen, id, given.id);
   named.add('upstream', id, namesGiven(given));
   const kind = given.kind.or('openai', (f) => f.oneOf(['openai', 'demo']));
-  const sealed = given.sealed.isGiven;
-  if (sealed) checkSealed(given.sealed);
+  const sealed = given.sealed.or(null, sealedOf);
   if (kind === 'demo' && given.base_url.isGiven) given.base_url.fail('has no meaning for an upstream of kind demo; remove it');
+  if (sealed !== null && kind === 'demo') given.sealed.fail('has no meaning for an upstream of kind demo; remove it');
+  if (sealed !== null && given.base_url.isGiven)
+    given.base_url.fail('has no meaning beside sealed, whose enclave_urls are its addresses; remove it');
   const headers = headersOf(given.headers);
   if (kind === 'demo' && Object.keys(headers).length > 0) given.headers.fail('has no meaning for an upstream of kind demo; remove it');
   if (logsOn(Object.keys(headers)) && given.api_key.isGiven)
@@ -53,7 +56,7 @@ function parseUpstream(item: Field, seen: Set<string>, named: NamedFields): Decl
     id,
     kind,
     headers,
-    baseUrl: kind === 'demo' || (sealed && !given.base_url.isGiven) ? '' : baseUrlOf(given.base_url),
+    baseUrl: kind === 'demo' || sealed !== null ? '' : baseUrlOf(given.base_url),
     apiKey: given.api_key.or(null, (f) =>
       f.text({ secret: true, pattern: /^[\x21-\x7e]+$/, rule: 'a credential of visible ASCII characters', maxLength: 4096 }),
     ),
@@ -84,12 +87,16 @@ function dialectsOf(field: Field): Dialect[] {
   return fault === null ? dialects : field.fail(`must ${fault}`);
 }
 
-function checkSealed(field: Field): void {
+/** Where sealed bodies go. */
+function sealedOf(field: Field): SealedUpstream {
   const given = field.fields(['enclave_urls', 'attestation_url', 'max_output_tokens']);
-  if (given.enclave_urls.items().length === 0) given.enclave_urls.fail('must list at least one address');
-  for (const url of given.enclave_urls.items()) baseUrlOf(url);
-  given.attestation_url.or(null, baseUrlOf);
-  given.max_output_tokens.or(null, (f) => f.integer({ min: 1, max: 1_000_000_000 }));
+  const sealed = {
+    enclaveUrls: given.enclave_urls.items().map(baseUrlOf),
+    attestationUrl: given.attestation_url.or(null, baseUrlOf),
+    maxOutputTokens: given.max_output_tokens.or(null, (f) => f.integer({ min: 1, max: MAX_SEALED_OUTPUT_TOKENS })),
+  };
+  const fault = sealedFault(sealed);
+  return fault === null ? sealed : given[fault.field].fail(`must ${fault.rule}`);
 }
 
 /** Reads the section `upstreams`. */

@@ -19,6 +19,7 @@ const EVENTS: Readonly<Record<Exclude<keyof CallCounters, 'holdViolations'>, str
   settlesGivenUp: 'settle_given_up',
   settledElsewhere: 'settled_elsewhere',
   answersCut: 'answer_cut',
+  sealedMismatches: 'sealed_mismatch',
 };
 
 /** The calls, with their refusals counted by code beside them; their own counters are read when a scraper asks. */

@@ -79,6 +79,7 @@ const SETTLE = namesOf<SettleRest>({
   actuals: true,
   objects: true,
   rates: true,
+  tellings: true,
 });
 type CallUsage = NonNullable<SettleCallCommand['usage']>;
 const USAGE = namesOf<CallUsage>({

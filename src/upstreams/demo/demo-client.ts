@@ -22,8 +22,10 @@ export function makeDemoClient(deps: { readonly tokenizers: Tokenizers; readonly
       const tokenizer = deps.tokenizers.loaded(tokenizerName) ?? (await deps.tokenizers.load(tokenizerName));
       if (tokenizer === null) throw fault('connect', `tokenizer ${tokenizerName} is missing`);
       if (request.signal?.aborted === true) throw fault('aborted', 'was given up');
+      const { body } = request;
+      if (body !== null && typeof body !== 'string' && !(body instanceof Uint8Array)) throw fault('connect', 'takes no sealed bodies');
       const contentType = request.headers['content-type'];
-      const answer = demoAnswer(request.path, request.body ?? '', {
+      const answer = demoAnswer(request.path, body ?? '', {
         method: request.method,
         ...(typeof contentType === 'string' ? { contentType } : {}),
         responses,

@@ -1,10 +1,16 @@
+import { USAGE_ANSWER_HEADER, USAGE_REQUEST_HEADER } from '../../core/metering/usage-header.ts';
 import type { Dialect } from '../../core/records.ts';
+import { ENCAPSULATED_KEY_HEADER, RESPONSE_NONCE_HEADER } from '../../core/sealed/protocol.ts';
 
 /** The caller's headers that go upstream. Everything else stays here: credentials, cookies, subject headers, what names the caller. */
 const REQUEST_HEADERS: Readonly<Record<Dialect, readonly string[]>> = {
   openai: ['accept', 'content-type', 'openai-beta'],
   anthropic: ['accept', 'content-type', 'anthropic-version', 'anthropic-beta'],
 };
+
+/** What goes along with a sealed body, to the upstream and back. Source: Tinfoil reference, sections 5 and 6. */
+const SEALED_REQUEST_HEADERS = [ENCAPSULATED_KEY_HEADER];
+const SEALED_RESPONSE_HEADERS: ReadonlySet<string> = new Set([RESPONSE_NONCE_HEADER, USAGE_ANSWER_HEADER.toLowerCase()]);
 
 /** Sent where the caller names no version; Anthropic refuses requests without one. */
 const ANTHROPIC_VERSION = '2023-06-01';
@@ -23,18 +29,20 @@ const RESPONSE_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The headers of the upstream request: those on the list of its API, no compression, our credential as that API wants it, and what was
+ * The headers of the upstream request: those on the list of its API, with a sealed body those of the seal and the wish for its usage, no compression, our credential as that API wants it, and what was
  * declared for the upstream.
  */
 export function requestHeaders(
   callerHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
   own: { readonly apiKey: string | null; readonly headers?: Readonly<Record<string, string>> },
   dialect: Dialect = 'openai',
+  isSealed = false,
 ): Record<string, string> {
   // Scanning a compressed stream would cost a decompression and delay each event until its block is full.
   const headers: Record<string, string> = { 'accept-encoding': 'identity' };
   if (dialect === 'anthropic') headers['anthropic-version'] = ANTHROPIC_VERSION;
-  for (const name of REQUEST_HEADERS[dialect]) {
+  if (isSealed) headers[USAGE_REQUEST_HEADER] = 'true';
+  for (const name of isSealed ? [...REQUEST_HEADERS[dialect], ...SEALED_REQUEST_HEADERS] : REQUEST_HEADERS[dialect]) {
     const value = callerHeaders[name];
     if (typeof value === 'string') headers[name] = value;
   }
@@ -56,11 +64,15 @@ function carryTraceContext(from: Readonly<Record<string, string | readonly strin
   if (typeof tracestate === 'string' && TRACESTATE.test(tracestate)) to['tracestate'] = tracestate;
 }
 
-/** The answer's headers that the caller may see. */
-export function responseHeaders(headers: Readonly<Record<string, string | readonly string[] | undefined>>): Record<string, string> {
+/** The answer's headers that the caller may see; of a sealed one those of the seal too, and what it says of its usage. */
+export function responseHeaders(
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  isSealed = false,
+): Record<string, string> {
   const allowed: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && RESPONSE_HEADERS.has(name)) allowed[name] = typeof value === 'string' ? value : value.join(', ');
+    if (value !== undefined && (RESPONSE_HEADERS.has(name) || (isSealed && SEALED_RESPONSE_HEADERS.has(name))))
+      allowed[name] = typeof value === 'string' ? value : value.join(', ');
   }
   return allowed;
 }

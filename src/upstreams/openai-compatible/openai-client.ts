@@ -1,5 +1,6 @@
+import { Readable } from 'node:stream';
 import { Pool } from 'undici';
-import { UpstreamFault, type UpstreamClient, type UpstreamResponse } from '../../ports/upstream.ts';
+import { UpstreamFault, type UpstreamClient, type UpstreamRequest, type UpstreamResponse } from '../../ports/upstream.ts';
 import { decodeBody } from './decoded-body.ts';
 import { headerText, requestHeaders, responseHeaders } from './headers.ts';
 import { HttpAnswer } from './http-answer.ts';
@@ -46,25 +47,32 @@ export function makeOpenAiClient(options: OpenAiClientOptions): UpstreamClient {
         {
           path: basePath + request.path,
           method: request.method,
-          headers: requestHeaders(request.headers, options, request.dialect),
-          body: typeof body === 'string' || body === null ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+          headers: requestHeaders(request.headers, options, request.dialect, request.sealed),
+          body: dispatchable(body),
           headersTimeout: request.timeouts.headersMs,
           bodyTimeout: request.timeouts.idleMs,
         },
         answer,
       );
-      return toResponse(answer, options.name);
+      return toResponse(answer, options.name, request.sealed);
     },
     close: async () => pool.destroy(),
   };
 }
 
-async function toResponse(answer: HttpAnswer, name: string): Promise<UpstreamResponse> {
+/** A body as the dispatcher takes it. */
+function dispatchable(body: UpstreamRequest['body']): string | Buffer | Readable | null {
+  if (body === null || typeof body === 'string') return body;
+  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return Readable.from(body, { objectMode: false });
+}
+
+async function toResponse(answer: HttpAnswer, name: string, isSealed?: boolean): Promise<UpstreamResponse> {
   const { status, headers } = await answer.head;
   const requestId = headerText(headers['x-request-id']);
   const encoding = headerText(headers['content-encoding']);
   if (encoding === null || encoding.trim().toLowerCase() === 'identity' || encoding === '') {
-    return { status, headers: responseHeaders(headers), requestId, body: answer };
+    return { status, headers: responseHeaders(headers, isSealed), requestId, body: answer };
   }
   const body = decodeBody(answer, encoding, name);
   if (body === null) {
@@ -72,5 +80,5 @@ async function toResponse(answer: HttpAnswer, name: string): Promise<UpstreamRes
     const message = `upstream ${name} sent a body encoded as ${encoding}, which was not asked for`;
     throw new UpstreamFault({ kind: 'protocol', beforeFirstByte: true, message });
   }
-  return { status, headers: responseHeaders(headers), requestId, body };
+  return { status, headers: responseHeaders(headers, isSealed), requestId, body };
 }

@@ -29,6 +29,46 @@ beforeEach(async () => {
 afterEach(() => at.close());
 
 describe('upstreams', () => {
+  test('201: one that takes sealed calls, which is where its callers name it; 200 once it takes plain ones again', async () => {
+    const sealed = {
+      enclave_urls: ['https://a.example/', 'https://b.example'],
+      attestation_url: 'https://a.example/att',
+      max_output_tokens: 9,
+    };
+    const made = await at.operator('POST', `${BASE}/upstreams`, { id: 'enc', sealed });
+    expect([made.status, made.json]).toMatchObject([
+      201,
+      { base_url: '', sealed: { ...sealed, enclave_urls: ['https://a.example', 'https://b.example'] } },
+    ]);
+    const less = await at.operator('PATCH', `${BASE}/upstreams/enc`, { sealed: { enclave_urls: ['https://b.example'] } });
+    expect(less.json).toMatchObject({ sealed: { enclave_urls: ['https://b.example'], attestation_url: null, max_output_tokens: null } });
+    expect((await at.operator('PATCH', `${BASE}/upstreams/enc`, { sealed: null })).status).toBe(400);
+    const plain = await at.operator('PATCH', `${BASE}/upstreams/enc`, { sealed: null, base_url: 'https://b.example/v1' });
+    expect([plain.status, plain.json]).toMatchObject([200, { sealed: null, base_url: 'https://b.example/v1' }]);
+  });
+
+  test.each([
+    [{ enclave_urls: [] }, 'sealed.enclave_urls must list at least one address'],
+    [{ enclave_urls: ['ftp://x'] }, 'sealed.enclave_urls must be an http:// or https:// address'],
+    [{ enclave_urls: ['https://u:p@x.example'] }, 'sealed.enclave_urls must not hold a user or password'],
+    [{ enclave_urls: ['https://x.example', 'https://x.example/'] }, 'sealed.enclave_urls must list each address once'],
+    [{ enclave_urls: ['https://x.example'], attestation_url: 'x' }, 'sealed.attestation_url must be an http:// or https:// address'],
+    [{ enclave_urls: ['https://x.example'], max_output_tokens: 0 }, 'sealed.max_output_tokens must be a whole number from 1'],
+    [{ enclave_urls: ['https://x.example'], dragons: 1 }, 'dragons'],
+    [{}, 'enclave_urls'],
+  ])('400: sealed %j', async (sealed, told) => {
+    const { status, text } = await at.operator('POST', `${BASE}/upstreams`, { id: 'enc', sealed });
+    expect([status, text]).toEqual([400, expect.stringContaining(told)]);
+  });
+
+  test('400: sealed beside a base_url, or of kind demo', async () => {
+    const sealed = { enclave_urls: ['https://x.example'] };
+    const beside = await at.operator('POST', `${BASE}/upstreams`, { id: 'enc', sealed, base_url: 'https://x.example/v1' });
+    expect([beside.status, beside.text]).toEqual([400, expect.stringContaining('base_url must not be given beside sealed')]);
+    const demo = await at.operator('POST', `${BASE}/upstreams`, { id: 'enc', sealed, kind: 'demo' });
+    expect([demo.status, demo.text]).toEqual([400, expect.stringContaining('sealed must not be given')]);
+  });
+
   test('201: the credential is sealed and never shown again', async () => {
     const { status, text, json } = await at.operator('POST', `${BASE}/upstreams`, UPSTREAM);
     expect(status).toBe(201);
@@ -58,6 +98,7 @@ describe('upstreams', () => {
       speeds: [],
       speaks: ['openai'],
       rate_limits: null,
+      sealed: null,
       created_at: '2026-04-09T00:00:00Z',
     });
     const lists = await Promise.all([at.operator('GET', `${BASE}/upstreams`), at.operator('GET', `${BASE}/upstreams/scw`)]);

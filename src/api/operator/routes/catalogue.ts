@@ -7,7 +7,7 @@ import { valueOf } from '../../_shared/problem.ts';
 import { queryText, refuseUnknownQuery } from '../../_shared/query.ts';
 import type { TypedApp } from '../../_shared/typed-app.ts';
 import { operatorOf } from '../authenticate.ts';
-import { givenNames, MODEL_NAMES, momentOf, rateLimitsOf, renamed, UPSTREAM_NAMES } from '../fields.ts';
+import { givenNames, MODEL_NAMES, momentOf, rateLimitsOf, renamed, sealedOf, UPSTREAM_NAMES } from '../fields.ts';
 import { modelObject, priceObject, upstreamObject } from '../objects.ts';
 import { AddPriceBody, CreateModelBody, CreateUpstreamBody, UpdateModelBody, UpdateUpstreamBody } from '../schemas.ts';
 
@@ -28,7 +28,12 @@ export function mountUpstreams(
   const describe = (upstream: Upstream): object =>
     upstreamObject(upstream, { health: health.report(upstream), speeds: speeds.report(upstream.id) });
   app.post('/upstreams', { schema: { body: CreateUpstreamBody } }, async (request, reply) => {
-    const upstream = { id: request.body.id, ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES), ...rateLimitsOf(request.body) };
+    const upstream = {
+      id: request.body.id,
+      ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES),
+      ...rateLimitsOf(request.body),
+      ...sealedOf(request.body),
+    };
     return reply.code(201).send(describe(valueOf(await catalogue.createUpstream(operatorOf(request), upstream))));
   });
   app.get('/upstreams', async (request) => {
@@ -41,7 +46,7 @@ export function mountUpstreams(
   });
   app.patch('/upstreams/:id', { schema: { body: UpdateUpstreamBody } }, async (request) => {
     const declaredAs = givenNames(request.body);
-    const changes = { ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES), ...rateLimitsOf(request.body) };
+    const changes = { ...renamed<UpstreamFields>(request.body, UPSTREAM_NAMES), ...rateLimitsOf(request.body), ...sealedOf(request.body) };
     const { id } = request.params as ById['Params'];
     return describe(valueOf(await catalogue.updateUpstream(operatorOf(request), id, { changes, declaredAs })));
   });

@@ -1,0 +1,270 @@
+import { mayUseModel } from '../../core/access/allowed-models.ts';
+import { callScopes } from '../../core/access/subject-levels.ts';
+import type { InferenceRequest } from '../../core/bounds/inference-request.ts';
+import { hasNoOutputLimit } from '../../core/bounds/media-bound.ts';
+import { policyReadsBody } from '../../core/calls/call-policy.ts';
+import { currencyOf } from '../../core/pricing/currency.ts';
+import { dearest, MEDIA_RATES } from '../../core/pricing/rates.ts';
+import { resolvePolicy, type PolicyRules } from '../../core/policy/resolve-policy.ts';
+import type { Model, Policy, Upstream } from '../../core/records.ts';
+import { priceTableOf } from '../../core/routing/candidates.ts';
+import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
+import { describeFilteredOut, filterCandidates } from '../../core/routing/filter-candidates.ts';
+import { isBlacklisted } from '../../core/routing/model-choices.ts';
+import { effectiveSettings } from '../../core/routing/settings.ts';
+import { boundSealed, tellingBytes } from '../../core/sealed/bound-sealed.ts';
+import { enclaveUrlOf } from '../../core/sealed/enclaves.ts';
+import { ENCLAVE_URL_HEADER, SEALED_MODEL_HEADER } from '../../core/sealed/protocol.ts';
+import type { RequestBound } from '../../core/bounds/bound-request.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Directory } from '../directory.ts';
+import type { SealedService } from '../directory/catalogue.ts';
+import type { PlannedCandidate } from './call-plan.ts';
+import type { CallRefusal, SealedCatalogue } from './call-types.ts';
+import { refuseTenant } from './plan-call.ts';
+import { readAhead, type ReadAhead } from './read-ahead.ts';
+import type { SealedCallRequest, SealedPlan } from './sealed-call.ts';
+
+/** A body of unknown length is read up to here before it is held; longer ones are held for as long as they may be. */
+const MAX_AHEAD_BYTES = 262_144;
+
+/** A plan, or why there is none. */
+export type SealedPlanned = { readonly ok: true; readonly plan: SealedPlan } | { readonly ok: false; readonly refusal: CallRefusal };
+
+/** What planning needs. `mayBelieve` tells whether the word of a key about its models has held so far. */
+export interface PlanSealedDeps {
+  readonly catalogue: SealedCatalogue;
+  readonly clock: Clock;
+  readonly policies: Directory['policies'];
+  readonly mayBelieve: (keyId: string) => boolean;
+  /** The most that a body can have, sealed. */
+  readonly maxSealedBytes: number;
+}
+
+/**
+ * Plans a call whose body cannot be read: finds the upstream that it is sealed for, and bounds it by what can be seen. Touches no account, and
+ * reads no more of the body than tells its length.
+ *
+ * Since the body may ask for any model of the upstream, whatever its caller says, what forbids one of them forbids the call. It is held for
+ * the model that the caller names; without a name, or by a key whose name was wrong lately, for the dearest.
+ *
+ * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a level of the subject (`invalid`); an address that is not declared
+ * (`invalid`, naming the header); a named model that is not served there (`model_not_found`); another API (`invalid`); a model that the key
+ * may not call, or a policy that would have to read the body (`forbidden`); a model or media whose price or number nobody knows
+ * (`model_unpriced`); filters of the project (`no_upstream_left`); no exchange rate for the balance (`model_unpriced`). Throws what reading throws.
+ */
+export function makePlanSealed(deps: PlanSealedDeps): (call: SealedCallRequest) => Promise<SealedPlanned> {
+  const { catalogue, clock } = deps;
+  return async (call) => {
+    const { tenant, key } = call;
+    const tenantRefusal = refuseTenant(call);
+    if (tenantRefusal !== null) return refused(tenantRefusal);
+    const scopes = callScopes(key, tenant.id, call.headers);
+    if (!scopes.ok) return invalid(scopes.rejection.field ?? null, `${scopes.rejection.message}.`);
+    const found = findService(catalogue, call);
+    if (!found.ok) return found;
+    const { service, named } = found;
+    const rules = await deps.policies(tenant.id);
+    const policy = policyOf(rules, scopes.value, clock.nowMs());
+    const forbidden = refuseUnseen(call, service, policy);
+    if (forbidden !== null) return refused(forbidden);
+    const priced = pricedCandidates(deps, call, service);
+    if (!priced.ok) return priced;
+    const hasBalance = tenant.hasBalance === true;
+    const rate = hasBalance ? catalogue.rate(currencyOf(tenant), clock.nowMs()) : null;
+    if (hasBalance && rate === null) {
+      const message = `Sealed calls have no price in ${currencyOf(tenant)}: no exchange rate applies.`;
+      return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message } });
+    }
+    const isNamed = named !== null && deps.mayBelieve(key.id);
+    const held = isNamed ? priced.candidates.filter(({ model }) => model.id === named.id) : priced.candidates;
+    const ahead = await aheadOf(call, held);
+    const bound = boundOf(call, service.upstream, { held, ahead, maxSealedBytes: deps.maxSealedBytes });
+    const { first, all } = inOrder(priced.candidates, held, bound);
+    const request = requestOf(call, first.model.id, bound);
+    return {
+      ok: true,
+      plan: {
+        model: first.model,
+        bound,
+        promptTokens: bound.inputTokens,
+        sizedTokens: bound.inputTokens,
+        tokenizer: null,
+        request,
+        candidates: all.map(({ candidate, model }) =>
+          model === first.model ? candidate : { ...candidate, target: targetOf(model, bound) },
+        ),
+        pricedBy: call.onlyCounts ? [] : [first.candidate],
+        softOutput: false,
+        scopes: scopes.value,
+        policy,
+        routing: null,
+        rate,
+        unseenOutput: bound.outputPerChoice,
+        enclaveUrl: service.enclaveUrl,
+        prices: all.map(({ candidate, names }) => ({ names, price: candidate.price })),
+        isNamed,
+        onlyCounts: call.onlyCounts,
+        ahead,
+      },
+    };
+  };
+}
+
+const policyOf = (rules: PolicyRules, scopes: readonly string[], nowMs: number): Policy | null =>
+  rules.ranked.length === 0 ? null : resolvePolicy(rules, scopes, nowMs);
+
+/** A model of the upstream with its price there, and every name that the upstream may call it by. */
+interface PricedModel {
+  readonly model: Model;
+  readonly candidate: PlannedCandidate;
+  readonly names: readonly string[];
+}
+
+type Refused = { readonly ok: false; readonly refusal: CallRefusal };
+
+const refused = (refusal: CallRefusal): Refused => ({ ok: false, refusal });
+const invalid = (param: string | null, message: string): Refused =>
+  refused({ kind: 'invalid', defect: { param, code: 'invalid_value', message } });
+
+/** The upstream that takes calls for the named address, and the named model where there is one. */
+function findService(
+  catalogue: SealedCatalogue,
+  call: SealedCallRequest,
+): Refused | { readonly ok: true; readonly service: SealedService; readonly named: Model | null } {
+  const services = catalogue.sealed(enclaveUrlOf(call.enclaveUrl));
+  if (services.length === 0)
+    return invalid(ENCLAVE_URL_HEADER, `${ENCLAVE_URL_HEADER} must be exactly the address of an enclave that this server relays to.`);
+  const speaking = services.filter(({ upstream }) => dialectsOf(upstream).includes(dialectOf(call.kind)));
+  if (speaking.length === 0)
+    return invalid(ENCLAVE_URL_HEADER, 'The enclave that X-Tinfoil-Enclave-Url names does not speak the API that the call is made in.');
+  const named = call.model === null ? null : catalogue.model(call.model);
+  const serving = named === null ? speaking : speaking.filter(({ models }) => models.some(({ id }) => id === named?.id));
+  const [service] = serving;
+  if (named === undefined || service === undefined || (named !== null && !mayUseModel(call.key, named))) {
+    const message = `The model ${JSON.stringify(call.model)} does not exist at this enclave, or you have no access to it.`;
+    return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: SEALED_MODEL_HEADER } });
+  }
+  return { ok: true, service, named };
+}
+
+/** What only the body could show to be allowed. */
+function refuseUnseen(call: SealedCallRequest, { upstream, models }: SealedService, policy: Policy | null): CallRefusal | null {
+  const forbid = (message: string): CallRefusal => ({ kind: 'rejected', rejection: { code: 'forbidden', message } });
+  const settings = call.tenant.projectSettings === undefined ? null : effectiveSettings(call.tenant.projectSettings, {});
+  const isForbidden = models.some((model) => !mayUseModel(call.key, model) || isBlacklisted(model, settings));
+  if (isForbidden)
+    return forbid('a sealed body may ask for any model of its enclave, and some of them may not be called by this key or in this project');
+  if (policyReadsBody(policy, upstream.sealed?.maxOutputTokens ?? Math.max(0, ...models.map(({ maxOutputTokens }) => maxOutputTokens))))
+    return forbid(`the policy ${policy?.name ?? ''} limits what a call may ask for, which cannot be seen in a sealed body`);
+  return null;
+}
+
+/** Every model of the upstream with its price; refused where one has none, or is priced by what nobody can see, or is filtered out. */
+function pricedCandidates(
+  { catalogue, clock }: PlanSealedDeps,
+  call: SealedCallRequest,
+  { upstream, models }: SealedService,
+): Refused | { readonly ok: true; readonly candidates: readonly PricedModel[] } {
+  const settings = call.tenant.projectSettings === undefined ? null : effectiveSettings(call.tenant.projectSettings, {});
+  const candidates: PricedModel[] = [];
+  for (const model of models) {
+    const declared = model.upstreams.find(({ id }) => id === upstream.id);
+    if (declared === undefined) continue;
+    const { byUpstream } = priceTableOf(catalogue.prices(model.id), { modelId: model.id, nowMs: clock.nowMs() });
+    const price = byUpstream.get(upstream.id) ?? byUpstream.get(null) ?? null;
+    const unpriced = (message: string): Refused => refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message } });
+    if (price === null && !call.tenant.allowUnpriced)
+      return unpriced(`The model ${model.id} of this enclave has no price, and this tenant does not allow calls without one.`);
+    const isByMedia = price !== null && Object.values(MEDIA_RATES).some((rate) => (price.rates[rate] ?? 0n) > 0n);
+    if (isByMedia && hasNoOutputLimit(call.kind))
+      return unpriced(`The model ${model.id} of this enclave is priced by what a sealed body and its answer do not show.`);
+    const { contextTokens, maxOutputTokens } = declared;
+    const limits = {
+      ...(contextTokens === undefined ? {} : { contextTokens }),
+      ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+    };
+    const candidate = { upstream, upstreamModel: declared.model, weight: null, price, ...limits };
+    const { filteredOut } = filterCandidates([candidate], {
+      modelId: model.id,
+      settings,
+      promptTokens: null,
+      outputTokens: null,
+      contextTokens: null,
+    });
+    if (filteredOut.length > 0) {
+      const message = `The enclave may not answer this call. ${describeFilteredOut(filteredOut)}`;
+      return refused({ kind: 'rejected', rejection: { code: 'no_upstream_left', message } });
+    }
+    candidates.push({ model, candidate, names: [declared.model, model.id, ...(model.aliases ?? [])] });
+  }
+  return { ok: true, candidates };
+}
+
+const modelsOf = (held: readonly PricedModel[]) =>
+  held.map(({ model, candidate: { contextTokens, maxOutputTokens } }) => ({
+    model,
+    ...(contextTokens === undefined ? {} : { contextTokens }),
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+  }));
+
+const NOTHING_AHEAD: ReadAhead = { pieces: [], bytes: 0, isWhole: false };
+
+/** As much of a body of unknown length as tells the bound anything. */
+const aheadOf = async (call: SealedCallRequest, held: readonly PricedModel[]): Promise<ReadAhead> =>
+  call.ahead ??
+  (call.bodyBytes !== null || call.onlyCounts
+    ? NOTHING_AHEAD
+    : readAhead(call.body, Math.min(MAX_AHEAD_BYTES, tellingBytes(call.kind, modelsOf(held)))));
+
+const NO_TOKENS: RequestBound = { inputTokens: 0, choices: 0, outputPerChoice: 0, minOutputPerChoice: 0, sendLimitAs: null };
+
+function boundOf(
+  call: SealedCallRequest,
+  { sealed }: Upstream,
+  at: { readonly held: readonly PricedModel[]; readonly ahead: ReadAhead; readonly maxSealedBytes: number },
+): RequestBound {
+  if (call.onlyCounts) return NO_TOKENS;
+  const sealedBytes = call.bodyBytes ?? (at.ahead.isWhole ? at.ahead.bytes : at.maxSealedBytes);
+  return boundSealed({ kind: call.kind, sealedBytes, models: modelsOf(at.held), maxOutputTokens: sealed?.maxOutputTokens ?? null });
+}
+
+/**
+ * The ways in which a call may be priced, the one that it is held by first: the only model that it is held for, else rates that are nowhere
+ * below those of any model, under the name of the one with the dearest output. That way stands for none of them, so it has no names.
+ */
+function inOrder(
+  all: readonly PricedModel[],
+  held: readonly PricedModel[],
+  bound: RequestBound,
+): { readonly first: PricedModel; readonly all: readonly PricedModel[] } {
+  const [only, ...others] = held;
+  if (only === undefined) throw new Error('an enclave without models is no service');
+  if (others.length === 0) return { first: only, all: [only, ...all.filter(({ model }) => model !== only.model)] };
+  const outputOf = ({ candidate: { price } }: PricedModel): bigint =>
+    price === null ? -1n : bound.outputPerChoice === 0 ? price.rates.inputNanos : price.rates.outputNanos;
+  const dear = held.reduce((best, next) => (outputOf(next) > outputOf(best) ? next : best));
+  const rates = dearest(held.flatMap(({ candidate: { price } }) => (price === null ? [] : [price.rates])));
+  const { price } = dear.candidate;
+  const candidate = rates === null || price === null ? dear.candidate : { ...dear.candidate, price: { id: price.id, rates } };
+  const first = { model: dear.model, candidate, names: [] };
+  return { first, all: [first, ...all] };
+}
+
+const targetOf = (model: Model, bound: RequestBound): NonNullable<PlannedCandidate['target']> => ({
+  model,
+  bound,
+  promptTokens: bound.inputTokens,
+  sizedTokens: bound.inputTokens,
+  tokenizer: null,
+});
+
+/** What stands in the place of a request that was read. */
+const requestOf = ({ kind }: SealedCallRequest, model: string, bound: RequestBound): InferenceRequest => ({
+  kind,
+  body: {},
+  model,
+  stream: false,
+  choices: bound.choices,
+  outputLimit: bound.outputPerChoice,
+});
