@@ -63,7 +63,10 @@ export const sealedCallsSurface = (errorForm: NonNullable<DocumentedSurface['err
       description:
         'The bundle of the enclave that the header `X-Tinfoil-Enclave-Url` names, or of the only one; as its declared source tells it, kept for a time.',
       answers: {
-        200: { description: 'The bundle, in the form of its source.', schema: Type.Unknown() },
+        200: {
+          description: 'The bundle as its source tells it, in the type that it has there.',
+          schema: Type.Object({}, { additionalProperties: true }),
+        },
       },
       errors: [400, 404, 502, 504],
       security: [],
