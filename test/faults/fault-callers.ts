@@ -1,6 +1,5 @@
 import { Agent, request as send } from 'undici';
 import type { SeededRandom } from '../support/seeded-random.ts';
-import type { TestServer } from '../support/server-process.ts';
 import { FAULTS, type CallPlan, type Fault } from './fault-upstream.ts';
 
 /** When a caller leaves: never, right after sending, when the head is there, or after the first bytes. */
@@ -28,7 +27,8 @@ export interface CallerRecord {
 
 /** What drives the calls. `models` are names that callers may use, each served by some of `upstreams`. */
 export interface CallersOptions {
-  readonly server: TestServer;
+  /** Where calls go. */
+  readonly origin: () => string;
   readonly keys: readonly CallingKey[];
   readonly models: readonly string[];
   readonly upstreams: readonly string[];
@@ -96,7 +96,7 @@ async function callOnce(options: CallersOptions, { agent, call }: { readonly age
   });
   let status: number | null = null;
   try {
-    const answering = send(`${options.server.runtime}/v1/chat/completions`, {
+    const answering = send(`${options.origin()}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key.key}`, 'content-type': 'application/json' },
       body,

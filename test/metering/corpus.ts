@@ -308,3 +308,10 @@ export const CORPUS: readonly MeteringCase[] = [
     },
   ),
 ];
+
+/** The request of a case; its prompt is the same in every API. */
+export const requestOf = ({ route, asked }: MeteringCase): object => {
+  if (route === '/embeddings') return { model: 'm', input: PROMPT, ...asked };
+  const messages = [{ role: 'user', content: PROMPT }];
+  return { model: 'm', messages, ...(route === '/messages' ? { max_tokens: 4_000_000 } : {}), ...asked };
+};

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { answerHead, oneChunk } from '../support/byte-upstream.ts';
 import { startMeteringGateway, type MeteredKey, type MeteringGateway } from '../support/metering-gateway.ts';
-import { CORPUS, ESTIMATED_PROMPT, PROMPT, SPLIT_CASE, type MeteringCase } from './corpus.ts';
+import { CORPUS, ESTIMATED_PROMPT, requestOf, SPLIT_CASE, type MeteringCase } from './corpus.ts';
 
 /** Bodies up to this size are sent a byte at a time as well. */
 const BYTEWISE_BYTES = 1200;
@@ -15,13 +15,6 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 const expectUsed: MeteringGateway['expectUsed'] = (...args) => gateway.expectUsed(...args);
-
-/** The request of a case; its prompt is the same in every API. */
-const requestOf = ({ route, asked }: MeteringCase): object => {
-  if (route === '/embeddings') return { model: 'm', input: PROMPT, ...asked };
-  const messages = [{ role: 'user', content: PROMPT }];
-  return { model: 'm', messages, ...(route === '/messages' ? { max_tokens: 4_000_000 } : {}), ...asked };
-};
 
 /** Lets the upstream answer with the bytes of a case, cut into segments that are read one by one. */
 function answerWith(each: MeteringCase, cuts: readonly number[]): void {

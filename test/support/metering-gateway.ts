@@ -3,16 +3,17 @@ import { chargeMicrocents, costNanoUsd } from '../../src/core/pricing/rates.ts';
 import { makeTestFolder } from '../server/in-process.ts';
 import type { Used } from '../metering/corpus.ts';
 import { startByteUpstream, type ByteUpstream } from './byte-upstream.ts';
+import { startSealingProxy } from './sealing-proxy.ts';
 import { makeStoreReader, type Row } from './store-reader.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** Nano-dollars a token, and a request; no two have a factor in common, so that no mistake is made up for by another. */
 const RATES = { inputNanos: 137n, outputNanos: 611n, cachedInputNanos: 53n, cacheWriteInputNanos: 171n, requestNanos: 7n };
 
-const config = (url: string): string => `
+const config = (upstream: string): string => `
 gateway: { drain_ms: 20000 }
 upstreams:
-  - { id: own, base_url: "${url}", speaks: [openai, anthropic], continuous_usage: true }
+  - { id: own, speaks: [openai, anthropic], ${upstream} }
 models:
   - id: m
     upstreams: [{ id: own, model: up }]
@@ -41,16 +42,29 @@ export interface MeteringGateway {
    * tokens by kind, its cost in nano-dollars, its charge; and the two totals, of costs in the usage API and of charges on the accounts.
    */
   expectUsed(key: MeteredKey, used: Used, options?: { readonly calls?: number; readonly estimated?: boolean }): Promise<void>;
+  /** Waits until one call of a key is booked and nothing is held any more, and expects it to be an estimate. */
+  expectEstimated(key: MeteredKey): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startMeteringGateway(): Promise<MeteringGateway> {
+/**
+ * How calls get to the gateway: as they are; sealed for it; or sealed for an enclave, which is a gateway like it, and relayed by it. Then its
+ * own books are looked at, not those of the enclave.
+ */
+export type Way = 'plain' | 'sealed end' | 'sealed relay';
+
+export async function startMeteringGateway(way: Way = 'plain'): Promise<MeteringGateway> {
   const upstream = await startByteUpstream();
   const folder = makeTestFolder();
-  const running = await folder.start({ yaml: config(upstream.url) });
+  const plain = `base_url: "${upstream.url}", continuous_usage: true`;
+  const enclave = way === 'sealed relay' ? await startEnclaveGateway(plain) : null;
+  const running = await folder.start({ yaml: config(enclave?.declared ?? plain) });
   const { runtime, admin } = running.listeners;
   const { operator_key: operatorKey, admin_key: adminKey } = running.prepared.credentials;
   const reader = makeStoreReader({ kind: 'sqlite' }, folder.dataDir);
+  const sealed = { origin: () => runtime.origin, ...(enclave === null ? {} : { enclave: () => enclave.origin }) };
+  const proxy = way === 'plain' ? null : await startSealingProxy(sealed);
+  const origin = proxy?.origin ?? runtime.origin;
   let made = 0;
 
   const manage = async (method: string, path: string, headers: Readonly<Record<string, string>>, body: object): Promise<unknown> => {
@@ -84,7 +98,7 @@ export async function startMeteringGateway(): Promise<MeteringGateway> {
       return { id, value: key };
     },
     post: (key, route, body, signal) =>
-      fetch(`${runtime.origin}/v1${route}`, {
+      fetch(`${origin}/v1${route}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key.value}`, 'content-type': 'application/json' },
         body: JSON.stringify(body),
@@ -92,7 +106,8 @@ export async function startMeteringGateway(): Promise<MeteringGateway> {
       }),
     expectUsed: async (key, used, { calls = 1, estimated = false } = {}) => {
       await waitUntil(() => settled(key, calls), 20_000);
-      const { prompt, completion, cached = 0, cacheWrite = 0, reasoning = 0 } = used;
+      // The header of an enclave tells less than an answer does.
+      const { prompt, completion, cached = 0, cacheWrite = 0, reasoning = 0 } = enclave === null ? used : { ...used, cacheWrite: 0, reasoning: 0 };
       const tokens = { promptTokens: prompt, completionTokens: completion, cachedPromptTokens: cached, cacheWritePromptTokens: cacheWrite };
       const cost = costNanoUsd(RATES, tokens);
       const charge = chargeMicrocents(cost);
@@ -123,9 +138,33 @@ export async function startMeteringGateway(): Promise<MeteringGateway> {
         cost: Number(cost * times) / 1e9,
       });
     },
+    expectEstimated: async (key) => {
+      await waitUntil(() => settled(key, 1), 20_000);
+      const rows = await usageOf(key);
+      expect(rows).toMatchObject([{ estimated: true }]);
+      const [tokens] = await accountsOf(key);
+      expect(tokens?.['spent']).toBe(BigInt(String(rows[0]?.['prompt_tokens'])) + BigInt(String(rows[0]?.['completion_tokens'])));
+    },
     close: async () => {
+      await proxy?.close();
       await folder.dispose();
+      await enclave?.close();
       await upstream.close();
     },
+  };
+}
+
+/** A gateway that opens sealed calls, for another one that relays them: where it is, and how it is declared there as an upstream. */
+async function startEnclaveGateway(upstream: string): Promise<{ readonly origin: string; readonly declared: string; close(): Promise<void> }> {
+  const folder = makeTestFolder();
+  const running = await folder.start({ yaml: config(upstream) });
+  const { origin } = running.listeners.runtime;
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${running.prepared.credentials.admin_key}` };
+  const made = await fetch(`${running.listeners.admin.origin}/api/keys`, { method: 'POST', headers, body: '{"name":"relay"}' });
+  const { key } = (await made.json()) as { key: string };
+  return {
+    origin,
+    declared: `api_key: "${key}", sealed: { enclave_urls: ["${origin}"], max_output_tokens: 5000000 }`,
+    close: () => folder.dispose(),
   };
 }

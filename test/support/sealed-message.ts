@@ -21,6 +21,8 @@ export interface SealedMessage {
   seal(text: string | Uint8Array): Promise<Buffer>;
   /** What each frame of an answer says; throws where one does not open. */
   open(nonce: string, body: Uint8Array): Promise<Buffer[]>;
+  /** Opens an answer as it comes: gives what the frames say that each piece of it ended. */
+  opener(nonce: string): Promise<(piece: Uint8Array) => Promise<Buffer[]>>;
 }
 
 /** The key that the server at `origin` tells. */
@@ -34,21 +36,32 @@ export async function fetchSealedKey(origin: string): Promise<Uint8Array> {
 export async function beginSealed(config: Uint8Array): Promise<SealedMessage> {
   const publicKey = await suite.DeserializePublicKey(config.slice(PUBLIC_KEY_AT, PUBLIC_KEY_AT + KEY_BYTES));
   const { encapsulatedSecret, ctx } = await suite.SetupSender(publicKey, { info: utf8.encode('ehbp request') });
+  const opener: SealedMessage['opener'] = async (nonce) => {
+    const secret = await ctx.Export(utf8.encode('ehbp response'), KEY_BYTES);
+    const keys = await deriveResponseKeys(secret, encapsulatedSecret, hexToBytes(nonce));
+    let kept = Buffer.alloc(0);
+    let index = 0;
+    return async (piece) => {
+      kept = Buffer.concat([kept, piece]);
+      const opened: Buffer[] = [];
+      while (kept.length >= 4 && kept.length >= 4 + kept.readUInt32BE(0)) {
+        const length = kept.readUInt32BE(0);
+        opened.push(Buffer.from(await decryptChunk(keys, index++, kept.subarray(4, 4 + length))));
+        kept = kept.subarray(4 + length);
+      }
+      return opened;
+    };
+  };
   return {
     encapsulatedKey: Buffer.from(encapsulatedSecret).toString('hex'),
     seal: async (text) => frameOf(await ctx.Seal(typeof text === 'string' ? utf8.encode(text) : text)),
+    opener,
     open: async (nonce, body) => {
-      const secret = await ctx.Export(utf8.encode('ehbp response'), KEY_BYTES);
-      const keys = await deriveResponseKeys(secret, encapsulatedSecret, hexToBytes(nonce));
-      const opened: Buffer[] = [];
-      for (let at = 0; at < body.length;) {
-        const length = Buffer.from(body).readUInt32BE(at);
-        const frame = body.subarray(at + 4, at + 4 + length);
-        if (frame.length < length) throw new Error('the answer ends within a frame');
-        opened.push(Buffer.from(await decryptChunk(keys, opened.length, frame)));
-        at += 4 + length;
-      }
-      return opened;
+      const open = await opener(nonce);
+      let bytes = 0;
+      for (let at = 0; at + 4 <= body.length; at = bytes) bytes = at + 4 + Buffer.from(body).readUInt32BE(at);
+      if (bytes !== body.length) throw new Error('the answer ends within a frame');
+      return open(body);
     },
   };
 }
