@@ -68,7 +68,15 @@ export function testFaults(makeStore: () => Promise<TestStore>, options: FaultOp
     ask = makeControlPlane(server, client);
     keys = await makeKeys(ask);
     proxy = isSealed ? await startSealingProxy({ origin: () => server.runtime }) : null;
-    driving = { origin: () => proxy?.origin ?? server.runtime, keys, models: MODELS, upstreams: ['a', 'b'], random, callers: CALLERS, ready: () => ready };
+    driving = {
+      origin: () => proxy?.origin ?? server.runtime,
+      keys,
+      models: MODELS,
+      upstreams: ['a', 'b'],
+      random,
+      callers: CALLERS,
+      ready: () => ready,
+    };
   });
 
   afterAll(async () => {

@@ -33,7 +33,9 @@ beforeAll(async () => {
   };
   const sealed = `{ id: enclave, sealed: { enclave_urls: ["${enclave.origin}"], max_output_tokens: 96 } }`;
   const hidden = '{ id: hidden, upstreams: [{ id: enclave }], price: { input_per_1m: 1, output_per_1m: 2 } }';
-  const config = testConfig(model.url).replace(/^upstreams:\n/m, `upstreams:\n  - ${sealed}\n`).replace(/^models:\n/m, `models:\n  - ${hidden}\n`);
+  const config = testConfig(model.url)
+    .replace(/^upstreams:\n/m, `upstreams:\n  - ${sealed}\n`)
+    .replace(/^models:\n/m, `models:\n  - ${hidden}\n`);
   server = await startServer({ store: { kind: 'sqlite' }, config });
   control = makeControlPlane(server, client);
 }, TIMEOUT_MS);

@@ -107,7 +107,13 @@ export async function startMeteringGateway(way: Way = 'plain'): Promise<Metering
     expectUsed: async (key, used, { calls = 1, estimated = false } = {}) => {
       await waitUntil(() => settled(key, calls), 20_000);
       // The header of an enclave tells less than an answer does.
-      const { prompt, completion, cached = 0, cacheWrite = 0, reasoning = 0 } = enclave === null ? used : { ...used, cacheWrite: 0, reasoning: 0 };
+      const {
+        prompt,
+        completion,
+        cached = 0,
+        cacheWrite = 0,
+        reasoning = 0,
+      } = enclave === null ? used : { ...used, cacheWrite: 0, reasoning: 0 };
       const tokens = { promptTokens: prompt, completionTokens: completion, cachedPromptTokens: cached, cacheWritePromptTokens: cacheWrite };
       const cost = costNanoUsd(RATES, tokens);
       const charge = chargeMicrocents(cost);
@@ -155,7 +161,9 @@ export async function startMeteringGateway(way: Way = 'plain'): Promise<Metering
 }
 
 /** A gateway that opens sealed calls, for another one that relays them: where it is, and how it is declared there as an upstream. */
-async function startEnclaveGateway(upstream: string): Promise<{ readonly origin: string; readonly declared: string; close(): Promise<void> }> {
+async function startEnclaveGateway(
+  upstream: string,
+): Promise<{ readonly origin: string; readonly declared: string; close(): Promise<void> }> {
   const folder = makeTestFolder();
   const running = await folder.start({ yaml: config(upstream) });
   const { origin } = running.listeners.runtime;

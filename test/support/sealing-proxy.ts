@@ -1,6 +1,5 @@
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Agent } from 'node:http';
 import { beginSealed, fetchSealedKey, type SealedMessage } from './sealed-message.ts';
 
 /** Headers that belong to one connection, and those of the seal. */
@@ -70,7 +69,7 @@ export async function startSealingProxy(target: SealingTarget): Promise<SealingP
       const opened = opener === null ? [piece as Buffer] : await opener(piece as Buffer);
       for (const each of opened) outgoing.write(each);
     }
-    if (Object.keys(answer.trailers).length > 0) outgoing.addTrailers(answer.trailers as Record<string, string>);
+    if (Object.keys(answer.trailers).length > 0) outgoing.addTrailers(answer.trailers);
     outgoing.end();
   };
 
