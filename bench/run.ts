@@ -12,6 +12,7 @@ import { ingress } from './rows/ingress.ts';
 import { ledgerPairs } from './rows/ledger.ts';
 import { memory, startTime } from './rows/process.ts';
 import { routing } from './rows/routing.ts';
+import { sealedEnd, sealedRelay } from './rows/sealed.ts';
 import { usageScale } from './rows/usage-scale.ts';
 import { usageQueries } from './rows/usage.ts';
 import { keepResult, printRow, type Row } from './support/report.ts';
@@ -38,6 +39,8 @@ const ROWS: Readonly<Record<string, () => Promise<Row[]>>> = {
   ingress: () => ingress(timing),
   ask: () => ask(timing),
   containers: () => containers({ rounds: quick ? 4 : 12 }),
+  sealed: () => sealedRelay(timing),
+  'sealed-end': () => sealedEnd({ rounds: quick ? 20 : 100 }),
   fanout: () => cyclesFanout(timing),
   routing: () => routing(quick ? { rounds: 3, plans: 2000 } : { rounds: 9, plans: 10_000 }),
   usage: () => usageQueries({ sizes: quick ? [100_000] : [100_000, 10_000_000] }),

@@ -21,14 +21,20 @@ const textChunk = chunk([{ index: 0, delta: { content: 'word ' }, finish_reason:
 const lastChunk = chunk([{ index: 0, delta: {}, finish_reason: 'stop' }]);
 const usageChunk = chunk([], { usage: { prompt_tokens: 12, completion_tokens: CHUNKS, total_tokens: 12 + CHUNKS } });
 
-function stream(res: http.ServerResponse): void {
-  res.writeHead(200, { 'content-type': 'text/event-stream' });
+/** What an answer to a sealed request has beside its body; what is sealed how is no matter here, since a relay cannot tell. */
+const NONCE = { 'ehbp-response-nonce': '0'.repeat(64) };
+const USAGE_HEADER = 'x-tinfoil-usage-metrics';
+const usageOf = (completion: number): string => `prompt=12,completion=${completion},total=${12 + completion},model=bench`;
+
+function stream(res: http.ServerResponse, isSealed: boolean): void {
+  res.writeHead(200, { 'content-type': 'text/event-stream', ...(isSealed ? { ...NONCE, trailer: USAGE_HEADER } : {}) });
   res.write(textChunk);
   let sent = 1;
   const timer = setInterval(() => {
     sent += 1;
     if (sent <= CHUNKS) return void res.write(textChunk);
     clearInterval(timer);
+    if (isSealed) res.addTrailers({ [USAGE_HEADER]: usageOf(CHUNKS) });
     res.end(`${lastChunk}${usageChunk}data: [DONE]\n\n`);
   }, CHUNK_GAP_MS);
   res.on('close', () => clearInterval(timer));
@@ -39,8 +45,10 @@ const server = http.createServer({ keepAliveTimeout: 60_000 }, (req, res) => {
   req.on('data', (part: Buffer) => parts.push(part));
   req.on('end', () => {
     const wantsStream = Buffer.concat(parts).includes('"stream":true');
-    if (wantsStream) return stream(res);
-    res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
+    const isSealed = req.headers['ehbp-encapsulated-key'] !== undefined;
+    if (wantsStream) return stream(res, isSealed);
+    const sealed = isSealed ? { ...NONCE, [USAGE_HEADER]: usageOf(8) } : {};
+    res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length, ...sealed });
     res.end(answer);
   });
 });

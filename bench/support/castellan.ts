@@ -17,7 +17,9 @@ export interface StartedCastellan extends Started {
 const declared = (upstreamPort: number): string => `
 upstreams:
   - { id: bench, base_url: "http://127.0.0.1:${upstreamPort}/v1", api_key: upstream-key }
+  - { id: enclave, sealed: { enclave_urls: ["http://127.0.0.1:${upstreamPort}"], max_output_tokens: 64 } }
 models:
+  - { id: sealed, upstreams: [{ id: enclave, model: bench, price: { input_per_1m: 0.15, output_per_1m: 0.60 } }] }
   - id: bench
     upstreams: [{ id: bench, model: bench, price: { input_per_1m: 0.15, output_per_1m: 0.60 } }]
     context_tokens: 131072

@@ -49,6 +49,8 @@ export interface UpstreamBodyStream extends AsyncIterable<Uint8Array> {
    * there, and iterating gives the rest. Throws `UpstreamFault` as iterating does.
    */
   readAll(maxBytes: number): Promise<{ readonly pieces: readonly Uint8Array[]; readonly complete: boolean }>;
+  /** Whether the end has come, and nothing before it is left to be read: what was read is the whole. Never true where it broke off. */
+  readonly isOver: boolean;
   /** Trailers, names in lower case; empty until the end has been read. */
   readonly trailers: Readonly<Record<string, string>>;
   /** Gives the rest up and closes the connection. Safe at any time, also twice. */

@@ -7,7 +7,6 @@ import { currencyOf } from '../../core/pricing/currency.ts';
 import { dearest, MEDIA_RATES } from '../../core/pricing/rates.ts';
 import { resolvePolicy, type PolicyRules } from '../../core/policy/resolve-policy.ts';
 import type { Model, Policy, Upstream } from '../../core/records.ts';
-import { priceTableOf } from '../../core/routing/candidates.ts';
 import { dialectOf, dialectsOf } from '../../core/routing/dialects.ts';
 import { describeFilteredOut, filterCandidates } from '../../core/routing/filter-candidates.ts';
 import { isBlacklisted } from '../../core/routing/model-choices.ts';
@@ -23,10 +22,11 @@ import type { PlannedCandidate } from './call-plan.ts';
 import type { CallRefusal, SealedCatalogue } from './call-types.ts';
 import { refuseTenant } from './plan-call.ts';
 import { readAhead, type ReadAhead } from './read-ahead.ts';
+import { makePriceTables } from './route-call.ts';
 import type { SealedCallRequest, SealedPlan } from './sealed-call.ts';
 
-/** A body of unknown length is read up to here before it is held; longer ones are held for as long as they may be. */
-const MAX_AHEAD_BYTES = 262_144;
+/** A body is read up to here before it is held; a longer one of unknown length is held for as long as it may be. */
+export const MAX_AHEAD_BYTES = 262_144;
 
 /** A plan, or why there is none. */
 export type SealedPlanned = { readonly ok: true; readonly plan: SealedPlan } | { readonly ok: false; readonly refusal: CallRefusal };
@@ -53,7 +53,8 @@ export interface PlanSealedDeps {
  * may not call, or a policy that would have to read the body (`forbidden`); a model or media whose price or number nobody knows
  * (`model_unpriced`); filters of the project (`no_upstream_left`); no exchange rate for the balance (`model_unpriced`). Throws what reading throws.
  */
-export function makePlanSealed(deps: PlanSealedDeps): (call: SealedCallRequest) => Promise<SealedPlanned> {
+export function makePlanSealed(given: PlanSealedDeps): (call: SealedCallRequest) => Promise<SealedPlanned> {
+  const deps = { ...given, priceTable: makePriceTables() };
   const { catalogue, clock } = deps;
   return async (call) => {
     const { tenant, key } = call;
@@ -64,7 +65,8 @@ export function makePlanSealed(deps: PlanSealedDeps): (call: SealedCallRequest) 
     const found = findService(catalogue, call);
     if (!found.ok) return found;
     const { service, named } = found;
-    const rules = await deps.policies(tenant.id);
+    const reading = deps.policies(tenant.id);
+    const rules = reading instanceof Promise ? await reading : reading;
     const policy = policyOf(rules, scopes.value, clock.nowMs());
     const forbidden = refuseUnseen(call, service, policy);
     if (forbidden !== null) return refused(forbidden);
@@ -162,7 +164,7 @@ function refuseUnseen(call: SealedCallRequest, { upstream, models }: SealedServi
 
 /** Every model of the upstream with its price; refused where one has none, or is priced by what nobody can see, or is filtered out. */
 function pricedCandidates(
-  { catalogue, clock }: PlanSealedDeps,
+  { catalogue, clock, priceTable }: PlanSealedDeps & { readonly priceTable: ReturnType<typeof makePriceTables> },
   call: SealedCallRequest,
   { upstream, models }: SealedService,
 ): Refused | { readonly ok: true; readonly candidates: readonly PricedModel[] } {
@@ -171,7 +173,7 @@ function pricedCandidates(
   for (const model of models) {
     const declared = model.upstreams.find(({ id }) => id === upstream.id);
     if (declared === undefined) continue;
-    const { byUpstream } = priceTableOf(catalogue.prices(model.id), { modelId: model.id, nowMs: clock.nowMs() });
+    const { byUpstream } = priceTable(catalogue.prices(model.id), { modelId: model.id, nowMs: clock.nowMs() });
     const price = byUpstream.get(upstream.id) ?? byUpstream.get(null) ?? null;
     const unpriced = (message: string): Refused => refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message } });
     if (price === null && !call.tenant.allowUnpriced)

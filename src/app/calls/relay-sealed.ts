@@ -22,6 +22,7 @@ import type { CountedUsage } from './count-usage.ts';
 import { GATEWAY_SOURCE } from './hold-call.ts';
 import type { ActiveCall } from './keep-calls.ts';
 import { waitForCaller } from './relay-answer.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import { CallerLeft, upstreamOfSealed, type SealedCallRequest, type SealedPlan } from './sealed-call.ts';
 import type { TakeShare } from './take-share.ts';
 import type { UpstreamHealth } from './upstream-health.ts';
@@ -155,7 +156,7 @@ async function send(deps: RelaySealedDeps, { call, plan, request }: Relayed): Pr
       dialect: dialectOf(request.kind),
       method: 'POST',
       headers: request.headers,
-      body: body.pieces(),
+      body: body.whole ?? body.pieces(),
       sealed: true,
       signal: call.abort.signal,
       timeouts: { headersMs: timeoutMs, idleMs: timeoutMs },
@@ -197,10 +198,21 @@ async function passPlain(response: UpstreamResponse, secrets: readonly string[])
   return { kind: 'passed', outcome: ANSWERED, refusal: { kind: 'passed', status, error } };
 }
 
-/** A body on its way: what was read ahead, then the rest as it comes. `failure` is what reading it threw. */
+/** A body on its way: all of it where it was read ahead, else that and the rest as it comes. `failure` is what reading it threw. */
 interface PassingBody {
+  readonly whole: Uint8Array | null;
   readonly failure: { readonly error: unknown } | null;
   pieces(): AsyncIterable<Uint8Array>;
+}
+
+function joined({ pieces, bytes }: ReadAhead): Uint8Array {
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 function makeBody(call: ActiveCall, { ahead }: SealedPlan, { body }: SealedCallRequest): PassingBody {
@@ -219,7 +231,9 @@ function makeBody(call: ActiveCall, { ahead }: SealedPlan, { body }: SealedCallR
       throw error;
     }
   }
+  const [only] = ahead.pieces;
   return {
+    whole: !ahead.isWhole ? null : ahead.pieces.length === 1 && only !== undefined ? only : joined(ahead),
     get failure() {
       return failure;
     },
@@ -235,9 +249,10 @@ async function relay(deps: RelaySealedDeps, at: Relayed & Begun): Promise<void> 
   const early = isBilled ? (response.headers[USAGE_HEADER] ?? null) : null;
   const usageTo = isBilled && wantsUsage(request) ? USAGE_ANSWER_HEADER : null;
   deps.failpoints.hit('call.first-byte');
+  const headers = answerHeaders(deps, at);
+  if (isBilled && response.body.isOver && (usageTo === null || early !== null)) return relayWhole(deps, at, { headers, usageTo });
   if (!isBilled) await deps.books.release(call);
   else await call.durable;
-  const headers = answerHeaders(deps, at);
   const told = usageTo === null || early === null ? {} : usageTold(at, settle(at, early));
   sink.begin(response.status, { ...headers, ...told }, usageTo !== null && early === null ? usageTo : null);
 
@@ -264,6 +279,23 @@ async function relay(deps: RelaySealedDeps, at: Relayed & Begun): Promise<void> 
   if (booked === null || !isWhole) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   sink.end([], usageTo !== null && early === null ? { [usageTo]: booked.usageHeader } : null);
+}
+
+/** Sends an answer that came in one piece: in one piece, once it is booked. */
+async function relayWhole(
+  deps: RelaySealedDeps,
+  at: Relayed & Begun,
+  { headers, usageTo }: { readonly headers: AnswerHeaders; readonly usageTo: string | null },
+): Promise<void> {
+  const { call, response, first, rest } = at;
+  // Its end is there already; whoever watches the upstream sees it here.
+  await rest.next();
+  deps.failpoints.hit('call.answered');
+  const booked = await book(deps, at);
+  if (booked === null) return cut(deps, call);
+  deps.failpoints.hit('call.settled');
+  const told = usageTo === null ? headers : { ...headers, [usageTo]: booked.usageHeader };
+  call.sink.send(response.status, told, first === null ? [] : [first]);
 }
 
 function answerHeaders(deps: RelaySealedDeps, { call, request, response }: Relayed & Begun): AnswerHeaders {

@@ -93,7 +93,7 @@ function widestOf(routes: readonly ModelRoute[], asked: RequestBound): RequestBo
 }
 
 /** Tables of prices, each made once for as long as it holds: the catalogue gives the same list of prices to every call. */
-function makePriceTables(): (prices: readonly Price[], at: { readonly modelId: string; readonly nowMs: number }) => PriceTable {
+export function makePriceTables(): (prices: readonly Price[], at: { readonly modelId: string; readonly nowMs: number }) => PriceTable {
   const known = new WeakMap<readonly Price[], PriceTable>();
   return (prices, at) => {
     const before = known.get(prices);

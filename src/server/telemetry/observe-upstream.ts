@@ -65,6 +65,9 @@ function traced(response: UpstreamResponse, span: Span): UpstreamResponse {
     }
   };
   const stream: UpstreamBodyStream = {
+    get isOver() {
+      return body.isOver;
+    },
     get trailers() {
       return body.trailers;
     },

@@ -54,6 +54,7 @@ function bodyOf(pieces: readonly Uint8Array[], signal: AbortSignal | null): Upst
     if (cancelled || signal?.aborted === true) throw fault('aborted', 'was given up', next === 0);
   };
   return {
+    isOver: false,
     trailers: {},
     cancel: () => {
       cancelled = true;

@@ -56,6 +56,8 @@ export function decodeBody(encoded: UpstreamBodyStream, encoding: string, upstre
   }
 
   return {
+    // The decoder may hold something back: its end is known when it has been read.
+    isOver: false,
     get trailers() {
       return encoded.trailers;
     },

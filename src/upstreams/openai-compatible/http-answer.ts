@@ -54,6 +54,10 @@ export class HttpAnswer implements Dispatcher.DispatchHandler, UpstreamBodyStrea
     else options.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  get isOver(): boolean {
+    return this.#ended && this.#fault === null && this.#waiting.length === 0;
+  }
+
   get trailers(): Readonly<Record<string, string>> {
     return this.#trailers;
   }
