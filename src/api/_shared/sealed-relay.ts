@@ -38,8 +38,8 @@ export interface SealedRelayDeps {
  * Lets every route of `app` with a `sealedRoute` take requests that name an upstream: their bodies are sealed for it, and pass. They are
  * taken before the body is read, once the caller is known.
  *
- * Refuses with 400, in the surface's form: an address that is not declared, a body that is not sealed, a model header that comes twice (each
- * naming its header); with 413 a body that is longer than `maxBodyBytes` can be when it is sealed. Source: Tinfoil reference, section 6, "Relay".
+ * Refuses with 400, in the surface's form, an address that is not declared and a body that is not sealed (each naming its header); with 413 a
+ * body that is longer than `maxBodyBytes` can be when it is sealed. Source: Tinfoil reference, section 6, "Relay".
  */
 export function relaySealedCalls(app: FastifyInstance, deps: SealedRelayDeps): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
@@ -60,8 +60,6 @@ async function relay(request: FastifyRequest, reply: FastifyReply, deps: SealedR
       ENCAPSULATED_KEY_HEADER,
       'Ehbp-Encapsulated-Key must be 64 hex digits beside a sealed body where X-Tinfoil-Enclave-Url is sent.',
     );
-  const model = headers[SEALED_MODEL_HEADER] ?? null;
-  if (Array.isArray(model)) return refuse(SEALED_MODEL_HEADER, 'X-Castellan-Model must be sent once.');
   const length = headers['content-length'];
   if (length !== undefined && Number(length) > maxSealedBytes(deps.maxBodyBytes)) throw tooLarge();
   const bodyBytes = length === undefined ? null : Number(length);
@@ -80,7 +78,7 @@ async function relay(request: FastifyRequest, reply: FastifyReply, deps: SealedR
     onlyCounts: deps.onlyCounts === true,
     headers,
     enclaveUrl: String(headers[ENCLAVE_URL_HEADER]),
-    model,
+    model: modelOf(headers[SEALED_MODEL_HEADER]),
     bodyBytes,
     ...(ahead === null ? {} : { ahead }),
     body: bodyOf(request, maxSealedBytes(deps.maxBodyBytes)),
@@ -89,6 +87,9 @@ async function relay(request: FastifyRequest, reply: FastifyReply, deps: SealedR
   if (outcome.kind === 'answered') reply.hijack();
   else deps.refuse(request, reply, outcome);
 }
+
+/** The model that the caller names; one that is named twice comes as a list of both, which is the name of none. */
+const modelOf = (value: string | readonly string[] | undefined): string | null => (value === undefined ? null : String(value));
 
 const hasBody = ({ headers }: FastifyRequest): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';

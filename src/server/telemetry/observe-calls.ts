@@ -2,6 +2,7 @@ import type { CallOutcome } from '../../app/calls/call-types.ts';
 import type { CallCounters } from '../../app/calls/call-counters.ts';
 import type { Calls } from '../../app/relay-call.ts';
 import type { Sample } from '../../telemetry/metrics/families.ts';
+import type { Tenant } from '../../core/records.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 
 /** The gateway's counters, and how the metric of events calls them; violations of holds have a metric of their own. */
@@ -29,14 +30,17 @@ export function observeCalls(calls: Calls, deps: { readonly metrics: Metrics; re
   metrics.callEvents.readAllFrom(() => events.map(([counter, event]): Sample => ({ labels: { event }, value: calls.counters[counter] })));
   metrics.holdViolations.readFrom(() => calls.counters.holdViolations);
   metrics.callsActive.readFrom(() => calls.active);
-  const relay: Calls['relay'] = async (request) => {
-    const outcome = await calls.relay(request);
+  const count = (outcome: CallOutcome, { tenant }: { readonly tenant: Tenant }): CallOutcome => {
     const code = refusalCode(outcome);
-    if (code !== null) metrics.refusals.cell(code, ...(deps.tenantLabels ? [request.tenant.id] : [])).value += 1;
+    if (code !== null) metrics.refusals.cell(code, ...(deps.tenantLabels ? [tenant.id] : [])).value += 1;
     return outcome;
   };
+  const observed: Pick<Calls, 'relay' | 'relaySealed'> = {
+    relay: async (request) => count(await calls.relay(request), request),
+    relaySealed: async (request) => count(await calls.relaySealed(request), request),
+  };
   // By inheritance, so that whatever else calls have stays their own.
-  return Object.assign(Object.create(calls) as Calls, { relay });
+  return Object.assign(Object.create(calls) as Calls, observed);
 }
 
 /** Why a call got no answer; of an upstream's own words, only that they were its. */
