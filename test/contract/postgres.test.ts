@@ -7,7 +7,7 @@ import { describeStore } from './store-suite.ts';
 import type { RawRow, TestStore } from './test-store.ts';
 
 async function openAt(url: string, clock: Clock): Promise<TestStore> {
-  const store = await openPostgresStore({ url, clock });
+  const store = await openPostgresStore({ url, clock, lanes: 2, readers: 1 });
   const raw = async (sql: string): Promise<RawRow[]> => {
     const client = new pg.Client({ connectionString: url });
     await client.connect();

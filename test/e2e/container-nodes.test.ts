@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pageConfig, startContainerParts, type ContainerParts, type ShownContainer } from '../support/container-stage.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
+import { makeSshClient } from '../support/ssh-client.ts';
 import { startServer, type TestServer } from '../support/server-process.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -59,6 +60,34 @@ describePostgres('two nodes on one database, and one engine', () => {
       asked.end();
     });
 
+  test('a key that is taken from a debug container on one node ends its shells on the other, and opens none', async () => {
+    const client = makeSshClient();
+    try {
+      const headers = { authorization: `Bearer ${nodes[0]?.credentials().admin_key ?? ''}`, 'content-type': 'application/json' };
+      const keys = { ann: client.key('ann'), spare: client.key('spare') };
+      for (const [name, file] of Object.entries(keys)) {
+        const body = JSON.stringify({ name, public_key: client.publicKey(file) });
+        expect((await fetch(`${nodes[0]?.admin}/api/ssh-keys`, { method: 'POST', headers, body })).status).toBe(201);
+      }
+      const { id } = await api(0, 'POST', '', { name: 'shell', repo: 'acme/app', tag: 'v1', debug: true, ssh_keys: ['ann', 'spare'] });
+      await waitUntil(async () => (await api(1, 'GET', `/${id}`)).status === 'ready', 20_000);
+      const { ssh_port: port, ssh_user: user } = await api(1, 'GET', `/${id}`);
+      const on = (key: string, command: string) => ({ user: String(user), key, command });
+      const shell = client.start(Number(port), on(keys.spare, 'echo ready; sleep 600'));
+      await waitUntil(async () => shell.printed().includes('ready'), 20_000);
+      await api(0, 'POST', `/${id}/relaunch`, { ssh_keys: ['ann'] });
+      expect(await shell.done).toMatchObject({
+        status: 255,
+        stderr: expect.stringContaining('access to the container has ended') as string,
+      });
+      expect((await client.run(Number(port), on(keys.spare, 'true'))).stderr).toContain('Permission denied (publickey)');
+      await waitUntil(async () => (await client.run(Number(port), on(keys.ann, 'true'))).status === 0, 20_000);
+      await api(1, 'DELETE', `/${id}`);
+    } finally {
+      client.stop();
+    }
+  }, 90_000);
+
   test('one of them acts, both serve, and the other takes over where the first ends', async () => {
     const { id, domain } = await api(0, 'POST', '', { name: 'app', repo: 'acme/app', tag: 'v1' });
     await waitUntil(async () => (await api(1, 'GET', `/${id}`)).status === 'ready', 20_000);
@@ -77,7 +106,8 @@ describePostgres('two nodes on one database, and one engine', () => {
       ['container.updated', 2],
     ] as const) {
       const answer = await fetch(`${nodes[1]?.admin}/v1/x-castellan/events?type=${type}`, { headers });
-      expect(((await answer.json()) as { events: unknown[] }).events).toHaveLength(count);
+      const { events } = (await answer.json()) as { events: { data: { container_id: string } }[] };
+      expect(events.filter((event) => event.data.container_id === id)).toHaveLength(count);
     }
   }, 120_000);
 });

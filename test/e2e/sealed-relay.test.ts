@@ -145,4 +145,6 @@ test('a call that a killed process leaves behind is booked by all that was held,
   expect((await heldBy())?.spent).toBe(held);
   const { usage } = await readState(server.reader());
   expect(usage.filter(({ keyId }) => keyId === id)).toMatchObject([{ interrupted: true, estimated: true }]);
+  await server.stop();
+  expect((await server.verify()).discrepancies).toEqual([]);
 });
