@@ -1,6 +1,5 @@
 import type { Retention } from '../../core/retention/retention.ts';
 import type { TrailWitness } from '../../ports/audit-trail.ts';
-import type { LedgerStore } from '../../ports/ledger-store.ts';
 import type { RecordStore } from '../../ports/record-store.ts';
 import type { WebhookStore } from '../../ports/webhook-store.ts';
 import type { PackedCommand } from './packed-command.ts';
@@ -55,11 +54,16 @@ type Arguments<M extends QueryName> = M extends 'expiredReservations' | 'staleBu
 
 /** Every query with its arguments, answered at once instead of by a promise. */
 export type Queries = { readonly [M in QueryName]: (...args: Arguments<M>) => Answer<M> } & {
-  readonly verify: (witness?: TrailWitness) => Awaited<ReturnType<LedgerStore['verify']>>;
-} & { readonly [M in WebhookReadName]: (query: Parameters<WebhookStore[M]>[0], clockMs: number) => Awaited<ReturnType<WebhookStore[M]>> };
+  readonly [M in WebhookReadName]: (query: Parameters<WebhookStore[M]>[0], clockMs: number) => Awaited<ReturnType<WebhookStore[M]>>;
+};
 
 /** A query by its name. */
 export type ReaderRequest = { readonly [M in keyof Queries]: { readonly query: M; readonly args: Parameters<Queries[M]> } }[keyof Queries];
+
+/** What the thread of a verification is asked for. */
+export interface VerifierRequest {
+  readonly witness: TrailWitness | undefined;
+}
 
 /** A message to a worker. `close` is answered when everything before it is. */
 export type ToWorker<R> = { readonly id: number; readonly request: R } | { readonly close: true };

@@ -14,6 +14,7 @@ import type {
   QueryName,
   ReaderData,
   ReaderRequest,
+  VerifierRequest,
   WebhookReadName,
   WebhookWrite,
   WriterData,
@@ -56,16 +57,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
     onLost,
     onNotice: (notice) => log?.warn({ file: files.file }, notice),
   });
-  const openReader = (name: string, lost?: (error: Error) => void): Promise<WorkerClient<ReaderRequest>> =>
-    startWorker({
-      url: workerUrl('reader-worker'),
-      name,
-      data: { file: files.file } satisfies ReaderData,
-      ...(lost === undefined ? {} : { onLost: lost }),
-    });
+  const data: ReaderData = { file: files.file };
   let reader: WorkerClient<ReaderRequest>;
   try {
-    reader = await openReader('sqlite reader', onLost);
+    reader = await startWorker({ url: workerUrl('reader-worker'), name: 'sqlite reader', data, onLost });
   } catch (error) {
     await writer.close();
     throw error;
@@ -107,10 +102,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Ledg
       }
     },
     verify: async (witness) => {
-      // On a thread of its own: it reads the whole journal, and queries must not wait for that.
-      const verifier = await openReader('sqlite verifier');
+      const verifier = await startWorker<VerifierRequest>({ url: workerUrl('verifier-worker'), name: 'sqlite verifier', data });
       try {
-        return (await verifier.request({ query: 'verify', args: witness === undefined ? [] : [witness] })) as Verification;
+        return (await verifier.request({ witness })) as Verification;
       } finally {
         await verifier.close();
       }

@@ -14,7 +14,6 @@ import { makeReservationQueries } from './queries/reservation-queries.ts';
 import { makeSampleQueries } from './queries/sample-queries.ts';
 import { makeUsageQueries } from './queries/usage-queries.ts';
 import { makeWebhookQueries } from './queries/webhook-queries.ts';
-import { makeVerifier } from './verify.ts';
 import { serve } from './worker-server.ts';
 
 // A thread with a connection that can only read: no query runs on the thread that relays streams, and none waits for a batch.
@@ -34,7 +33,6 @@ await serve<ReaderRequest>(() => {
     ...makeGovernanceQueries(db),
     ...makeOverviewQueries(db),
     ...makeAuditQueries(db),
-    verify: makeVerifier(db),
   };
   return {
     // A request's name and arguments belong together, which the compiler cannot follow through the union.
