@@ -4,7 +4,7 @@ import type { Clock } from '../../src/ports/clock.ts';
 import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
 import { describePostgres, startPostgresCluster, type PostgresCluster } from '../support/postgres-cluster.ts';
 import { describeStore } from './store-suite.ts';
-import type { RawRow, TestStore } from './test-store.ts';
+import { makeTestClock, type RawRow, type TestStore } from './test-store.ts';
 
 async function openAt(url: string, clock: Clock): Promise<TestStore> {
   const store = await openPostgresStore({ url, clock, lanes: 2, readers: 1 });
@@ -35,11 +35,15 @@ async function openAt(url: string, clock: Clock): Promise<TestStore> {
 
 describePostgres('the store contract', () => {
   let cluster: PostgresCluster;
+  let empty: string;
   beforeAll(async () => {
     // Nothing here dies, so nothing need be flushed.
     cluster = await startPostgresCluster({ fsync: false });
+    empty = await cluster.createDatabase();
+    // Its schema is made once, and copied for each test.
+    await (await openPostgresStore({ url: empty, clock: makeTestClock() })).close();
   });
   afterAll(() => cluster.stop());
 
-  describeStore('PostgreSQL', async ({ clock }) => openAt(await cluster.createDatabase(), clock));
+  describeStore('PostgreSQL', async ({ clock }) => openAt(await cluster.createDatabase(empty), clock));
 });

@@ -39,7 +39,7 @@ const VOUCHED: readonly VouchedColumn[] = [
 ];
 
 /** Rows of each column that lose a digit: enough that every verb and every state comes up, few enough for a short run. */
-const ROWS_PER_COLUMN = 5;
+const ROWS_PER_COLUMN = 3;
 
 /** Rows spread evenly over all of them. */
 const sample = <T>(rows: readonly T[]): T[] => {

@@ -12,7 +12,7 @@ import { chatBody, testConfig } from '../support/test-config.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 /** What goes wrong around a restart, and who is left serving. */
-function describeFaults(makeStore: () => Promise<TestStore>): void {
+function describeFaults(makeStore: () => Promise<TestStore>, { isForProcessesToo }: { readonly isForProcessesToo: boolean }): void {
   let model: OpenAiServer;
   let server: TestServer;
   let client: HttpClient;
@@ -100,6 +100,16 @@ function describeFaults(makeStore: () => Promise<TestStore>): void {
     expect((await server.verify()).discrepancies).toEqual([]);
   });
 
+  test('a process that serves does not outlive the one that the system watches', { timeout: 120_000 }, async () => {
+    const pid = await restart();
+    await server.kill();
+    await waitUntil(() => Promise.resolve(!isAlive(pid)), 60_000);
+    expect((await server.verify()).discrepancies).toEqual([]);
+  });
+
+  if (!isForProcessesToo) return;
+  // What no store has a part in.
+
   test('the end of the process that serves is the end of the program', { timeout: 120_000 }, async () => {
     const pid = await restart();
     expect(pid).not.toBe(server.pid);
@@ -107,13 +117,6 @@ function describeFaults(makeStore: () => Promise<TestStore>): void {
     expect(await server.ended()).toEqual({ code: 1, signal: null });
     await server.start();
     expect(await call()).toBe(200);
-  });
-
-  test('a process that serves does not outlive the one that the system watches', { timeout: 120_000 }, async () => {
-    const pid = await restart();
-    await server.kill();
-    await waitUntil(() => Promise.resolve(!isAlive(pid)), 60_000);
-    expect((await server.verify()).discrepancies).toEqual([]);
   });
 
   test(
@@ -140,9 +143,9 @@ describePostgres('faults of a restart on PostgreSQL', () => {
     cluster = await startPostgresCluster({ fsync: false });
   });
   afterAll(() => cluster.stop());
-  describeFaults(async () => ({ kind: 'postgres', url: await cluster.createDatabase() }));
+  describeFaults(async () => ({ kind: 'postgres', url: await cluster.createDatabase() }), { isForProcessesToo: false });
 });
 
 describe('faults of a restart on SQLite', () => {
-  describeFaults(() => Promise.resolve({ kind: 'sqlite' }));
+  describeFaults(() => Promise.resolve({ kind: 'sqlite' }), { isForProcessesToo: true });
 });

@@ -91,7 +91,11 @@ function describeRestarts(makeStore: () => Promise<TestStore>): void {
     const streams: Call[] = [];
     const words = 'one two three four five six seven eight nine ten eleven twelve';
     const caller = async (): Promise<void> => {
-      while (going) calls.push(await callOnce(server.runtime, key, { body: chatBody('hello again') }));
+      while (going) {
+        calls.push(await callOnce(server.runtime, key, { body: chatBody('hello again') }));
+        // Constant load, but not so much that the new process starves.
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
     };
     // Its pauses are longer than a retiring process looks for idle connections.
     const keeper = async (): Promise<void> => {

@@ -12,8 +12,8 @@ export interface PostgresCluster {
   readonly dataDir: string;
   /** Address of a database of the cluster, as its superuser. */
   url(database?: string): string;
-  /** Makes an empty database and returns its address. */
-  createDatabase(): Promise<string>;
+  /** Makes an empty database, or a copy of the one at an address that nobody is connected to, and returns its address. */
+  createDatabase(from?: string): Promise<string>;
   /** Starts the server again: one that ended by itself, or one that is ended at once for it, as by a loss of power. */
   start(): Promise<void>;
   /** Runs statements as superuser and returns the rows of the last one. */
@@ -212,10 +212,10 @@ export async function startPostgresCluster(options: ClusterOptions = {}, attempt
     port,
     dataDir,
     url,
-    async createDatabase() {
+    async createDatabase(from) {
       databases += 1;
       const name = `test_${process.pid}_${databases}`;
-      await query(url(), `CREATE DATABASE ${name}`);
+      await query(url(), `CREATE DATABASE ${name}${from === undefined ? '' : ` TEMPLATE ${new URL(from).pathname.slice(1)}`}`);
       return url(name);
     },
     start: () => startServer(url(), child, log),

@@ -62,6 +62,8 @@ export async function startSealingProxy(target: SealingTarget): Promise<SealingP
     const headers = Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !OF_THE_WAY.has(name)));
     const trailer = answer.headers.trailer;
     outgoing.writeHead(answer.statusCode ?? 500, { ...headers, ...(trailer === undefined ? {} : { trailer }) });
+    // An answer that breaks off at once has a head all the same.
+    outgoing.flushHeaders();
     const isSealed = nonce !== undefined && message !== null;
     counted[isSealed ? 'sealed' : 'plain'] += 1;
     const opener = isSealed ? await message.opener(String(nonce)) : null;
