@@ -299,10 +299,13 @@ describe('what is booked', () => {
     expect(await booking(usage)).toMatchObject({ cachedPromptTokens: 40, costNanoUsd: 60n * 150n + 40n * 75n + 50n * 600n });
   });
 
-  test('without a model is the named one’s, else the dearest’s', async () => {
-    expect(await booking('prompt=100,completion=50,total=150', { 'x-castellan-model': 'm1' })).toMatchObject({ costNanoUsd: COST });
-    expect(await booking('prompt=100,completion=50,total=150')).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
+  test('without a model is the dearest’s, and told where a cheaper one was named', async () => {
+    const silent = 'prompt=100,completion=50,total=150';
+    expect(await booking(silent)).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
+    expect(await booking(silent, { 'x-castellan-model': 'dear' })).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
     expect(events()).toEqual([]);
+    expect(await booking(silent, { 'x-castellan-model': 'm1' })).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
+    expect(events()).toMatchObject([{ data: { named_model: 'm1', reported_model: null, booked_model: 'dear' } }]);
   });
 
   test('of another model than the named one is the dearer’s, and told', async () => {

@@ -338,7 +338,7 @@ async function book(
   return deps.books.book(call, counted, [mismatchTelling({ call, plan, request }, settled)]);
 }
 
-/** Tells that an enclave answered with another model than the call said, or with one that nobody has declared. */
+/** Tells that an enclave answered with another model than the call said, with one that nobody has declared, or without saying with which. */
 const mismatchTelling = ({ call, plan, request }: Relayed, { candidate, mismatch }: SealedSettlement): Telling => ({
   type: 'call.model_mismatch',
   data: {
@@ -346,7 +346,7 @@ const mismatchTelling = ({ call, plan, request }: Relayed, { candidate, mismatch
     key_id: request.key.id,
     upstream_id: upstreamOfSealed(plan).id,
     named_model: plan.isNamed ? plan.model.id : null,
-    reported_model: mismatch,
+    reported_model: mismatch?.reported ?? null,
     booked_model: targetOf(plan, { candidate }).model.id,
   },
   origin: { requestId: request.requestId, actor: { type: 'api_key', keyId: request.key.id }, source: GATEWAY_SOURCE },

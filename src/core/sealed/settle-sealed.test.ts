@@ -19,13 +19,15 @@ describe('a settlement', () => {
   test.each([
     ['no usage', [CHEAP, DEAR], true, null, { candidate: 0, usage: HELD, estimated: true, mismatch: null }],
     ['the named model', [CHEAP, DEAR], true, report('up-cheap'), { candidate: 0, mismatch: null }],
-    ['a dearer one', [CHEAP, DEAR], true, report('dear'), { candidate: 1, mismatch: 'dear' }],
-    ['a cheaper one', [DEAR, CHEAP], true, report('cheap'), { candidate: 0, mismatch: 'cheap' }],
-    ['one that nobody knows', [CHEAP, DEAR], true, report('other'), { candidate: 1, mismatch: 'other' }],
-    ['none, of a named call', [CHEAP, DEAR], true, report(null), { candidate: 0, mismatch: null }],
+    ['a dearer one', [CHEAP, DEAR], true, report('dear'), { candidate: 1, mismatch: { reported: 'dear' } }],
+    ['a cheaper one', [DEAR, CHEAP], true, report('cheap'), { candidate: 0, mismatch: { reported: 'cheap' } }],
+    ['one that nobody knows', [CHEAP, DEAR], true, report('other'), { candidate: 1, mismatch: { reported: 'other' } }],
+    ['none, of a call that named the cheaper one', [CHEAP, DEAR], true, report(null), { candidate: 1, mismatch: { reported: null } }],
+    ['none, of a call that named the dearer one', [DEAR, CHEAP], true, report(null), { candidate: 0, mismatch: null }],
+    ['none, of a call that named the only one', [CHEAP], true, report(null), { candidate: 0, mismatch: null }],
     ['one of several', [ANY, CHEAP, DEAR], false, report('cheap'), { candidate: 1, mismatch: null }],
     ['none, of a call without a name', [ANY, CHEAP, DEAR], false, report(null), { candidate: 0, mismatch: null }],
-    ['one that nobody knows, without a name', [ANY, CHEAP], false, report('other'), { candidate: 0, mismatch: 'other' }],
+    ['one that nobody knows, without a name', [ANY, CHEAP], false, report('other'), { candidate: 0, mismatch: { reported: 'other' } }],
     ['the only one', [CHEAP], false, report('cheap'), { candidate: 0, mismatch: null }],
   ])('by a report of %s', (_what, prices, isNamed, reported, expected) => {
     expect(settleSealed(prices, { isNamed, reported, held: HELD })).toMatchObject(expected);
