@@ -7,7 +7,7 @@ import { startCampaign, type Campaign } from './campaign.ts';
 import { LOAD_POINTS, START_POINTS } from './kill-points.ts';
 
 /** A few, to keep the way of killing at work; `npm run soak` kills hundreds of times. */
-const RANDOM_KILLS = 2;
+const RANDOM_KILLS = 10;
 const LATEST_KILL_MS = 900;
 const KILL_TIMEOUT_MS = 60_000;
 

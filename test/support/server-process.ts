@@ -4,9 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Verification } from '../../src/ports/ledger-store.ts';
-import { makeSystemClock } from '../../src/server/secrets/system-clock.ts';
-import { openPostgresStore } from '../../src/stores/postgres/open-postgres-store.ts';
-import { openSqliteStore } from '../../src/stores/sqlite/open-sqlite-store.ts';
+import { verifyStore } from '../../src/server/verify-store.ts';
 import { killEnvironment, type KillPlan } from './kill-at-failpoint.ts';
 import { makeStoreReader, type StoreReader, type TestStore } from './store-reader.ts';
 
@@ -68,7 +66,7 @@ export interface TestServer {
   stop(): Promise<Exit>;
   /** Ends the process by SIGKILL and waits for it. */
   kill(): Promise<Exit>;
-  /** Recomputes the ledger by a store of this test's own; the process must have ended. */
+  /** Recomputes the books and the audit trail as `castellan verify --offline` does; the process should have ended. */
   verify(): Promise<Verification>;
   reader(): StoreReader;
   /** Ends the process, if one runs, and removes what was made for it. */
@@ -191,7 +189,7 @@ export function makeServer(options: ServerOptions): TestServer {
       child?.kill('SIGKILL');
       return ended();
     },
-    verify: () => verifyStore(store, dataDir),
+    verify: () => verifyStore({ dataDir, databaseUrl: store.kind === 'postgres' ? store.url : null }),
     reader: () => makeStoreReader(store, dataDir),
     dispose: async () => {
       killChild();
@@ -200,16 +198,4 @@ export function makeServer(options: ServerOptions): TestServer {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function verifyStore(store: TestStore, dataDir: string): Promise<Verification> {
-  const opened =
-    store.kind === 'sqlite'
-      ? await openSqliteStore({ dataDir, clock: makeSystemClock() })
-      : await openPostgresStore({ url: store.url, lanes: 1, readers: 1 });
-  try {
-    return await opened.verify();
-  } finally {
-    await opened.close();
-  }
 }
