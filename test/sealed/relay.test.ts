@@ -1,4 +1,5 @@
 import { Agent, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Identity, Transport } from 'ehbp';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -521,6 +522,32 @@ describe('what goes wrong at the enclave', () => {
     await enclave.close();
     expect((await call()).status).toBe(502);
     expectNothingBooked();
+  });
+
+  test('an answer that comes before the body is whole leaves the connection fit for the next call', async () => {
+    const hasty = createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'x-tinfoil-usage-metrics': USAGE }).end('early');
+    });
+    await new Promise<void>((resolve) => hasty.listen(0, '127.0.0.1', resolve));
+    seal({ enclaveUrls: [`http://127.0.0.1:${(hasty.address() as AddressInfo).port}`] });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const sent = { ...headersOf(await beginSealed(enclave.config), {}), 'x-tinfoil-enclave-url': gateway.upstreams.get('u1')?.sealed?.enclaveUrls[0] ?? '' };
+    async function* slowly(): AsyncGenerator<Uint8Array> {
+      for (let piece = 0; piece < 14; piece += 1) {
+        yield Buffer.alloc(9_000);
+        await delay(50);
+      }
+    }
+    try {
+      expect((await postRaw(`${gateway.url}/chat/completions`, { headers: sent, body: slowly(), agent })).body.toString()).toBe('early');
+      expect((await postRaw(`${gateway.url}/chat/completions`, { headers: sent, body: [Buffer.alloc(500)], agent })).body.toString()).toBe('early');
+    } finally {
+      agent.destroy();
+      hasty.closeAllConnections();
+      hasty.close();
+    }
+    expectNothingHeld();
+    expect(gateway.ledger.usage).toHaveLength(2);
   });
 
   test('an answer that breaks off is cut, and books all that was held', async () => {

@@ -50,9 +50,9 @@ export function relaySealedCalls(app: FastifyInstance, deps: SealedRelayDeps): v
 }
 
 async function relay(request: FastifyRequest, reply: FastifyReply, deps: SealedRelayDeps & SealedRoute): Promise<void> {
-  // Whatever is left of the body is thrown away, so that the connection can be used again.
-  reply.raw.once('close', () => void request.raw.resume());
   const { headers } = request;
+  const body = bodyOf(request, maxSealedBytes(deps.maxBodyBytes));
+  reply.raw.once('close', body.release);
   const refuse = (param: string, message: string): void =>
     void deps.refuse(request, reply, { kind: 'invalid', defect: { param, code: 'invalid_value', message } });
   if (!isEncapsulatedKey(headers[ENCAPSULATED_KEY_HEADER]) || !hasBody(request))
@@ -81,7 +81,7 @@ async function relay(request: FastifyRequest, reply: FastifyReply, deps: SealedR
     model: modelOf(headers[SEALED_MODEL_HEADER]),
     bodyBytes,
     ...(ahead === null ? {} : { ahead }),
-    body: bodyOf(request, maxSealedBytes(deps.maxBodyBytes)),
+    body: body.pieces,
     sink: new HttpSink(reply),
   });
   if (outcome.kind === 'answered') reply.hijack();
@@ -109,20 +109,30 @@ function readWhole({ raw }: FastifyRequest): Promise<ReadAhead> {
   });
 }
 
-/** The body as it comes, of at most so many bytes. */
-async function* bodyOf({ raw }: FastifyRequest, maxBytes: number): AsyncGenerator<Uint8Array> {
-  const pieces = raw.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
-  let bytes = 0;
-  for (;;) {
-    let next: IteratorResult<Uint8Array>;
-    try {
-      next = await pieces.next();
-    } catch (error) {
-      throw new CallerLeft({ cause: error });
+/**
+ * The body as it comes, of at most so many bytes. `release` lets go of it: whatever is left is thrown away, so that the connection can be used
+ * again by a caller whose answer came before its body was whole.
+ */
+function bodyOf({ raw }: FastifyRequest, maxBytes: number): { readonly pieces: AsyncIterator<Uint8Array>; readonly release: () => void } {
+  let reading: AsyncIterator<Uint8Array> | null = null;
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    reading = raw.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
+    let bytes = 0;
+    for (;;) {
+      let next: IteratorResult<Uint8Array>;
+      try {
+        next = await reading.next();
+      } catch (error) {
+        throw new CallerLeft({ cause: error });
+      }
+      if (next.done === true) return;
+      bytes += next.value.length;
+      if (bytes > maxBytes) throw tooLarge();
+      yield next.value;
     }
-    if (next.done === true) return;
-    bytes += next.value.length;
-    if (bytes > maxBytes) throw tooLarge();
-    yield next.value;
   }
+  const resume = (): void => void raw.resume();
+  // An iterator listens for what can be read, and a stream with such a listener does not flow.
+  const release = (): void => void (reading === null ? resume() : reading.return?.().then(resume, resume));
+  return { pieces: pieces(), release };
 }
