@@ -531,7 +531,10 @@ describe('what goes wrong at the enclave', () => {
     await new Promise<void>((resolve) => hasty.listen(0, '127.0.0.1', resolve));
     seal({ enclaveUrls: [`http://127.0.0.1:${(hasty.address() as AddressInfo).port}`] });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const sent = { ...headersOf(await beginSealed(enclave.config), {}), 'x-tinfoil-enclave-url': gateway.upstreams.get('u1')?.sealed?.enclaveUrls[0] ?? '' };
+    const sent = {
+      ...headersOf(await beginSealed(enclave.config), {}),
+      'x-tinfoil-enclave-url': gateway.upstreams.get('u1')?.sealed?.enclaveUrls[0] ?? '',
+    };
     async function* slowly(): AsyncGenerator<Uint8Array> {
       for (let piece = 0; piece < 14; piece += 1) {
         yield Buffer.alloc(9_000);
@@ -540,7 +543,9 @@ describe('what goes wrong at the enclave', () => {
     }
     try {
       expect((await postRaw(`${gateway.url}/chat/completions`, { headers: sent, body: slowly(), agent })).body.toString()).toBe('early');
-      expect((await postRaw(`${gateway.url}/chat/completions`, { headers: sent, body: [Buffer.alloc(500)], agent })).body.toString()).toBe('early');
+      expect((await postRaw(`${gateway.url}/chat/completions`, { headers: sent, body: [Buffer.alloc(500)], agent })).body.toString()).toBe(
+        'early',
+      );
     } finally {
       agent.destroy();
       hasty.closeAllConnections();
@@ -594,6 +599,38 @@ describe('a caller that leaves', () => {
     await eventually(() => gateway.account(CAP).reserved).toBe(0n);
     expectNothingBooked();
     expect(enclave.received).toHaveLength(0);
+  });
+
+  test('with the end of its body kept back pays all that was held, once the enclave has begun to answer', async () => {
+    let begun: () => void = () => undefined;
+    const head = new Promise<void>((resolve) => (begun = resolve));
+    const eager = createServer((request, response) => {
+      request.on('error', () => undefined).resume();
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      begun();
+    });
+    await new Promise<void>((resolve) => eager.listen(0, '127.0.0.1', resolve));
+    const origin = `http://127.0.0.1:${(eager.address() as AddressInfo).port}`;
+    seal({ enclaveUrls: [origin] });
+    const message = await beginSealed(enclave.config);
+    const controller = new AbortController();
+    const sending = fetch(`${gateway.url}/chat/completions`, {
+      method: 'POST',
+      headers: { ...headersOf(message, {}), 'x-tinfoil-enclave-url': origin },
+      signal: controller.signal,
+      duplex: 'half',
+      body: new ReadableStream({ start: async (stream) => stream.enqueue(await message.seal('x'.repeat(30_000))) }),
+    });
+    await head;
+    await delay(50);
+    const held = gateway.account(CAP).reserved;
+    controller.abort();
+    await expect(sending).rejects.toThrow('aborted');
+    await eventually(() => gateway.ledger.usage.length).toBe(1);
+    eager.closeAllConnections();
+    eager.close();
+    expect(booked()).toMatchObject({ estimated: true });
+    expect(gateway.account(CAP)).toMatchObject({ spent: held, reserved: 0n });
   });
 
   test('in the middle of an answer has it drained, and pays what the trailer says', async () => {

@@ -122,7 +122,7 @@ interface Begun {
 
 /**
  * What came of sending. `nothing`: the caller left before its body was whole, so that no enclave can have worked for it. `given_up`: our own
- * deadline cut off an enclave that had all of it.
+ * deadline, or a caller that left, cut off an enclave that had all of it, or that had begun to answer without its end.
  */
 type Sent = { readonly outcome: AttemptOutcome } & (
   | ({ readonly kind: 'begun' } & Begun)
@@ -150,6 +150,7 @@ async function send(deps: RelaySealedDeps, { call, plan, request }: Relayed): Pr
   const timeoutMs = upstream.timeoutMs ?? deps.limits.upstreamTimeoutMs;
   const body = makeBody(call, plan, request);
   call.wasSent = true;
+  let hasBegun = false;
   try {
     const sending = opened.client.send({
       path: `/v1${request.route}`,
@@ -171,6 +172,7 @@ async function send(deps: RelaySealedDeps, { call, plan, request }: Relayed): Pr
       return refusedBy({ kind: 'rate_limited', restMs: retryAfterMs(retryAfter, deps.clock.nowMs()) }, verdict.code, retryAfter);
     }
     if (verdict.kind === 'caller_error' && isPlain(response)) return await passPlain(response, opened.secrets);
+    hasBegun = verdict.kind === 'answer';
     const rest = response.body[Symbol.asyncIterator]();
     const first = await rest.next();
     // No answer of these APIs is empty: the upstream broke before its first byte, whatever its status says.
@@ -178,7 +180,9 @@ async function send(deps: RelaySealedDeps, { call, plan, request }: Relayed): Pr
     return { kind: 'begun', outcome: ANSWERED, response, first: first.done === true ? null : first.value, rest };
   } catch (error) {
     const { failure } = body;
-    if (failure?.error instanceof CallerLeft || (call.isUploading && call.sink.gone)) return { kind: 'nothing', outcome: GIVEN_UP };
+    // A body may say all that there is to say, and keep its end back.
+    if (failure?.error instanceof CallerLeft || (call.isUploading && call.sink.gone))
+      return { kind: hasBegun ? 'given_up' : 'nothing', outcome: GIVEN_UP };
     if (failure !== null) throw failure.error;
     if (!(error instanceof UpstreamFault)) throw error;
     deps.log.warn({ err: error, callId: call.id, upstream: upstream.id }, 'an upstream failed');

@@ -24,6 +24,9 @@ describe('the usage header of another server', () => {
   test.each([
     ['prompt=3,completion=4', 3, 4, null],
     ['total=9', 9, 0, null],
+    ['prompt=3,total=9', 3, 6, null],
+    ['prompt=3', 3, 0, null],
+    ['prompt=9,total=3', 9, 0, null],
     ['prompt=0,completion=0,total=9,model=a', 9, 0, 'a'],
     [' prompt = 3 , completion = 4 , total=7, extra=yes ', 3, 4, null],
     ['prompt=999999999999999,completion=0,total=0', MAX_CALL_TOKENS, 0, null],

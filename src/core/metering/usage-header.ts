@@ -35,7 +35,8 @@ const COUNT = /^\d{1,15}$/;
 
 /**
  * Reads what {@link usageHeaderValue} writes, from whichever server; null for anything else. `prompt` or `total` must be there, and no field
- * twice: who says two things of one call has said nothing. Fields that are not known are passed over, and so is the cost, which is not ours.
+ * twice: who says two things of one call has said nothing. An answer without a count of its own is what the total has beyond the prompt. Fields
+ * that are not known are passed over, and so is the cost, which is not ours.
  */
 export function readUsageHeader(value: string): ReportedUsage | null {
   const fields = new Map<string, string>();
@@ -53,9 +54,11 @@ export function readUsageHeader(value: string): ReportedUsage | null {
     counts.set(name, Math.min(Number(text), MAX_CALL_TOKENS));
   }
   if (!counts.has('prompt') && !counts.has('total')) return null;
+  const prompt = counts.get('prompt') ?? null;
+  const ofTotal = prompt === null ? null : Math.max(0, (counts.get('total') ?? 0) - prompt);
   const usage = settleCounts({
-    prompt: counts.get('prompt') ?? null,
-    completion: counts.get('completion') ?? null,
+    prompt,
+    completion: counts.get('completion') ?? ofTotal,
     total: counts.get('total') ?? null,
     cached: counts.get('cached_prompt_tokens') ?? null,
     reasoning: null,
