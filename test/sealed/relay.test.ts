@@ -1,9 +1,13 @@
 import { Agent, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Identity, Transport } from 'ehbp';
+import Type from 'typebox';
+import { Compile } from 'typebox/schema';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { maxSealedBytes } from '../../src/api/_shared/sealed-body.ts';
+import { EVENT_OPERATIONS } from '../../src/api/operator/event-operations.ts';
+import { OPERATOR_PREFIX } from '../../src/api/operator/prefix.ts';
 import type { SealedUpstream, Upstream } from '../../src/core/records.ts';
 import { startEnclave, type Enclave } from '../support/enclave.ts';
 import { CAP, eventually, KEY, KEY_MONEY, priceOf, startGateway, TENANT, TENANT_MONEY, type Gateway } from '../support/gateway-harness.ts';
@@ -307,6 +311,10 @@ describe('what is booked', () => {
     expect(events()).toEqual([]);
     expect(await booking(silent, { 'x-castellan-model': 'm1' })).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
     expect(events()).toMatchObject([{ data: { named_model: 'm1', reported_model: null, booked_model: 'dear' } }]);
+    // As the list of events is documented.
+    const shown = events().map(({ type, data }) => ({ id: 'evt_1', type, tenant_id: 't1', created_at: '2026-11-23T00:00:00Z', data }));
+    const [page] = [EVENT_OPERATIONS[`GET ${OPERATOR_PREFIX}/events`]?.answers[200] ?? []].flat();
+    expect(Compile(page?.schema ?? Type.Never()).Check({ events: shown, has_more: false, next_cursor: null })).toBe(true);
   });
 
   test('of another model than the named one is the dearer’s, and told', async () => {

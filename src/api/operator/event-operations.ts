@@ -149,6 +149,26 @@ const OWN_EVENTS = [
       }),
     ),
   ),
+  named(
+    'CallModelMismatchEvent',
+    eventOf(
+      ['call.model_mismatch'],
+      object(
+        {
+          call_id: Id,
+          key_id: Id,
+          upstream_id: Id,
+          named_model: orNull(Id),
+          reported_model: orNull(Id),
+          booked_model: Id,
+        },
+        {
+          description:
+            'A sealed call asked for another model than it named, or for one that nobody knows; null: none was named, or reported.',
+        },
+      ),
+    ),
+  ),
   named('ContainersOrganizedEvent', eventOf(['container.organized'], object({ tenant_id: Id, change: Type.String() }))),
   named(
     'ReservationExpiredEvent',
