@@ -5,6 +5,7 @@ import type { AttestationSource } from '../ports/attestation-source.ts';
 const TIMEOUT_MS = 10_000;
 /** Bundles are some ten kilobytes. */
 const MAX_BYTES = 4_194_304;
+const NOT_KEPT = /(?:^|[,\s])no-(?:store|cache)(?:$|[,\s])/i;
 const MAX_AGE = /(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])/i;
 
 /** Bundles by HTTP: no credential goes there, and no redirect is followed. */
@@ -14,6 +15,8 @@ export function makeHttpAttestations(): AttestationSource {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       try {
         const { statusCode, headers, body } = await request(url, { headers: { accept: 'application/json, */*' }, signal });
+        // A body that is given up tells of it by an event, which would end the process if nobody listened.
+        body.on('error', () => undefined);
         if (statusCode !== 200) {
           body.destroy();
           throw fault(`answered ${statusCode}`, url);
@@ -26,11 +29,10 @@ export function makeHttpAttestations(): AttestationSource {
           pieces.push(piece);
         }
         const type = headers['content-type'];
-        const age = MAX_AGE.exec(String(headers['cache-control'] ?? ''))?.[1];
         return {
           contentType: typeof type === 'string' ? type : 'application/octet-stream',
           bytes: Buffer.concat(pieces),
-          maxAgeMs: age === undefined ? null : Number(age) * 1000,
+          maxAgeMs: maxAgeOf(String(headers['cache-control'] ?? '')),
         };
       } catch (error) {
         if (error instanceof Fault) throw error;
@@ -40,6 +42,13 @@ export function makeHttpAttestations(): AttestationSource {
       }
     },
   };
+}
+
+/** How long a `Cache-Control` lets an answer be kept; null where it says nothing of it. */
+function maxAgeOf(cacheControl: string): number | null {
+  if (NOT_KEPT.test(cacheControl)) return 0;
+  const age = MAX_AGE.exec(cacheControl)?.[1];
+  return age === undefined ? null : Number(age) * 1000;
 }
 
 const fault = (what: string, url: string, more: { readonly code?: 'upstream_timeout'; readonly cause?: unknown } = {}): Fault =>
