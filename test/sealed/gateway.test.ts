@@ -1,4 +1,5 @@
-import { Agent } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CAP, KEY, startGateway, TENANT_MONEY, type Gateway } from '../support/gateway-harness.ts';
 import { startOpenAiServer, type OpenAiServer } from '../support/openai-server.ts';
@@ -234,6 +235,21 @@ describe('hostile bodies', () => {
     await expectSealedUnopenable(message, await send(message, [first, second.subarray(0, second.length - 1)]));
     const again = await beginSealed(config);
     await expectSealedUnopenable(again, await send(again, [await again.seal('{'), Buffer.of(0, 0)]));
+    nothingBooked();
+  });
+
+  test('a connection that is cut within a frame is no fault of ours, whoever cut it', async () => {
+    const message = await beginSealed(config);
+    const [first, second] = [await message.seal('{"model":'), await message.seal('"m1"}')];
+    for (const cut of [first.subarray(0, 20), Buffer.concat([first, second.subarray(0, 8)])]) {
+      const request = httpRequest(`${gateway.url}/chat/completions`, { method: 'POST', headers: headersOf(message) });
+      request.on('error', () => undefined);
+      request.write(cut);
+      await delay(100);
+      request.destroy();
+      await delay(100);
+    }
+    expect(gateway.logged.filter(({ level }) => level === 'error')).toEqual([]);
     nothingBooked();
   });
 

@@ -40,7 +40,7 @@ export class SealedBody {
 
   /**
    * The next frame. `mayRead` is asked about the length of a frame that has not come as a whole. Throws a `RefusedRequest` for what is no
-   * sequence of frames, and for one that is too long.
+   * sequence of frames, also because its caller left, and for one that is too long.
    */
   async next(mayRead: (frameBytes: number) => boolean = () => true): Promise<NextFrame> {
     for (;;) {
@@ -48,12 +48,21 @@ export class SealedBody {
       if (frame !== undefined) return { kind: 'frame', frame };
       const coming = this.#splitter.comingBytes;
       if (coming !== null && !mayRead(coming)) return { kind: 'later' };
-      const read = await this.#pieces.next();
+      const read = await this.#read();
       if (read.done === true) {
         if (this.#splitter.isBetweenFrames) return { kind: 'end' };
         throw unopenable();
       }
       this.#take(read.value);
+    }
+  }
+
+  /** A connection that ends within the body cuts it short like any other end: it is the caller's doing, and no fault of ours. */
+  async #read(): Promise<IteratorResult<Uint8Array>> {
+    try {
+      return await this.#pieces.next();
+    } catch {
+      throw unopenable();
     }
   }
 
