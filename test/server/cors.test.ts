@@ -100,6 +100,15 @@ describe('a preflight', () => {
       expect([path, (await preflight(APP, { path })).status]).toEqual([path, 204]);
   });
 
+  test('lets a page name the enclave whose attestation it asks for, and fetch the key to seal for', async () => {
+    for (const path of ['/attestation', '/.well-known/hpke-keys']) {
+      const asked = await preflight(APP, { path, headers: 'x-tinfoil-enclave-url', extra: { 'access-control-request-method': 'GET' } });
+      expect([path, asked.status, asked.headers.get('access-control-allow-headers')]).toEqual([path, 204, 'x-tinfoil-enclave-url']);
+      const refused = await fetch(at(path), { method: 'OPTIONS' });
+      expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    }
+  });
+
   test("lets Anthropic's client in, whose answers it may read", async () => {
     const headers = 'anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-os';
     const preflighted = await preflight(APP, { path: '/v1/messages', headers });

@@ -6,7 +6,7 @@ import type { SealedEnd } from '../../app/sealed/sealed-end.ts';
 import { ATTESTATION_PATH, ENCLAVE_URL_HEADER, HPKE_KEYS_PATH, HPKE_KEYS_TYPE } from '../../core/sealed/protocol.ts';
 import { openToBrowsers } from '../_shared/cors.ts';
 import { makeOpenAiForm } from '../_shared/openai-form.ts';
-import { makeErrorHandler, valueOf } from '../_shared/problem.ts';
+import { makeErrorHandler, RefusedRequest, valueOf } from '../_shared/problem.ts';
 import type { DocumentedSurface } from '../_shared/openapi/operation.ts';
 
 const FORM = makeOpenAiForm({
@@ -38,6 +38,15 @@ export const makeSealedKeyApi =
       const { contentType, bytes } = valueOf(await deps.attestations.bundle(named === undefined ? null : String(named)));
       return reply.header('content-type', contentType).header('cache-control', 'no-cache').send(Buffer.from(bytes));
     });
+    // A page that names an enclave is preceded by its preflight, which is answered only where a route is.
+    for (const url of [HPKE_KEYS_PATH, ATTESTATION_PATH])
+      app.options(url, { config: { onlyRefuses: true } }, () => {
+        throw new RefusedRequest({
+          code: 'method_not_allowed',
+          message: 'OPTIONS is not allowed here; use GET, HEAD',
+          allow: ['GET', 'HEAD'],
+        });
+      });
   };
 
 /** Sealed calls, as the documentation tells of them. */
