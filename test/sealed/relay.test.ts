@@ -337,6 +337,33 @@ describe('what is booked', () => {
     expect(events()).toMatchObject([{ data: { named_model: null, reported_model: 'other' } }]);
   });
 
+  test('of a model of another upstream at the same address is its own, and held for', async () => {
+    const first = gateway.upstreams.get('u1') as Upstream;
+    const model = gateway.models.get('dear');
+    if (model === undefined) throw new Error('there is no model');
+    gateway.models.set('dear', { ...model, upstreams: [{ id: 'u2', model: 'up-dear' }] });
+    gateway.upstreams.set('u2', {
+      ...first,
+      id: 'u2',
+      sealed: { enclaveUrls: [enclave.origin], attestationUrl: null, maxOutputTokens: 5 * CEILING },
+    });
+    gateway.allocate(KEY_MONEY, 1_000_000_000n);
+    let held = 0n;
+    enclave.answer = () => {
+      held = gateway.account(KEY_MONEY).reserved;
+      return { usage: 'prompt=100,completion=50,total=150,model=up-dear' };
+    };
+    const { wire } = await call();
+    // Money is held in micro-cents, of ten nano-dollars each.
+    expect(held * 10n).toBe(BigInt(wire.length + OVERHEAD) * 1500n + 5n * BigInt(CEILING) * 6000n);
+    expect(booked()).toMatchObject({ model: 'dear', costNanoUsd: COST * 10n });
+    expect(events()).toEqual([]);
+    const key = gateway.keys.get(KEY);
+    if (key === undefined) throw new Error('there is no key');
+    gateway.keys.set(KEY, { ...key, allowedModels: ['m1'] });
+    expect((await call()).status).toBe(403);
+  });
+
   test('after a wrong word of a key its calls are held for the dearest for an hour', async () => {
     gateway.allocate(KEY_MONEY, 1_000_000_000n);
     const held: bigint[] = [];

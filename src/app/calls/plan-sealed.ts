@@ -64,13 +64,14 @@ export function makePlanSealed(given: PlanSealedDeps): (call: SealedCallRequest)
     if (!scopes.ok) return invalid(scopes.rejection.field ?? null, `${scopes.rejection.message}.`);
     const found = findService(catalogue, call);
     if (!found.ok) return found;
-    const { service, named } = found;
+    const { service, named, offered } = found;
     const reading = deps.policies(tenant.id);
     const rules = reading instanceof Promise ? await reading : reading;
     const policy = policyOf(rules, scopes.value, clock.nowMs());
-    const forbidden = refuseUnseen(call, service, policy);
+    const ceiling = ceilingOf(offered);
+    const forbidden = refuseUnseen(call, { offered, ceiling }, policy);
     if (forbidden !== null) return refused(forbidden);
-    const priced = pricedCandidates(deps, call, service);
+    const priced = pricedCandidates(deps, call, { upstream: service.upstream, offered });
     if (!priced.ok) return priced;
     const hasBalance = tenant.hasBalance === true;
     const rate = hasBalance ? catalogue.rate(currencyOf(tenant), clock.nowMs()) : null;
@@ -81,7 +82,7 @@ export function makePlanSealed(given: PlanSealedDeps): (call: SealedCallRequest)
     const isNamed = named !== null && deps.mayBelieve(key.id);
     const held = isNamed ? priced.candidates.filter(({ model }) => model.id === named.id) : priced.candidates;
     const ahead = await aheadOf(call, held);
-    const bound = boundOf(call, service.upstream, { held, ahead, maxSealedBytes: deps.maxSealedBytes });
+    const bound = boundOf(call, ceiling, { held, ahead, maxSealedBytes: deps.maxSealedBytes });
     const { first, all } = inOrder(priced.candidates, held, bound);
     const request = requestOf(call, first.model.id, bound);
     return {
@@ -129,11 +130,38 @@ const refused = (refusal: CallRefusal): Refused => ({ ok: false, refusal });
 const invalid = (param: string | null, message: string): Refused =>
   refused({ kind: 'invalid', defect: { param, code: 'invalid_value', message } });
 
-/** The upstream that takes calls for the named address, and the named model where there is one. */
+/** A model that a sealed body may ask for, and the upstream that it is declared at. */
+interface OfferedModel {
+  readonly model: Model;
+  readonly upstream: Upstream;
+}
+
+/**
+ * What a body may ask for at the enclave that a service is at: its own models, and those of other upstreams at the same address, since nobody
+ * can see which it asks for. A model that several serve is the service's own.
+ */
+function offeredAt(service: SealedService, services: readonly SealedService[]): readonly OfferedModel[] {
+  if (services.length === 1) return service.models.map((model) => ({ model, upstream: service.upstream }));
+  const all = [service, ...services].flatMap(({ upstream, models }) => models.map((model) => ({ model, upstream })));
+  return all.filter(({ model }, index) => all.findIndex((each) => each.model.id === model.id) === index);
+}
+
+/** The most output that may come, over the upstreams of what is offered; null where none of them declares it. */
+function ceilingOf(offered: readonly OfferedModel[]): number | null {
+  if (offered.every(({ upstream }) => (upstream.sealed?.maxOutputTokens ?? null) === null)) return null;
+  return Math.max(...offered.map((each) => each.upstream.sealed?.maxOutputTokens ?? mostOutputOf(each)));
+}
+
+const mostOutputOf = ({ model, upstream }: OfferedModel): number =>
+  model.upstreams.find(({ id }) => id === upstream.id)?.maxOutputTokens ?? model.maxOutputTokens;
+
+/** The upstream that takes calls for the named address, the named model where there is one, and all that the body may ask for there. */
 function findService(
   catalogue: SealedCatalogue,
   call: SealedCallRequest,
-): Refused | { readonly ok: true; readonly service: SealedService; readonly named: Model | null } {
+):
+  | Refused
+  | { readonly ok: true; readonly service: SealedService; readonly named: Model | null; readonly offered: readonly OfferedModel[] } {
   const services = catalogue.sealed(enclaveUrlOf(call.enclaveUrl));
   if (services.length === 0)
     return invalid(ENCLAVE_URL_HEADER, `${ENCLAVE_URL_HEADER} must be exactly the address of an enclave that this server relays to.`);
@@ -147,34 +175,41 @@ function findService(
     const message = `The model ${JSON.stringify(call.model)} does not exist at this enclave, or you have no access to it.`;
     return refused({ kind: 'rejected', rejection: { code: 'model_not_found', message, field: SEALED_MODEL_HEADER } });
   }
-  return { ok: true, service, named };
+  return { ok: true, service, named, offered: offeredAt(service, services) };
 }
 
 /** What only the body could show to be allowed. */
-function refuseUnseen(call: SealedCallRequest, { upstream, models }: SealedService, policy: Policy | null): CallRefusal | null {
+function refuseUnseen(
+  call: SealedCallRequest,
+  { offered, ceiling }: { readonly offered: readonly OfferedModel[]; readonly ceiling: number | null },
+  policy: Policy | null,
+): CallRefusal | null {
   const forbid = (message: string): CallRefusal => ({ kind: 'rejected', rejection: { code: 'forbidden', message } });
   const settings = call.tenant.projectSettings === undefined ? null : effectiveSettings(call.tenant.projectSettings, {});
-  const isForbidden = models.some((model) => !mayUseModel(call.key, model) || isBlacklisted(model, settings));
+  const isForbidden = offered.some(({ model }) => !mayUseModel(call.key, model) || isBlacklisted(model, settings));
   if (isForbidden)
     return forbid('a sealed body may ask for any model of its enclave, and some of them may not be called by this key or in this project');
-  if (policyReadsBody(policy, upstream.sealed?.maxOutputTokens ?? Math.max(0, ...models.map(({ maxOutputTokens }) => maxOutputTokens))))
+  if (policyReadsBody(policy, ceiling ?? Math.max(0, ...offered.map(({ model }) => model.maxOutputTokens))))
     return forbid(`the policy ${policy?.name ?? ''} limits what a call may ask for, which cannot be seen in a sealed body`);
   return null;
 }
 
-/** Every model of the upstream with its price; refused where one has none, or is priced by what nobody can see, or is filtered out. */
+/**
+ * Every model that is offered with its price, all at the upstream that the call goes to; refused where one has none, or is priced by what nobody
+ * can see, or is filtered out.
+ */
 function pricedCandidates(
   { catalogue, clock, priceTable }: PlanSealedDeps & { readonly priceTable: ReturnType<typeof makePriceTables> },
   call: SealedCallRequest,
-  { upstream, models }: SealedService,
+  { upstream, offered }: { readonly upstream: Upstream; readonly offered: readonly OfferedModel[] },
 ): Refused | { readonly ok: true; readonly candidates: readonly PricedModel[] } {
   const settings = call.tenant.projectSettings === undefined ? null : effectiveSettings(call.tenant.projectSettings, {});
   const candidates: PricedModel[] = [];
-  for (const model of models) {
-    const declared = model.upstreams.find(({ id }) => id === upstream.id);
+  for (const { model, upstream: at } of offered) {
+    const declared = model.upstreams.find(({ id }) => id === at.id);
     if (declared === undefined) continue;
     const { byUpstream } = priceTable(catalogue.prices(model.id), { modelId: model.id, nowMs: clock.nowMs() });
-    const price = byUpstream.get(upstream.id) ?? byUpstream.get(null) ?? null;
+    const price = byUpstream.get(at.id) ?? byUpstream.get(null) ?? null;
     const unpriced = (message: string): Refused => refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message } });
     if (price === null && !call.tenant.allowUnpriced)
       return unpriced(`The model ${model.id} of this enclave has no price, and this tenant does not allow calls without one.`);
@@ -223,12 +258,12 @@ const NO_TOKENS: RequestBound = { inputTokens: 0, choices: 0, outputPerChoice: 0
 
 function boundOf(
   call: SealedCallRequest,
-  { sealed }: Upstream,
+  ceiling: number | null,
   at: { readonly held: readonly PricedModel[]; readonly ahead: ReadAhead; readonly maxSealedBytes: number },
 ): RequestBound {
   if (call.onlyCounts) return NO_TOKENS;
   const sealedBytes = call.bodyBytes ?? (at.ahead.isWhole ? at.ahead.bytes : at.maxSealedBytes);
-  return boundSealed({ kind: call.kind, sealedBytes, models: modelsOf(at.held), maxOutputTokens: sealed?.maxOutputTokens ?? null });
+  return boundSealed({ kind: call.kind, sealedBytes, models: modelsOf(at.held), maxOutputTokens: ceiling });
 }
 
 /**
