@@ -636,7 +636,13 @@ describe('a caller that leaves', () => {
     expect(enclave.received).toHaveLength(0);
   });
 
-  test('with the end of its body kept back pays all that was held, once the enclave has begun to answer', async () => {
+  /** An enclave that answers before it has the end of a body, and the call of a caller that never sends one. */
+  async function callEager(): Promise<{
+    send: (bytes: Uint8Array) => void;
+    abort: () => void;
+    ended: Promise<unknown>;
+    close: () => void;
+  }> {
     let begun: () => void = () => undefined;
     const head = new Promise<void>((resolve) => (begun = resolve));
     const eager = createServer((request, response) => {
@@ -648,21 +654,47 @@ describe('a caller that leaves', () => {
     const origin = `http://127.0.0.1:${(eager.address() as AddressInfo).port}`;
     seal({ enclaveUrls: [origin] });
     const message = await beginSealed(enclave.config);
+    const frame = await message.seal('x'.repeat(30_000));
     const controller = new AbortController();
+    let body: ReadableStreamDefaultController<Uint8Array> | undefined;
     const sending = fetch(`${gateway.url}/chat/completions`, {
       method: 'POST',
       headers: { ...headersOf(message, {}), 'x-tinfoil-enclave-url': origin },
       signal: controller.signal,
       duplex: 'half',
-      body: new ReadableStream({ start: async (stream) => stream.enqueue(await message.seal('x'.repeat(30_000))) }),
+      body: new ReadableStream({
+        start: (stream) => {
+          body = stream;
+          stream.enqueue(frame);
+        },
+      }),
     });
     await head;
     await delay(50);
+    const ended = sending.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return {
+      send: (bytes) => body?.enqueue(bytes),
+      abort: () => controller.abort(),
+      ended,
+      close: () => {
+        eager.closeAllConnections();
+        eager.close();
+      },
+    };
+  }
+
+  test.each([
+    ['kept back', (eager: Awaited<ReturnType<typeof callEager>>) => eager.abort()],
+    ['beyond what a body may be', (eager: Awaited<ReturnType<typeof callEager>>) => eager.send(new Uint8Array(3 * MAX_BODY_BYTES))],
+  ])('with the end of its body %s pays all that was held, once the enclave has begun to answer', async (_what, end) => {
+    const eager = await callEager();
     const held = gateway.account(CAP).reserved;
-    controller.abort();
-    await expect(sending).rejects.toThrow('aborted');
+    end(eager);
+    expect(await eager.ended).toBeInstanceOf(Error);
     await eventually(() => gateway.ledger.usage.length).toBe(1);
-    eager.closeAllConnections();
     eager.close();
     expect(booked()).toMatchObject({ estimated: true });
     expect(gateway.account(CAP)).toMatchObject({ spent: held, reserved: 0n });

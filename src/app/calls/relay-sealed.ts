@@ -92,6 +92,7 @@ export function makeRelaySealed(
       }
       if (sent.kind === 'given_up') {
         await book(deps, { call, plan, request, response: null });
+        if (!call.sink.gone) call.sink.cut();
         return { kind: 'answered' };
       }
       await relay(deps, { call, plan, request, ...sent });
@@ -122,7 +123,7 @@ interface Begun {
 
 /**
  * What came of sending. `nothing`: the caller left before its body was whole, so that no enclave can have worked for it. `given_up`: our own
- * deadline, or a caller that left, cut off an enclave that had all of it, or that had begun to answer without its end.
+ * deadline, a caller that left, or a body that is none, cut off an enclave that had all of it, or that had begun to answer without its end.
  */
 type Sent = { readonly outcome: AttemptOutcome } & (
   | ({ readonly kind: 'begun' } & Begun)
@@ -180,7 +181,8 @@ async function send(deps: RelaySealedDeps, { call, plan, request }: Relayed): Pr
     return { kind: 'begun', outcome: ANSWERED, response, first: first.done === true ? null : first.value, rest };
   } catch (error) {
     const { failure } = body;
-    // A body may say all that there is to say, and keep its end back.
+    // A body may say all that there is to say, and keep its end back, or go on for ever.
+    if (hasBegun && failure !== null) return { kind: 'given_up', outcome: GIVEN_UP };
     if (failure?.error instanceof CallerLeft || (call.isUploading && call.sink.gone))
       return { kind: hasBegun ? 'given_up' : 'nothing', outcome: GIVEN_UP };
     if (failure !== null) throw failure.error;
