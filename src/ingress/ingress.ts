@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { IngressRoutes, IngressTarget } from '../ports/ingress-routes.ts';
 import type { Log } from '../ports/log.ts';
@@ -73,7 +73,12 @@ export function makeIngress(deps: IngressDeps): Server {
   }
 
   function answer(response: ServerResponse, { status, text, headers = {} }: OwnAnswer): void {
-    response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers });
+    // With its reason, so that none of a unit's is left over where its answer could not be passed on.
+    response.writeHead(status, STATUS_CODES[status] ?? '', {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      ...headers,
+    });
     response.end(text === '' ? undefined : `${text}\n`);
   }
 

@@ -142,8 +142,9 @@ const makeAttempt =
           if (isCut) given.abort(new Error('not wanted any more'));
         },
         onResponseStart: (_given, status, headers, message) => {
-          if (status < 200) return;
-          response.writeHead(status, message ?? '', answerHeaders(headers));
+          if (status >= 100 && status < 200) return;
+          // What throws in here ends the try: it counts as an answer that cannot be read.
+          response.writeHead(status, reasonOf(message), answerHeaders(headers));
           if (request.method === 'HEAD') response.flushHeaders();
         },
         onResponseData: (given, chunk) => {
@@ -176,6 +177,13 @@ const makeAttempt =
       }
     });
 
+/**
+ * What a unit says beside its status, where it can be sent on: the same signs that Node.js lets through. Anything else is left out, for `writeHead` throws on
+ * it, and goes on throwing whatever is answered next.
+ */
+const reasonOf = (message: string | undefined): string =>
+  message !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(message) ? message : '';
+
 /** Makes a {@link Proxy}. */
 export function makeProxy({ inFlight, senderOf }: { readonly inFlight: InFlightTable; readonly senderOf: SenderOf }): Proxy {
   const pools = makePools();
@@ -202,7 +210,7 @@ export function makeProxy({ inFlight, senderOf }: { readonly inFlight: InFlightT
         slot = tries === 1 ? (newest ?? null) : (newest?.fallback ?? newest ?? null);
       }
       if (response.destroyed) return;
-      response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+      response.writeHead(502, 'Bad Gateway', { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
       response.end('the container does not answer\n');
     },
     forget: (isKnown) => pools.forget(isKnown),

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer as createRawServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ShimConfig } from '../../src/core/containers/config/container-config.ts';
@@ -301,6 +301,25 @@ describe('a unit that cannot be reached', () => {
       web.closeAllConnections();
     }
   });
+});
+
+test.each([
+  ['a reason that cannot be sent on', 'HTTP/1.1 200 \u65e5\u672c', 200],
+  ['a status that is none', 'HTTP/1.1 000 None', 502],
+])('a unit that answers with %s ends nothing but its own request', async (_what, line, status) => {
+  const web = createRawServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(`${line}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok`));
+  });
+  web.listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  try {
+    route({ deploymentId: 'd1', address: '127.0.0.1', port: (web.address() as AddressInfo).port });
+    expect(await get('/')).toMatchObject({ status, text: status === 200 ? 'ok' : 'the container does not answer\n' });
+    expect(inFlight.total).toBe(0);
+  } finally {
+    web.close();
+  }
 });
 
 test('switching fifty times under load refuses and cuts nothing', async () => {
