@@ -14,6 +14,8 @@ export interface PostgresCluster {
   url(database?: string): string;
   /** Makes an empty database, or a copy of the one at an address that nobody is connected to, and returns its address. */
   createDatabase(from?: string): Promise<string>;
+  /** Deletes the database at an address, whoever is still connected to it. */
+  dropDatabase(url: string): Promise<void>;
   /** Starts the server again: one that ended by itself, or one that is ended at once for it, as by a loss of power. */
   start(): Promise<void>;
   /** Runs statements as superuser and returns the rows of the last one. */
@@ -218,6 +220,7 @@ export async function startPostgresCluster(options: ClusterOptions = {}, attempt
       await query(url(), `CREATE DATABASE ${name}${from === undefined ? '' : ` TEMPLATE ${new URL(from).pathname.slice(1)}`}`);
       return url(name);
     },
+    dropDatabase: async (of) => void (await query(url(), `DROP DATABASE ${new URL(of).pathname.slice(1)} WITH (FORCE)`)),
     start: () => startServer(url(), child, log),
     sql: (text, database) => query(url(database), text),
     log,
