@@ -30,7 +30,7 @@ import { makeCallKeeper, type ActiveCall, type CallKeeper } from './calls/keep-c
 import { makePlanCall } from './calls/plan-call.ts';
 import { makeRelayAnswer, type BookCall } from './calls/relay-answer.ts';
 import { makeRelayCount, newCount } from './calls/relay-count.ts';
-import { makeModelTrust } from './calls/model-trust.ts';
+import { FREE_WORD, makeModelTrust, type ModelWord } from './calls/model-trust.ts';
 import { makePlanSealed } from './calls/plan-sealed.ts';
 import { heldUsage, makeRelaySealed } from './calls/relay-sealed.ts';
 import type { SealedCallRequest } from './calls/sealed-call.ts';
@@ -117,8 +117,8 @@ export function makeCalls(deps: RelayCallDeps): Calls {
   const followCall = makeFollowCall(deps, { keeper, counters, books });
   const runCall = makeRunCall(deps, { counters, health, speeds, books, takeShare });
   const trust = makeModelTrust(deps);
-  const planSealed = makePlanSealed({ ...deps, ...trust });
-  const sealedDeps = { ...deps, ...trust, health, takeShare, counters };
+  const planSealed = makePlanSealed(deps);
+  const sealedDeps = { ...deps, health, takeShare, counters };
   const relaySealed = makeRelaySealed({ ...sealedDeps, books });
   const holdSealed = makeHoldSealed({ plan: planSealed, hold: holdCall });
   const relaySealedCount = makeRelaySealed({ ...sealedDeps, books: NO_BOOKS });
@@ -130,11 +130,22 @@ export function makeCalls(deps: RelayCallDeps): Calls {
 
   /** A count of tokens is neither held nor booked. */
   const countSealed = async (request: SealedCallRequest): Promise<CallOutcome> => {
-    const planned = await planSealed(request);
+    const planned = await planSealed(request, FREE_WORD);
     if (!planned.ok) return refuse(planned.refusal);
     const call = newCount(deps.ids.next('count'), request, planned.plan);
     request.sink.onGone(() => call.abort.abort());
-    return relaySealedCount(call, planned.plan, request);
+    return relaySealedCount({ call, plan: planned.plan, request, word: FREE_WORD });
+  };
+
+  const runSealed = async (request: SealedCallRequest, word: ModelWord): Promise<CallOutcome> => {
+    const held = await holdSealed(request, word);
+    if (held.kind !== 'held') return held.kind === 'left' ? { kind: 'answered' } : refuse(held.refusal);
+    failpoints.hit('call.held');
+    const { call, plan } = held;
+    return followCall(call, {
+      run: () => relaySealed({ call, plan, request, word }),
+      unseen: () => ({ usage: heldUsage(plan, call), estimated: true }),
+    });
   };
 
   return {
@@ -175,16 +186,14 @@ export function makeCalls(deps: RelayCallDeps): Calls {
       counters.calls += 1;
       failpoints.hit('call.authenticated');
       if (request.onlyCounts) return countSealed(request);
-      const held = await holdSealed(request);
-      if (held.kind !== 'held') return held.kind === 'left' ? { kind: 'answered' } : refuse(held.refusal);
-      failpoints.hit('call.held');
-      const { call, plan } = held;
-      const outcome = await followCall(call, {
-        run: () => relaySealed(call, plan, request),
-        unseen: () => ({ usage: heldUsage(plan, call), estimated: true }),
-      });
-      failpoints.hit('call.ended');
-      return outcome;
+      const word = trust.begin(request.key.id);
+      try {
+        const outcome = await runSealed(request, word);
+        failpoints.hit('call.ended');
+        return outcome;
+      } finally {
+        word.end();
+      }
     },
     tick: () => keeper.tick(),
     idle: async () => {

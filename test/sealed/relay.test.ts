@@ -380,6 +380,62 @@ describe('what is booked', () => {
     expect(held[2]).toBe(held[0]);
   });
 
+  test('calls at once with a name are held for the dearest, but for one more than names have proved true', async () => {
+    gateway.allocate(KEY_MONEY, 1_000_000_000n);
+    const named = { 'x-castellan-model': 'm1' };
+    let gate = Promise.withResolvers<void>();
+    let waiting = 0;
+    enclave.answer = async () => {
+      waiting += 1;
+      await gate.promise;
+      return { usage: 'prompt=1,completion=1,total=2,model=up-m1' };
+    };
+    /** What is held for so many calls at once. */
+    const heldFor = async (count: number): Promise<bigint> => {
+      [gate, waiting] = [Promise.withResolvers<void>(), 0];
+      const calls = Array.from({ length: count }, () => call(named));
+      await eventually(() => waiting).toBe(count);
+      const held = gateway.account(KEY_MONEY).reserved;
+      gate.resolve();
+      expect((await Promise.all(calls)).map(({ status }) => status)).toEqual(calls.map(() => 200));
+      expectNothingHeld();
+      return held;
+    };
+    const cheap = await heldFor(1);
+    expect(await heldFor(2)).toBe(cheap * 2n);
+    expect(await heldFor(5)).toBe(cheap * 4n + cheap * 10n);
+    expect(events()).toEqual([]);
+  });
+
+  test('calls whose callers leave before it shows are not held by their names for ever', async () => {
+    gateway.allocate(KEY_MONEY, 1_000_000_000n);
+    const held: bigint[] = [];
+    enclave.answer = () => {
+      held.push(gateway.account(KEY_MONEY).reserved);
+      return {
+        frames: (async function* () {
+          yield '{';
+          await delay(2000, undefined, { ref: false });
+        })(),
+        usage: 'prompt=1,completion=1,total=2,model=up-dear',
+      };
+    };
+    for (let turn = 0; turn < 2; turn += 1) {
+      const message = await beginSealed(enclave.config);
+      const agent = new Agent();
+      const leaving = postRaw(`${gateway.url}/chat/completions`, {
+        headers: headersOf(message, { 'x-castellan-model': 'm1' }),
+        body: [await message.seal(CHAT)],
+        onPiece: () => agent.destroy(),
+        agent,
+      });
+      await expect(leaving).rejects.toThrow(/aborted|hang up|reset/);
+      await eventually(() => gateway.ledger.usage.length).toBe(turn + 1);
+    }
+    expect(held[1]).toBe((held[0] as bigint) * 10n);
+    expectNothingHeld();
+  });
+
   test.each([
     ['no usage', undefined],
     ['nonsense', 'prompt=many'],

@@ -2,7 +2,8 @@ import type { CallRefusal } from './call-types.ts';
 import type { Held, HeldRequest } from './hold-call.ts';
 import type { CallPlan } from './call-plan.ts';
 import type { ActiveCall } from './keep-calls.ts';
-import type { SealedPlanned } from './plan-sealed.ts';
+import type { ModelWord } from './model-trust.ts';
+import type { PlanSealed } from './plan-sealed.ts';
 import { CallerLeft, type SealedCallRequest, type SealedPlan } from './sealed-call.ts';
 
 /** A sealed call that holds, or why it may not; `left`: its caller went while its body was read. */
@@ -16,14 +17,14 @@ export const MAX_PLANS_ANEW = 5;
 
 /** Makes what plans a sealed call and holds for it, anew where its tenant changed meanwhile. Throws as planning and holding do. */
 export function makeHoldSealed(deps: {
-  readonly plan: (call: SealedCallRequest) => Promise<SealedPlanned>;
+  readonly plan: PlanSealed;
   readonly hold: (request: HeldRequest, plan: CallPlan) => Promise<Held>;
-}): (request: SealedCallRequest) => Promise<HeldSealed> {
-  return async (given) => {
+}): (request: SealedCallRequest, word: ModelWord) => Promise<HeldSealed> {
+  return async (given, word) => {
     let request = given;
     try {
       for (let again = 0; ; again += 1) {
-        const planned = await deps.plan(request);
+        const planned = await deps.plan(request, word);
         if (!planned.ok) return { kind: 'refused', refusal: planned.refusal };
         const { plan } = planned;
         const held = await deps.hold(request, plan);

@@ -20,6 +20,7 @@ import type { Directory } from '../directory.ts';
 import type { SealedService } from '../directory/catalogue.ts';
 import type { PlannedCandidate } from './call-plan.ts';
 import type { CallRefusal, SealedCatalogue } from './call-types.ts';
+import type { ModelWord } from './model-trust.ts';
 import { refuseTenant } from './plan-call.ts';
 import { readAhead, type ReadAhead } from './read-ahead.ts';
 import { makePriceTables } from './route-call.ts';
@@ -31,12 +32,14 @@ export const MAX_AHEAD_BYTES = 262_144;
 /** A plan, or why there is none. */
 export type SealedPlanned = { readonly ok: true; readonly plan: SealedPlan } | { readonly ok: false; readonly refusal: CallRefusal };
 
-/** What planning needs. `mayBelieve` tells whether the word of a key about its models has held so far. */
+/** Plans a sealed call, with the word of its key about its model. */
+export type PlanSealed = (call: SealedCallRequest, word: Pick<ModelWord, 'isTaken'>) => Promise<SealedPlanned>;
+
+/** What planning needs. */
 export interface PlanSealedDeps {
   readonly catalogue: SealedCatalogue;
   readonly clock: Clock;
   readonly policies: Directory['policies'];
-  readonly mayBelieve: (keyId: string) => boolean;
   /** The most that a body can have, sealed. */
   readonly maxSealedBytes: number;
 }
@@ -46,17 +49,17 @@ export interface PlanSealedDeps {
  * reads no more of the body than tells its length.
  *
  * Since the body may ask for any model of the upstream, whatever its caller says, what forbids one of them forbids the call. It is held for
- * the model that the caller names; without a name, or by a key whose name was wrong lately, for the dearest.
+ * the model that the caller names where its word is taken, else for the dearest.
  *
  * Refuses, in this order: `tenant_closed`, `tenant_suspended`; a level of the subject (`invalid`); an address that is not declared
  * (`invalid`, naming the header); a named model that is not served there (`model_not_found`); another API (`invalid`); a model that the key
  * may not call, or a policy that would have to read the body (`forbidden`); a model or media whose price or number nobody knows
  * (`model_unpriced`); filters of the project (`no_upstream_left`); no exchange rate for the balance (`model_unpriced`). Throws what reading throws.
  */
-export function makePlanSealed(given: PlanSealedDeps): (call: SealedCallRequest) => Promise<SealedPlanned> {
+export function makePlanSealed(given: PlanSealedDeps): PlanSealed {
   const deps = { ...given, priceTable: makePriceTables() };
   const { catalogue, clock } = deps;
-  return async (call) => {
+  return async (call, word) => {
     const { tenant, key } = call;
     const tenantRefusal = refuseTenant(call);
     if (tenantRefusal !== null) return refused(tenantRefusal);
@@ -79,7 +82,7 @@ export function makePlanSealed(given: PlanSealedDeps): (call: SealedCallRequest)
       const message = `Sealed calls have no price in ${currencyOf(tenant)}: no exchange rate applies.`;
       return refused({ kind: 'rejected', rejection: { code: 'model_unpriced', message } });
     }
-    const isNamed = named !== null && deps.mayBelieve(key.id);
+    const isNamed = named !== null && word.isTaken;
     const held = isNamed ? priced.candidates.filter(({ model }) => model.id === named.id) : priced.candidates;
     const ahead = await aheadOf(call, held);
     const bound = boundOf(call, ceiling, { held, ahead, maxSealedBytes: deps.maxSealedBytes });

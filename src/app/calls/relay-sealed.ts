@@ -21,6 +21,7 @@ import type { AnswerHeaders, CallLimits, CallOutcome, CallRefusal, OpenAnUpstrea
 import type { CountedUsage } from './count-usage.ts';
 import { GATEWAY_SOURCE } from './hold-call.ts';
 import type { ActiveCall } from './keep-calls.ts';
+import type { ModelWord } from './model-trust.ts';
 import { waitForCaller } from './relay-answer.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import { CallerLeft, upstreamOfSealed, type SealedCallRequest, type SealedPlan } from './sealed-call.ts';
@@ -29,7 +30,7 @@ import type { UpstreamHealth } from './upstream-health.ts';
 
 const USAGE_HEADER = USAGE_ANSWER_HEADER.toLowerCase();
 
-/** What relaying sealed calls needs. `onMismatch` hears of a key whose word about its model was wrong. */
+/** What relaying sealed calls needs. */
 export interface RelaySealedDeps {
   readonly openUpstream: OpenAnUpstream;
   readonly health: Pick<UpstreamHealth, 'begin'>;
@@ -41,7 +42,6 @@ export interface RelaySealedDeps {
   readonly elapsedMs: () => number;
   readonly limits: CallLimits;
   readonly failpoints: Failpoints;
-  readonly onMismatch: (keyId: string) => void;
   readonly log: Log;
 }
 
@@ -57,10 +57,10 @@ export const heldUsage = (plan: Pick<SealedPlan, 'promptTokens'>, call: Pick<Act
  * estimate. The end of an answer goes out only when the call is booked durably, whatever comes before at once. An answer that is no success is
  * the caller's own affair where its status is (it passes as it is, sealed or not), and costs nothing; one about our credential, a fault or a
  * limit there is told in our words.
+ *
+ * Tells the word of the caller about its model what the answer shows of it; ending it is left to whoever took it.
  */
-export function makeRelaySealed(
-  deps: RelaySealedDeps,
-): (call: ActiveCall, plan: SealedPlan, request: SealedCallRequest) => Promise<CallOutcome> {
+export function makeRelaySealed(deps: RelaySealedDeps): (sealed: Relayed) => Promise<CallOutcome> {
   const { books, counters, health } = deps;
 
   const release = async (call: ActiveCall, refusal: CallRefusal): Promise<CallOutcome> => {
@@ -70,7 +70,8 @@ export function makeRelaySealed(
     return call.rates.length === 0 ? refusal : { rates: call.rates, ...refusal };
   };
 
-  return async (call, plan, request) => {
+  return async (sealed) => {
+    const { call, plan } = sealed;
     // Nothing is sent for a caller that left while its hold was made.
     if (call.sink.gone) {
       await books.release(call);
@@ -82,7 +83,7 @@ export function makeRelaySealed(
     try {
       const refusal = await deps.takeShare(call, upstream);
       if (refusal !== null) return await release(call, { kind: 'rejected', rejection: refusal });
-      const sent = await send(deps, { call, plan, request });
+      const sent = await send(deps, sealed);
       attempt?.end(sent.outcome, sent.kind === 'refused' ? sent.refusal.code : undefined);
       if (sent.kind === 'refused') return await release(call, { kind: 'failed', ...sent.refusal });
       if (sent.kind === 'passed') return await release(call, sent.refusal);
@@ -91,11 +92,11 @@ export function makeRelaySealed(
         return { kind: 'answered' };
       }
       if (sent.kind === 'given_up') {
-        await book(deps, { call, plan, request, response: null });
+        await book(deps, { ...sealed, response: null }, { isCut: true });
         if (!call.sink.gone) call.sink.cut();
         return { kind: 'answered' };
       }
-      await relay(deps, { call, plan, request, ...sent });
+      await relay(deps, { ...sealed, ...sent });
       return { kind: 'answered' };
     } finally {
       // An attempt that broke by a fault of ours says nothing about the upstream.
@@ -108,10 +109,12 @@ const ANSWERED: AttemptOutcome = { kind: 'answered' };
 const FAILED: AttemptOutcome = { kind: 'failed' };
 const GIVEN_UP: AttemptOutcome = { kind: 'given_up' };
 
-interface Relayed {
+/** A sealed call that holds, and the word of its caller about its model. */
+export interface Relayed {
   readonly call: ActiveCall;
   readonly plan: SealedPlan;
   readonly request: SealedCallRequest;
+  readonly word: Pick<ModelWord, 'show'>;
 }
 
 /** An answer that has begun: its first piece, and what follows. */
@@ -281,7 +284,7 @@ async function relay(deps: RelaySealedDeps, at: Relayed & Begun): Promise<void> 
     return;
   }
   deps.failpoints.hit('call.answered');
-  const booked = await book(deps, at);
+  const booked = await book(deps, at, { isCut: !isWhole });
   if (booked === null || !isWhole) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   sink.end([], usageTo !== null && early === null ? { [usageTo]: booked.usageHeader } : null);
@@ -297,7 +300,7 @@ async function relayWhole(
   // Its end is there already; whoever watches the upstream sees it here.
   await rest.next();
   deps.failpoints.hit('call.answered');
-  const booked = await book(deps, at);
+  const booked = await book(deps, at, { isCut: false });
   if (booked === null) return cut(deps, call);
   deps.failpoints.hit('call.settled');
   const told = usageTo === null ? headers : { ...headers, [usageTo]: booked.usageHeader };
@@ -332,20 +335,25 @@ function usageTold({ call, plan }: Relayed, { candidate, usage, estimated }: Sea
 /** Books a call by the last word of its upstream: the trailer, else the header, else none. */
 async function book(
   deps: RelaySealedDeps,
-  { call, plan, request, response }: Relayed & { readonly response: UpstreamResponse | null },
+  { call, plan, request, word, response }: Relayed & { readonly response: UpstreamResponse | null },
+  { isCut }: { readonly isCut: boolean },
 ): Promise<{ readonly usageHeader: string } | null> {
   const told = response?.body.trailers[USAGE_HEADER] ?? response?.headers[USAGE_HEADER] ?? null;
   const settled = settle({ call, plan }, told);
   call.candidate = settled.candidate;
   const counted: CountedUsage = { usage: settled.usage, estimated: settled.estimated };
-  if (settled.mismatch === null) return deps.books.book(call, counted);
+  if (settled.mismatch === null) {
+    if (plan.isNamed && !settled.estimated) word.show('true');
+    else if (isCut) word.show('nothing');
+    return deps.books.book(call, counted);
+  }
   deps.counters.sealedMismatches += 1;
-  deps.onMismatch(request.key.id);
+  word.show('false');
   return deps.books.book(call, counted, [mismatchTelling({ call, plan, request }, settled)]);
 }
 
 /** Tells that an enclave answered with another model than the call said, with one that nobody has declared, or without saying with which. */
-const mismatchTelling = ({ call, plan, request }: Relayed, { candidate, mismatch }: SealedSettlement): Telling => ({
+const mismatchTelling = ({ call, plan, request }: Omit<Relayed, 'word'>, { candidate, mismatch }: SealedSettlement): Telling => ({
   type: 'call.model_mismatch',
   data: {
     call_id: call.id,
