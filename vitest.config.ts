@@ -30,6 +30,7 @@ export default defineConfig({
       { extends: true, test: { name: 'alone', isolate: true, include: alone, exclude: never } },
     ],
     environment: 'node',
+    globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
     maxWorkers: 4,
     testTimeout: 30_000,
