@@ -1,6 +1,13 @@
 import { shareClusterData } from './postgres-cluster.ts';
 
-/** What a run of tests makes before its first file. Returns what takes it away after the last. */
-export default function setup(): () => void {
-  return shareClusterData();
+let end = (): void => undefined;
+
+/** What a run of tests makes before its first file. */
+export function setup(): void {
+  end = shareClusterData();
+}
+
+/** Takes it away after the last. */
+export function teardown(): void {
+  end();
 }
