@@ -1,12 +1,12 @@
 import { checkConfig } from '../../core/containers/config/check-config.ts';
 import type { ConfigViolation, ContainerConfig } from '../../core/containers/config/container-config.ts';
+import { Findings } from '../../core/containers/config/findings.ts';
 import { declaredAllocation, type ResourcePrices } from '../../core/containers/container-meter.ts';
 import { CONFIG_FILE, checkRepo, checkTag } from '../../core/containers/release-names.ts';
-import type { Registries } from '../../core/containers/images.ts';
+import { resolveImage, type Registries } from '../../core/containers/images.ts';
 import { accepted, rejected, type Outcome } from '../../core/rejection.ts';
 import type { ConfigReader } from '../../ports/config-reader.ts';
 import type { ReleaseSource, RepositoryOf } from '../../ports/release-source.ts';
-import { imagesOf } from './plan-units.ts';
 
 /** What a tag of a repository is to run. `warnings` are sentences for its owner. */
 export interface Release {
@@ -29,14 +29,24 @@ function broken({ repo, tag }: { readonly repo: string; readonly tag: string }, 
   return rejected({ code: 'invalid_request', message, field: CONFIG_FILE, details: { violations } });
 }
 
-/** What costs something must have a limit: nobody could say how much of it was used. */
-function undeclared(config: ContainerConfig, { cpuHourNanos, memoryGbHourNanos }: ResourcePrices): ConfigViolation[] {
+/** Notes what the operator asks of configurations: limits of what costs something, for nobody could say how much of it was used; and registries. */
+function checkOperatorRules(
+  config: ContainerConfig,
+  findings: Findings,
+  { prices, registries }: { readonly prices: ResourcePrices; readonly registries: Registries },
+): void {
   const { cpus, memoryMb } = declaredAllocation(config);
-  const rule = 'must be declared, for the whole or for each container: this server charges for it';
-  return [
-    ...(cpus === null && cpuHourNanos > 0n ? [{ path: 'cpus', rule }] : []),
-    ...(memoryMb === null && memoryGbHourNanos > 0n ? [{ path: 'memory', rule }] : []),
-  ];
+  const requireLimit = (field: 'cpus' | 'memory'): void => {
+    const places = [field, ...config.units.map((_, index) => `containers[${index}].${field}`)];
+    if (places.some((place) => findings.isRefused(place))) return;
+    findings.refuse(field, 'must be declared, for the whole or for each container: this server charges for it');
+  };
+  if (cpus === null && prices.cpuHourNanos > 0n) requireLimit('cpus');
+  if (memoryMb === null && prices.memoryGbHourNanos > 0n) requireLimit('memory');
+  for (const [index, { image, digest }] of config.units.entries()) {
+    const resolved = digest === '' ? null : resolveImage(image, registries);
+    if (resolved?.ok === false) findings.refuse(`containers[${index}].image`, resolved.rule);
+  }
 }
 
 /**
@@ -59,14 +69,11 @@ export function makeReadRelease(deps: {
       const isBad = found.why === 'file_too_large' || found.why === 'refused';
       return rejected({ code: isBad ? 'invalid_request' : 'not_found', message: found.message });
     }
-    const read = deps.reader.read(found.text);
-    if (!read.ok) return broken(release, read.violations);
-    const checked = checkConfig(read.value);
+    const findings = new Findings();
+    const read = deps.reader.read(found.text, findings);
+    if (read.value === undefined) return broken(release, findings.violations);
+    const checked = checkConfig(read.value, { findings, checkMore: (config) => checkOperatorRules(config, findings, deps) });
     if (!checked.ok) return broken(release, checked.violations);
-    const unmetered = undeclared(checked.config, deps.prices);
-    if (unmetered.length > 0) return broken(release, unmetered);
-    const images = imagesOf(checked.config, deps.registries);
-    if (!(images instanceof Map)) return broken(release, images);
     const { config, warnings, runsTwice } = checked;
     return accepted({ commit: found.commit, config, warnings, runsTwice });
   };

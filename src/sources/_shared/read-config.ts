@@ -60,7 +60,7 @@ class PlainReader {
     if (node === null || node === undefined) return null;
     if (at.depth > MAX_DEPTH) return this.#refuse(path, NESTED);
     if (isAlias(node)) return this.#refuse(path, 'must not be an alias (`*name`): write the value out');
-    if (isNode(node) && 'anchor' in node && node.anchor !== undefined) this.#refuse(path, 'must not have an anchor (`&name`)');
+    if (isNode(node) && 'anchor' in node && node.anchor !== undefined) this.#findings.refuse(path, 'must not have an anchor (`&name`)');
     if (isNode(node) && node.tag !== undefined) this.#refuse(path, 'must not have a tag (`!name`)');
     if (isMap(node)) return this.#map(node, path, at);
     if (isSeq(node)) {
@@ -75,7 +75,7 @@ class PlainReader {
       const name = this.#key(key, path);
       if (name === null) continue;
       const below = fieldPath(path, name);
-      if (entries.has(name)) this.#refuse(below, 'is there twice');
+      if (entries.has(name)) this.#findings.refuse(below, 'is there twice');
       entries.set(name, this.value(value, below, { depth: at.depth + 1, asText: at.asText || TEXT_FIELDS.has(name) }));
     }
     // Defines each as its own property, also one that is called __proto__.
@@ -84,7 +84,8 @@ class PlainReader {
 
   #key(key: unknown, path: string): string | null {
     if (!isScalar(key)) return this.#refuse(path, 'must have names of fields that are plain texts');
-    if (key.anchor !== undefined || key.tag !== undefined) this.#refuse(path, 'must have names of fields without anchors and tags');
+    if (key.anchor !== undefined || key.tag !== undefined)
+      this.#findings.refuse(path, 'must have names of fields without anchors and tags');
     const name = typeof key.value === 'string' ? key.value : '';
     return name === '<<' ? this.#refuse(path, 'must not have a merge key (`<<`): write the fields out') : name;
   }
@@ -102,27 +103,30 @@ class PlainReader {
     return value;
   }
 
+  /** Notes a violation that leaves nothing to be told of what is there. */
   #refuse(path: string, rule: string): null {
     this.#findings.refuse(path, rule);
+    this.#findings.lose(path);
     return null;
   }
 }
 
 const oneLine = (message: string): string => message.replace(/\s+/g, ' ').replace(/[.:]$/, '').slice(0, MAX_MESSAGE_LENGTH);
 
-function readDocument(text: string, findings: Findings): PlainJson {
+/** The value of the document; undefined where the text is none. */
+function readDocument(text: string, findings: Findings): PlainJson | undefined {
   if (Buffer.byteLength(text) > MAX_BYTES) {
     findings.refuse('', 'must be at most 1 MiB');
-    return null;
+    return undefined;
   }
   if (CONTROL.test(text)) {
     findings.refuse('', 'must not hold control characters');
-    return null;
+    return undefined;
   }
   const broken = tooMuch(text);
   if (broken !== null) {
     findings.refuse('', broken);
-    return null;
+    return undefined;
   }
   // Doubled keys are looked for by ourselves: the library compares each with each. So are aliases, of which it need not make anything.
   const lines = new LineCounter();
@@ -145,7 +149,7 @@ function readDocument(text: string, findings: Findings): PlainJson {
       : `is not valid YAML at line ${line}, column ${col}: ${oneLine(message)}`;
     findings.refuse('', rule);
   }
-  if (document.errors.length > 0) return null;
+  if (document.errors.length > 0) return undefined;
   const { yaml, tags } = document.directives ?? {};
   if (yaml?.explicit === true || Object.keys(tags ?? {}).some((handle) => handle !== '!!'))
     findings.refuse('', 'must not have directives (`%NAME`)');
@@ -162,9 +166,8 @@ function readDocument(text: string, findings: Findings): PlainJson {
  */
 export function makeConfigReader(): ConfigReader {
   return {
-    read: (text) => {
-      const findings = new Findings();
-      let value: PlainJson = null;
+    read: (text, findings = new Findings()) => {
+      let value: PlainJson | undefined;
       try {
         value = readDocument(text, findings);
       } catch (err) {
@@ -172,7 +175,8 @@ export function makeConfigReader(): ConfigReader {
         findings.refuse('', err instanceof RangeError ? NESTED : 'cannot be read as YAML');
       }
       const { violations } = findings;
-      return violations.length === 0 ? { ok: true, value } : { ok: false, violations };
+      if (value === undefined) return { ok: false, violations };
+      return violations.length === 0 ? { ok: true, value } : { ok: false, violations, value };
     },
   };
 }

@@ -84,17 +84,24 @@ function checkRunsTwice(root: ConfigNode, { units }: ContainerConfig): boolean {
   return runsTwice;
 }
 
+/** What a configuration is checked against beside the schema. */
+export interface CheckConfigOptions {
+  /** What was found already where the file was read; it is told first. */
+  readonly findings?: Findings;
+  /** Notes which rules of the operator are broken. Of the configuration, what breaks the schema is left out, empty or nought. */
+  readonly checkMore?: (config: ContainerConfig, findings: Findings) => void;
+}
+
 /**
  * Checks a `tinfoil-config.yml` that has been read as a plain value, and fills in what it leaves out.
  *
  * Every violation is told, in the order of the file's schema and at most 100 with the number of the others; or, where there is none, the
  * configuration with warnings for each field that is taken and of which nothing, or something else, comes. Never throws. `runsTwice` is false where a
- * container has ports of the host or a volume. Whether the registries of its images are allowed is the operator's to say, and is not checked here.
+ * container has ports of the host or a volume. Whether the registries of its images are allowed is the operator's to say: `checkMore` does.
  *
  * A field without a value counts as left out. Sizes and lengths of time: `parseSize`, `parseDuration`. Source: Tinfoil reference section 3.
  */
-export function checkConfig(value: PlainJson): ConfigResult {
-  const findings = new Findings();
+export function checkConfig(value: PlainJson, { findings = new Findings(), checkMore }: CheckConfigOptions = {}): ConfigResult {
   const root = new ConfigNode(value, '', findings);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     root.refuse('must be a map of fields');
@@ -127,6 +134,7 @@ export function checkConfig(value: PlainJson): ConfigResult {
   checkPublished(root, config);
   checkShares(root, config);
   const runsTwice = checkRunsTwice(root, config);
+  checkMore?.(config, findings);
   const { violations, warnings } = findings;
   return violations.length === 0 ? { ok: true, config, warnings, runsTwice } : { ok: false, violations };
 }

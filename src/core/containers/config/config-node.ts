@@ -58,9 +58,9 @@ export class ConfigNode {
     return this.#value;
   }
 
-  /** Notes a violation. `rule` completes a sentence that begins with the path. */
+  /** Notes a violation, unless nothing is here because what was here is refused already. `rule` completes a sentence that begins with the path. */
   refuse(rule: string): null {
-    this.findings.refuse(this.path, rule);
+    if (this.isGiven || !this.findings.isLost(this.path)) this.findings.refuse(this.path, rule);
     return null;
   }
 

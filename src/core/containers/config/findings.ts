@@ -20,6 +20,7 @@ export function fieldPath(path: string, key: string): string {
 export class Findings {
   readonly #violations: ConfigViolation[] = [];
   readonly #warnings: string[] = [];
+  readonly #lost: string[] = [];
   #violationCount = 0;
   #warningCount = 0;
 
@@ -27,6 +28,21 @@ export class Findings {
   refuse(path: string, rule: string): void {
     this.#violationCount += 1;
     if (this.#violations.length < MAX_FINDINGS) this.#violations.push({ path: path === '' ? WHOLE_FILE : path, rule });
+  }
+
+  /** Notes that what a place holds cannot be told, since a rule is broken there: whatever seems to be missing at it or below it may be there. */
+  lose(path: string): void {
+    if (this.#lost.length < MAX_FINDINGS) this.#lost.push(path);
+  }
+
+  /** Whether a place is one that {@link Findings.lose} named, or below one. */
+  isLost(path: string): boolean {
+    return this.#lost.some((lost) => path === lost || lost === '' || path.startsWith(`${lost}.`) || path.startsWith(`${lost}[`));
+  }
+
+  /** Whether a rule is broken at that very place. */
+  isRefused(path: string): boolean {
+    return this.#violations.some((violation) => violation.path === path);
   }
 
   /** Notes that a field is taken and what does not come of it. */
