@@ -197,6 +197,21 @@ describe('one container', () => {
     expect(harness.engine.units.size).toBe(1);
   });
 
+  test('comes up where the engine goes on refusing to start a unit whose start was cut', async () => {
+    const harness = makeContainerHarness();
+    const id = await created(harness);
+    const stuck = new Set<string>();
+    harness.engine.fault = (step) => {
+      if (step !== 'startUnit') return null;
+      const [unit = ''] = harness.engine.units.keys();
+      if (stuck.size === 0) stuck.add(unit);
+      return stuck.has(unit) ? { kind: 'failed' } : null;
+    };
+    await harness.settle();
+    expect(harness.container(id)).toMatchObject({ status: 'ready' });
+    expect(harness.engine.units.size).toBe(1);
+  });
+
   test('is cut when what it served does not end in its time', async () => {
     const harness = makeContainerHarness();
     const id = await created(harness);

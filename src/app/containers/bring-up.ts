@@ -37,6 +37,9 @@ const SHORTEST_HIDDEN = 4;
 /** Faults that end a deployment: trying again would end the same way. */
 const FINAL: ReadonlySet<EngineFault['kind']> = new Set(['refused', 'conflict', 'unstartable', 'image_refused', 'firewall']);
 
+/** Faults of a start that may be the unit's own, and gone with it. */
+const STUCK: ReadonlySet<EngineFault['kind']> = new Set(['failed', 'in_use']);
+
 /** Text without the values of secrets: what an engine or a health check says may hold them. */
 function hideSecrets(text: string, values: Iterable<string>): string {
   let hidden = text;
@@ -153,9 +156,27 @@ export function makeBringUp(deps: BringUpDeps): BringUp {
     }
     for (const [, id] of ids) {
       signal.throwIfAborted();
-      await engine.startUnit(id);
+      await startUnit(host, id);
     }
     return ids;
+  }
+
+  /**
+   * Starts a unit. One that its engine tried to start in vain is removed, so that the next try makes it anew: an engine that was killed in the middle of a
+   * start refuses that very unit ever after (`task already exists`), and so does one where somebody paused it.
+   */
+  async function startUnit({ engine, name }: ContainerHost, id: string): Promise<void> {
+    try {
+      await engine.startUnit(id);
+    } catch (err) {
+      if (err instanceof EngineFault && STUCK.has(err.kind)) {
+        deps.log.warn({ err, unit: id, host: name }, 'a unit that cannot be started is made anew');
+        await engine
+          .removeUnit(id)
+          .catch((fault: unknown) => deps.log.warn({ err: fault, unit: id, host: name }, 'the unit could not be removed'));
+      }
+      throw err;
+    }
   }
 
   return {
