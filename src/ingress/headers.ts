@@ -66,6 +66,12 @@ export const makeSenderOf =
     return { address: seen === undefined || isIP(seen) === 0 ? address : seen, host, proto };
   };
 
+/** Whether a request brings a body. */
+export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 /** The headers that a connection names as its own. Most name none. */

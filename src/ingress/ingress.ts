@@ -6,7 +6,7 @@ import type { Admit, OwnAnswer } from './admit.ts';
 import type { InFlightTable } from './in-flight.ts';
 import type { SenderOf } from './headers.ts';
 import type { Proxy } from './proxy.ts';
-import { passUpgrade, refuseUpgrade } from './upgrade.ts';
+import { mayUpgrade, passUpgrade, refuseUpgrade } from './upgrade.ts';
 
 /** How long clients may take, in milliseconds. */
 export interface IngressTimeouts {
@@ -111,6 +111,7 @@ export function makeIngress(deps: IngressDeps): Server {
       keepAliveTimeout: timeouts.keepAliveMs,
       connectionsCheckingInterval: 1000,
       maxHeaderSize: MAX_HEADER_BYTES,
+      shouldUpgradeCallback: mayUpgrade,
     },
     (request, response) => {
       last.set(request.socket, response);
@@ -132,6 +133,8 @@ export function makeIngress(deps: IngressDeps): Server {
     if (response === undefined || response.writableFinished || !response.req.complete) socket.destroy();
   });
   server.on('upgrade', (request, socket, head) => {
+    // An older Node.js does not ask before.
+    if (!mayUpgrade(request)) return refuseUpgrade(socket, 400, 'this request cannot become another protocol');
     const target = targetOf(request);
     if ('status' in target) return refuseUpgrade(socket, target.status, target.text);
     const pass = (own: OwnAnswer | null): void => {

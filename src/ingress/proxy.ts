@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import type { IngressSlot, IngressTarget } from '../ports/ingress-routes.ts';
-import { answerHeaders, requestHeaders, type SenderOf } from './headers.ts';
+import { answerHeaders, hasBody, requestHeaders, type SenderOf } from './headers.ts';
 import type { InFlightTable } from './in-flight.ts';
 
 /** Passes requests on to units. */
@@ -27,11 +27,6 @@ const MAX_TRIES = 3;
 
 /** How one try ended: the answer was passed on, or broke; or nothing of it came, and it may be tried again. */
 type Tried = 'done' | 'nothing came';
-
-const hasBody = ({ headers }: IncomingMessage): boolean => {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-};
 
 /** A body of at most so many bytes is read before it goes on: that is faster than a stream, and it may be sent again. */
 const SMALL_BODY_BYTES = 16 * 1024;

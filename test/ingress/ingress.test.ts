@@ -379,6 +379,67 @@ describe('a connection that becomes another protocol', () => {
   });
 });
 
+describe('a wish for another protocol', () => {
+  const seen: string[] = [];
+  beforeEach(async () => {
+    seen.length = 0;
+    shim = { ...SHIM, paths: ['/open'] };
+    const web = await unit((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => (body += String(chunk)));
+      request.on('end', () => {
+        seen.push(`${request.method ?? ''} ${request.url ?? ''} ${body} ${request.headers.upgrade ?? 'none'}`);
+        response.end(`of ${request.url ?? ''}`);
+      });
+    });
+    route(slotOf(web, 'd1'));
+  });
+  const wish = (protocol: string): string => `Host: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
+
+  test('that a unit does not grant is answered, and nothing behind it goes past the rules', async () => {
+    const got = await raw(`GET /open HTTP/1.1\r\n${wish('websocket')}\r\nGET /secret HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+    expect(got).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n[^]*of \/open/i);
+    expect(seen).toEqual(['GET /open  websocket']);
+    expect(got).not.toContain('/secret');
+    await expect.poll(() => inFlight.count('d1')).toBe(0);
+  });
+
+  /** Sends requests on one connection, each once the one before is answered; the statuses. */
+  async function converse(...requests: readonly string[]): Promise<readonly string[]> {
+    const socket = connect(portOf(ingress), '127.0.0.1');
+    let got = '';
+    socket.on('data', (chunk) => (got += String(chunk)));
+    const statuses = (): readonly string[] => got.match(/(?<=HTTP\/1\.1 )\d+/g) ?? [];
+    for (const [index, text] of requests.entries()) {
+      socket.write(text);
+      await expect.poll(() => statuses().length).toBe(index + 1);
+    }
+    socket.destroy();
+    return statuses();
+  }
+  const plain = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`;
+
+  test.each(['h2c', 'HTTP/2.0', 'TLS/1.3', 'websocket, h2c'])('%s, which would carry further requests, is left out', async (protocol) => {
+    const statuses = await converse(`GET /open HTTP/1.1\r\n${wish(protocol)}\r\n`, plain('/secret'), plain('/open'));
+    expect(statuses).toEqual(['200', '404', '200']);
+    expect(seen).toEqual(['GET /open  none', 'GET /open  none']);
+  });
+
+  test.each([
+    ['a length', 'Content-Length: 5\r\n\r\nhello'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
+  ])('of a request that brings a body with %s is left out', async (_, body) => {
+    expect(await converse(`POST /open HTTP/1.1\r\n${wish('websocket')}${body}`, plain('/open'))).toEqual(['200', '200']);
+    expect(seen).toEqual(['POST /open hello none', 'GET /open  none']);
+  });
+
+  test('to a unit that cannot be reached is a 502', async () => {
+    target = { ...(target as IngressTarget), port: 1 };
+    expect(await raw(`GET /open HTTP/1.1\r\n${wish('websocket')}\r\n`)).toContain('HTTP/1.1 502');
+    await expect.poll(() => inFlight.count('d1')).toBe(0);
+  });
+});
+
 describe('the rules of the shim', () => {
   test('are kept: paths, origins, keys and rates', async () => {
     const web = await unit((_request, response) => response.end('ok'));
