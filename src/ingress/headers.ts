@@ -69,7 +69,7 @@ export const makeSenderOf =
 /** Whether a request brings a body. */
 export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
 }
 
 const NONE: ReadonlySet<string> = new Set();

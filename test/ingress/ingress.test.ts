@@ -148,6 +148,13 @@ describe('a request', () => {
     expect(inFlight.total).toBe(0);
   });
 
+  test('whose length is nought, however it is written, waits for no body', async () => {
+    const web = await unit((_request, response) => response.end('there'));
+    route(slotOf(web, 'd1'));
+    const got = await raw(`POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 00\r\nConnection: close\r\n\r\n`);
+    expect(got).toMatch(/^HTTP\/1\.1 200 [^]*there$/);
+  });
+
   test('from a declared proxy is passed on as that took it, and from nobody else', async () => {
     let seen: IncomingMessage['headers'] = {};
     const web = await unit((request, response) => {

@@ -141,9 +141,21 @@ describe('keys', () => {
     [null, '/v1/ch%2561t/completions', true],
     [null, '/v1\\chat\\completions', true],
     [null, '/v1/chat/x/../completions', true],
+    [null, `${CHAT}%3fx`, true],
+    [null, `${CHAT}%23`, true],
+    [null, `${CHAT}%00.txt`, true],
+    [null, `${CHAT}%20`, true],
+    [null, '/v1/chat./completions.', true],
+    [null, `${CHAT};a%0ab`, true],
     [null, '/x/%2e%2e/v1/models', true],
   ])('of %j %s needs one: %j', (endpoints, path, needed) => {
     expect(needsKey(shim(endpoints), path)).toBe(needed);
+  });
+
+  test.each(['.', ';', '%20', '%3b'])('a path of many %s takes no time', (mark) => {
+    const startedMs = performance.now();
+    needsKey(shim(null), `/${mark.repeat(Math.floor(30_000 / mark.length))}%0ax`);
+    expect(performance.now() - startedMs).toBeLessThan(100);
   });
 
   test('none is needed where authenticated is not set', () => {

@@ -95,12 +95,23 @@ export function originAllowed(origins: readonly string[] | null, origin: string 
   return origins.some((allowed) => allowed === '*' || plainOrigin(allowed) === plain);
 }
 
-/** A path as forgiving programs route it: without letters' case, doubled slashes, parameters of segments and slashes at its end. */
+/** A segment without dots and spaces at its end. By steps: an expression would look at each of many dots anew. */
+function withoutDots(segment: string): string {
+  let end = segment.length;
+  while (end > 0 && /[.\s]/.test(segment.charAt(end - 1))) end -= 1;
+  return segment.slice(0, end);
+}
+
+/**
+ * A path as forgiving programs route it: without letters' case, doubled slashes, parameters of segments and slashes at its end; without what follows an escaped
+ * mark or NUL, where some take it to end; without dots and spaces at the end of segments, which some file systems leave out.
+ */
 const looseForm = (reading: string): string =>
   `/${reading
     .toLowerCase()
+    .replace(/[?#\u0000].*$/s, '')
     .split(/[/\\]/)
-    .map((segment) => segment.replace(/;.*$/, ''))
+    .map((segment) => withoutDots(segment.replace(/;.*$/s, '')))
     .filter((segment) => segment !== '')
     .join('/')}`;
 
